@@ -1,0 +1,27 @@
+# farandole_flags: standard, warnings, include root, visibility and hardening, for every target.
+add_library(farandole_flags INTERFACE)
+target_compile_features(farandole_flags INTERFACE cxx_std_20 c_std_11)
+target_include_directories(farandole_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+target_compile_definitions(
+  farandole_flags
+  INTERFACE FMT_HEADER_ONLY=1 SPDLOG_FMT_EXTERNAL=1 _GNU_SOURCE=1 $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS=1>
+            $<$<CONFIG:Release>:_FORTIFY_SOURCE=3>)
+target_compile_options(
+  farandole_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -fvisibility=hidden
+                            -fstack-protector-strong $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wthread-safety>
+                            $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+target_link_options(farandole_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(FARANDOLE_SANITIZE STREQUAL "address")
+  target_compile_options(farandole_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(farandole_flags INTERFACE -fsanitize=address,undefined)
+elseif(FARANDOLE_SANITIZE STREQUAL "thread")
+  target_compile_options(farandole_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(farandole_flags INTERFACE -fsanitize=thread)
+elseif(NOT FARANDOLE_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "FARANDOLE_SANITIZE=${FARANDOLE_SANITIZE}: address, thread or nothing is wanted")
+endif()

@@ -1,0 +1,55 @@
+#pragma once
+// What the ranks agreed upon: which tensors are ready everywhere, in the one order all execute.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace farandole {
+
+// A tensor that every member of its process set announced with compatible signatures.
+struct ReadyOp {
+  std::string name;
+  uint32_t process_set = 0;
+  // What differs between ranks, in member order. allgather: rows of each member (n values);
+  // alltoall: rows from each member to each (n*n values, [source][destination]); else empty.
+  std::vector<int64_t> extents;
+
+  bool operator==(const ReadyOp&) const = default;
+};
+
+// A tensor that ends with the same error on every member; touches no other tensor.
+struct Rejection {
+  std::string name;
+  uint32_t process_set = 0;
+  Status why;
+
+  bool operator==(const Rejection&) const = default;
+};
+
+// One round. Rounds arrive on every rank in the same order, with the same content; fusion never
+// reaches across rounds.
+struct Agreement {
+  uint32_t epoch = 0;
+  uint64_t round = 0;
+  std::vector<ReadyOp> ready;
+  std::vector<Rejection> rejected;
+
+  bool operator==(const Agreement&) const = default;
+};
+
+// Why a rank can take part no longer. `left`: it shut down in order; what was agreed before still
+// completes, what was not fails. Otherwise it is lost: everything fails at once.
+struct PeerFailure {
+  int rank = -1;  // -1: the group as a whole
+  std::string host;
+  std::string cause;
+  Code code = Code::PeerLost;
+  bool left = false;
+
+  bool operator==(const PeerFailure&) const = default;
+};
+
+}  // namespace farandole

@@ -1,0 +1,80 @@
+#pragma once
+// The vocabulary shared by every layer: dtypes, kinds of collective, reduce operations, devices.
+// The numeric values are part of the C ABI and of the wire protocol; add only at the end.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace farandole {
+
+enum class DType : uint8_t {
+  Uint8 = 0,
+  Int8 = 1,
+  Uint16 = 2,
+  Int16 = 3,
+  Int32 = 4,
+  Int64 = 5,
+  Float16 = 6,
+  Bfloat16 = 7,
+  Float32 = 8,
+  Float64 = 9,
+  Bool = 10,  // one byte, 0 or 1
+  Complex64 = 11,
+  Complex128 = 12,
+};
+inline constexpr int kDTypeCount = 13;
+
+enum class CollectiveKind : uint8_t {
+  Allreduce = 0,
+  Allgather = 1,
+  Broadcast = 2,
+  Reducescatter = 3,
+  Alltoall = 4,
+  Barrier = 5,
+};
+inline constexpr int kCollectiveKindCount = 6;
+
+enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4 };
+inline constexpr int kReduceOpCount = 5;
+
+enum class DeviceType : uint8_t { Cpu = 0, Cuda = 1 };
+
+struct DeviceId {
+  DeviceType type = DeviceType::Cpu;
+  int32_t index = 0;
+  bool operator==(const DeviceId&) const = default;
+};
+
+// An opaque stream of the device's framework (cudaStream_t as an integer); 0 on the CPU.
+using StreamHandle = uint64_t;
+
+size_t size_of(DType dtype) noexcept;
+const char* name_of(DType dtype) noexcept;           // "float32"
+const char* name_of(CollectiveKind kind) noexcept;   // "allreduce"
+const char* name_of(ReduceOp op) noexcept;           // "Sum"
+const char* name_of(DeviceType type) noexcept;       // "cpu"
+
+constexpr bool is_float(DType d) noexcept {
+  return d == DType::Float16 || d == DType::Bfloat16 || d == DType::Float32 || d == DType::Float64;
+}
+constexpr bool is_complex(DType d) noexcept {
+  return d == DType::Complex64 || d == DType::Complex128;
+}
+constexpr bool is_half(DType d) noexcept { return d == DType::Float16 || d == DType::Bfloat16; }
+constexpr bool is_integer(DType d) noexcept {
+  return !is_float(d) && !is_complex(d) && d != DType::Bool;
+}
+constexpr bool reduces(CollectiveKind k) noexcept {
+  return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter;
+}
+// Whether `op` has a meaning for `dtype`: bool has no Average, complex no Min and Max.
+// (bool: Sum and Max are "or", Product and Min are "and".)
+constexpr bool has_meaning(ReduceOp op, DType dtype) noexcept {
+  if (dtype == DType::Bool)
+    return op != ReduceOp::Average;
+  if (is_complex(dtype))
+    return op != ReduceOp::Min && op != ReduceOp::Max;
+  return true;
+}
+
+}  // namespace farandole

@@ -1,0 +1,59 @@
+#pragma once
+// ControlPlane: the seam to "agree". It carries announcements to the coordinator and brings back
+// agreements, the same ones in the same order on every rank.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/agreement.h"
+#include "core/base/clock.h"
+#include "core/request.h"
+#include "core/store.h"
+
+namespace farandole {
+
+// A rank as all others know it, fixed when the group has formed.
+struct Member {
+  int rank = 0;
+  std::string host;  // name by which ranks are grouped into hosts
+  int64_t pid = 0;
+  // Address at which this rank's data listeners can be reached from other hosts.
+  std::string address;
+
+  bool operator==(const Member&) const = default;
+};
+
+// Receives what the control plane brings. Called on one thread, never concurrently.
+class ControlSink {
+ public:
+  virtual ~ControlSink() = default;
+  virtual void on_agreement(Agreement agreement) = 0;
+  // At most one failure that is not `left`; any number that are.
+  virtual void on_failure(PeerFailure failure) = 0;
+};
+
+class ControlPlane {
+ public:
+  virtual ~ControlPlane() = default;
+  // Forms the group; blocks until all ranks are there. Requires: called once. `sink` outlives
+  // stop(). Fails: Timeout naming the ranks that are missing, InvalidArgument, System, Mismatch.
+  virtual Status start(ControlSink& sink) = 0;
+  // All ranks of the job in rank order, once started.
+  virtual const std::vector<Member>& members() const = 0;
+  virtual uint32_t epoch() const = 0;
+  // Thread: any. Never blocks, never calls back from within.
+  virtual void announce(std::vector<Announcement> announcements) = 0;
+  // This rank found that the job cannot go on (a collective made no progress, say); all ranks hear
+  // of it. Thread: any. Never blocks.
+  virtual void report(PeerFailure failure) = 0;
+  // Rounds that this rank has agreed to but not finished. A hint for batching: while the
+  // coordinator's own rank has work queued, small rounds may be held back and merged.
+  virtual void backlog(size_t rounds) = 0;
+  virtual Store& store() = 0;
+  // Says goodbye, sends what is queued until `deadline`, closes. No callback afterwards.
+  // `orderly` false: closes without a goodbye (this rank failed).
+  virtual void stop(bool orderly, TimePoint deadline) = 0;
+};
+
+}  // namespace farandole

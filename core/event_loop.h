@@ -1,0 +1,43 @@
+#pragma once
+// EventLoop: a seam for "run this on that one thread, in order". The engine and the protocol
+// objects live on one; whether they share it is the composition root's choice.
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "core/base/mutex.h"
+
+namespace farandole {
+
+class EventLoop {
+ public:
+  virtual ~EventLoop() = default;
+  // Runs `task` on the loop's thread after all tasks posted before. Thread: any. Never blocks.
+  // After the loop has stopped the task is destroyed without being run.
+  virtual void post(std::function<void()> task) = 0;
+  virtual bool on_loop_thread() const noexcept = 0;
+};
+
+// A loop with a thread of its own that blocks on a condition variable while it has nothing to do.
+class ThreadLoop final : public EventLoop {
+ public:
+  explicit ThreadLoop(const char* thread_name);
+  // Runs what was posted before, then joins. Must not be called from the loop itself.
+  ~ThreadLoop() override;
+  void post(std::function<void()> task) override;
+  bool on_loop_thread() const noexcept override;
+
+ private:
+  void run();
+
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<std::function<void()>> tasks_ FARANDOLE_GUARDED_BY(mutex_);
+  bool stopping_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace farandole

@@ -1,0 +1,41 @@
+#pragma once
+// Observer: how timeline, metrics and tests watch the engine without it knowing them.
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+#include "core/base/types.h"
+
+namespace farandole {
+
+enum class EventKind : uint8_t {
+  Submitted,     // a tensor entered the engine
+  Announced,     // handed to the control plane
+  Agreed,        // ready on every rank
+  Rejected,      // ranks disagree
+  BucketStart,   // a bucket begins to move; `bytes` and `tensors` are the bucket's
+  BucketEnd,     // and has moved; `code` says how it ended
+  Settled,       // a tensor's ticket settled; `code` says how
+  PeerFailed,    // `name` is the cause
+};
+
+struct Event {
+  EventKind kind = EventKind::Submitted;
+  TimePoint when;
+  std::string_view name;  // valid during the call only
+  CollectiveKind collective = CollectiveKind::Allreduce;
+  size_t bytes = 0;
+  size_t tensors = 1;
+  Code code = Code::Ok;
+};
+
+// Called from engine and lane threads: be quick, never block, never call back into the session.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on(const Event& event) noexcept = 0;
+};
+
+}  // namespace farandole

@@ -1,0 +1,18 @@
+#include "core/request.h"
+
+#include <functional>
+#include <numeric>
+
+namespace farandole {
+
+int64_t element_count(const std::vector<int64_t>& shape) noexcept {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+int64_t row_elements(const std::vector<int64_t>& shape) noexcept {
+  if (shape.empty())
+    return 1;
+  return std::accumulate(shape.begin() + 1, shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+}  // namespace farandole

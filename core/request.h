@@ -1,0 +1,50 @@
+#pragma once
+// What a caller asks for, and the part of it on which all ranks must agree.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/types.h"
+
+namespace farandole {
+
+// Everything about a collective that other ranks need to know. Compared between ranks: all fields
+// but those the kind allows to differ (allgather: shape[0]; alltoall: shape[0] and splits).
+struct Signature {
+  CollectiveKind kind = CollectiveKind::Allreduce;
+  ReduceOp reduce = ReduceOp::Sum;  // of kinds that reduce
+  DType dtype = DType::Float32;
+  DeviceId device;
+  uint32_t process_set = 0;
+  int32_t root = 0;  // broadcast: global rank of the source
+  double prescale = 1.0;
+  double postscale = 1.0;
+  std::vector<int64_t> shape;   // of this rank's input; empty = 0-dim
+  std::vector<int64_t> splits;  // alltoall: rows for each member; empty = equal parts
+
+  bool operator==(const Signature&) const = default;
+};
+
+// One announced tensor: name and signature.
+struct Announcement {
+  std::string name;
+  Signature signature;
+};
+
+// One submitted tensor. Memory is borrowed: it must stay valid until the ticket has settled.
+struct Request {
+  std::string name;  // empty: Session gives "allreduce.noname.7"
+  Signature signature;
+  const void* in = nullptr;  // contiguous, shape of the signature; may be null when empty
+  // Contiguous memory for the result, or null: Farandole allocates it (Ticket::result()). May be
+  // `in` itself for allreduce and broadcast.
+  void* out = nullptr;
+  StreamHandle stream = 0;
+};
+
+int64_t element_count(const std::vector<int64_t>& shape) noexcept;
+// Elements in one row: the product of all dimensions but the first.
+int64_t row_elements(const std::vector<int64_t>& shape) noexcept;
+
+}  // namespace farandole

@@ -1,0 +1,73 @@
+#pragma once
+// Session: one rank's membership in one job. What bindings call. A process may hold several.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/config.h"
+#include "core/base/status.h"
+#include "core/communicator.h"
+#include "core/control_plane.h"
+#include "core/device.h"
+#include "core/event_loop.h"
+#include "core/observer.h"
+#include "core/request.h"
+#include "core/ticket.h"
+
+namespace farandole {
+
+// What the composition root puts together. Destroyed in reverse order of declaration.
+struct SessionParts {
+  Config config;
+  Secret secret;
+  std::vector<std::shared_ptr<Observer>> observers;
+  std::shared_ptr<EventLoop> loop;  // the engine's
+  std::vector<std::shared_ptr<Device>> devices;
+  std::unique_ptr<ControlPlane> control;
+  // Forms the communicator of a group; called on that group's lane.
+  std::function<Result<std::unique_ptr<Communicator>>(const GroupSpec&, Store&)> connect;
+};
+
+struct Topology {
+  int rank = 0, size = 1;
+  int local_rank = 0, local_size = 1;
+  int cross_rank = 0, cross_size = 1;
+  bool homogeneous = true;  // every host has as many ranks
+};
+
+// Thread: all functions from any thread, but shutdown() and the destructor, which come last.
+class Session {
+ public:
+  // Forms the group and starts the engine. Fails: as ControlPlane::start.
+  static Result<std::unique_ptr<Session>> start(SessionParts parts);
+  ~Session();  // shutdown() if that was not called
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Topology& topology() const noexcept;
+  const Config& config() const noexcept;
+
+  // Takes the requests, all or none; returns one ticket each. Never blocks. Fails: InvalidArgument
+  // (name in flight, too long, unsupported dtype, wrong shape, splits or root …), Unsupported,
+  // Aborted after shutdown, PeerLost after the job failed. Unnamed requests get names that advance
+  // alike on every rank, even when a call fails.
+  Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
+  // Waits like Ticket::wait_until, and lends this thread to the lane meanwhile.
+  bool wait_until(Ticket& ticket, TimePoint deadline);
+
+  // Why the job cannot go on, Ok while it can.
+  Status health() const;
+
+  // Local and ordered: says goodbye, ends what is in flight with Aborted, joins every thread.
+  // Idempotent. Waits at most config().shutdown_timeout plus what a lane needs to see the abort.
+  Status shutdown();
+
+ private:
+  class Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace farandole

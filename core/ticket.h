@@ -1,0 +1,54 @@
+#pragma once
+// Ticket: the promise of one submitted tensor. Settles exactly once, on whatever thread ends it.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/device.h"
+
+namespace farandole {
+
+// What a settled ticket holds besides its status.
+struct Outcome {
+  void* data = nullptr;         // the caller's `out`, or `owned`
+  Buffer owned;                 // memory that Farandole allocated for the result
+  std::vector<int64_t> shape;   // of the result
+  std::vector<int64_t> splits;  // alltoall: rows received from each member
+};
+
+// Thread: any.
+class Ticket {
+ public:
+  using Callback = std::function<void(const Status&)>;
+
+  bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+  // False once `deadline` passed without the ticket settling.
+  bool wait_until(TimePoint deadline);
+  // Requires: settled().
+  const Status& status() const noexcept { return status_; }
+  Outcome& outcome() noexcept { return outcome_; }
+
+  // Calls back once, when the ticket settles, on the settling thread; at once if it has. One
+  // callback per ticket. It must not throw or block.
+  void on_settled(Callback callback);
+  // Returns false, and changes nothing, when it had settled before.
+  bool settle(Status status, Outcome outcome = {});
+
+ private:
+  std::atomic<bool> settled_{false};
+  Mutex mutex_;
+  CondVar cond_;
+  Callback callback_ FARANDOLE_GUARDED_BY(mutex_);
+  Status status_;     // written once, before settled_
+  Outcome outcome_;   // likewise
+};
+
+using TicketPtr = std::shared_ptr<Ticket>;
+
+}  // namespace farandole
