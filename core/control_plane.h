@@ -35,6 +35,9 @@ class ControlSink {
 
 class ControlPlane {
  public:
+  // How long an accusation by a peer waits for certain evidence before it becomes the verdict.
+  static constexpr Duration kConfirm = std::chrono::milliseconds(200);
+
   virtual ~ControlPlane() = default;
   // Forms the group; blocks until all ranks are there. Requires: called once. `sink` outlives
   // stop(). Fails: Timeout naming the ranks that are missing, InvalidArgument, System, Mismatch.
@@ -44,16 +47,22 @@ class ControlPlane {
   virtual uint32_t epoch() const = 0;
   // Thread: any. Never blocks, never calls back from within.
   virtual void announce(std::vector<Announcement> announcements) = 0;
-  // This rank found that the job cannot go on (a collective made no progress, say); all ranks hear
-  // of it. Thread: any. Never blocks.
+  // This rank found that the job cannot go on (a collective made no progress, a data connection
+  // broke); all ranks, this one too, get the coordinator's verdict through on_failure, always and
+  // with the same culprit: an accusation is held for kConfirm, and a control connection that breaks
+  // meanwhile is the better evidence. Thread: any. Never blocks.
   virtual void report(PeerFailure failure) = 0;
   // Rounds that this rank has agreed to but not finished. A hint for batching: while the
   // coordinator's own rank has work queued, small rounds may be held back and merged.
   virtual void backlog(size_t rounds) = 0;
   virtual Store& store() = 0;
-  // Says goodbye, sends what is queued until `deadline`, closes. No callback afterwards.
-  // `orderly` false: closes without a goodbye (this rank failed).
-  virtual void stop(bool orderly, TimePoint deadline) = 0;
+  // Says goodbye. The coordinator tells every rank by on_failure{this rank, left}; when this rank's
+  // own sink gets it, no agreement that includes this rank follows. Until then agreements do arrive
+  // and must be carried out. Thread: any. Never blocks.
+  virtual void leave() = 0;
+  // Sends what is queued until `deadline`, closes, joins. No callback afterwards. Without leave()
+  // the other ranks take this one for lost. Not from the loop's thread.
+  virtual void stop(TimePoint deadline) = 0;
 };
 
 }  // namespace farandole
