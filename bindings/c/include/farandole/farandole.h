@@ -1,0 +1,292 @@
+/* farandole.h: the C interface of Farandole, collective communication between the ranks of a job.
+ *
+ * Conventions
+ *
+ * Errors      Every function that can fail returns an fdl_code: FDL_OK or why not. The text that
+ *             belongs to it is fdl_last_error(), one line, kept per thread until the thread's next
+ *             failing call. FDL_PENDING is not an error: a deadline passed or a question came while
+ *             the operation is still in flight. No exception ever leaves this interface, and no
+ *             call ends or signals the process.
+ * Ownership   fdl_session and fdl_handle are opaque and owned by the caller, who gives them back
+ *             with fdl_destroy and fdl_release. Strings and arrays that go in are copied during the
+ *             call. Strings that come out live as long as is said beside them.
+ * Memory      Tensor memory is borrowed: `in` and `out` of a request must stay valid, and `in`
+ *             unchanged, until the operation has settled, whether or not its handle was released.
+ *             A result that Farandole allocated (`out` was NULL) lives until fdl_release.
+ * Structs     Each begins with struct_size, which the caller sets to sizeof (the FDL_..._INIT macros
+ *             do). A smaller one comes from an older caller: missing fields have their defaults. A
+ *             larger one is accepted when what this library does not know is all zero.
+ * Threads     Every function may be called from any thread at any time, several on one session or
+ *             handle at once; only fdl_destroy and fdl_release must be the last call on theirs.
+ *             Handles may outlive their session. The callback of fdl_on_done runs on a thread of
+ *             Farandole: it must be short and must neither block nor call fdl_wait, fdl_shutdown or
+ *             fdl_destroy.
+ * Order       Ranks may submit in any order: operations are matched by name, and a name can be in
+ *             flight once. Unnamed operations are named by their kind and a count, so every rank
+ *             must submit its unnamed ones in the same order.
+ * fork        A child of fork() shares no session: every call on an inherited one fails with
+ *             FDL_ABORTED and harms neither parent nor child.
+ * Signals     No disposition of the process is changed. fdl_wait goes on waiting when a signal
+ *             handler has run.
+ */
+#ifndef FARANDOLE_FARANDOLE_H
+#define FARANDOLE_FARANDOLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define FDL_API __attribute__((visibility("default")))
+#else
+#define FDL_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How a call or an operation ended. */
+typedef enum fdl_code {
+  FDL_OK = 0,
+  FDL_INVALID_ARGUMENT = 1, /* wrong on its own, found where it was said */
+  FDL_MISMATCH = 2,         /* ranks disagree; the same error on all, the job stays usable */
+  FDL_PEER_LOST = 3,        /* a rank died, froze, left or cannot be reached */
+  FDL_TIMEOUT = 4,          /* a deadline of the job passed */
+  FDL_ABORTED = 5,          /* ended by this rank's own shutdown, or called after it */
+  FDL_UNSUPPORTED = 6,      /* meaningful, but nothing here can do it */
+  FDL_SYSTEM = 7,           /* the operating system refused */
+  FDL_INTERNAL = 8,         /* a defect of Farandole */
+  FDL_PENDING = 100         /* not settled yet */
+} fdl_code;
+
+typedef enum fdl_dtype {
+  FDL_UINT8 = 0,
+  FDL_INT8 = 1,
+  FDL_UINT16 = 2,
+  FDL_INT16 = 3,
+  FDL_INT32 = 4,
+  FDL_INT64 = 5,
+  FDL_FLOAT16 = 6,
+  FDL_BFLOAT16 = 7,
+  FDL_FLOAT32 = 8,
+  FDL_FLOAT64 = 9,
+  FDL_BOOL = 10, /* one byte, 0 or 1 */
+  FDL_COMPLEX64 = 11,
+  FDL_COMPLEX128 = 12
+} fdl_dtype;
+
+typedef enum fdl_kind {
+  FDL_ALLREDUCE = 0,
+  FDL_ALLGATHER = 1,
+  FDL_BROADCAST = 2,
+  FDL_REDUCESCATTER = 3,
+  FDL_ALLTOALL = 4,
+  FDL_BARRIER = 5
+} fdl_kind;
+
+typedef enum fdl_reduce_op {
+  FDL_SUM = 0,
+  FDL_AVERAGE = 1,
+  FDL_MIN = 2,
+  FDL_MAX = 3,
+  FDL_PRODUCT = 4
+} fdl_reduce_op;
+
+typedef enum fdl_device_type { FDL_CPU = 0, FDL_CUDA = 1 } fdl_device_type;
+
+/* One rank's membership in one job. */
+typedef struct fdl_session fdl_session;
+/* One submitted operation. */
+typedef struct fdl_handle fdl_handle;
+
+/* ---- The library ---------------------------------------------------------------------------- */
+
+/* "0.1.0". Static. */
+FDL_API const char* fdl_version(void);
+/* One line: version, compiler, kind of build. Static. */
+FDL_API const char* fdl_build_info(void);
+/* "PeerLost", or "Unknown". Static. */
+FDL_API const char* fdl_code_name(fdl_code code);
+/* Bytes of one element; 0 for a value that is no dtype. */
+FDL_API size_t fdl_dtype_size(fdl_dtype dtype);
+
+/* Text of this thread's last failing call, "" before the first. Valid until the next one. */
+FDL_API const char* fdl_last_error(void);
+/* The rank that caused it, where FDL_PEER_LOST knows one; else -1. */
+FDL_API int fdl_last_error_rank(void);
+
+/* One setting, as documentation: static strings. */
+typedef struct fdl_config_row {
+  size_t struct_size;
+  const char* key;      /* for fdl_setting: "fusion_bytes" */
+  const char* variable; /* "FARANDOLE_FUSION_BYTES" */
+  const char* fallback; /* default, as it would be written */
+  const char* accepts;  /* "a whole number from 0 to 68719476736" */
+  const char* text;
+} fdl_config_row;
+
+FDL_API size_t fdl_config_count(void);
+FDL_API fdl_code fdl_config(size_t index, fdl_config_row* row);
+
+/* ---- Sessions ------------------------------------------------------------------------------- */
+
+typedef struct fdl_setting {
+  const char* key; /* "start_timeout" */
+  const char* value;
+} fdl_setting;
+
+typedef struct fdl_options {
+  size_t struct_size;
+  const fdl_setting* settings; /* override the environment */
+  size_t setting_count;
+  int ignore_environment; /* nonzero: settings and defaults alone */
+} fdl_options;
+#define FDL_OPTIONS_INIT {sizeof(fdl_options), NULL, 0, 0}
+
+typedef struct fdl_topology {
+  size_t struct_size;
+  int rank;
+  int size;
+  int local_rank; /* among the ranks of this host */
+  int local_size;
+  int cross_rank; /* among the hosts that have this local rank */
+  int cross_size;
+  int homogeneous; /* nonzero: every host has as many ranks */
+} fdl_topology;
+
+/* Joins the job that settings and environment describe; alone (size 1) where they describe none.
+ * Blocks until all ranks are there, at most start_timeout. `options` may be NULL. A process may
+ * hold several sessions. */
+FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
+/* Leaves in order: operations in flight end with FDL_ABORTED, other ranks learn that this one has
+ * left. Local: waits for no other rank. Calling it again does nothing. */
+FDL_API fdl_code fdl_shutdown(fdl_session* session);
+/* fdl_shutdown, then frees. NULL is accepted. */
+FDL_API fdl_code fdl_destroy(fdl_session* session);
+/* FDL_OK while operations can succeed, else why they cannot. */
+FDL_API fdl_code fdl_health(const fdl_session* session);
+FDL_API fdl_code fdl_get_topology(const fdl_session* session, fdl_topology* topology);
+/* -1 and fdl_last_error() where `session` is not usable. */
+FDL_API int fdl_rank(const fdl_session* session);
+FDL_API int fdl_size(const fdl_session* session);
+/* Name of the host of any rank of the job, written like snprintf: at most `capacity` bytes, the
+ * terminating 0 included. */
+FDL_API fdl_code fdl_host_of(const fdl_session* session, int rank, char* host, size_t capacity);
+
+/* ---- Operations ----------------------------------------------------------------------------- */
+
+/* What one rank contributes to a collective. Results, with n ranks:
+ *   allreduce      op over all ranks, elementwise; shape of the input
+ *   broadcast      the root's tensor; shape of the input, alike on all ranks
+ *   allgather      inputs concatenated along dimension 0, which may differ between ranks
+ *   reducescatter  allreduce cut along dimension 0 into n parts; the first (rows mod n) ranks get
+ *                  one row more than the others
+ *   alltoall       rows of this rank from every rank, in rank order; splits[i] rows go to rank i,
+ *                  equal parts where splits is NULL
+ *   barrier        none; uses kind and process_set only
+ * Reductions compute postscale * op(prescale * x). Tensors are contiguous, last dimension fastest.
+ * `out` may equal `in` for allreduce and broadcast; otherwise they must not overlap. */
+typedef struct fdl_request {
+  size_t struct_size;
+  fdl_kind kind;
+  fdl_dtype dtype;
+  const char* name;     /* NULL or "": named by Farandole */
+  const int64_t* shape; /* NULL where ndim is 0 (a single element) */
+  size_t ndim;
+  const void* in; /* may be NULL where there is no element; broadcast reads the root's alone */
+  void* out;      /* NULL: Farandole allocates, see fdl_result */
+  fdl_reduce_op reduce_op;
+  int root; /* broadcast */
+  double prescale;
+  double postscale;
+  const int64_t* splits; /* alltoall: size values, or NULL */
+  size_t split_count;
+  fdl_device_type device_type;
+  int device_index;
+  uint64_t stream; /* of the device's framework; 0 on the CPU */
+  uint32_t process_set;
+} fdl_request;
+#define FDL_REQUEST_INIT                                                                     \
+  {sizeof(fdl_request), FDL_ALLREDUCE, FDL_FLOAT32, NULL, NULL, 0, NULL, NULL, FDL_SUM, 0,   \
+   1.0, 1.0, NULL, 0, FDL_CPU, 0, 0, 0}
+
+/* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All
+ * requests of one call have the same struct_size. */
+FDL_API fdl_code
+fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
+
+/* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
+ * passed before. Negative: no deadline but those of the job. Blocks without using a core. */
+FDL_API fdl_code fdl_wait(fdl_handle* handle, double seconds);
+/* *settled becomes 0 or 1. */
+FDL_API fdl_code fdl_poll(const fdl_handle* handle, int* settled);
+
+typedef void (*fdl_callback)(fdl_code code, void* user);
+/* Calls back once, when the operation settles; at once if it has. One callback per handle, which
+ * may be released before it runs. In it fdl_last_error() tells why `code` is an error. */
+FDL_API fdl_code fdl_on_done(fdl_handle* handle, fdl_callback callback, void* user);
+
+typedef struct fdl_result {
+  size_t struct_size;
+  void* data; /* the request's `out`, or memory that lives until fdl_release */
+  size_t bytes;
+  fdl_dtype dtype;
+  size_t ndim;
+  const int64_t* shape; /* until fdl_release, like splits */
+  const int64_t* splits; /* alltoall: rows received from each rank; else NULL */
+  size_t split_count;
+} fdl_result;
+#define FDL_RESULT_INIT {sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0}
+
+/* Result of a settled operation. Fails as the operation did; FDL_PENDING before it settled. */
+FDL_API fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result);
+/* Gives the handle back. An operation in flight goes on and still borrows its memory. NULL is
+ * accepted. */
+FDL_API fdl_code fdl_release(fdl_handle* handle);
+
+/* ---- The same, in short --------------------------------------------------------------------- */
+
+/* One-dimensional tensors of `count` elements, or rows of `row` elements each. The forms without
+ * _async wait, without a deadline of their own. */
+FDL_API fdl_code fdl_allreduce(
+    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
+    fdl_dtype dtype, fdl_reduce_op op);
+FDL_API fdl_code fdl_allreduce_async(
+    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
+    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle);
+/* In place. */
+FDL_API fdl_code fdl_broadcast(
+    fdl_session* session, const char* name, void* data, int64_t count, fdl_dtype dtype, int root);
+FDL_API fdl_code fdl_broadcast_async(
+    fdl_session* session, const char* name, void* data, int64_t count, fdl_dtype dtype, int root,
+    fdl_handle** handle);
+/* How much arrives is known only afterwards: fdl_get_result tells, also after the waiting form,
+ * whose handle is settled. It is not given where the call fails. */
+FDL_API fdl_code fdl_allgather(
+    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
+    fdl_dtype dtype, fdl_handle** handle);
+FDL_API fdl_code fdl_allgather_async(
+    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
+    fdl_dtype dtype, fdl_handle** handle);
+/* splits: NULL for equal parts, or as many values as there are ranks. */
+FDL_API fdl_code fdl_alltoall(
+    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
+    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle);
+FDL_API fdl_code fdl_alltoall_async(
+    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
+    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle);
+/* out: rows/size rows, and one more on the first (rows mod size) ranks. */
+FDL_API fdl_code fdl_reducescatter(
+    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
+    fdl_dtype dtype, fdl_reduce_op op);
+FDL_API fdl_code fdl_reducescatter_async(
+    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
+    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle);
+FDL_API fdl_code fdl_barrier(fdl_session* session);
+FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
