@@ -1,0 +1,189 @@
+#pragma once
+// Handshake: proves to both ends of a connection that the other holds the job's secret, before
+// anything else is read or believed. Bytes in, bytes out: no socket, no clock.
+//
+//   client -> server  HELLO      magic, length, version range, role, ranks, generation,
+//                                incarnation, nonce, job, group
+//   server -> client  CHALLENGE  magic, length, version, verdict, version range, generation,
+//                                incarnation, nonce, MAC("server", HELLO, CHALLENGE so far)
+//   client -> server  PROOF      MAC("client", HELLO, CHALLENGE)
+//
+// The MACs are HMAC-SHA256 under a key derived from the secret. Each covers every byte said before
+// by both, so that nothing can be altered, taken from another connection (nonces), reflected
+// (tags) or downgraded (version ranges). Either end then has one key per direction, derived from
+// secret, nonces and transcript. The client may send frames right behind its proof.
+// The first ten bytes of HELLO keep their meaning in every version.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/base/secret.h"
+#include "core/base/status.h"
+#include "core/net/bytes.h"
+#include "core/net/mac.h"
+
+namespace farandole::net {
+
+// What a connection is for. Values are part of the wire protocol.
+enum class Role : uint8_t { Control = 1, Heartbeat = 2, Data = 3 };
+
+struct VersionRange {
+  uint16_t min = 1;
+  uint16_t max = 1;
+  bool operator==(const VersionRange&) const = default;
+};
+
+// Protocol versions that this build speaks.
+inline constexpr VersionRange kVersions{1, 1};
+// Nothing more is accepted from a client that has not proved the secret.
+inline constexpr size_t kMaxUnauthenticatedBytes = 512;
+inline constexpr size_t kMaxJobBytes = 64;
+inline constexpr size_t kMaxGroupBytes = 255;
+inline constexpr size_t kNonceBytes = 32;
+using Nonce = std::array<uint8_t, kNonceBytes>;
+
+// What the client says of itself and of whom it wants to reach.
+struct Hello {
+  std::string job;
+  std::string group;  // Data: tag of the group; else empty
+  Role role = Role::Control;
+  uint32_t rank = 0;     // of the client
+  uint32_t to_rank = 0;  // of the server
+  uint32_t generation = 0;
+  uint64_t incarnation = 0;  // random, one per start: a respawned rank is another one
+
+  bool operator==(const Hello&) const = default;
+};
+
+// The server's answer to a hello. Values are part of the wire protocol.
+enum class Verdict : uint8_t {
+  Admit = 0,
+  NotYet = 1,  // try again: the server still lives in an earlier generation
+  Version = 2,
+  Job = 3,
+  Role = 4,
+  Rank = 5,
+  Generation = 6,
+  Group = 7,
+  Duplicate = 8,  // the rank is connected already
+};
+inline constexpr int kVerdictCount = 9;
+
+struct ClientParams {
+  Secret secret;
+  Hello hello;
+  VersionRange versions = kVersions;
+  std::optional<Nonce> nonce;  // drawn at random unless a test gives it
+};
+
+struct ServerParams {
+  Secret secret;
+  uint32_t generation = 0;
+  uint64_t incarnation = 0;
+  // Judges a well-formed hello whose sender has proved nothing yet: must have no effect.
+  std::function<Verdict(const Hello&)> admit;
+  VersionRange versions = kVersions;
+  std::optional<Nonce> nonce;
+};
+
+struct SessionKeys {
+  Secret send;
+  Secret receive;
+};
+
+// Thread: one at a time. Movable.
+class Handshake {
+ public:
+  static Handshake client(ClientParams params);
+  static Handshake server(ServerParams params);
+
+  // Takes bytes as they come, in any pieces. Returns how many belonged to the handshake; the rest
+  // is what follows it.
+  size_t feed(ByteSpan bytes);
+  // Bytes that feed() can take without taking too many. 0 once done.
+  size_t wants() const noexcept;
+  // Bytes to be sent now; also after a failure, so that the peer learns of the verdict.
+  Bytes output();
+
+  // Ended, well or badly.
+  bool done() const noexcept { return step_ == Step::Done; }
+  // Ok while it goes on and when it has succeeded. Fails: Mismatch (secret, version, job, role,
+  // rank, generation, group), InvalidArgument (own parameters, bytes that are no handshake).
+  const Status& status() const noexcept { return status_; }
+  bool succeeded() const noexcept { return done() && status_.is_ok(); }
+  // Client: the authenticated answer was to try again later.
+  bool not_yet() const noexcept { return not_yet_; }
+
+  // Requires: succeeded() for the four below.
+  const Hello& hello() const noexcept { return hello_; }  // the client's, on both ends
+  uint16_t version() const noexcept { return version_; }
+  uint64_t server_incarnation() const noexcept { return server_incarnation_; }
+  SessionKeys keys() const;
+
+ private:
+  enum class Step : uint8_t { Hello, Challenge, Proof, Done };
+
+  Handshake(bool is_client, Secret secret, VersionRange versions);
+  size_t target() const noexcept;
+  void step();
+  void fail(Code code, std::string why);
+  void begin_client(const std::optional<Nonce>& nonce);
+  void on_hello();
+  bool check_prefix();
+  void answer(Verdict verdict, VersionRange theirs);
+  void on_challenge();
+  void on_verdict(Verdict verdict, bool proved, VersionRange theirs);
+  void on_proof();
+
+  bool is_client_;
+  Step step_;
+  Status status_;
+  bool not_yet_ = false;
+  Secret secret_;
+  VersionRange versions_;
+  Hello hello_;
+  uint16_t version_ = 0;
+  uint32_t server_generation_ = 0;
+  uint64_t server_incarnation_ = 0;
+  Nonce nonce_{};
+  std::function<Verdict(const Hello&)> admit_;
+  std::optional<Mac> mac_;  // there unless the secret is missing
+  Bytes in_;                // the message being read
+  Bytes out_;               // not yet fetched by output()
+  Bytes transcript_;        // HELLO, then CHALLENGE
+};
+
+inline constexpr size_t kTagBytes = 16;
+using Tag = std::array<uint8_t, kTagBytes>;
+
+// Tags of the frames of one direction: HMAC-SHA256(key, counter, header, body), cut to 16 bytes.
+// The counter is not sent: a frame that is lost, repeated, moved or altered does not open.
+class FrameSealer {
+ public:
+  explicit FrameSealer(const Secret& key) : mac_(key) {}
+  Tag seal(ByteSpan header, ByteSpan body);
+
+ private:
+  Mac mac_;
+  uint64_t counter_ = 0;
+};
+
+class FrameOpener {
+ public:
+  explicit FrameOpener(const Secret& key) : mac_(key) {}
+  // False: the connection must be closed. A failed opener never opens again.
+  bool open(ByteSpan header, ByteSpan body, ByteSpan tag);
+
+ private:
+  Mac mac_;
+  uint64_t counter_ = 0;
+  bool failed_ = false;
+};
+
+const char* name_of(Role role) noexcept;  // "control"
+
+}  // namespace farandole::net

@@ -1,0 +1,42 @@
+#pragma once
+// HMAC-SHA256, HKDF-SHA256 and constant-time comparison: the only uses of the crypto library.
+// Failures of the library itself (out of memory) end the process: going on unauthenticated is no
+// choice.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+
+#include "core/base/secret.h"
+#include "core/net/bytes.h"
+
+struct evp_mac_ctx_st;
+
+namespace farandole::net {
+
+constexpr size_t kDigestBytes = 32;
+using Digest = std::array<uint8_t, kDigestBytes>;
+
+// A keyed HMAC-SHA256 that is used many times. Movable. Thread: one at a time.
+class Mac {
+ public:
+  explicit Mac(const Secret& key);
+  // Over the concatenation of `parts`.
+  Digest compute(std::initializer_list<ByteSpan> parts);
+
+ private:
+  struct Free {
+    void operator()(evp_mac_ctx_st* context) const noexcept;
+  };
+  std::unique_ptr<evp_mac_ctx_st, Free> context_;
+};
+
+// RFC 5869, 32 bytes of output.
+Secret hkdf(const Secret& secret, ByteSpan salt, ByteSpan info);
+Digest sha256(ByteSpan bytes);
+// Takes as long whatever the bytes are. Requires: equal sizes.
+bool equal_in_constant_time(ByteSpan a, ByteSpan b) noexcept;
+
+}  // namespace farandole::net
