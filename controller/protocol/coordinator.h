@@ -1,0 +1,76 @@
+#pragma once
+// Coordinator: decides, for one epoch, which tensors are ready everywhere and in which order all
+// execute them. Runs in rank 0. Pure: the same inputs in the same order give the same actions.
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/actions.h"
+#include "controller/protocol/limits.h"
+#include "controller/protocol/membership.h"
+#include "controller/protocol/readiness.h"
+#include "controller/protocol/store_table.h"
+
+namespace farandole::control {
+
+struct CoordinatorOptions {
+  Limits limits;
+  // Members of each process set in rank order. 0, all ranks, need not be given.
+  std::map<uint32_t, std::vector<int>> process_sets;
+};
+
+// Every announcement is answered once: ready, rejected or asked for in full; unless the job fails,
+// after which nothing is answered any more. Thread: one at a time. No I/O, no clock.
+class Coordinator {
+ public:
+  Coordinator(CoordinatorOptions options, Group group);
+
+  // A message from `rank`. One that is malformed, or that an honest rank would not send, ends in a
+  // Failure blaming it, told to all.
+  Actions on_frame(int rank, std::span<const uint8_t> frame);
+  // `rank` cannot be reached any more, or is silent. Nothing if it had left before.
+  Actions on_lost(int rank, const std::string& cause);
+  // Rank 0 has finished all rounds up to this one; see flush().
+  void on_finished(uint64_t round) noexcept { finished_ = round; }
+  // To be called when the driver has no more input at hand, and after on_finished(). Tells what has
+  // become ready since. Holds it back while rank 0 has two rounds or more to do anyway and what is
+  // ready does not fill a fusion buffer; rank 0's progress ends that, never a timer.
+  Actions flush();
+
+  bool failed() const noexcept { return failed_; }
+  bool left(int rank) const { return gone_.at(static_cast<size_t>(rank)); }
+  Dropped dropped() const;  // sum over all ranks
+  size_t cached() const noexcept { return readiness_.cached(); }
+  size_t pending() const noexcept { return readiness_.pending(); }
+
+ private:
+  Action send(int rank, const Message& message);
+  Actions to_all(const Message& message);
+  Actions fail(PeerFailure failure);
+  Actions blame(int rank, const std::string& cause);
+
+  Actions on(int rank, Announce& message);
+  Actions on(int rank, Report& message);
+  Actions on(int rank, Leave& message);
+  Actions on(int rank, StoreSet& message);
+  Actions on(int rank, StoreGet& message);
+  Actions on(int rank, StoreCancel& message);
+  template <typename Other>
+  Actions on(int rank, Other& message);  // a message that no rank sends
+
+  CoordinatorOptions options_;
+  uint32_t epoch_;
+  std::vector<Member> members_;
+  std::vector<Link> links_;
+  std::vector<bool> gone_;  // left in order
+  Readiness readiness_;
+  StoreTable store_;
+  uint64_t finished_ = 0;
+  uint64_t round_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace farandole::control

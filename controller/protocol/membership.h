@@ -1,0 +1,68 @@
+#pragma once
+// Membership: the coordinator's side of forming a group: who has joined, who is missing.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/actions.h"
+#include "controller/protocol/limits.h"
+#include "controller/protocol/link.h"
+#include "core/base/clock.h"
+
+namespace farandole::control {
+
+struct MembershipOptions {
+  Limits limits;
+  std::vector<Setting> settings;  // shared_settings() of this rank
+  uint64_t job = 0;
+  uint64_t incarnation = 0;  // of this process
+  uint32_t epoch = 1;        // of the group that forms
+  TimePoint start;
+  TimePoint deadline;
+};
+
+// A formed group, handed on to the Coordinator.
+struct Group {
+  uint32_t epoch = 0;
+  std::vector<Member> members;  // in rank order
+  std::vector<Link> links;      // likewise
+};
+
+// Every rank joins, rank 0 too. Ends once, in Formed or in NotFormed; afterwards every input gives
+// nothing. No I/O, no clock: tick() must be called at deadline().
+class Membership {
+ public:
+  explicit Membership(MembershipOptions options);
+
+  // A message on the connection that authenticated itself as `rank`.
+  Actions on_frame(int rank, std::span<const uint8_t> frame);
+  // The connection of `rank` broke: it is missing again.
+  void on_lost(int rank);
+  // NotFormed with Timeout, naming who is missing, once the deadline has passed.
+  Actions tick(TimePoint now);
+
+  TimePoint deadline() const noexcept { return options_.deadline; }
+  bool ended() const noexcept { return ended_; }
+  std::vector<int> missing() const;
+  // Requires: Formed was given; called once.
+  Group take_group();
+
+ private:
+  Actions join(int rank, Join message);
+  Status judge(int rank, const Join& message) const;
+  Actions form();
+  Actions refuse(Status why);
+
+  MembershipOptions options_;
+  std::vector<Link> links_;
+  std::vector<std::optional<Member>> joined_;
+  size_t count_ = 0;
+  bool ended_ = false;
+};
+
+// "rank 3", "ranks 1-3 and 7".
+std::string rank_list(const std::vector<int>& ranks);
+
+}  // namespace farandole::control

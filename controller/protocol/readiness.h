@@ -1,0 +1,87 @@
+#pragma once
+// Readiness: which members of which process set have announced which tensor; and the signature
+// cache, which lets a repeated tensor be announced and agreed upon by a number.
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/protocol/key.h"
+#include "controller/protocol/limits.h"
+#include "controller/protocol/messages.h"
+#include "core/request.h"
+
+namespace farandole::control {
+
+// Rules of the cache: an id is given when a tensor is agreed upon and there is room, and never
+// again to another in this epoch. It stands for (process set, name) and for the signature that each
+// rank announced last. A tensor agreed upon with another signature gets another id, and the old
+// one is forgotten everywhere; rows of an allgather or alltoall may change under one id. The least
+// recently agreed tensor that nobody has announced makes room.
+class Readiness {
+ public:
+  using ProcessSets = std::map<uint32_t, std::vector<int>>;
+  Readiness(const Limits& limits, ProcessSets process_sets);
+  Readiness(const Readiness&) = delete;
+  Readiness& operator=(const Readiness&) = delete;
+
+  // One announcement. Fails: an honest rank would not have made it (announced twice, not a member,
+  // over its quota, an id never given).
+  Status announce(int rank, Announcement announcement);
+  enum class Known : uint8_t { Yes, Forgotten };
+  Result<Known> announce_cached(int rank, uint32_t id);
+
+  // Everything that needs `rank` is rejected from now on, and what is pending at once.
+  void leave(int rank, const Status& why);
+
+  bool anything() const noexcept;
+  bool urgent() const noexcept { return !round_.rejected.empty(); }
+  uint64_t ready_bytes() const noexcept { return ready_bytes_; }
+  // What has become ready, split into messages that fit a frame; numbers are left to the caller.
+  std::vector<Round> take();
+
+  size_t cached() const noexcept { return by_id_.size(); }
+  size_t pending() const noexcept { return pending_; }
+
+ private:
+  struct Slot;
+  using Idle = std::list<Slot*>;
+  // A tensor that is pending, cached, or both.
+  struct Slot {
+    const Key* key = nullptr;
+    uint32_t id = 0;                   // 0: not cached
+    Signature agreed;                  // of the first member, when last agreed upon
+    std::vector<int64_t> extents;      // likewise
+    Idle::iterator idle;               // place in idle_, when cached and not pending
+    std::vector<bool> announced;       // by place in the process set
+    size_t count = 0;                  // of announced
+    std::map<size_t, Signature> full;  // by place; the others announced the id
+  };
+  using Slots = std::map<Key, Slot>;
+
+  Status count(int rank, Slot& slot, const std::vector<int>& members);
+  const std::vector<int>* members_of(uint32_t process_set) const;
+  void complete(Slot& slot, const std::vector<int>& members);
+  void agree(Slot& slot, std::vector<int64_t> extents, Signature first);
+  void reject(const Key& key, Status why);
+  void settle(Slot& slot);
+  uint32_t give_id();
+  void evict_oldest();
+
+  Limits limits_;
+  ProcessSets sets_;
+  std::map<uint32_t, Status> broken_;  // process sets that a rank has left, and why
+  Slots slots_;
+  std::unordered_map<uint32_t, Slot*> by_id_;
+  Idle idle_;                      // least recently agreed first
+  std::vector<size_t> in_flight_;  // announcements of each rank
+  size_t pending_ = 0;             // slots with announcements
+  uint32_t last_id_ = 0;
+  Round round_;
+  uint64_t ready_bytes_ = 0;
+};
+
+}  // namespace farandole::control

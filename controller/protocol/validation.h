@@ -1,0 +1,23 @@
+#pragma once
+// Validation: whether the signatures of all members of a process set fit together. Pure.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/request.h"
+
+namespace farandole::control {
+
+// Extents as in ReadyOp. `ranks` are the members' global ranks, `signatures` theirs in the same
+// order. Fails: Mismatch naming the tensor, the ranks and what each has; InvalidArgument where all
+// agree on something that has no meaning (a 0-dim allgather, say).
+Result<std::vector<int64_t>> validate(
+    const std::string& name, std::span<const int> ranks, std::span<const Signature> signatures);
+
+// Bytes of one member's input, saturating.
+uint64_t input_bytes(const Signature& signature) noexcept;
+
+}  // namespace farandole::control

@@ -1,0 +1,109 @@
+#pragma once
+// Worker: one rank's side of the protocol. Turns what the engine says into messages for the
+// coordinator, and the coordinator's messages back into agreements, failures and store replies.
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controller/protocol/actions.h"
+#include "controller/protocol/key.h"
+#include "controller/protocol/limits.h"
+#include "controller/protocol/link.h"
+
+namespace farandole::control {
+
+struct WorkerOptions {
+  Limits limits;
+  int rank = 0;
+  uint64_t job = 0;
+  uint64_t incarnation = 0;
+};
+
+// States: Joining -> Active -> Ended; Active -> Orphaned (the coordinator left) -> Ended.
+// Thread: one at a time. No I/O, no clock.
+class Worker {
+ public:
+  explicit Worker(WorkerOptions options);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Asks to be let in. Called once, first. Ends in Formed or NotFormed.
+  Actions join(Member self, std::vector<Setting> settings);
+  // A message from the coordinator. One that is malformed ends in Fail blaming rank 0.
+  Actions on_frame(std::span<const uint8_t> frame);
+  // The coordinator cannot be reached any more. Nothing if either side had left before.
+  Actions on_lost(const std::string& cause);
+
+  // What the engine asks for. Before Formed and after the end they give nothing, but store
+  // requests are then answered with an error.
+  Actions announce(std::vector<Announcement> announcements);
+  Actions report(PeerFailure failure);
+  void finished(uint64_t round) noexcept { finished_ = round; }
+  Actions leave();
+
+  // `request` comes back in a StoreReply; unique among this rank's requests.
+  Actions store_set(uint64_t request, std::string key, Bytes value);
+  Actions store_get(uint64_t request, std::string key);
+  Actions store_cancel(uint64_t request);  // no StoreReply afterwards
+
+  const std::vector<Member>& members() const noexcept { return members_; }
+  uint32_t epoch() const noexcept { return epoch_; }
+  const Dropped& dropped() const noexcept { return link_.dropped(); }
+  size_t cached() const noexcept { return by_id_.size(); }
+
+ private:
+  enum class State : uint8_t { Joining, Active, Orphaned, Ended };
+  // A tensor that is in flight, has an id, or both.
+  struct Entry {
+    Signature signature;     // last announced
+    bool announced = false;  // signature is set
+    bool in_flight = false;
+    uint32_t sent_id = 0;  // in flight under this id
+    uint32_t id = 0;       // 0: none
+    std::vector<int64_t> extents;
+  };
+  using Table = std::unordered_map<Key, Entry, KeyHash>;
+  using Row = Table::value_type;
+
+  Action send(const Message& message);
+  Actions send_announcements(std::vector<Announcement> full, std::vector<uint32_t> cached);
+
+  Actions on(Welcome& message);
+  Actions on(Refuse& message);
+  Actions on(Round& message);
+  Actions on(Resend& message);
+  Actions on(Failure& message);
+  Actions on(StoreValue& message);
+  Actions on(StoreError& message);
+  template <typename Other>
+  Actions on(Other& message);  // a message that no coordinator sends
+
+  Status take_ready(const Round& round, Agreement& agreement);
+  Status learn(const Detail& detail);
+  void forget(uint32_t id);
+  void drop_id(Row& row);
+  Actions orphan(Actions actions);
+  Actions end(PeerFailure failure);
+  Actions malformed(const Status& why);
+  Actions answer_waiting(const Status& why, Actions actions);
+
+  WorkerOptions options_;
+  State state_ = State::Joining;
+  Link link_;
+  uint32_t epoch_ = 0;
+  uint64_t round_ = 0;
+  uint64_t finished_ = 0;
+  size_t store_bytes_ = 0;
+  size_t store_keys_ = 0;
+  std::vector<Member> members_;
+  Table table_;
+  std::unordered_map<uint32_t, Row*> by_id_;
+  std::map<uint64_t, std::string> store_waiting_;  // request -> key
+  Status ended_;                                   // why store requests fail now
+};
+
+}  // namespace farandole::control
