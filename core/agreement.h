@@ -29,7 +29,7 @@ struct Rejection {
   bool operator==(const Rejection&) const = default;
 };
 
-// One round, numbered from 1. Rounds arrive on every rank in the same order, with the same content; fusion never
+// One round. Rounds arrive on every rank in the same order, with the same content; fusion never
 // reaches across rounds.
 struct Agreement {
   uint32_t epoch = 0;
@@ -48,9 +48,6 @@ struct PeerFailure {
   std::string cause;
   Code code = Code::PeerLost;
   bool left = false;
-  // Of a rank that left: the last round that it had finished when it did. Operations of later
-  // rounds that need it can not complete any more.
-  uint64_t finished_round = 0;
 
   bool operator==(const PeerFailure&) const = default;
 };

@@ -52,11 +52,9 @@ class ControlPlane {
   // with the same culprit: an accusation is held for kConfirm, and a control connection that breaks
   // meanwhile is the better evidence. Thread: any. Never blocks.
   virtual void report(PeerFailure failure) = 0;
-  // All rounds up to this one are finished on this rank, well or badly. Thread: any. Never blocks.
-  // Told at every change: while the coordinator's own rank has rounds to do, small new ones may be
-  // held back and merged; and the last one told before stop() says how far a leaving rank came
-  // (PeerFailure::finished_round).
-  virtual void finished(uint64_t round) = 0;
+  // Rounds that this rank has agreed to but not finished. A hint for batching: while the
+  // coordinator's own rank has work queued, small rounds may be held back and merged.
+  virtual void backlog(size_t rounds) = 0;
   virtual Store& store() = 0;
   // Says goodbye. The coordinator tells every rank by on_failure{this rank, left}; when this rank's
   // own sink gets it, no agreement that includes this rank follows. Until then agreements do arrive

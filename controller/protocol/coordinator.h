@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "controller/protocol/membership.h"
 #include "controller/protocol/readiness.h"
 #include "controller/protocol/store_table.h"
+#include "core/base/clock.h"
 
 namespace farandole::control {
 
@@ -22,6 +24,8 @@ struct CoordinatorOptions {
   std::map<uint32_t, std::vector<int>> process_sets;
 };
 
+// A rank that leaves is told so like all others (Failure{left}): after that it is part of no
+// agreement, but may go on to use the store while it finishes what was agreed upon before.
 // Every announcement is answered once: ready, rejected or asked for in full; unless the job fails,
 // after which nothing is answered any more. Thread: one at a time. No I/O, no clock.
 class Coordinator {
@@ -30,14 +34,18 @@ class Coordinator {
 
   // A message from `rank`. One that is malformed, or that an honest rank would not send, ends in a
   // Failure blaming it, told to all.
-  Actions on_frame(int rank, std::span<const uint8_t> frame);
+  Actions on_frame(int rank, std::span<const uint8_t> frame, TimePoint now);
   // `rank` cannot be reached any more, or is silent. Nothing if it had left before.
   Actions on_lost(int rank, const std::string& cause);
-  // Rank 0 has finished all rounds up to this one; see flush().
-  void on_finished(uint64_t round) noexcept { finished_ = round; }
-  // To be called when the driver has no more input at hand, and after on_finished(). Tells what has
+  // Rounds that rank 0 has agreed to but not finished; see flush().
+  void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
+  // To be called at deadline(): an accusation by a peer that nothing better has replaced for
+  // ControlPlane::kConfirm becomes the verdict.
+  Actions tick(TimePoint now);
+  std::optional<TimePoint> deadline() const noexcept;
+  // To be called when the driver has no more input at hand, and after on_backlog(). Tells what has
   // become ready since. Holds it back while rank 0 has two rounds or more to do anyway and what is
-  // ready does not fill a fusion buffer; rank 0's progress ends that, never a timer.
+  // ready does not fill a fusion buffer; a falling backlog ends that, never a timer.
   Actions flush();
 
   bool failed() const noexcept { return failed_; }
@@ -52,14 +60,13 @@ class Coordinator {
   Actions fail(PeerFailure failure);
   Actions blame(int rank, const std::string& cause);
 
+  Actions dispatch(int rank, Message& message, TimePoint now);
   Actions on(int rank, Announce& message);
-  Actions on(int rank, Report& message);
+  Actions accuse(int rank, PeerFailure failure, TimePoint now);
   Actions on(int rank, Leave& message);
   Actions on(int rank, StoreSet& message);
   Actions on(int rank, StoreGet& message);
   Actions on(int rank, StoreCancel& message);
-  template <typename Other>
-  Actions on(int rank, Other& message);  // a message that no rank sends
 
   CoordinatorOptions options_;
   uint32_t epoch_;
@@ -68,7 +75,12 @@ class Coordinator {
   std::vector<bool> gone_;  // left in order
   Readiness readiness_;
   StoreTable store_;
-  uint64_t finished_ = 0;
+  size_t backlog_ = 0;
+  struct Accusation {
+    PeerFailure failure;
+    TimePoint due;
+  };
+  std::optional<Accusation> accusation_;  // the first one
   uint64_t round_ = 0;
   bool failed_ = false;
 };

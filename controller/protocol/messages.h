@@ -54,7 +54,6 @@ struct Report {
 };
 
 struct Leave {
-  uint64_t finished_round = 0;  // as in PeerFailure
   bool operator==(const Leave&) const = default;
 };
 

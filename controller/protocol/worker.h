@@ -35,14 +35,14 @@ class Worker {
   Actions join(Member self, std::vector<Setting> settings);
   // A message from the coordinator. One that is malformed ends in Fail blaming rank 0.
   Actions on_frame(std::span<const uint8_t> frame);
-  // The coordinator cannot be reached any more. Nothing if either side had left before.
+  // The coordinator cannot be reached any more. No Fail if either side had left before.
   Actions on_lost(const std::string& cause);
 
   // What the engine asks for. Before Formed and after the end they give nothing, but store
   // requests are then answered with an error.
   Actions announce(std::vector<Announcement> announcements);
   Actions report(PeerFailure failure);
-  void finished(uint64_t round) noexcept { finished_ = round; }
+  // Says goodbye. Agreements go on to be delivered until Fail{this rank, left}.
   Actions leave();
 
   // `request` comes back in a StoreReply; unique among this rank's requests.
@@ -96,7 +96,6 @@ class Worker {
   Link link_;
   uint32_t epoch_ = 0;
   uint64_t round_ = 0;
-  uint64_t finished_ = 0;
   size_t store_bytes_ = 0;
   size_t store_keys_ = 0;
   std::vector<Member> members_;
