@@ -1,0 +1,99 @@
+# Two commands on a fresh Debian 12 machine: `make demo` and `make test`. Each installs what it needs and
+# does nothing twice. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+JOBS ?= $(shell nproc)
+STAMPS := build/stamps
+# Of the chosen Python, cp311 say; empty as long as there is none on the machine.
+TAG := $(shell $(PYTHON) -c 'import sys; print("cp%d%d" % sys.version_info[:2])' 2> /dev/null)
+TOOLS := build/tools-$(TAG)
+WHEEL := $(STAMPS)/wheel-$(TAG)
+WHEEL_SOURCES := $(shell find bindings cmake collectives controller core -type f -not -name '*.pyc') \
+	CMakeLists.txt LICENSE README.md VERSION pyproject.toml
+IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large asan tsan FORCE
+
+help: ## list the targets
+	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+clean: ## remove what was built; .venv stays
+	rm -rf build dist
+
+$(STAMPS)/packages: scripts/debian-packages.txt
+	@mkdir -p $(@D)
+	@scripts/install_packages.sh $<
+	@touch $@
+
+ifeq ($(TAG),)
+# No such Python: perhaps the packages bring it.
+setup build test demo bench lint format wheel contract test-large asan tsan: $(STAMPS)/packages
+	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $@
+else
+
+setup: $(STAMPS)/packages .venv/.ready ## install Debian packages and .venv, where they are not there
+
+build: $(STAMPS)/packages ## build library, launcher and C++ tests (preset dev)
+	@echo "==> build: preset dev"
+	@cmake --preset dev > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset dev -j $(JOBS)
+
+test: setup build .venv/.installed ## every test: C++, Python, several processes, examples, docs, lint
+	@$(IN_VENV) scripts/run_tests.sh
+
+demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
+	@echo "==> demo: farandolerun -np 2 python examples/torch/train_gpt.py"
+	@$(IN_VENV) farandolerun -np 2 python examples/torch/train_gpt.py
+
+bench: setup .venv/.installed ## measure beside Open MPI and Gloo
+	@$(IN_VENV) python tests/bench/run.py
+
+lint: setup build ## formats, types, layers, docs in step with code
+	@$(IN_VENV) python -m pytest tests/lint
+
+format: setup ## format C++ and Python in place
+	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs --no-run-if-empty clang-format -i
+	@$(IN_VENV) ruff format --quiet .
+
+wheel: $(STAMPS)/packages $(WHEEL) ## one repaired wheel in dist/ for PYTHON
+	@ls -1 dist/farandole-*-$(TAG)-*.whl
+
+contract: build ## the contract suite's full product of cases
+	@FARANDOLE_CONTRACT=full ctest --preset dev --no-tests=error -R '[Cc]ontract'
+
+test-large: build ## collectives of more than 2^31 elements
+	@ctest --preset dev --no-tests=error -R '[Ll]arge'
+
+asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sanitizer
+	@echo "==> build: preset $@"
+	@cmake --preset $@ > /dev/null
+	@cmake --build --preset $@ -j $(JOBS)
+	@ctest --preset $@ --no-tests=error
+
+# Which Python was chosen; these change only when that changes.
+$(STAMPS)/python $(STAMPS)/python-$(TAG): FORCE | $(STAMPS)/packages
+	@$(PYTHON) scripts/describe_python.py .venv > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+.venv/.ready: $(STAMPS)/python requirements-build.txt requirements-dev.txt requirements-torch.txt
+	@scripts/make_venv.sh .venv $< requirements-dev.txt requirements-torch.txt
+	@touch $@
+
+$(TOOLS)/.ready: $(STAMPS)/python-$(TAG) requirements-build.txt
+	@scripts/make_venv.sh $(TOOLS) $< requirements-build.txt
+	@touch $@
+
+$(WHEEL): $(TOOLS)/.ready $(WHEEL_SOURCES)
+	@scripts/build_wheel.sh $(TOOLS)
+	@touch $@
+
+.venv/.installed: .venv/.ready $(WHEEL)
+	@echo "==> .venv: installing the wheel"
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --force-reinstall \
+		dist/farandole-*-$(TAG)-*.whl
+	@touch $@
+endif

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the wheel with the interpreter of the given environment and makes it independent of the
+# machine's libraries: dist/ then holds exactly one wheel of this version for this Python.
+set -euo pipefail
+
+env=${1:?usage: build_wheel.sh ENVIRONMENT}
+python=$env/bin/python
+tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+raw=build/wheel/raw-$tag
+
+echo "==> wheel: building for $tag (Release)"
+rm -rf "$raw"
+PATH=$PWD/$env/bin:$PATH "$python" -m pip wheel --disable-pip-version-check --quiet --no-deps \
+  --no-build-isolation --wheel-dir "$raw" .
+echo "==> wheel: repairing"
+mkdir -p dist
+rm -f dist/farandole-*-"$tag"-*.whl
+PATH=$PWD/$env/bin:$PATH "$env/bin/auditwheel" --quiet repair --plat "manylinux_2_36_$(uname -m)" \
+  --wheel-dir dist "$raw"/farandole-*.whl
+echo "==> wheel: $(ls dist/farandole-*-"$tag"-*.whl)"

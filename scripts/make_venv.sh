@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Makes a virtual environment as a description of an interpreter (describe_python.py) says, and
+# installs the given requirement files into it.
+set -euo pipefail
+
+folder=${1:?usage: make_venv.sh FOLDER DESCRIPTION [REQUIREMENTS...]}
+mapfile -t description < "${2:?}"
+shift 2
+interpreter=${description[0]} version=${description[1]} torch=${description[2]:-}
+
+if ! cmp -s "$folder/.made-from" <(printf '%s\n' "${description[@]}"); then
+  echo "==> $folder: making it from $interpreter ($version)"
+  "$interpreter" -m venv --clear "$folder"
+  if [ -n "$torch" ]; then
+    echo "==> $folder: uses the torch in $torch"
+    purelib=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    printf '%s\n' "$torch" > "$purelib/farandole_torch.pth"
+  fi
+  printf '%s\n' "${description[@]}" > "$folder/.made-from"
+fi
+progress=(--quiet)
+[ ! -t 1 ] || progress=()
+for file in "$@"; do
+  if [ "$file" = requirements-torch.txt ] && [ -n "$torch" ]; then
+    continue
+  fi
+  echo "==> $folder: installing what $file names"
+  "$folder/bin/python" -m pip install --disable-pip-version-check "${progress[@]}" -r "$file"
+done

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Every test there is: C++ (ctest), then everything that pytest collects (Python, several
+# processes, packaging, examples, docs, lint). Both run even if the first fails; the last line sums
+# up. Needs what `make test` sets up.
+set -euo pipefail
+
+results=build/results
+mkdir -p "$results"
+rm -f "$results"/*.xml
+failed=0
+
+echo "==> ctest"
+ctest --preset dev --no-tests=error --output-junit "$PWD/$results/ctest.xml" || failed=1
+echo "==> pytest"
+.venv/bin/python -m pytest --junitxml="$results/pytest.xml" || failed=1
+.venv/bin/python scripts/sum_up.py "$results/ctest.xml" "$results/pytest.xml" || failed=1
+exit "$failed"
