@@ -26,8 +26,10 @@ class Device {
   // Fails: System with the size wanted. 0 bytes give a buffer with null data.
   virtual Result<Buffer> allocate(size_t bytes) = 0;
   // Inputs of all segments, one behind the other, to `to`; and back to their outputs.
-  virtual Status pack(std::span<const Segment> segments, DType dtype, void* to, StreamHandle stream) = 0;
-  virtual Status unpack(const void* from, std::span<const Segment> segments, DType dtype, StreamHandle stream) = 0;
+  virtual Status pack(
+      std::span<const Segment> segments, DType dtype, void* to, StreamHandle stream) = 0;
+  virtual Status unpack(
+      const void* from, std::span<const Segment> segments, DType dtype, StreamHandle stream) = 0;
 };
 
 }  // namespace farandole

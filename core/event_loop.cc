@@ -29,21 +29,21 @@ void ThreadLoop::post(std::function<void()> task) {
   wake_.notify_one();
 }
 
-bool ThreadLoop::on_loop_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
+bool ThreadLoop::on_loop_thread() const noexcept {
+  return std::this_thread::get_id() == thread_.get_id();
+}
 
 void ThreadLoop::run() {
   for (;;) {
     std::deque<std::function<void()>> batch;
     {
       MutexLock lock(mutex_);
-      while (tasks_.empty() && !stopping_)
-        wake_.wait(mutex_);
+      while (tasks_.empty() && !stopping_) wake_.wait(mutex_);
       if (tasks_.empty())
         return;
       batch.swap(tasks_);
     }
-    for (std::function<void()>& task : batch)
-      task();
+    for (std::function<void()>& task : batch) task();
   }
 }
 

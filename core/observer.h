@@ -11,14 +11,14 @@
 namespace farandole {
 
 enum class EventKind : uint8_t {
-  Submitted,     // a tensor entered the engine
-  Announced,     // handed to the control plane
-  Agreed,        // ready on every rank
-  Rejected,      // ranks disagree
-  BucketStart,   // a bucket begins to move; `bytes` and `tensors` are the bucket's
-  BucketEnd,     // and has moved; `code` says how it ended
-  Settled,       // a tensor's ticket settled; `code` says how
-  PeerFailed,    // `name` is the cause
+  Submitted,    // a tensor entered the engine
+  Announced,    // handed to the control plane
+  Agreed,       // ready on every rank
+  Rejected,     // ranks disagree
+  BucketStart,  // a bucket begins to move; `bytes` and `tensors` are the bucket's
+  BucketEnd,    // and has moved; `code` says how it ended
+  Settled,      // a tensor's ticket settled; `code` says how
+  PeerFailed,   // `name` is the cause
 };
 
 struct Event {
@@ -28,6 +28,7 @@ struct Event {
   CollectiveKind collective = CollectiveKind::Allreduce;
   size_t bytes = 0;
   size_t tensors = 1;
+  Duration duration{0};  // of BucketEnd
   Code code = Code::Ok;
 };
 

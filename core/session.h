@@ -15,6 +15,7 @@
 #include "core/observer.h"
 #include "core/request.h"
 #include "core/ticket.h"
+#include "core/topology.h"
 
 namespace farandole {
 
@@ -30,17 +31,12 @@ struct SessionParts {
   std::function<Result<std::unique_ptr<Communicator>>(const GroupSpec&, Store&)> connect;
 };
 
-struct Topology {
-  int rank = 0, size = 1;
-  int local_rank = 0, local_size = 1;
-  int cross_rank = 0, cross_size = 1;
-  bool homogeneous = true;  // every host has as many ranks
-};
-
 // Thread: all functions from any thread, but shutdown() and the destructor, which come last.
 class Session {
  public:
   // Forms the group and starts the engine. Fails: as ControlPlane::start.
+  // A forked child must not use its parent's session: submit() fails there with a clear error, the
+  // destructor does nothing, and the parent is unharmed.
   static Result<std::unique_ptr<Session>> start(SessionParts parts);
   ~Session();  // shutdown() if that was not called
   Session(const Session&) = delete;
@@ -60,8 +56,9 @@ class Session {
   // Why the job cannot go on, Ok while it can.
   Status health() const;
 
-  // Local and ordered: says goodbye, ends what is in flight with Aborted, joins every thread.
-  // Idempotent. Waits at most config().shutdown_timeout plus what a lane needs to see the abort.
+  // Local and ordered: says goodbye, finishes what all ranks had agreed upon, ends what else is in
+  // flight with Aborted, joins every thread. Idempotent. Waits at most config().shutdown_timeout,
+  // plus what a lane needs to see the abort.
   Status shutdown();
 
  private:

@@ -30,6 +30,11 @@ class Ticket {
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
   // False once `deadline` passed without the ticket settling.
   bool wait_until(TimePoint deadline);
+  // As wait_until, but also returns when another thread poked the ticket: a lane that has work for
+  // the thread that waits here (see lane.h).
+  enum class Wake { Settled, Poked, Deadline };
+  Wake wait_poked(TimePoint deadline);
+  void poke();
   // Requires: settled().
   const Status& status() const noexcept { return status_; }
   Outcome& outcome() noexcept { return outcome_; }
@@ -45,8 +50,9 @@ class Ticket {
   Mutex mutex_;
   CondVar cond_;
   Callback callback_ FARANDOLE_GUARDED_BY(mutex_);
-  Status status_;     // written once, before settled_
-  Outcome outcome_;   // likewise
+  bool poked_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  Status status_;    // written once, before settled_
+  Outcome outcome_;  // likewise
 };
 
 using TicketPtr = std::shared_ptr<Ticket>;

@@ -20,6 +20,8 @@ class SteadyClock final : public Clock {
   TimePoint now() const noexcept override { return std::chrono::steady_clock::now(); }
 };
 
-inline TimePoint steady_now() noexcept { return std::chrono::steady_clock::now(); }
+inline TimePoint steady_now() noexcept {
+  return std::chrono::steady_clock::now();
+}
 
 }  // namespace farandole

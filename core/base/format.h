@@ -1,11 +1,11 @@
 #pragma once
 // The one place that names the formatting library; `error` makes a Status from a format string.
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "core/base/status.h"
 

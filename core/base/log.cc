@@ -1,9 +1,9 @@
 #include "core/base/log.h"
 
-#include <memory>
-
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <memory>
 
 #include "core/base/mutex.h"
 
@@ -52,7 +52,9 @@ void set_log_sink(LogSink sink) {
   state().sink = std::move(sink);
 }
 
-LogLevel log_level() noexcept { return state().level.load(std::memory_order_relaxed); }
+LogLevel log_level() noexcept {
+  return state().level.load(std::memory_order_relaxed);
+}
 
 void write_log(LogLevel level, std::string_view text) {
   LogState& s = state();

@@ -10,7 +10,15 @@
 
 namespace farandole {
 
-enum class LogLevel : int { Trace = 0, Debug = 1, Info = 2, Warning = 3, Error = 4, Fatal = 5, Off = 6 };
+enum class LogLevel : int {
+  Trace = 0,
+  Debug = 1,
+  Info = 2,
+  Warning = 3,
+  Error = 4,
+  Fatal = 5,
+  Off = 6
+};
 
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
@@ -23,8 +31,8 @@ void write_log(LogLevel level, std::string_view text);
 
 }  // namespace farandole
 
-#define FARANDOLE_LOG(level, ...)                                                       \
-  do {                                                                                  \
-    if (::farandole::LogLevel::level >= ::farandole::log_level())                       \
-      ::farandole::write_log(::farandole::LogLevel::level, fmt::format(__VA_ARGS__));   \
+#define FARANDOLE_LOG(level, ...)                                                     \
+  do {                                                                                \
+    if (::farandole::LogLevel::level >= ::farandole::log_level())                     \
+      ::farandole::write_log(::farandole::LogLevel::level, fmt::format(__VA_ARGS__)); \
   } while (false)

@@ -53,7 +53,8 @@ Result<Secret> Secret::from_file(const std::string& path) {
   std::vector<uint8_t> bytes(kMaxBytes + 1);
   size_t have = 0;
   while (have < bytes.size()) {
-    const ssize_t got = pread(file.fd, bytes.data() + have, bytes.size() - have, static_cast<off_t>(have));
+    const ssize_t got =
+        pread(file.fd, bytes.data() + have, bytes.size() - have, static_cast<off_t>(have));
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)

@@ -57,7 +57,7 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   Result(Status status) : state_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool has_value() const noexcept { return state_.index() == 0; }
@@ -75,9 +75,9 @@ class [[nodiscard]] Result {
 
 }  // namespace farandole
 
-#define FARANDOLE_RETURN_IF_ERROR(expr)          \
-  do {                                           \
-    ::farandole::Status fdl_status_ = (expr);    \
-    if (!fdl_status_.is_ok())                    \
-      return fdl_status_;                        \
+#define FARANDOLE_RETURN_IF_ERROR(expr)       \
+  do {                                        \
+    ::farandole::Status fdl_status_ = (expr); \
+    if (!fdl_status_.is_ok())                 \
+      return fdl_status_;                     \
   } while (false)

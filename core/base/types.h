@@ -49,10 +49,10 @@ struct DeviceId {
 using StreamHandle = uint64_t;
 
 size_t size_of(DType dtype) noexcept;
-const char* name_of(DType dtype) noexcept;           // "float32"
-const char* name_of(CollectiveKind kind) noexcept;   // "allreduce"
-const char* name_of(ReduceOp op) noexcept;           // "Sum"
-const char* name_of(DeviceType type) noexcept;       // "cpu"
+const char* name_of(DType dtype) noexcept;          // "float32"
+const char* name_of(CollectiveKind kind) noexcept;  // "allreduce"
+const char* name_of(ReduceOp op) noexcept;          // "Sum"
+const char* name_of(DeviceType type) noexcept;      // "cpu"
 
 constexpr bool is_float(DType d) noexcept {
   return d == DType::Float16 || d == DType::Bfloat16 || d == DType::Float32 || d == DType::Float64;
@@ -60,7 +60,9 @@ constexpr bool is_float(DType d) noexcept {
 constexpr bool is_complex(DType d) noexcept {
   return d == DType::Complex64 || d == DType::Complex128;
 }
-constexpr bool is_half(DType d) noexcept { return d == DType::Float16 || d == DType::Bfloat16; }
+constexpr bool is_half(DType d) noexcept {
+  return d == DType::Float16 || d == DType::Bfloat16;
+}
 constexpr bool is_integer(DType d) noexcept {
   return !is_float(d) && !is_complex(d) && d != DType::Bool;
 }

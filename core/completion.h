@@ -1,0 +1,34 @@
+#pragma once
+// Completion: the one place where tensors end. Frees the name, tells the observers, settles the
+// ticket, in this order, so that a caller woken by its ticket may use the name again.
+
+#include <utility>
+
+#include "core/emitter.h"
+#include "core/name_registry.h"
+#include "core/pending.h"
+
+namespace farandole {
+
+// Thread: any.
+class Completion {
+ public:
+  Completion(NameRegistry& names, const Emitter& emitter) : names_(names), emitter_(emitter) {}
+
+  void settle(PendingOp op, Status status, Outcome outcome = {}) {
+    const Signature& signature = op.request.signature;
+    names_.release(signature.process_set, op.request.name);
+    emitter_.emit(
+        {.kind = EventKind::Settled,
+         .name = op.request.name,
+         .collective = signature.kind,
+         .code = status.code()});
+    op.ticket->settle(std::move(status), std::move(outcome));
+  }
+
+ private:
+  NameRegistry& names_;
+  const Emitter& emitter_;
+};
+
+}  // namespace farandole

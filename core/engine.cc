@@ -1,0 +1,219 @@
+#include "core/engine.h"
+
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/base/log.h"
+#include "core/fusion.h"
+#include "core/request_check.h"
+
+namespace farandole {
+namespace {
+
+// The coordinator merges small rounds while its own rank has this many buckets under way.
+constexpr size_t kBacklogWorthTelling = 2;
+
+std::string subject(const PeerFailure& failure) {
+  if (failure.rank < 0)
+    return failure.cause;
+  const std::string who =
+      failure.host.empty()
+          ? fmt::format("rank {}", failure.rank)
+          : fmt::format("rank {} (host {})", failure.rank, printable(failure.host, 256));
+  if (failure.code != Code::PeerLost)
+    return fmt::format("{}: {}", who, failure.cause);
+  return fmt::format("{} {}: {}", who, failure.left ? "left the job" : "was lost", failure.cause);
+}
+
+Status verdict_on(const PendingOp& op, const PeerFailure& failure) {
+  const Request& request = op.request;
+  return Status(
+             failure.code, describe(request.signature.kind, request.name) + ": " + subject(failure))
+      .blame(failure.rank);
+}
+
+}  // namespace
+
+void Engine::handle(Message message) {
+  std::visit(
+      [this](auto&& content) { on(std::forward<decltype(content)>(content)); }, std::move(message));
+}
+
+Status Engine::health() const {
+  MutexLock lock(mutex_);
+  return health_;
+}
+
+bool Engine::wait_left(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  while (!left_) {
+    if (!changed_.wait_until(mutex_, deadline))
+      return left_;
+  }
+  return true;
+}
+
+bool Engine::wait_closed(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  while (!closing_done_) {
+    if (!changed_.wait_until(mutex_, deadline))
+      return closing_done_;
+  }
+  return true;
+}
+
+void Engine::on(message::Submit submit) {
+  std::vector<Announcement> announcements;
+  for (PendingOp& op : submit.ops) {
+    if (closed_) {
+      parts_.completion->settle(std::move(op), *closed_);
+    } else if (failure_ || departed_) {
+      fail(std::move(op), failure_ ? *failure_ : *departed_);
+    } else {
+      announcements.push_back({op.request.name, op.request.signature});
+      parts_.emitter->emit({.kind = EventKind::Announced, .name = op.request.name});
+      pending_.add(std::move(op));
+    }
+  }
+  if (!announcements.empty())
+    parts_.control->announce(std::move(announcements));
+}
+
+void Engine::on(message::Agreed agreed) {
+  for (Rejection& rejection : agreed.agreement.rejected) {
+    std::optional<PendingOp> op = pending_.take(rejection.process_set, rejection.name);
+    if (!op)
+      continue;
+    parts_.emitter->emit(
+        {.kind = EventKind::Rejected, .name = rejection.name, .code = rejection.why.code()});
+    parts_.completion->settle(std::move(*op), std::move(rejection.why));
+  }
+  std::vector<ReadyTensor> ready;
+  for (ReadyOp& item : agreed.agreement.ready) {
+    std::optional<PendingOp> op = pending_.take(item.process_set, item.name);
+    if (!op)
+      continue;
+    parts_.emitter->emit({.kind = EventKind::Agreed, .name = item.name});
+    ready.push_back({std::move(*op), std::move(item.extents)});
+  }
+  dispatch(std::move(ready));
+}
+
+void Engine::dispatch(std::vector<ReadyTensor> ready) {
+  std::vector<FusionItem> items;
+  for (const ReadyTensor& tensor : ready) items.push_back({&tensor.op.request.signature});
+  for (const BucketPlan& plan : fuse(items, parts_.fusion_bytes)) {
+    Group& group = *groups_.at(ready[plan.front()].op.request.signature.process_set);
+    // Lanes take copyable work; the bucket is moved in behind a shared pointer.
+    auto bucket = std::make_shared<Bucket>();
+    for (const size_t index : plan) bucket->push_back(std::move(ready[index]));
+    ++backlog_;
+    group.lane.post([this, &group, bucket] {
+      group.executor->execute(std::move(*bucket));
+      bucket_finished();
+    });
+  }
+  report_backlog();
+}
+
+void Engine::bucket_finished() {
+  if (--backlog_ < kBacklogWorthTelling && backlog_told_)
+    parts_.post(message::BucketDone{});
+}
+
+void Engine::on(message::BucketDone) {
+  report_backlog();
+}
+
+void Engine::report_backlog() {
+  if (parts_.rank != 0)
+    return;
+  const size_t backlog = backlog_;
+  if (backlog < kBacklogWorthTelling) {
+    if (backlog_told_.exchange(false))
+      parts_.control->backlog(backlog);
+    return;
+  }
+  backlog_told_ = true;
+  parts_.control->backlog(backlog);
+  // A lane that finished before it could see the flag has told nobody.
+  if (backlog_ < kBacklogWorthTelling && backlog_told_.exchange(false))
+    parts_.control->backlog(backlog_);
+}
+
+void Engine::on(message::Broken broken) {
+  if (failure_ || closed_) {
+    for (PendingOp& op : broken.ops) {
+      if (failure_)
+        fail(std::move(op), *failure_);
+      else
+        parts_.completion->settle(std::move(op), *closed_);
+    }
+    return;
+  }
+  const PeerFailure accusation{
+      .rank = broken.why.culprit(), .cause = broken.why.message(), .code = broken.why.code()};
+  for (PendingOp& op : broken.ops) broken_.emplace_back(std::move(op), broken.why);
+  parts_.control->report(accusation);
+}
+
+void Engine::on(message::Failed failed) {
+  const PeerFailure& failure = failed.failure;
+  parts_.emitter->emit(
+      {.kind = EventKind::PeerFailed, .name = failure.cause, .code = failure.code});
+  if (!failure.left) {
+    fail_everything(failure);
+    return;
+  }
+  if (failure.rank == parts_.rank) {
+    MutexLock lock(mutex_);
+    left_ = true;
+    changed_.notify_all();
+    return;
+  }
+  if (departed_ || failure_)
+    return;
+  departed_ = failure;
+  {
+    MutexLock lock(mutex_);
+    if (health_.is_ok())
+      health_ = Status(failure.code, subject(failure)).blame(failure.rank);
+  }
+  for (PendingOp& op : pending_.take_all()) fail(std::move(op), failure);
+}
+
+void Engine::fail(PendingOp op, const PeerFailure& failure) {
+  Status why = verdict_on(op, failure);
+  parts_.completion->settle(std::move(op), std::move(why));
+}
+
+void Engine::fail_everything(const PeerFailure& failure) {
+  if (failure_)
+    return;
+  failure_ = failure;
+  const Status why = Status(failure.code, subject(failure)).blame(failure.rank);
+  {
+    MutexLock lock(mutex_);
+    health_ = why;
+    left_ = true;  // nobody will acknowledge a goodbye any more
+    changed_.notify_all();
+  }
+  for (const auto& [id, group] : groups_) group->executor->abort(why);
+  for (auto& [op, status] : std::exchange(broken_, {})) fail(std::move(op), failure);
+  for (PendingOp& op : pending_.take_all()) fail(std::move(op), failure);
+}
+
+void Engine::on(message::Close close) {
+  if (closed_)
+    return;
+  closed_ = close.why;
+  for (const auto& [id, group] : groups_) group->executor->abort(close.why);
+  for (auto& [op, status] : std::exchange(broken_, {}))
+    parts_.completion->settle(std::move(op), close.why);
+  for (PendingOp& op : pending_.take_all()) parts_.completion->settle(std::move(op), close.why);
+  MutexLock lock(mutex_);
+  closing_done_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace farandole

@@ -1,0 +1,163 @@
+#include "core/executor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/request_check.h"
+
+namespace farandole {
+
+// One bucket laid out in memory.
+struct Executor::Plan {
+  std::vector<Segment> segments;
+  std::vector<Outcome> outcomes;
+  std::vector<size_t> counts;
+  DType dtype = DType::Float32;
+  size_t bytes = 0;
+};
+
+namespace {
+
+// Bytes of a tensor's result.
+size_t result_bytes(const Signature& signature, const Layout& layout) {
+  return static_cast<size_t>(element_count(layout.result_shape)) * size_of(signature.dtype);
+}
+
+CollectiveOp operation(const Request& request, int root) {
+  const Signature& s = request.signature;
+  return {
+      .kind = s.kind,
+      .reduce = s.reduce,
+      .dtype = s.dtype,
+      .root = root,
+      .prescale = s.prescale,
+      .postscale = s.postscale,
+      .name = request.name};
+}
+
+}  // namespace
+
+int Executor::index_of(int rank) const {
+  const auto place = std::find(parts_.members.begin(), parts_.members.end(), rank);
+  return place == parts_.members.end() ? 0 : static_cast<int>(place - parts_.members.begin());
+}
+
+Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
+  Plan plan;
+  plan.dtype = bucket.front().op.request.signature.dtype;
+  for (const ReadyTensor& tensor : bucket) {
+    const Request& request = tensor.op.request;
+    Layout layout = lay_out(
+        request.signature, tensor.extents, parts_.index, static_cast<int>(parts_.members.size()));
+    Outcome outcome;
+    outcome.data = request.out;
+    if (request.out == nullptr && request.signature.kind != CollectiveKind::Barrier) {
+      Result<Buffer> memory = parts_.device->allocate(result_bytes(request.signature, layout));
+      if (!memory)
+        return memory.status();
+      outcome.owned = std::move(memory).value();
+      outcome.data = outcome.owned.data.get();
+    }
+    if (request.signature.kind != CollectiveKind::Barrier)
+      plan.segments.push_back({request.in, outcome.data, layout.segment_count});
+    plan.bytes += layout.segment_count * size_of(plan.dtype);
+    plan.counts = std::move(layout.counts);
+    outcome.shape = std::move(layout.result_shape);
+    outcome.splits = std::move(layout.received);
+    plan.outcomes.push_back(std::move(outcome));
+  }
+  return plan;
+}
+
+Status Executor::connected() {
+  {
+    MutexLock lock(mutex_);
+    if (!aborted_.is_ok())
+      return aborted_;
+    if (communicator_)
+      return Status::ok();
+  }
+  Result<std::unique_ptr<Communicator>> made = parts_.connect();
+  MutexLock lock(mutex_);
+  if (!aborted_.is_ok())
+    return aborted_;
+  if (!made)
+    return made.status();
+  communicator_ = std::move(made).value();
+  lane_communicator_ = communicator_.get();
+  return Status::ok();
+}
+
+void Executor::abort(Status why) {
+  MutexLock lock(mutex_);
+  if (!aborted_.is_ok())
+    return;
+  aborted_ = why;
+  if (communicator_)
+    communicator_->abort(std::move(why));
+}
+
+Result<void*> Executor::staging(size_t bytes) {
+  if (staging_.bytes < bytes) {
+    staging_ = {};
+    Result<Buffer> memory = parts_.device->allocate(bytes);
+    if (!memory)
+      return memory.status();
+    staging_ = std::move(memory).value();
+  }
+  return staging_.data.get();
+}
+
+Status Executor::run(Plan& plan, const CollectiveOp& op, StreamHandle stream) {
+  CollectiveOp whole = op;
+  whole.counts = plan.counts;
+  whole.segments = plan.segments;
+  if (plan.segments.size() <= 1 || lane_communicator_->traits().takes_segments)
+    return lane_communicator_->run(whole, stream);
+  Result<void*> memory = staging(plan.bytes);
+  if (!memory)
+    return memory.status();
+  FARANDOLE_RETURN_IF_ERROR(parts_.device->pack(plan.segments, plan.dtype, memory.value(), stream));
+  const Segment packed{memory.value(), memory.value(), plan.bytes / size_of(plan.dtype)};
+  whole.segments = std::span(&packed, 1);
+  FARANDOLE_RETURN_IF_ERROR(lane_communicator_->run(whole, stream));
+  return parts_.device->unpack(memory.value(), plan.segments, plan.dtype, stream);
+}
+
+void Executor::execute(Bucket bucket) {
+  const Request& first = bucket.front().op.request;
+  const TimePoint start = steady_now();
+  Event event{
+      .kind = EventKind::BucketStart,
+      .name = first.name,
+      .collective = first.signature.kind,
+      .tensors = bucket.size()};
+  Status status = connected();
+  Plan plan;
+  if (status.is_ok()) {
+    Result<Plan> laid_out = this->plan(bucket);
+    status = laid_out.status();
+    if (laid_out)
+      plan = std::move(laid_out).value();
+  }
+  event.bytes = plan.bytes;
+  parts_.emitter->emit(event);
+  if (status.is_ok())
+    status = run(plan, operation(first, index_of(first.signature.root)), first.stream);
+  event.kind = EventKind::BucketEnd;
+  event.code = status.code();
+  event.duration = steady_now() - start;
+  parts_.emitter->emit(event);
+
+  if (status.is_ok()) {
+    for (size_t i = 0; i < bucket.size(); ++i)
+      parts_.completion->settle(std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]));
+    return;
+  }
+  std::vector<PendingOp> unfinished;
+  for (ReadyTensor& tensor : bucket) unfinished.push_back(std::move(tensor.op));
+  parts_.broken(std::move(unfinished), std::move(status));
+}
+
+}  // namespace farandole

@@ -1,0 +1,64 @@
+#pragma once
+// Executor: carries out the agreed buckets of one group. Forms the communicator with the first
+// bucket, allocates results, packs for a communicator that wants one piece, settles the tickets.
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/communicator.h"
+#include "core/completion.h"
+#include "core/device.h"
+#include "core/layout.h"
+#include "core/pending.h"
+
+namespace farandole {
+
+struct ReadyTensor {
+  PendingOp op;
+  std::vector<int64_t> extents;
+};
+using Bucket = std::vector<ReadyTensor>;
+
+// Thread: execute() from one thread at a time (the group's lane); abort() from any.
+class Executor {
+ public:
+  using Connect = std::function<Result<std::unique_ptr<Communicator>>()>;
+  // Called on the lane with tensors that a collective failed to finish; the engine settles them
+  // once the job's verdict is known.
+  using Broken = std::function<void(std::vector<PendingOp>, Status)>;
+
+  struct Parts {
+    Connect connect;
+    Broken broken;
+    Device* device = nullptr;  // outlives the executor
+    Completion* completion = nullptr;
+    const Emitter* emitter = nullptr;
+    int index = 0;
+    std::vector<int> members;  // global ranks, in group order
+  };
+
+  explicit Executor(Parts parts) : parts_(std::move(parts)) {}
+
+  void execute(Bucket bucket);
+  // A running and every later execute() fails with `why`, within 100 ms. First call wins.
+  void abort(Status why);
+
+ private:
+  struct Plan;
+  Status connected();
+  Result<Plan> plan(const Bucket& bucket);
+  Status run(Plan& plan, const CollectiveOp& op, StreamHandle stream);
+  Result<void*> staging(size_t bytes);
+  int index_of(int rank) const;
+
+  const Parts parts_;
+  Mutex mutex_;
+  std::unique_ptr<Communicator> communicator_ FARANDOLE_GUARDED_BY(mutex_);
+  Status aborted_ FARANDOLE_GUARDED_BY(mutex_);
+  Communicator* lane_communicator_ = nullptr;  // the lane's own view: no lock on the data path
+  Buffer staging_;
+};
+
+}  // namespace farandole

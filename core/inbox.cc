@@ -1,0 +1,49 @@
+#include "core/inbox.h"
+
+#include <utility>
+
+namespace farandole {
+
+bool Inbox::push(Message message) {
+  const bool here = loop_.on_loop_thread();
+  {
+    MutexLock lock(mutex_);
+    if (closed_)
+      return false;
+    queue_.push_back(std::move(message));
+    if (handling_)
+      return true;
+    if (!here && std::exchange(scheduled_, true))
+      return true;
+  }
+  if (here)
+    drain();
+  else
+    loop_.post([self = shared_from_this()] { self->drain(); });
+  return true;
+}
+
+void Inbox::drain() {
+  MutexLock lock(mutex_);
+  scheduled_ = false;
+  if (handling_)
+    return;
+  handling_ = true;
+  while (!queue_.empty() && !closed_) {
+    Message message = std::move(queue_.front());
+    queue_.pop_front();
+    mutex_.unlock();
+    handler_(std::move(message));
+    mutex_.lock();
+  }
+  handling_ = false;
+  quiet_.notify_all();
+}
+
+void Inbox::close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  while (handling_ && !loop_.on_loop_thread()) quiet_.wait(mutex_);
+}
+
+}  // namespace farandole

@@ -1,0 +1,76 @@
+#pragma once
+// Inbox: everything that reaches the engine, in one bounded queue, handled on one thread. Nothing
+// polls: the first message of an empty queue wakes the loop.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "core/agreement.h"
+#include "core/base/mutex.h"
+#include "core/event_loop.h"
+#include "core/pending.h"
+
+namespace farandole {
+
+namespace message {
+struct Submit {
+  std::vector<PendingOp> ops;
+};
+struct Agreed {
+  Agreement agreement;
+};
+struct Failed {
+  PeerFailure failure;
+};
+// A lane could not finish these.
+struct Broken {
+  std::vector<PendingOp> ops;
+  Status why;
+};
+struct BucketDone {};
+// The session ends: whatever is still unsettled ends with `why`.
+struct Close {
+  Status why;
+};
+}  // namespace message
+
+using Message = std::variant<
+    message::Submit,
+    message::Agreed,
+    message::Failed,
+    message::Broken,
+    message::BucketDone,
+    message::Close>;
+
+// Bounded by what feeds it: NameRegistry limits tensors in flight, and every other message stands
+// for tensors or ranks. Thread: push from any.
+class Inbox : public std::enable_shared_from_this<Inbox> {
+ public:
+  using Handler = std::function<void(Message)>;
+
+  // `handler` is called on the loop's thread. Requires: made by make_shared.
+  Inbox(EventLoop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
+
+  // From the loop's own thread the message is handled before push returns, unless one is being
+  // handled: then right after that one. False, and the message is gone, once closed.
+  bool push(Message message);
+  // No message is handled afterwards; waits for one that is being handled on another thread.
+  void close();
+
+ private:
+  void drain();
+
+  EventLoop& loop_;
+  const Handler handler_;
+  Mutex mutex_;
+  CondVar quiet_;
+  std::deque<Message> queue_ FARANDOLE_GUARDED_BY(mutex_);
+  bool scheduled_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  bool handling_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  bool closed_ FARANDOLE_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace farandole

@@ -1,0 +1,96 @@
+#include "core/lane.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+namespace farandole {
+
+Lane::Lane(const std::string& thread_name) : thread_([this] { run(); }) {
+  pthread_setname_np(thread_.native_handle(), thread_name.c_str());
+}
+
+Lane::~Lane() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+void Lane::post(Work work) {
+  MutexLock lock(mutex_);
+  queue_.push_back(std::move(work));
+  if (!busy_)
+    wake_runner();
+}
+
+void Lane::wake_runner() {
+  if (helpers_.empty())
+    wake_.notify_one();
+  else
+    helpers_.front()->poke();
+}
+
+bool Lane::run_one() {
+  Work work;
+  {
+    MutexLock lock(mutex_);
+    if (busy_ || queue_.empty())
+      return false;
+    work = std::move(queue_.front());
+    queue_.pop_front();
+    busy_ = true;
+  }
+  work();
+  work = nullptr;  // destroyed by the thread that ran it, before anybody may see the lane idle
+  MutexLock lock(mutex_);
+  busy_ = false;
+  if (queue_.empty())
+    idle_.notify_all();
+  return true;
+}
+
+void Lane::run() {
+  for (;;) {
+    {
+      MutexLock lock(mutex_);
+      while ((queue_.empty() || busy_) && !(stopping_ && queue_.empty())) wake_.wait(mutex_);
+      if (queue_.empty())
+        return;
+    }
+    run_one();
+  }
+}
+
+bool Lane::help_until(Ticket& ticket, TimePoint deadline) {
+  std::list<Ticket*>::iterator self;
+  {
+    MutexLock lock(mutex_);
+    self = helpers_.insert(helpers_.begin(), &ticket);
+  }
+  Ticket::Wake wake = Ticket::Wake::Poked;
+  while (wake == Ticket::Wake::Poked) {
+    while (!ticket.settled() && run_one()) {
+    }
+    wake = ticket.wait_poked(deadline);
+  }
+  MutexLock lock(mutex_);
+  helpers_.erase(self);
+  // What is left was perhaps meant for this thread, or queued while it ran: pass it on.
+  if (!queue_.empty() && !busy_)
+    wake_runner();
+  return ticket.settled();
+}
+
+bool Lane::drain_until(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  while (busy_ || !queue_.empty()) {
+    if (!idle_.wait_until(mutex_, deadline))
+      return !busy_ && queue_.empty();
+  }
+  return true;
+}
+
+}  // namespace farandole

@@ -1,0 +1,50 @@
+#pragma once
+// Lane: runs the work of one communicator, one piece at a time and in order. Usually on the lane's
+// own thread; a caller that waits for a ticket lends its thread, which saves the hand-off that
+// costs more than a small collective does.
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <string>
+#include <thread>
+
+#include "core/base/mutex.h"
+#include "core/ticket.h"
+
+namespace farandole {
+
+// Thread: any.
+class Lane {
+ public:
+  using Work = std::function<void()>;
+
+  explicit Lane(const std::string& thread_name);
+  // Runs what was posted before, then joins. Requires: nobody is in help_until.
+  ~Lane();
+
+  void post(Work work);
+  // Waits for the ticket and runs work of the lane meanwhile. False once `deadline` has passed
+  // with the ticket unsettled; a piece of work that runs then is finished first.
+  bool help_until(Ticket& ticket, TimePoint deadline);
+  // Waits until no work is queued or running; false at the deadline.
+  bool drain_until(TimePoint deadline);
+
+ private:
+  void run();
+  // Runs the first piece; returns without doing so when there is none or another thread runs one.
+  bool run_one() FARANDOLE_EXCLUDES(mutex_);
+  // Wakes one thread for the queue's head: a helper before the lane's own thread.
+  void wake_runner() FARANDOLE_REQUIRES(mutex_);
+
+  Mutex mutex_;
+  CondVar wake_;
+  CondVar idle_;
+  std::deque<Work> queue_ FARANDOLE_GUARDED_BY(mutex_);
+  std::list<Ticket*> helpers_ FARANDOLE_GUARDED_BY(mutex_);
+  bool busy_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  bool stopping_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace farandole

@@ -1,0 +1,52 @@
+#include "core/name_registry.h"
+
+#include "core/base/format.h"
+
+namespace farandole {
+
+std::string NameRegistry::key(uint32_t process_set, const std::string& name) {
+  return process_set == 0 ? name : fmt::format("{}\x1f{}", name, process_set);
+}
+
+void NameRegistry::name(std::vector<Request>& requests) {
+  MutexLock lock(mutex_);
+  for (Request& request : requests) {
+    if (!request.name.empty())
+      continue;
+    const CollectiveKind kind = request.signature.kind;
+    request.name =
+        fmt::format("{}.noname.{}", name_of(kind), ++next_.at(static_cast<size_t>(kind)));
+  }
+}
+
+Status NameRegistry::claim(const std::vector<Request>& requests) {
+  MutexLock lock(mutex_);
+  if (requests.size() > max_in_flight_ - std::min(max_in_flight_, in_flight_.size()))
+    return error(
+        Code::InvalidArgument,
+        "{} tensors are in flight and {} more were submitted; the limit is {} "
+        "(FARANDOLE_MAX_PENDING)",
+        in_flight_.size(),
+        requests.size(),
+        max_in_flight_);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Request& request = requests[i];
+    if (in_flight_.insert(key(request.signature.process_set, request.name)).second)
+      continue;
+    for (size_t j = 0; j < i; ++j)
+      in_flight_.erase(key(requests[j].signature.process_set, requests[j].name));
+    return error(
+        Code::InvalidArgument,
+        "{} \"{}\": a tensor of that name is in flight already; wait for it or give another name",
+        name_of(request.signature.kind),
+        printable(request.name));
+  }
+  return Status::ok();
+}
+
+void NameRegistry::release(uint32_t process_set, const std::string& name) {
+  MutexLock lock(mutex_);
+  in_flight_.erase(key(process_set, name));
+}
+
+}  // namespace farandole

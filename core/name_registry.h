@@ -1,0 +1,37 @@
+#pragma once
+// NameRegistry: which names are in flight, and what unnamed requests are called.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/request.h"
+
+namespace farandole {
+
+// Thread: any.
+class NameRegistry {
+ public:
+  explicit NameRegistry(size_t max_in_flight) : max_in_flight_(max_in_flight) {}
+
+  // Gives every unnamed request its name ("allreduce.noname.7"). Done before anything can fail, so
+  // that automatic names advance alike on every rank.
+  void name(std::vector<Request>& requests);
+  // Claims all names or none. Fails: InvalidArgument naming the one in flight already.
+  Status claim(const std::vector<Request>& requests);
+  void release(uint32_t process_set, const std::string& name);
+
+ private:
+  static std::string key(uint32_t process_set, const std::string& name);
+
+  const size_t max_in_flight_;
+  Mutex mutex_;
+  std::array<uint64_t, kCollectiveKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
+  std::unordered_set<std::string> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
+};
+
+}  // namespace farandole

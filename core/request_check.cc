@@ -1,0 +1,125 @@
+#include "core/request_check.h"
+
+#include <cmath>
+#include <limits>
+
+#include "core/base/format.h"
+
+namespace farandole {
+namespace {
+
+template <typename... Args>
+Status wrong(const Request& r, fmt::format_string<Args...> text, Args&&... args) {
+  return {
+      Code::InvalidArgument,
+      describe(r.signature.kind, r.name) + ": " + fmt::format(text, std::forward<Args>(args)...)};
+}
+
+Status check_shape(const Request& r, const RequestLimits& limits) {
+  const std::vector<int64_t>& shape = r.signature.shape;
+  if (static_cast<int64_t>(shape.size()) > limits.max_dims)
+    return wrong(
+        r, "{} dimensions are too many; at most {} are supported", shape.size(), limits.max_dims);
+  int64_t bytes = static_cast<int64_t>(size_of(r.signature.dtype));
+  for (const int64_t extent : shape) {
+    if (extent < 0)
+      return wrong(r, "shape [{}] has a negative extent", fmt::join(shape, ","));
+    if (extent != 0 && bytes > std::numeric_limits<int64_t>::max() / extent)
+      return wrong(r, "shape [{}] does not fit into memory", fmt::join(shape, ","));
+    bytes *= extent;
+  }
+  const bool needs_rows = r.signature.kind == CollectiveKind::Allgather ||
+                          r.signature.kind == CollectiveKind::Reducescatter ||
+                          r.signature.kind == CollectiveKind::Alltoall;
+  if (needs_rows && shape.empty())
+    return wrong(r, "a 0-dim tensor has no rows to distribute; reshape it to [1]");
+  const bool reads = r.signature.kind != CollectiveKind::Barrier;
+  if (reads && element_count(shape) > 0 && r.in == nullptr)
+    return wrong(r, "input is null, but the shape is [{}]", fmt::join(shape, ","));
+  return Status::ok();
+}
+
+Status check_splits(const Request& r, const RequestLimits& limits) {
+  const auto& [splits, shape] = std::tie(r.signature.splits, r.signature.shape);
+  if (r.signature.kind != CollectiveKind::Alltoall)
+    return splits.empty() ? Status::ok() : wrong(r, "splits belong to alltoall alone");
+  if (splits.empty()) {
+    return shape[0] % limits.members == 0
+               ? Status::ok()
+               : wrong(
+                     r,
+                     "{} rows cannot be split evenly over {} ranks; give splits",
+                     shape[0],
+                     limits.members);
+  }
+  if (static_cast<int64_t>(splits.size()) != limits.members)
+    return wrong(
+        r, "{} splits for {} ranks; one for each is wanted", splits.size(), limits.members);
+  int64_t left = shape[0];
+  for (const int64_t rows : splits) {
+    if (rows < 0)
+      return wrong(r, "splits [{}] contain a negative number", fmt::join(splits, ","));
+    if (rows > left)
+      return wrong(
+          r,
+          "splits [{}] ask for more than the tensor's {} rows",
+          fmt::join(splits, ","),
+          shape[0]);
+    left -= rows;
+  }
+  return left == 0 ? Status::ok()
+                   : wrong(
+                         r,
+                         "splits [{}] leave {} of {} rows over",
+                         fmt::join(splits, ","),
+                         left,
+                         shape[0]);
+}
+
+Status check_reduction(const Request& r) {
+  const Signature& s = r.signature;
+  const bool scaled = s.prescale != 1.0 || s.postscale != 1.0;
+  if (!reduces(s.kind))
+    return scaled ? wrong(r, "scale factors belong to operations that reduce") : Status::ok();
+  if (!std::isfinite(s.prescale) || !std::isfinite(s.postscale))
+    return wrong(r, "scale factors must be finite, not {} and {}", s.prescale, s.postscale);
+  if (!has_meaning(s.reduce, s.dtype))
+    return wrong(r, "{} has no meaning for {}", name_of(s.reduce), name_of(s.dtype));
+  if (scaled && s.dtype == DType::Bool)
+    return wrong(r, "bool cannot be scaled");
+  return Status::ok();
+}
+
+}  // namespace
+
+std::string describe(CollectiveKind kind, const std::string& name) {
+  return fmt::format("{} \"{}\"", name_of(kind), printable(name));
+}
+
+Status check_request(const Request& r, const RequestLimits& limits) {
+  const Signature& s = r.signature;
+  if (static_cast<int>(s.kind) >= kCollectiveKindCount ||
+      static_cast<int>(s.dtype) >= kDTypeCount || static_cast<int>(s.reduce) >= kReduceOpCount)
+    return error(
+        Code::InvalidArgument,
+        "\"{}\": kind {}, dtype {} or reduce operation {} is out of range",
+        printable(r.name),
+        static_cast<int>(s.kind),
+        static_cast<int>(s.dtype),
+        static_cast<int>(s.reduce));
+  if (static_cast<int64_t>(r.name.size()) > limits.max_name_bytes)
+    return wrong(
+        r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
+  if (s.process_set != 0)
+    return wrong(r, "there is no process set {}", s.process_set);
+  FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
+  FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));
+  FARANDOLE_RETURN_IF_ERROR(check_reduction(r));
+  if (s.kind == CollectiveKind::Broadcast && (s.root < 0 || s.root >= limits.members))
+    return wrong(r, "root rank {} does not exist; ranks are 0 to {}", s.root, limits.members - 1);
+  if (s.kind != CollectiveKind::Broadcast && s.root != 0)
+    return wrong(r, "a root rank belongs to broadcast alone");
+  return Status::ok();
+}
+
+}  // namespace farandole

@@ -1,0 +1,248 @@
+#include "core/session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/base/log.h"
+#include "core/engine.h"
+#include "core/request_check.h"
+
+namespace farandole {
+namespace {
+
+// Communicators promise to end within 100 ms of an abort; beyond this something is broken.
+constexpr Duration kAbortLimit = 10s;
+
+}  // namespace
+
+// Owns everything, in the order in which it depends on one another.
+class Session::Impl final : public ControlSink {
+ public:
+  explicit Impl(SessionParts parts)
+      : parts_(std::move(parts)),
+        emitter_(parts_.observers),
+        names_(static_cast<size_t>(parts_.config.max_pending)),
+        completion_(names_, emitter_) {}
+
+  Status start();
+  Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
+  bool wait_until(Ticket& ticket, TimePoint deadline) {
+    return group_->lane.help_until(ticket, deadline);
+  }
+  Status health() const { return engine_ ? engine_->health() : Status::ok(); }
+  Status shutdown();
+  bool in_own_process() const { return getpid() == pid_; }
+
+  const Topology& topology() const { return topology_; }
+  const Config& config() const { return parts_.config; }
+
+  void on_agreement(Agreement agreement) override {
+    inbox_->push(message::Agreed{std::move(agreement)});
+  }
+  void on_failure(PeerFailure failure) override {
+    inbox_->push(message::Failed{std::move(failure)});
+  }
+
+ private:
+  Status check(const Request& request) const;
+  Device* device(DeviceId id) const;
+  std::unique_ptr<Group> make_group();
+  void make_engine();
+
+  const pid_t pid_ = getpid();
+  SessionParts parts_;
+  Emitter emitter_;
+  NameRegistry names_;
+  Completion completion_;
+  Topology topology_;
+  std::unique_ptr<Group> group_;
+  std::unique_ptr<Engine> engine_;
+  std::shared_ptr<Inbox> inbox_;
+  std::atomic<bool> stopping_{false};
+  Mutex shutdown_mutex_;
+  bool stopped_ FARANDOLE_GUARDED_BY(shutdown_mutex_) = false;
+};
+
+std::unique_ptr<Group> Session::Impl::make_group() {
+  Executor::Parts parts;
+  for (int rank = 0; rank < topology_.size; ++rank) parts.members.push_back(rank);
+  parts.index = topology_.rank;
+  parts.device = device({});
+  parts.completion = &completion_;
+  parts.emitter = &emitter_;
+  parts.connect = [this] {
+    GroupSpec spec;
+    spec.tag = fmt::format("g0.e{}", parts_.control->epoch());
+    spec.index = topology_.rank;
+    spec.members = parts_.control->members();
+    spec.secret = parts_.secret;
+    spec.job = parts_.config.job;
+    return parts_.connect(spec, parts_.control->store());
+  };
+  parts.broken = [this](std::vector<PendingOp> ops, Status why) {
+    inbox_->push(message::Broken{std::move(ops), std::move(why)});
+  };
+  return std::make_unique<Group>("fdl-lane-0", std::move(parts));
+}
+
+void Session::Impl::make_engine() {
+  Engine::Parts parts;
+  parts.control = parts_.control.get();
+  parts.completion = &completion_;
+  parts.emitter = &emitter_;
+  parts.post = [this](Message message) { inbox_->push(std::move(message)); };
+  parts.fusion_bytes = static_cast<size_t>(parts_.config.fusion_bytes);
+  parts.rank = topology_.rank;
+  engine_ =
+      std::make_unique<Engine>(std::move(parts), std::map<uint32_t, Group*>{{0, group_.get()}});
+}
+
+Status Session::Impl::start() {
+  // The place in the job is known before the group forms; hosts are known after. Agreements need
+  // submissions, and those need a started session, so the order is safe.
+  topology_.rank = static_cast<int>(parts_.config.rank);
+  topology_.size = static_cast<int>(parts_.config.size);
+  group_ = make_group();
+  make_engine();
+  inbox_ =
+      std::make_shared<Inbox>(*parts_.loop, [this](Message m) { engine_->handle(std::move(m)); });
+  const Status started = parts_.control->start(*this);
+  if (started.is_ok())
+    topology_ = topology_of(topology_.rank, parts_.control->members());
+  return started;
+}
+
+Device* Session::Impl::device(DeviceId id) const {
+  for (const std::shared_ptr<Device>& device : parts_.devices) {
+    if (device->id() == id)
+      return device.get();
+  }
+  return nullptr;
+}
+
+Status Session::Impl::check(const Request& request) const {
+  const RequestLimits limits{
+      .max_name_bytes = parts_.config.max_name_bytes,
+      .max_dims = parts_.config.max_dims,
+      .members = topology_.size};
+  FARANDOLE_RETURN_IF_ERROR(check_request(request, limits));
+  const DeviceId id = request.signature.device;
+  if (device(id) == nullptr)
+    return error(
+        Code::Unsupported,
+        "{}: nothing here communicates memory of {}:{}; move the tensor to the CPU",
+        describe(request.signature.kind, request.name),
+        name_of(id.type),
+        id.index);
+  return Status::ok();
+}
+
+Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> requests) {
+  if (!in_own_process())
+    return error(
+        Code::InvalidArgument,
+        "this is a forked child (pid {}) of the process that started the session (pid {}); "
+        "communicate from the "
+        "parent, or start a session of its own",
+        getpid(),
+        pid_);
+  names_.name(requests);
+  if (stopping_)
+    return error(Code::Aborted, "the session is shut down; start a new one");
+  for (Request& request : requests) {
+    Signature& s = request.signature;
+    FARANDOLE_RETURN_IF_ERROR(check(request));
+    if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
+      s.splits.assign(static_cast<size_t>(topology_.size), s.shape[0] / topology_.size);
+  }
+  const Status health = engine_->health();
+  if (!health.is_ok())
+    return Status(
+               health.code(),
+               requests.empty() ? health.message()
+                                : describe(requests[0].signature.kind, requests[0].name) + ": " +
+                                      health.message())
+        .blame(health.culprit());
+  FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
+  std::vector<TicketPtr> tickets;
+  message::Submit submit;
+  for (Request& request : requests) {
+    emitter_.emit(
+        {.kind = EventKind::Submitted, .name = request.name, .collective = request.signature.kind});
+    tickets.push_back(std::make_shared<Ticket>());
+    submit.ops.push_back({std::move(request), tickets.back()});
+  }
+  if (!submit.ops.empty() && !inbox_->push(std::move(submit))) {
+    for (const TicketPtr& ticket : tickets)
+      ticket->settle({Code::Aborted, "the session was shut down while this was submitted"});
+  }
+  return tickets;
+}
+
+Status Session::Impl::shutdown() {
+  MutexLock lock(shutdown_mutex_);
+  if (std::exchange(stopped_, true))
+    return Status::ok();
+  const TimePoint deadline = steady_now() + parts_.config.shutdown_timeout;
+  stopping_ = true;
+  if (engine_->health().is_ok() || engine_->health().code() == Code::PeerLost)
+    parts_.control->leave();
+  // Until the goodbye is acknowledged agreements may still come that include this rank, and the
+  // others rely on its part in them.
+  const bool acknowledged = engine_->wait_left(deadline);
+  const bool drained = group_->lane.drain_until(deadline);
+  if (!acknowledged || !drained)
+    FARANDOLE_LOG(
+        Warning, "shutdown did not finish in time; other ranks may report this one as lost");
+  inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}});
+  const TimePoint last = steady_now() + kAbortLimit;
+  if (!engine_->wait_closed(last) || !group_->lane.drain_until(last))
+    FARANDOLE_LOG(Error, "a collective did not end within {} s of its abort", kAbortLimit / 1s);
+  parts_.control->stop(deadline);
+  inbox_->close();
+  return Status::ok();
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Session::~Session() {
+  if (!impl_->in_own_process()) {
+    // The threads that this object would join exist in the parent only.
+    static_cast<void>(impl_.release());
+    return;
+  }
+  static_cast<void>(shutdown());
+}
+
+Result<std::unique_ptr<Session>> Session::start(SessionParts parts) {
+  auto impl = std::make_unique<Impl>(std::move(parts));
+  const Status status = impl->start();
+  if (!status.is_ok())
+    return status;
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+const Topology& Session::topology() const noexcept {
+  return impl_->topology();
+}
+const Config& Session::config() const noexcept {
+  return impl_->config();
+}
+Result<std::vector<TicketPtr>> Session::submit(std::vector<Request> requests) {
+  return impl_->submit(std::move(requests));
+}
+bool Session::wait_until(Ticket& ticket, TimePoint deadline) {
+  return impl_->wait_until(ticket, deadline);
+}
+Status Session::health() const {
+  return impl_->health();
+}
+Status Session::shutdown() {
+  return impl_->in_own_process() ? impl_->shutdown() : Status::ok();
+}
+
+}  // namespace farandole

@@ -1,0 +1,127 @@
+#include "core/base/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace farandole {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Config::Lookup environment(std::map<std::string, std::string> values) {
+  return [values = std::move(values)](const std::string& name) -> std::optional<std::string> {
+    const auto found = values.find(name);
+    return found == values.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+TEST(Config, DefaultsDescribeAJobOfOne) {
+  const Result<Config> config = Config::from(environment({}));
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config.value().size, 1);
+  EXPECT_EQ(config.value().rank, 0);
+}
+
+TEST(Config, ReadsNumbersDurationsWordsAndText) {
+  const Result<Config> config = Config::from(environment(
+      {{"FARANDOLE_RANK", "2"},
+       {"FARANDOLE_SIZE", "4"},
+       {"FARANDOLE_FUSION_BYTES", "1024"},
+       {"FARANDOLE_HEARTBEAT_TIMEOUT", "1.5"},
+       {"FARANDOLE_COMMUNICATOR", "Gloo"},
+       {"FARANDOLE_CONTROLLER", "127.0.0.1:4711"}}));
+  ASSERT_TRUE(config) << config.status().message();
+  EXPECT_EQ(config.value().rank, 2);
+  EXPECT_EQ(config.value().fusion_bytes, 1024);
+  EXPECT_EQ(config.value().heartbeat_timeout, 1500ms);
+  EXPECT_EQ(config.value().communicator, CommunicatorChoice::Gloo);
+  EXPECT_EQ(config.value().controller, "127.0.0.1:4711");
+}
+
+TEST(Config, HorovodsNameIsReadWhereOursIsAbsent) {
+  const auto both = Config::from(
+      environment({{"HOROVOD_FUSION_THRESHOLD", "7"}, {"FARANDOLE_FUSION_BYTES", "9"}}));
+  const auto theirs = Config::from(environment({{"HOROVOD_FUSION_THRESHOLD", "7"}}));
+  EXPECT_EQ(both.value().fusion_bytes, 9);
+  EXPECT_EQ(theirs.value().fusion_bytes, 7);
+}
+
+struct BadCase {
+  const char* name;
+  const char* value;
+  const char* message;
+};
+
+class ConfigRefuses : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(ConfigRefuses, NamesVariableValueAndWhatIsWanted) {
+  const auto [name, value, message] = GetParam();
+  const Result<Config> config = Config::from(environment({{name, value}}));
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.status().code(), Code::InvalidArgument);
+  EXPECT_EQ(config.status().message(), message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values,
+    ConfigRefuses,
+    ::testing::Values(
+        BadCase{
+            "FARANDOLE_FUSION_BYTES",
+            "abc",
+            "FARANDOLE_FUSION_BYTES=\"abc\" is not valid: a whole number from 0 to 68719476736 is "
+            "wanted"},
+        BadCase{
+            "HOROVOD_CACHE_CAPACITY",
+            "-1",
+            "HOROVOD_CACHE_CAPACITY=\"-1\" is not valid: a whole number from 0 to 16777216 is "
+            "wanted"},
+        BadCase{
+            "FARANDOLE_START_TIMEOUT",
+            "nan",
+            "FARANDOLE_START_TIMEOUT=\"nan\" is not valid: seconds from 0.1 to 86400 is wanted"},
+        BadCase{
+            "FARANDOLE_COMMUNICATOR",
+            "mpi",
+            "FARANDOLE_COMMUNICATOR=\"mpi\" is not valid: one of auto shm gloo hierarchical is "
+            "wanted"},
+        BadCase{
+            "FARANDOLE_CONTROLLER",
+            "nowhere",
+            "FARANDOLE_CONTROLLER=\"nowhere\" is not valid: host:port is wanted"},
+        BadCase{
+            "FARANDOLE_JOB",
+            "a b\x1b[31m",
+            "FARANDOLE_JOB=\"a b\\x1b[31m\" is not valid: 1 to 64 letters, digits, '_' and '-' is "
+            "wanted"},
+        BadCase{"FARANDOLE_RANK", "1", "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"},
+        BadCase{
+            "FARANDOLE_HEARTBEAT_TIMEOUT",
+            "0.6",
+            "FARANDOLE_HEARTBEAT_TIMEOUT=0.6 is less than four times "
+            "FARANDOLE_HEARTBEAT_INTERVAL=0.25"}));
+
+TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
+  EXPECT_THAT(
+      Config::unknown_names({"FARANDOLE_FUSION_BYTE", "PATH", "FARANDOLE_RANK"}),
+      ElementsAre("unknown variable FARANDOLE_FUSION_BYTE is ignored; did you mean "
+                  "FARANDOLE_FUSION_BYTES?"));
+  EXPECT_THAT(Config::unknown_names({"HOME"}), IsEmpty());
+}
+
+TEST(Config, EveryRowIsPrintedAndAcceptsWhatItPrints) {
+  for (const ConfigRow& row : config_rows()) {
+    EXPECT_THAT(config_markdown(), HasSubstr("`" + row.name + "`"));
+    if (row.fallback.empty())
+      continue;
+    const auto config = Config::from(environment({{row.name, row.fallback}}));
+    EXPECT_TRUE(config) << config.status().message();
+  }
+}
+
+}  // namespace
+}  // namespace farandole

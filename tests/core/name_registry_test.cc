@@ -1,0 +1,55 @@
+#include "core/name_registry.h"
+
+#include <gtest/gtest.h>
+
+namespace farandole {
+namespace {
+
+Request named(std::string name, CollectiveKind kind = CollectiveKind::Allreduce) {
+  Request r;
+  r.name = std::move(name);
+  r.signature.kind = kind;
+  return r;
+}
+
+TEST(NameRegistry, AutomaticNamesCountForEachKind) {
+  NameRegistry names(10);
+  std::vector<Request> requests{
+      named(""), named("", CollectiveKind::Broadcast), named(""), named("x")};
+  names.name(requests);
+  EXPECT_EQ(requests[0].name, "allreduce.noname.1");
+  EXPECT_EQ(requests[1].name, "broadcast.noname.1");
+  EXPECT_EQ(requests[2].name, "allreduce.noname.2");
+  EXPECT_EQ(requests[3].name, "x");
+}
+
+TEST(NameRegistry, ANameInFlightIsRefusedAndNothingElseClaimed) {
+  NameRegistry names(10);
+  ASSERT_TRUE(names.claim({named("a")}));
+  const Status status = names.claim({named("b"), named("a")});
+  EXPECT_EQ(status.code(), Code::InvalidArgument);
+  EXPECT_EQ(
+      status.message(),
+      "allreduce \"a\": a tensor of that name is in flight already; wait for it or give another "
+      "name");
+  EXPECT_TRUE(names.claim({named("b")}));
+  names.release(0, "a");
+  EXPECT_TRUE(names.claim({named("a")}));
+}
+
+TEST(NameRegistry, TheSameNameInOneSubmissionTwiceIsRefused) {
+  NameRegistry names(10);
+  EXPECT_FALSE(names.claim({named("a"), named("a")}));
+  EXPECT_TRUE(names.claim({named("a")}));
+}
+
+TEST(NameRegistry, TheNumberInFlightIsBounded) {
+  NameRegistry names(2);
+  ASSERT_TRUE(names.claim({named("a"), named("b")}));
+  EXPECT_EQ(
+      names.claim({named("c")}).message(),
+      "2 tensors are in flight and 1 more were submitted; the limit is 2 (FARANDOLE_MAX_PENDING)");
+}
+
+}  // namespace
+}  // namespace farandole

@@ -1,0 +1,96 @@
+#include "core/request_check.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace farandole {
+namespace {
+
+int memory = 0;
+
+Request request(CollectiveKind kind, std::vector<int64_t> shape) {
+  Request r;
+  r.name = "t";
+  r.in = &memory;
+  r.signature.kind = kind;
+  r.signature.shape = std::move(shape);
+  return r;
+}
+
+std::string said(const Request& r, int members = 2) {
+  return check_request(r, {.max_name_bytes = 16, .max_dims = 4, .members = members}).message();
+}
+
+TEST(RequestCheck, AcceptsWhatIsRight) {
+  EXPECT_EQ(said(request(CollectiveKind::Allreduce, {})), "");
+  EXPECT_EQ(said(request(CollectiveKind::Allgather, {0, 3})), "");
+  EXPECT_EQ(said(request(CollectiveKind::Alltoall, {4})), "");
+  Request empty = request(CollectiveKind::Allreduce, {0});
+  empty.in = nullptr;
+  EXPECT_EQ(said(empty), "");
+}
+
+TEST(RequestCheck, Shapes) {
+  EXPECT_EQ(
+      said(request(CollectiveKind::Allreduce, {2, -1})),
+      "allreduce \"t\": shape [2,-1] has a negative extent");
+  EXPECT_EQ(
+      said(request(CollectiveKind::Allreduce, {1, 1, 1, 1, 1})),
+      "allreduce \"t\": 5 dimensions are too many; at most 4 are supported");
+  EXPECT_EQ(
+      said(request(CollectiveKind::Allreduce, {int64_t{1} << 40, int64_t{1} << 40})),
+      "allreduce \"t\": shape [1099511627776,1099511627776] does not fit into memory");
+  EXPECT_EQ(
+      said(request(CollectiveKind::Reducescatter, {})),
+      "reducescatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
+  Request null = request(CollectiveKind::Allreduce, {2});
+  null.in = nullptr;
+  EXPECT_EQ(said(null), "allreduce \"t\": input is null, but the shape is [2]");
+}
+
+TEST(RequestCheck, Splits) {
+  Request r = request(CollectiveKind::Alltoall, {5});
+  EXPECT_EQ(said(r), "alltoall \"t\": 5 rows cannot be split evenly over 2 ranks; give splits");
+  r.signature.splits = {1, 2, 2};
+  EXPECT_EQ(said(r), "alltoall \"t\": 3 splits for 2 ranks; one for each is wanted");
+  r.signature.splits = {6, -1};
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [6,-1] ask for more than the tensor's 5 rows");
+  r.signature.splits = {-1, 6};
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [-1,6] contain a negative number");
+  r.signature.splits = {1, 2};
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [1,2] leave 2 of 5 rows over");
+  r.signature.splits = {1, 4};
+  EXPECT_EQ(said(r), "");
+}
+
+TEST(RequestCheck, Reductions) {
+  Request r = request(CollectiveKind::Allreduce, {1});
+  r.signature.dtype = DType::Bool;
+  r.signature.reduce = ReduceOp::Average;
+  EXPECT_EQ(said(r), "allreduce \"t\": Average has no meaning for bool");
+  r.signature.reduce = ReduceOp::Sum;
+  r.signature.prescale = 2;
+  EXPECT_EQ(said(r), "allreduce \"t\": bool cannot be scaled");
+  r.signature.dtype = DType::Float32;
+  r.signature.prescale = INFINITY;
+  EXPECT_EQ(said(r), "allreduce \"t\": scale factors must be finite, not inf and 1");
+  r.signature.kind = CollectiveKind::Broadcast;
+  r.signature.prescale = 2;
+  EXPECT_EQ(said(r), "broadcast \"t\": scale factors belong to operations that reduce");
+}
+
+TEST(RequestCheck, RootNameAndSet) {
+  Request r = request(CollectiveKind::Broadcast, {1});
+  r.signature.root = 2;
+  EXPECT_EQ(said(r), "broadcast \"t\": root rank 2 does not exist; ranks are 0 to 1");
+  r.signature.root = 0;
+  r.signature.process_set = 3;
+  EXPECT_EQ(said(r), "broadcast \"t\": there is no process set 3");
+  r.name = std::string(17, 'x');
+  EXPECT_EQ(
+      said(r), "broadcast \"xxxxxxxxxxxxxxxxx\": the name has 17 bytes; at most 16 are allowed");
+}
+
+}  // namespace
+}  // namespace farandole
