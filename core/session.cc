@@ -39,6 +39,7 @@ class Session::Impl final : public ControlSink {
 
   const Topology& topology() const { return topology_; }
   const Config& config() const { return parts_.config; }
+  const std::vector<Member>& members() const { return parts_.control->members(); }
 
   void on_agreement(Agreement agreement) override {
     inbox_->push(message::Agreed{std::move(agreement)});
@@ -231,6 +232,9 @@ const Topology& Session::topology() const noexcept {
 }
 const Config& Session::config() const noexcept {
   return impl_->config();
+}
+const std::vector<Member>& Session::members() const noexcept {
+  return impl_->members();
 }
 Result<std::vector<TicketPtr>> Session::submit(std::vector<Request> requests) {
   return impl_->submit(std::move(requests));

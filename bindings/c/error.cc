@@ -18,7 +18,9 @@ LastError& last_error() noexcept {
   return error;
 }
 
-constexpr bool same(Code code, fdl_code value) { return static_cast<int>(code) == value; }
+constexpr bool same(Code code, fdl_code value) {
+  return static_cast<int>(code) == value;
+}
 static_assert(same(Code::Ok, FDL_OK) && same(Code::InvalidArgument, FDL_INVALID_ARGUMENT));
 static_assert(same(Code::Mismatch, FDL_MISMATCH) && same(Code::PeerLost, FDL_PEER_LOST));
 static_assert(same(Code::Timeout, FDL_TIMEOUT) && same(Code::Aborted, FDL_ABORTED));
@@ -44,9 +46,13 @@ fdl_code report(const Status& status) noexcept {
 
 extern "C" {
 
-const char* fdl_last_error(void) { return farandole::capi::last_error().text.c_str(); }
+const char* fdl_last_error(void) {
+  return farandole::capi::last_error().text.c_str();
+}
 
-int fdl_last_error_rank(void) { return farandole::capi::last_error().rank; }
+int fdl_last_error_rank(void) {
+  return farandole::capi::last_error().rank;
+}
 
 const char* fdl_code_name(fdl_code code) {
   return code == FDL_PENDING ? "Pending" : farandole::code_name(static_cast<farandole::Code>(code));

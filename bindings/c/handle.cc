@@ -96,8 +96,7 @@ fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result) {
     if (pending)
       return Status::ok();
     FARANDOLE_RETURN_IF_ERROR(handle->ticket->status());
-    return farandole::capi::write_sized(
-        farandole::capi::result_of(*handle), result, "fdl_result");
+    return farandole::capi::write_sized(farandole::capi::result_of(*handle), result, "fdl_result");
   });
   return pending ? FDL_PENDING : code;
 }

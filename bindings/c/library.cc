@@ -53,7 +53,9 @@ Status describe(size_t index, fdl_config_row* out) {
 
 extern "C" {
 
-const char* fdl_version(void) { return FARANDOLE_VERSION; }
+const char* fdl_version(void) {
+  return FARANDOLE_VERSION;
+}
 
 const char* fdl_build_info(void) {
   return "farandole " FARANDOLE_VERSION ", " FARANDOLE_COMPILER ", " FARANDOLE_BUILD_TYPE;

@@ -14,7 +14,9 @@ SessionBox::~SessionBox() {
     static_cast<void>(session_.release());
 }
 
-bool SessionBox::forked() const noexcept { return getpid() != owner_; }
+bool SessionBox::forked() const noexcept {
+  return getpid() != owner_;
+}
 
 Status SessionBox::usable() const {
   if (!forked())

@@ -17,7 +17,9 @@ Status read_options(const fdl_options* from, fdl_options& options) {
     FARANDOLE_RETURN_IF_ERROR(read_sized(from, options, "fdl_options"));
   if (options.setting_count > 0 && !options.settings)
     return error(
-        Code::InvalidArgument, "fdl_options: settings is NULL, but setting_count is {}", options.setting_count);
+        Code::InvalidArgument,
+        "fdl_options: settings is NULL, but setting_count is {}",
+        options.setting_count);
   return Status::ok();
 }
 
@@ -79,7 +81,10 @@ Status host_of(const Session& session, int rank, char* host, size_t capacity) {
   const std::vector<Member>& members = session.members();
   if (rank < 0 || static_cast<size_t>(rank) >= members.size())
     return error(
-        Code::InvalidArgument, "rank {} does not exist; ranks are 0 to {}", rank, members.size() - 1);
+        Code::InvalidArgument,
+        "rank {} does not exist; ranks are 0 to {}",
+        rank,
+        members.size() - 1);
   const std::string& name = members[static_cast<size_t>(rank)].host;
   const size_t length = std::min(name.size(), capacity - 1);
   std::memcpy(host, name.data(), length);

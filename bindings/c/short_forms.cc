@@ -13,8 +13,7 @@ using Shape = std::array<int64_t, 2>;
 class ShortRequest {
  public:
   ShortRequest(fdl_kind kind, const char* name, fdl_dtype dtype, std::span<const int64_t> shape) {
-    for (size_t i = 0; i < shape.size(); ++i)
-      shape_.at(i) = shape[i];
+    for (size_t i = 0; i < shape.size(); ++i) shape_.at(i) = shape[i];
     request_.kind = kind;
     request_.name = name;
     request_.dtype = dtype;
@@ -84,16 +83,27 @@ void set_alltoall(
 extern "C" {
 
 fdl_code fdl_allreduce(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
-    fdl_dtype dtype, fdl_reduce_op op) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t count,
+    fdl_dtype dtype,
+    fdl_reduce_op op) {
   ShortRequest request(FDL_ALLREDUCE, name, dtype, {{count}});
   set_reduction(request, in, out, op);
   return request.run(session, nullptr);
 }
 
 fdl_code fdl_allreduce_async(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
-    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t count,
+    fdl_dtype dtype,
+    fdl_reduce_op op,
+    fdl_handle** handle) {
   ShortRequest request(FDL_ALLREDUCE, name, dtype, {{count}});
   set_reduction(request, in, out, op);
   return request.submit(session, handle);
@@ -107,7 +117,12 @@ fdl_code fdl_broadcast(
 }
 
 fdl_code fdl_broadcast_async(
-    fdl_session* session, const char* name, void* data, int64_t count, fdl_dtype dtype, int root,
+    fdl_session* session,
+    const char* name,
+    void* data,
+    int64_t count,
+    fdl_dtype dtype,
+    int root,
     fdl_handle** handle) {
   ShortRequest request(FDL_BROADCAST, name, dtype, {{count}});
   set_broadcast(request, data, root);
@@ -115,8 +130,13 @@ fdl_code fdl_broadcast_async(
 }
 
 fdl_code fdl_allgather(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_handle** handle) {
   if (!handle)
     return no_place("fdl_allgather");
   ShortRequest request(FDL_ALLGATHER, name, dtype, {{rows, row}});
@@ -125,16 +145,27 @@ fdl_code fdl_allgather(
 }
 
 fdl_code fdl_allgather_async(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_handle** handle) {
   ShortRequest request(FDL_ALLGATHER, name, dtype, {{rows, row}});
   request->in = in;
   return request.submit(session, handle);
 }
 
 fdl_code fdl_alltoall(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    const int64_t* splits,
+    fdl_handle** handle) {
   if (!handle)
     return no_place("fdl_alltoall");
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
@@ -143,24 +174,43 @@ fdl_code fdl_alltoall(
 }
 
 fdl_code fdl_alltoall_async(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    const int64_t* splits,
+    fdl_handle** handle) {
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
   set_alltoall(request, session, in, splits);
   return request.submit(session, handle);
 }
 
 fdl_code fdl_reducescatter(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_reduce_op op) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_reduce_op op) {
   ShortRequest request(FDL_REDUCESCATTER, name, dtype, {{rows, row}});
   set_reduction(request, in, out, op);
   return request.run(session, nullptr);
 }
 
 fdl_code fdl_reducescatter_async(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle) {
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_reduce_op op,
+    fdl_handle** handle) {
   ShortRequest request(FDL_REDUCESCATTER, name, dtype, {{rows, row}});
   set_reduction(request, in, out, op);
   return request.submit(session, handle);

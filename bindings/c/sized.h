@@ -17,7 +17,10 @@ inline Status check_size(size_t size, const char* what) {
   if (size > sizeof(size_t) && size <= kMaxStructBytes)
     return Status::ok();
   return error(
-      Code::InvalidArgument, "struct_size of {} is {}; start from its FDL_..._INIT or sizeof", what, size);
+      Code::InvalidArgument,
+      "struct_size of {} is {}; start from its FDL_..._INIT or sizeof",
+      what,
+      size);
 }
 
 // Reads a caller's struct over the defaults that `into` holds.
@@ -32,8 +35,10 @@ Status read_sized(const T* from, T& into, const char* what) {
   std::memcpy(&into, from, std::min(size, sizeof(T)));
   into.struct_size = sizeof(T);
   const auto* bytes = reinterpret_cast<const unsigned char*>(from);
-  const bool known = std::all_of(
-      bytes + std::min(size, sizeof(T)), bytes + size, [](unsigned char byte) { return byte == 0; });
+  const bool known =
+      std::all_of(bytes + std::min(size, sizeof(T)), bytes + size, [](unsigned char byte) {
+        return byte == 0;
+      });
   if (known)
     return Status::ok();
   return error(

@@ -9,7 +9,9 @@
 namespace farandole::capi {
 namespace {
 
-constexpr bool same(DType dtype, fdl_dtype value) { return static_cast<int>(dtype) == value; }
+constexpr bool same(DType dtype, fdl_dtype value) {
+  return static_cast<int>(dtype) == value;
+}
 static_assert(same(DType::Uint8, FDL_UINT8) && same(DType::Int8, FDL_INT8));
 static_assert(same(DType::Uint16, FDL_UINT16) && same(DType::Int16, FDL_INT16));
 static_assert(same(DType::Int32, FDL_INT32) && same(DType::Int64, FDL_INT64));
@@ -18,15 +20,20 @@ static_assert(same(DType::Float32, FDL_FLOAT32) && same(DType::Float64, FDL_FLOA
 static_assert(same(DType::Bool, FDL_BOOL) && same(DType::Complex64, FDL_COMPLEX64));
 static_assert(same(DType::Complex128, FDL_COMPLEX128) && kDTypeCount == FDL_COMPLEX128 + 1);
 
-constexpr bool same(CollectiveKind kind, fdl_kind value) { return static_cast<int>(kind) == value; }
+constexpr bool same(CollectiveKind kind, fdl_kind value) {
+  return static_cast<int>(kind) == value;
+}
 static_assert(same(CollectiveKind::Allreduce, FDL_ALLREDUCE));
 static_assert(same(CollectiveKind::Allgather, FDL_ALLGATHER));
 static_assert(same(CollectiveKind::Broadcast, FDL_BROADCAST));
 static_assert(same(CollectiveKind::Reducescatter, FDL_REDUCESCATTER));
 static_assert(same(CollectiveKind::Alltoall, FDL_ALLTOALL));
-static_assert(same(CollectiveKind::Barrier, FDL_BARRIER) && kCollectiveKindCount == FDL_BARRIER + 1);
+static_assert(
+    same(CollectiveKind::Barrier, FDL_BARRIER) && kCollectiveKindCount == FDL_BARRIER + 1);
 
-constexpr bool same(ReduceOp op, fdl_reduce_op value) { return static_cast<int>(op) == value; }
+constexpr bool same(ReduceOp op, fdl_reduce_op value) {
+  return static_cast<int>(op) == value;
+}
 static_assert(same(ReduceOp::Sum, FDL_SUM) && same(ReduceOp::Average, FDL_AVERAGE));
 static_assert(same(ReduceOp::Min, FDL_MIN) && same(ReduceOp::Max, FDL_MAX));
 static_assert(same(ReduceOp::Product, FDL_PRODUCT) && kReduceOpCount == FDL_PRODUCT + 1);

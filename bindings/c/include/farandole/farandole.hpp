@@ -79,10 +79,10 @@ inline void check(fdl_code code) {
 // The dtype of an element type. Half types have none in C++17: submit() takes them by fdl_dtype.
 template <typename T>
 struct DTypeOf;
-#define FDL_DTYPE_OF(type, dtype)                \
-  template <>                                    \
-  struct DTypeOf<type> {                         \
-    static constexpr fdl_dtype value = (dtype);  \
+#define FDL_DTYPE_OF(type, dtype)               \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
+    static constexpr fdl_dtype value = (dtype); \
   }
 FDL_DTYPE_OF(uint8_t, FDL_UINT8);
 FDL_DTYPE_OF(int8_t, FDL_INT8);
@@ -195,8 +195,7 @@ class Session {
   explicit Session(const Settings& settings = {}, bool ignore_environment = false) {
     std::vector<fdl_setting> given;
     given.reserve(settings.size());
-    for (const auto& [key, value] : settings)
-      given.push_back({key.c_str(), value.c_str()});
+    for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
     fdl_options options = FDL_OPTIONS_INIT;
     options.settings = given.data();
     options.setting_count = given.size();
@@ -261,7 +260,13 @@ class Session {
   Handle allgather_async(Span<const T> in, size_t row = 1, const char* name = nullptr) {
     fdl_handle* handle = nullptr;
     check(fdl_allgather_async(
-        session_, name, in.data(), rows(in, row), static_cast<int64_t>(row), DTypeOf<T>::value, &handle));
+        session_,
+        name,
+        in.data(),
+        rows(in, row),
+        static_cast<int64_t>(row),
+        DTypeOf<T>::value,
+        &handle));
     return Handle(handle);
   }
   template <typename T>
@@ -274,7 +279,9 @@ class Session {
   // splits: rows for each rank, or empty for equal parts.
   template <typename T>
   Handle alltoall_async(
-      Span<const T> in, const std::vector<int64_t>& splits = {}, size_t row = 1,
+      Span<const T> in,
+      const std::vector<int64_t>& splits = {},
+      size_t row = 1,
       const char* name = nullptr) {
     const int64_t shape[2] = {rows(in, row), static_cast<int64_t>(row)};
     fdl_request request = FDL_REQUEST_INIT;
@@ -290,7 +297,9 @@ class Session {
   }
   template <typename T>
   std::vector<T> alltoall(
-      Span<const T> in, const std::vector<int64_t>& splits = {}, size_t row = 1,
+      Span<const T> in,
+      const std::vector<int64_t>& splits = {},
+      size_t row = 1,
       const char* name = nullptr) {
     Handle handle = alltoall_async<T>(in, splits, row, name);
     const Span<T> received = handle.elements<T>();
@@ -303,8 +312,15 @@ class Session {
       Span<const T> in, fdl_reduce_op op = FDL_SUM, size_t row = 1, const char* name = nullptr) {
     fdl_handle* handle = nullptr;
     check(fdl_reducescatter_async(
-        session_, name, in.data(), nullptr, rows(in, row), static_cast<int64_t>(row),
-        DTypeOf<T>::value, op, &handle));
+        session_,
+        name,
+        in.data(),
+        nullptr,
+        rows(in, row),
+        static_cast<int64_t>(row),
+        DTypeOf<T>::value,
+        op,
+        &handle));
     return Handle(handle);
   }
   template <typename T>
@@ -326,7 +342,8 @@ class Session {
   static int64_t rows(Span<T> data, size_t row) {
     if (row == 0 || data.size() % row != 0)
       throw InvalidArgument(
-          std::to_string(data.size()) + " elements are not whole rows of " + std::to_string(row), -1);
+          std::to_string(data.size()) + " elements are not whole rows of " + std::to_string(row),
+          -1);
     return static_cast<int64_t>(data.size() / row);
   }
   static void same_size(size_t in, size_t out) {
