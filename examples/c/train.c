@@ -7,12 +7,11 @@
  * gradients, all through fdl_allreduce.
  */
 #include <errno.h>
+#include <farandole/farandole.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <farandole/farandole.h>
 
 enum { kMaxColumns = 64, kMaxLine = 4096, kMaxInputs = 15, kSteps = 2000, kHeldOut = 5 };
 
@@ -36,7 +35,8 @@ static int failed(const char* what) {
 /* Splits a line at its commas and strips quotes; returns the number of fields. */
 static int split(char* line, char* fields[kMaxColumns]) {
   int count = 0;
-  for (char* field = strtok(line, ",\r\n"); field && count < kMaxColumns; field = strtok(NULL, ",\r\n")) {
+  for (char* field = strtok(line, ",\r\n"); field && count < kMaxColumns;
+       field = strtok(NULL, ",\r\n")) {
     const size_t length = strlen(field);
     if (length >= 2 && field[0] == '"' && field[length - 1] == '"') {
       field[length - 1] = '\0';
@@ -54,8 +54,10 @@ static int locate(char* head, char** names, int count, int* columns) {
   for (int i = 0; i < count; ++i) {
     columns[i] = -1;
     for (int c = 0; c < found; ++c)
-      if (strcmp(names[i], fields[c]) == 0) columns[i] = c;
-    if (columns[i] < 0) return fail("there is no column ", names[i]);
+      if (strcmp(names[i], fields[c]) == 0)
+        columns[i] = c;
+    if (columns[i] < 0)
+      return fail("there is no column ", names[i]);
   }
   return 0;
 }
@@ -64,7 +66,8 @@ static int read_row(char* line, const int* columns, int count, double* row) {
   char* fields[kMaxColumns];
   const int found = split(line, fields);
   for (int i = 0; i < count; ++i) {
-    if (columns[i] >= found) return fail("a row is too short", "");
+    if (columns[i] >= found)
+      return fail("a row is too short", "");
     char* end = NULL;
     const double value = strtod(fields[columns[i]], &end);
     if (end == fields[columns[i]] || *end != '\0' || !isfinite(value))
@@ -78,16 +81,20 @@ static int read_row(char* line, const int* columns, int count, double* row) {
 static int read_rows(FILE* file, char** names, int count, Table* table) {
   char line[kMaxLine];
   int columns[kMaxInputs + 1];
-  if (!fgets(line, sizeof line, file) || locate(line, names, count, columns)) return 1;
+  if (!fgets(line, sizeof line, file) || locate(line, names, count, columns))
+    return 1;
   long capacity = 0;
   while (fgets(line, sizeof line, file)) {
     if (table->rows == capacity) {
       capacity = capacity ? 2 * capacity : 64;
-      double* grown = realloc(table->cells, (size_t)capacity * (size_t)(count + 1) * sizeof(double));
-      if (!grown) return fail("out of memory", "");
+      double* grown =
+          realloc(table->cells, (size_t)capacity * (size_t)(count + 1) * sizeof(double));
+      if (!grown)
+        return fail("out of memory", "");
       table->cells = grown;
     }
-    if (read_row(line, columns, count, table->cells + table->rows * (count + 1))) return 1;
+    if (read_row(line, columns, count, table->cells + table->rows * (count + 1)))
+      return 1;
     ++table->rows;
   }
   return 0;
@@ -95,7 +102,8 @@ static int read_rows(FILE* file, char** names, int count, Table* table) {
 
 static int read_table(const char* path, char** names, int count, Table* table) {
   FILE* file = fopen(path, "r");
-  if (!file) return fail(path, strerror(errno));
+  if (!file)
+    return fail("cannot open the table: ", strerror(errno));
   table->inputs = count - 1;
   const int result = read_rows(file, names, count, table);
   fclose(file);
@@ -112,7 +120,8 @@ static int scale_columns(fdl_session* session, Table* table, double* mean, doubl
   const int width = table->inputs + 2, rank = fdl_rank(session), size = fdl_size(session);
   double sums[2 * (kMaxInputs + 2) + 1] = {0};
   for (long r = 0; r < table->rows; ++r) {
-    if (!is_mine(r, 0, rank, size)) continue;
+    if (!is_mine(r, 0, rank, size))
+      continue;
     for (int c = 0; c < width; ++c) {
       const double value = table->cells[r * width + c];
       sums[c] += value;
@@ -145,7 +154,8 @@ static int descend(fdl_session* session, const Table* table, double* weights, do
   const int weight_count = table->inputs + 1;
   double sums[kMaxInputs + 3] = {0}; /* gradient, squares, rows */
   for (long r = 0; r < table->rows; ++r) {
-    if (!is_mine(r, 0, fdl_rank(session), fdl_size(session))) continue;
+    if (!is_mine(r, 0, fdl_rank(session), fdl_size(session)))
+      continue;
     const double difference = residual(table, r, weights);
     for (int c = 0; c < weight_count; ++c)
       sums[c] += 2.0 * difference * table->cells[r * (table->inputs + 2) + c];
@@ -164,12 +174,14 @@ static int descend(fdl_session* session, const Table* table, double* weights, do
 static int test(fdl_session* session, const Table* table, const double* weights, double* error) {
   double sums[2] = {0, 0};
   for (long r = 0; r < table->rows; ++r) {
-    if (!is_mine(r, 1, fdl_rank(session), fdl_size(session))) continue;
+    if (!is_mine(r, 1, fdl_rank(session), fdl_size(session)))
+      continue;
     const double difference = residual(table, r, weights);
     sums[0] += difference * difference;
     sums[1] += 1.0;
   }
-  if (fdl_allreduce(session, "test", sums, sums, 2, FDL_FLOAT64, FDL_SUM)) return failed("testing");
+  if (fdl_allreduce(session, "test", sums, sums, 2, FDL_FLOAT64, FDL_SUM))
+    return failed("testing");
   *error = sqrt(sums[0] / sums[1]);
   return 0;
 }
@@ -178,16 +190,21 @@ static int train(fdl_session* session, Table* table, char** names) {
   double mean[kMaxInputs + 2], deviation[kMaxInputs + 2];
   double weights[kMaxInputs + 1] = {0};
   double loss = 0, before = 0, after = 0;
-  if (scale_columns(session, table, mean, deviation)) return 1;
+  if (scale_columns(session, table, mean, deviation))
+    return 1;
   const double unit = deviation[table->inputs + 1];
-  if (test(session, table, weights, &before)) return 1;
+  if (test(session, table, weights, &before))
+    return 1;
   for (int step = 0; step < kSteps; ++step) {
-    if (descend(session, table, weights, &loss)) return 1;
+    if (descend(session, table, weights, &loss))
+      return 1;
     if (fdl_rank(session) == 0 && step % 500 == 0)
       printf("step %4d   training error %.4f\n", step, sqrt(loss) * unit);
   }
-  if (test(session, table, weights, &after)) return 1;
-  if (fdl_rank(session) != 0) return 0;
+  if (test(session, table, weights, &after))
+    return 1;
+  if (fdl_rank(session) != 0)
+    return 0;
   double constant = mean[table->inputs + 1] + unit * weights[table->inputs];
   printf("%s =", names[0]);
   for (int c = 0; c < table->inputs; ++c) {
@@ -206,8 +223,10 @@ int main(int argc, char** argv) {
   Table table = {0};
   fdl_session* session = NULL;
   int result = read_table(argv[1], argv + 2, argc - 2, &table);
-  if (result == 0 && fdl_init(NULL, &session)) result = failed("joining the job");
-  if (result == 0) result = train(session, &table, argv + 2);
+  if (result == 0 && fdl_init(NULL, &session))
+    result = failed("joining the job");
+  if (result == 0)
+    result = train(session, &table, argv + 2);
   fdl_destroy(session);
   free(table.cells);
   return result;
