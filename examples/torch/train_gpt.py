@@ -30,7 +30,7 @@ VOCABULARY = 256  # a token is a byte
 
 
 class Block(nn.Module):
-    """Causal self-attention, then a two-layer perceptron, each normalised before and added after."""
+    """Causal self-attention, then a two-layer perceptron, each normalised before."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -163,8 +163,9 @@ class Progress:
         self.shown = now
         elapsed = now - self.begin
         left = elapsed * (1 - progress) / progress if progress > 0 else 0.0
+        speed = step * self.tokens_per_step / elapsed
         line = (
-            f"step {step:5d}   loss {loss:.3f}   {step * self.tokens_per_step / elapsed:7.0f} tokens/s"
+            f"step {step:5d}   loss {loss:.3f}   {speed:7.0f} tokens/s"
             f"   communicating {100 * self.communicating / elapsed:4.1f} %   ETA {left:4.0f} s"
         )
         end = "\n" if last or not self.in_place else ""
@@ -191,7 +192,7 @@ def train(model: GPT, text: torch.Tensor, options: argparse.Namespace) -> None:
     report = Progress(options.batch * options.context * hvd.size())
     loss = math.nan
     for step, done in enumerate(schedule(options, report.begin)):
-        # Averaged over the ranks, so that all have the same learning rate and end with the same step.
+        # The ranks' mean, so that all have the same learning rate and end with the same step.
         before = time.perf_counter()
         shared = hvd.allreduce(torch.tensor([done, loss], dtype=torch.float64), name="progress")
         report.communicating += time.perf_counter() - before
@@ -231,7 +232,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     limit = parser.add_argument_group("how long (whichever comes first)")
-    limit.add_argument("--seconds", type=float, help="seconds of training (default 120 without --steps)")
+    limit.add_argument(
+        "--seconds", type=float, help="seconds of training (default 120 without --steps)"
+    )
     limit.add_argument("--steps", type=int, help="steps of training")
     size = parser.add_argument_group("the model")
     size.add_argument("--layers", type=int, default=6, help="blocks (default 6)")
@@ -239,12 +242,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     size.add_argument("--heads", type=int, default=6, help="attention heads (default 6)")
     size.add_argument("--context", type=int, default=128, help="bytes seen at once (default 128)")
     how = parser.add_argument_group("training")
-    how.add_argument("--batch", type=int, default=16, help="sequences per rank and step (default 16)")
+    how.add_argument("--batch", type=int, default=8, help="sequences per rank and step (default 8)")
     how.add_argument("--lr", type=float, default=2e-3, help="highest learning rate (default 0.002)")
     how.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     how.add_argument("--validation", type=int, default=16, help="validation batches (default 16)")
-    how.add_argument("--sample", type=int, default=400, help="bytes of text to generate (default 400)")
-    how.add_argument("--quick", action="store_true", help="a tiny model for a few steps: does it run?")
+    how.add_argument(
+        "--sample", type=int, default=400, help="bytes of text to generate (default 400)"
+    )
+    how.add_argument(
+        "--quick", action="store_true", help="a tiny model for a few steps: does it run?"
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.layers, options.width, options.heads, options.context = 2, 64, 2, 64
@@ -269,8 +276,9 @@ def main() -> int:
     training, validation = library_files(options.seed)
     text, held_out = read_part(training), read_part(validation)
     if leader:
-        count = sum(parameter.numel() for parameter in model.parameters())
-        print(f"{hvd.size()} ranks, {torch.get_num_threads()} threads each; {count / 1e6:.1f} M parameters")
+        millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+        threads = torch.get_num_threads()
+        print(f"{hvd.size()} ranks, {threads} threads each; {millions:.1f} M parameters")
         print(f"{len(training)} files to train on, {len(validation)} held out", flush=True)
 
     before = validate(model, held_out, options.validation, options.batch)
