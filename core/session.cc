@@ -39,6 +39,7 @@ class Session::Impl final : public ControlSink {
 
   const Topology& topology() const { return topology_; }
   const Config& config() const { return parts_.config; }
+  const std::vector<Member>& members() const { return parts_.control->members(); }
 
   void on_agreement(Agreement agreement) override {
     inbox_->push(message::Agreed{std::move(agreement)});
@@ -200,7 +201,8 @@ Status Session::Impl::shutdown() {
         Warning, "shutdown did not finish in time; other ranks may report this one as lost");
   inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}});
   const TimePoint last = steady_now() + kAbortLimit;
-  if (!engine_->wait_closed(last) || !group_->lane.drain_until(last))
+  // The lane's last words reach the engine as messages, too.
+  if (!inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last))
     FARANDOLE_LOG(Error, "a collective did not end within {} s of its abort", kAbortLimit / 1s);
   parts_.control->stop(deadline);
   inbox_->close();
@@ -231,6 +233,9 @@ const Topology& Session::topology() const noexcept {
 }
 const Config& Session::config() const noexcept {
   return impl_->config();
+}
+const std::vector<Member>& Session::members() const noexcept {
+  return impl_->members();
 }
 Result<std::vector<TicketPtr>> Session::submit(std::vector<Request> requests) {
   return impl_->submit(std::move(requests));

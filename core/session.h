@@ -44,6 +44,8 @@ class Session {
 
   const Topology& topology() const noexcept;
   const Config& config() const noexcept;
+  // All ranks of the job in rank order.
+  const std::vector<Member>& members() const noexcept;
 
   // Takes the requests, all or none; returns one ticket each. Never blocks. Fails: InvalidArgument
   // (name in flight, too long, unsupported dtype, wrong shape, splits or root …), Unsupported,

@@ -193,7 +193,7 @@ typedef struct fdl_request {
   const char* name;     /* NULL or "": named by Farandole */
   const int64_t* shape; /* NULL where ndim is 0 (a single element) */
   size_t ndim;
-  const void* in; /* may be NULL where there is no element; broadcast reads the root's alone */
+  const void* in; /* may be NULL where there is no element */
   void* out;      /* NULL: Farandole allocates, see fdl_result */
   fdl_reduce_op reduce_op;
   int root; /* broadcast */

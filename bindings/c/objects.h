@@ -1,0 +1,54 @@
+#pragma once
+// What stands behind the opaque handles.
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+
+#include "bindings/c/include/farandole/farandole.h"
+#include "core/session.h"
+
+namespace farandole::capi {
+
+// A session and the process that started it. Shared by the caller's fdl_session and by its
+// operations, whose results may outlive it.
+class SessionBox {
+ public:
+  explicit SessionBox(std::unique_ptr<Session> session);
+  // In a forked child the session is left alone: its threads exist in the parent only.
+  ~SessionBox();
+  SessionBox(const SessionBox&) = delete;
+  SessionBox& operator=(const SessionBox&) = delete;
+
+  bool forked() const noexcept;
+  // Ok in the process that started the session.
+  Status usable() const;
+  Session& session() const noexcept { return *session_; }
+
+ private:
+  std::unique_ptr<Session> session_;
+  pid_t owner_;
+};
+
+}  // namespace farandole::capi
+
+struct fdl_session {
+  std::shared_ptr<farandole::capi::SessionBox> box;
+};
+
+struct fdl_handle {
+  std::shared_ptr<farandole::capi::SessionBox> box;
+  farandole::CollectiveKind kind = farandole::CollectiveKind::Allreduce;
+  farandole::DType dtype = farandole::DType::Float32;
+  std::atomic<bool> has_callback{false};
+  farandole::TicketPtr ticket;  // goes first: its memory may belong to a device of the session
+};
+
+namespace farandole::capi {
+
+// Ok where `session` or `handle` can be used by this process.
+Status usable(const fdl_session* session);
+Status usable(const fdl_handle* handle);
+
+}  // namespace farandole::capi

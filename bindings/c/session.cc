@@ -1,0 +1,154 @@
+// fdl_init to fdl_host_of: a session's life and what it knows about the job.
+
+#include <algorithm>
+#include <cstring>
+
+#include "bindings/c/error.h"
+#include "bindings/c/objects.h"
+#include "bindings/c/sized.h"
+#include "bindings/session_factory.h"
+#include "core/base/log.h"
+
+namespace farandole::capi {
+namespace {
+
+Status read_options(const fdl_options* from, fdl_options& options) {
+  if (from)
+    FARANDOLE_RETURN_IF_ERROR(read_sized(from, options, "fdl_options"));
+  if (options.setting_count > 0 && !options.settings)
+    return error(
+        Code::InvalidArgument,
+        "fdl_options: settings is NULL, but setting_count is {}",
+        options.setting_count);
+  return Status::ok();
+}
+
+Result<Config> base_config(bool ignore_environment) {
+  if (ignore_environment)
+    return Config();
+  for (const std::string& warning : Config::unknown_names(environment_names()))
+    FARANDOLE_LOG(Warning, "{}", warning);
+  return Config::from_env();
+}
+
+Result<Config> configure(const fdl_options& options) {
+  Result<Config> config = base_config(options.ignore_environment != 0);
+  if (!config)
+    return config;
+  for (size_t i = 0; i < options.setting_count; ++i) {
+    const fdl_setting& setting = options.settings[i];
+    if (!setting.key || !setting.value)
+      return error(Code::InvalidArgument, "fdl_options: key or value of setting {} is NULL", i);
+    FARANDOLE_RETURN_IF_ERROR(config.value().set(setting.key, setting.value));
+  }
+  FARANDOLE_RETURN_IF_ERROR(config.value().check());
+  return config;
+}
+
+Status init(const fdl_options* given, fdl_session** out) {
+  if (!out)
+    return {Code::InvalidArgument, "fdl_init: there is no place for the session (NULL)"};
+  *out = nullptr;
+  fdl_options options = FDL_OPTIONS_INIT;
+  FARANDOLE_RETURN_IF_ERROR(read_options(given, options));
+  Result<Config> config = configure(options);
+  if (!config)
+    return config.status();
+  auto place = std::make_unique<fdl_session>();
+  Result<std::unique_ptr<Session>> session = make_session(std::move(config).value());
+  if (!session)
+    return session.status();
+  place->box = std::make_shared<SessionBox>(std::move(session).value());
+  *out = place.release();
+  return Status::ok();
+}
+
+fdl_topology describe(const Topology& t) {
+  return {
+      sizeof(fdl_topology),
+      t.rank,
+      t.size,
+      t.local_rank,
+      t.local_size,
+      t.cross_rank,
+      t.cross_size,
+      t.homogeneous ? 1 : 0};
+}
+
+Status host_of(const Session& session, int rank, char* host, size_t capacity) {
+  if (!host || capacity == 0)
+    return {Code::InvalidArgument, "fdl_host_of: there is no room for the name"};
+  const std::vector<Member>& members = session.members();
+  if (rank < 0 || static_cast<size_t>(rank) >= members.size())
+    return error(
+        Code::InvalidArgument,
+        "rank {} does not exist; ranks are 0 to {}",
+        rank,
+        members.size() - 1);
+  const std::string& name = members[static_cast<size_t>(rank)].host;
+  const size_t length = std::min(name.size(), capacity - 1);
+  std::memcpy(host, name.data(), length);
+  host[length] = '\0';
+  return Status::ok();
+}
+
+}  // namespace
+}  // namespace farandole::capi
+
+using farandole::Status;
+using farandole::capi::guarded;
+using farandole::capi::usable;
+
+extern "C" {
+
+fdl_code fdl_init(const fdl_options* options, fdl_session** session) {
+  return guarded([&] { return farandole::capi::init(options, session); });
+}
+
+fdl_code fdl_shutdown(fdl_session* session) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    return session->box->session().shutdown();
+  });
+}
+
+fdl_code fdl_destroy(fdl_session* session) {
+  return guarded([&] {
+    const std::unique_ptr<fdl_session> owned(session);
+    return owned && !owned->box->forked() ? owned->box->session().shutdown() : Status::ok();
+  });
+}
+
+fdl_code fdl_health(const fdl_session* session) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    return session->box->session().health();
+  });
+}
+
+fdl_code fdl_get_topology(const fdl_session* session, fdl_topology* topology) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    return farandole::capi::write_sized(
+        farandole::capi::describe(session->box->session().topology()), topology, "fdl_topology");
+  });
+}
+
+int fdl_rank(const fdl_session* session) {
+  const bool known = guarded([&] { return usable(session); }) == FDL_OK;
+  return known ? session->box->session().topology().rank : -1;
+}
+
+int fdl_size(const fdl_session* session) {
+  const bool known = guarded([&] { return usable(session); }) == FDL_OK;
+  return known ? session->box->session().topology().size : -1;
+}
+
+fdl_code fdl_host_of(const fdl_session* session, int rank, char* host, size_t capacity) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    return farandole::capi::host_of(session->box->session(), rank, host, capacity);
+  });
+}
+
+}  // extern "C"

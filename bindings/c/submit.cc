@@ -1,0 +1,168 @@
+// fdl_submit: requests of the C interface become requests of the core, all or none.
+
+#include <vector>
+
+#include "bindings/c/error.h"
+#include "bindings/c/objects.h"
+#include "bindings/c/sized.h"
+
+namespace farandole::capi {
+namespace {
+
+constexpr bool same(DType dtype, fdl_dtype value) {
+  return static_cast<int>(dtype) == value;
+}
+static_assert(same(DType::Uint8, FDL_UINT8) && same(DType::Int8, FDL_INT8));
+static_assert(same(DType::Uint16, FDL_UINT16) && same(DType::Int16, FDL_INT16));
+static_assert(same(DType::Int32, FDL_INT32) && same(DType::Int64, FDL_INT64));
+static_assert(same(DType::Float16, FDL_FLOAT16) && same(DType::Bfloat16, FDL_BFLOAT16));
+static_assert(same(DType::Float32, FDL_FLOAT32) && same(DType::Float64, FDL_FLOAT64));
+static_assert(same(DType::Bool, FDL_BOOL) && same(DType::Complex64, FDL_COMPLEX64));
+static_assert(same(DType::Complex128, FDL_COMPLEX128) && kDTypeCount == FDL_COMPLEX128 + 1);
+
+constexpr bool same(CollectiveKind kind, fdl_kind value) {
+  return static_cast<int>(kind) == value;
+}
+static_assert(same(CollectiveKind::Allreduce, FDL_ALLREDUCE));
+static_assert(same(CollectiveKind::Allgather, FDL_ALLGATHER));
+static_assert(same(CollectiveKind::Broadcast, FDL_BROADCAST));
+static_assert(same(CollectiveKind::Reducescatter, FDL_REDUCESCATTER));
+static_assert(same(CollectiveKind::Alltoall, FDL_ALLTOALL));
+static_assert(
+    same(CollectiveKind::Barrier, FDL_BARRIER) && kCollectiveKindCount == FDL_BARRIER + 1);
+
+constexpr bool same(ReduceOp op, fdl_reduce_op value) {
+  return static_cast<int>(op) == value;
+}
+static_assert(same(ReduceOp::Sum, FDL_SUM) && same(ReduceOp::Average, FDL_AVERAGE));
+static_assert(same(ReduceOp::Min, FDL_MIN) && same(ReduceOp::Max, FDL_MAX));
+static_assert(same(ReduceOp::Product, FDL_PRODUCT) && kReduceOpCount == FDL_PRODUCT + 1);
+
+static_assert(static_cast<int>(DeviceType::Cpu) == FDL_CPU);
+static_assert(static_cast<int>(DeviceType::Cuda) == FDL_CUDA);
+
+// Bounds what is read through a count that is garbage; the session's own limits are tighter.
+constexpr size_t kMaxDims = 1024;
+constexpr size_t kMaxSplits = 1 << 20;
+
+// Fails where `value`, whose enumeration the caller may have left, is not below `count`.
+Status in_range(int value, int count, const char* what) {
+  if (value >= 0 && value < count)
+    return Status::ok();
+  return error(Code::InvalidArgument, "{} {} does not exist; 0 to {} do", what, value, count - 1);
+}
+
+Status check_array(const int64_t* values, size_t count, size_t most, const char* what) {
+  if (count > 0 && !values)
+    return error(Code::InvalidArgument, "{} is NULL, but {} values are announced", what, count);
+  if (count > most)
+    return error(Code::InvalidArgument, "{} values of {} are too many", count, what);
+  return Status::ok();
+}
+
+Status check(const fdl_request& r) {
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.kind, kCollectiveKindCount, "the kind"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.dtype, kDTypeCount, "the dtype"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.reduce_op, kReduceOpCount, "the reduce operation"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.device_type, FDL_CUDA + 1, "the device type"));
+  FARANDOLE_RETURN_IF_ERROR(check_array(r.shape, r.ndim, kMaxDims, "shape"));
+  return check_array(r.splits, r.split_count, kMaxSplits, "splits");
+}
+
+Request translate(const fdl_request& r) {
+  Request request;
+  request.name = r.name ? r.name : "";
+  Signature& s = request.signature;
+  s.kind = static_cast<CollectiveKind>(r.kind);
+  s.reduce = static_cast<ReduceOp>(r.reduce_op);
+  s.dtype = static_cast<DType>(r.dtype);
+  s.device = {static_cast<DeviceType>(r.device_type), r.device_index};
+  s.process_set = r.process_set;
+  s.root = r.root;
+  s.prescale = r.prescale;
+  s.postscale = r.postscale;
+  s.shape.assign(r.shape, r.shape + r.ndim);
+  s.splits.assign(r.splits, r.splits + r.split_count);
+  request.in = r.in;
+  request.out = r.out;
+  request.stream = r.stream;
+  return request;
+}
+
+// The i-th struct of an array whose element size is the caller's.
+const fdl_request* element(const fdl_request* first, size_t i) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(first);
+  return reinterpret_cast<const fdl_request*>(bytes + i * first->struct_size);
+}
+
+Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
+  std::vector<Request> requests;
+  requests.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const fdl_request* from = element(first, i);
+    if (from->struct_size != first->struct_size)
+      return error(
+          Code::InvalidArgument,
+          "struct_size of request {} is {}, of request 0 {}",
+          i,
+          from->struct_size,
+          first->struct_size);
+    fdl_request request = FDL_REQUEST_INIT;
+    FARANDOLE_RETURN_IF_ERROR(read_sized(from, request, "fdl_request"));
+    FARANDOLE_RETURN_IF_ERROR(check(request));
+    requests.push_back(translate(request));
+  }
+  return requests;
+}
+
+// Made before the submission, so that nothing can fail after it.
+std::vector<std::unique_ptr<fdl_handle>> make_handles(
+    const fdl_session& session, const std::vector<Request>& requests) {
+  std::vector<std::unique_ptr<fdl_handle>> handles;
+  handles.reserve(requests.size());
+  for (const Request& request : requests) {
+    auto handle = std::make_unique<fdl_handle>();
+    handle->box = session.box;
+    handle->kind = request.signature.kind;
+    handle->dtype = request.signature.dtype;
+    handles.push_back(std::move(handle));
+  }
+  return handles;
+}
+
+Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_handle** out) {
+  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  if (count == 0)
+    return Status::ok();
+  if (!first || !out)
+    return error(Code::InvalidArgument, "fdl_submit: {} is NULL", first ? "handles" : "requests");
+  Session& target = session->box->session();
+  if (count > static_cast<size_t>(target.config().max_pending))
+    return error(
+        Code::InvalidArgument,
+        "{} requests at once exceed max_pending={}",
+        count,
+        target.config().max_pending);
+  FARANDOLE_RETURN_IF_ERROR(check_size(first->struct_size, "fdl_request"));
+  Result<std::vector<Request>> requests = translate(first, count);
+  if (!requests)
+    return requests.status();
+  std::vector<std::unique_ptr<fdl_handle>> handles = make_handles(*session, requests.value());
+  Result<std::vector<TicketPtr>> tickets = target.submit(std::move(requests).value());
+  if (!tickets)
+    return tickets.status();
+  for (size_t i = 0; i < count; ++i) {
+    handles[i]->ticket = std::move(tickets.value()[i]);
+    out[i] = handles[i].release();
+  }
+  return Status::ok();
+}
+
+}  // namespace
+}  // namespace farandole::capi
+
+extern "C" fdl_code fdl_submit(
+    fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles) {
+  return farandole::capi::guarded(
+      [&] { return farandole::capi::submit(session, requests, count, handles); });
+}

@@ -1,0 +1,65 @@
+#pragma once
+// The arithmetic of reductions on the CPU, for every dtype and operation, in one call.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/base/status.h"
+#include "core/base/types.h"
+
+namespace farandole::cpu {
+
+// How a result is written. NonTemporal goes around the caches: better for lines that another core
+// holds when that core is far, worse when it is near.
+enum class StorePolicy : uint8_t { Plain, NonTemporal };
+
+struct ReduceSpec {
+  DType dtype = DType::Float32;
+  ReduceOp op = ReduceOp::Sum;
+  double prescale = 1.0;
+  double postscale = 1.0;
+  size_t members = 1;  // what Average divides by; need not be the number of sources
+
+  bool operator==(const ReduceSpec&) const = default;
+};
+
+// Whether reduce() can do it. Fails: Unsupported for an operation that has no meaning for the
+// dtype, InvalidArgument for a scaled bool or no members.
+Status check(const ReduceSpec& spec);
+
+// dst[i] = postscale * (op over k of (prescale * sources[k][i])), k in the order given; Average is
+// Sum divided by `members`. One source is allowed: that only scales.
+//   float16, bfloat16   computed in float32, rounded once (to nearest, ties to even).
+//   float32, float64    computed in themselves; scales of float32 are rounded to float32. Min and
+//                       Max give NaN where any source has it.
+//   integers            Sum and Product wrap; Average divides the wrapped sum, truncating towards
+//                       zero, exactly; each scale is applied in double, truncating and saturating
+//                       (NaN gives 0).
+//   bool                Sum and Max are "or", Product and Min are "and"; any byte but 0 is true.
+//   complex             Sum, Average and Product by the schoolbook formula.
+// The same bits whatever the split of the array, the alignment and the instruction set; only the
+// payload of a NaN may differ.
+// Thread: any. Requires: check(spec) is ok; at least one source; dst is any of the sources or
+// overlaps none.
+void reduce(
+    const ReduceSpec& spec,
+    void* dst,
+    std::span<const void* const> sources,
+    size_t count,
+    StorePolicy policy = StorePolicy::Plain);
+
+// The same, written to two places in one pass: `policy` is that of `second`.
+// Requires: as reduce(); the two destinations do not overlap.
+void reduce_into_both(
+    const ReduceSpec& spec,
+    void* dst,
+    void* second,
+    std::span<const void* const> sources,
+    size_t count,
+    StorePolicy policy);
+
+// True where reduce() with one source would only copy.
+bool is_identity(const ReduceSpec& spec) noexcept;
+
+}  // namespace farandole::cpu

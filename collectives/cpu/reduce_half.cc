@@ -1,0 +1,95 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "collectives/cpu/reduce_half.cc"
+
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "collectives/cpu/half.h"
+#include "collectives/cpu/reduce-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace farandole::cpu {
+namespace HWY_NAMESPACE {
+
+// Highway's conversions of float16 are the hardware's from AVX2 on and on Arm; what it emulates
+// below has no infinities and NaNs, so those instruction sets use ours.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_ARCH_ARM
+inline constexpr bool kHardwareHalf = true;
+#else
+inline constexpr bool kHardwareHalf = false;
+#endif
+
+template <bool kHardware>
+struct HalfLane {
+  using Stored = hwy::float16_t;
+  using Tag = hn::ScalableTag<float>;
+  using HalfTag = hn::Rebind<hwy::float16_t, Tag>;
+  static HWY_INLINE hn::Vec<Tag> load(const Stored* p) {
+    return hn::PromoteTo(Tag(), hn::LoadU(HalfTag(), p));
+  }
+  static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
+    hn::StoreU(hn::DemoteTo(HalfTag(), v), HalfTag(), p);
+  }
+};
+
+template <>
+struct HalfLane<false> {
+  using Stored = uint16_t;
+  using Tag = hn::ScalableTag<float>;
+  static HWY_INLINE hn::Vec<Tag> load(const Stored* p) {
+    HWY_ALIGN float wide[hn::MaxLanes(Tag())] = {};
+    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) wide[i] = half_to_float(p[i]);
+    return hn::Load(Tag(), wide);
+  }
+  static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
+    HWY_ALIGN float wide[hn::MaxLanes(Tag())];
+    hn::Store(v, Tag(), wide);
+    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) p[i] = float_to_half(wide[i]);
+  }
+};
+
+// bfloat16 is the upper half of a float32. Highway 1.0 truncates, so the rounding is done here on
+// the bits: to nearest, ties to even; NaNs become quiet.
+struct BfloatLane {
+  using Stored = uint16_t;
+  using Tag = hn::ScalableTag<float>;
+  using Bits = hn::RebindToUnsigned<Tag>;
+  using Signed = hn::RebindToSigned<Tag>;
+  using Half = hn::Rebind<uint16_t, Tag>;
+  static HWY_INLINE hn::Vec<Tag> load(const Stored* p) {
+    return hn::BitCast(Tag(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), hn::LoadU(Half(), p))));
+  }
+  static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
+    const auto bits = hn::BitCast(Bits(), v);
+    const auto upper = hn::ShiftRight<16>(bits);
+    const auto odd = hn::And(upper, hn::Set(Bits(), 1));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(Bits(), 0x7fff)), odd));
+    const auto quiet = hn::Or(upper, hn::Set(Bits(), 0x40));
+    const auto result = hn::IfThenElse(hn::RebindMask(Bits(), hn::IsNaN(v)), quiet, rounded);
+    hn::StoreU(hn::DemoteTo(Half(), hn::BitCast(Signed(), result)), Half(), p);
+  }
+};
+
+Kernel pick_half(DType dtype, ReduceOp op, bool scaled) {
+  if (dtype == DType::Float16)
+    return pick_operation<HalfLane<kHardwareHalf>>(op, scaled);
+  if (dtype == DType::Bfloat16)
+    return pick_operation<BfloatLane>(op, scaled);
+  return nullptr;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace farandole::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace farandole::cpu {
+
+HWY_EXPORT(pick_half);
+
+Kernel half_kernel(DType dtype, ReduceOp op, bool scaled) {
+  return HWY_DYNAMIC_DISPATCH(pick_half)(dtype, op, scaled);
+}
+
+}  // namespace farandole::cpu
+#endif

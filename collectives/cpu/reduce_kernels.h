@@ -1,0 +1,37 @@
+#pragma once
+// What reduce.cc needs of the kernels, which are compiled once per instruction set (floats,
+// halves, integers) or once (the rest).
+
+#include <cstddef>
+#include <span>
+
+#include "core/base/types.h"
+
+namespace farandole::cpu {
+
+struct Scales {
+  bool any = false;  // false: the members below are not looked at
+  double prescale = 1;
+  double postscale = 1;
+  size_t divisor = 1;  // more than 1 for Average
+};
+
+// Elements [first, first + count) of each source, reduced to dst[0 … count).
+struct Work {
+  Scales scales;
+  void* dst = nullptr;
+  std::span<const void* const> sources;
+  size_t first = 0;
+  size_t count = 0;
+};
+
+using Kernel = void (*)(const Work&);
+
+// The kernel for a dtype of the group and a real operation (Average is Sum with a divisor), or
+// null where the group has none.
+Kernel float_kernel(DType dtype, ReduceOp op, bool scaled);
+Kernel half_kernel(DType dtype, ReduceOp op, bool scaled);
+Kernel integer_kernel(DType dtype, ReduceOp op);              // unscaled only
+Kernel scalar_kernel(DType dtype, ReduceOp op, bool scaled);  // integers, bool, complex products
+
+}  // namespace farandole::cpu

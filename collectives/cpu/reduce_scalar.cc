@@ -1,0 +1,189 @@
+// Kernels that need no vectors of their own: scaled and averaged integers, bool, complex products
+// and what an instruction set lacks. Memory is read and written through memcpy: it may be
+// misaligned.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "collectives/cpu/reduce_kernels.h"
+
+namespace farandole::cpu {
+namespace {
+
+template <typename T>
+T load(const void* base, size_t index) {
+  T value;
+  std::memcpy(&value, static_cast<const char*>(base) + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+template <typename T>
+void store(void* base, size_t index, T value) {
+  std::memcpy(static_cast<char*>(base) + index * sizeof(T), &value, sizeof(T));
+}
+
+// Wrapping arithmetic goes through uint64_t: no overflow of signed types, no promotion of short
+// ones to int.
+struct Sum {
+  template <typename T>
+  static T apply(T a, T b) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+    else
+      return a + b;
+  }
+};
+struct Product {
+  template <typename T>
+  static T apply(T a, T b) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+    else
+      return a * b;
+  }
+};
+struct Min {
+  template <typename T>
+  static T apply(T a, T b) {
+    return b < a || (b != b && a == a) ? b : a;
+  }
+};
+struct Max {
+  template <typename T>
+  static T apply(T a, T b) {
+    return a < b || (b != b && a == a) ? b : a;
+  }
+};
+
+// scale * value in double, truncated and saturated. The bounds are compared as doubles that are
+// exact powers of two, because the largest int64 is none.
+template <typename T>
+T scaled(T value, double scale) {
+  if constexpr (!std::is_integral_v<T>) {
+    return value * static_cast<T>(scale);
+  } else {
+    if (scale == 1.0)
+      return value;
+    const double product = std::trunc(static_cast<double>(value) * scale);
+    if (std::isnan(product))
+      return 0;
+    if (product >= std::ldexp(1.0, std::numeric_limits<T>::digits))
+      return std::numeric_limits<T>::max();
+    if (product <= static_cast<double>(std::numeric_limits<T>::min()))
+      return std::numeric_limits<T>::min();
+    return static_cast<T>(product);
+  }
+}
+
+template <typename T>
+T divided(T value, size_t divisor) {
+  if constexpr (!std::is_integral_v<T>)
+    return value / static_cast<T>(divisor);
+  else if constexpr (std::is_signed_v<T>)
+    return static_cast<T>(static_cast<int64_t>(value) / static_cast<int64_t>(divisor));
+  else
+    return static_cast<T>(static_cast<uint64_t>(value) / divisor);
+}
+
+template <typename T, class Op, bool kScaled>
+void real_kernel(const Work& work) {
+  const Scales& s = work.scales;
+  for (size_t i = 0; i < work.count; ++i) {
+    auto source = [&](size_t k) {
+      const T value = load<T>(work.sources[k], work.first + i);
+      return kScaled ? scaled(value, s.prescale) : value;
+    };
+    T result = source(0);
+    for (size_t k = 1; k < work.sources.size(); ++k) result = Op::apply(result, source(k));
+    if (kScaled && s.divisor > 1)
+      result = divided(result, s.divisor);
+    store(work.dst, i, kScaled ? scaled(result, s.postscale) : result);
+  }
+}
+
+template <bool kAny>
+void bool_kernel(const Work& work) {
+  for (size_t i = 0; i < work.count; ++i) {
+    bool result = !kAny;
+    for (const void* source : work.sources) {
+      const bool value = load<uint8_t>(source, work.first + i) != 0;
+      result = kAny ? result || value : result && value;
+    }
+    store<uint8_t>(work.dst, i, result ? 1 : 0);
+  }
+}
+
+template <typename T>
+struct Complex {
+  T real, imaginary;
+};
+
+template <typename T>
+void complex_product_kernel(const Work& work) {
+  using C = Complex<T>;
+  const T before = static_cast<T>(work.scales.prescale);
+  const T after = static_cast<T>(work.scales.postscale);
+  for (size_t i = 0; i < work.count; ++i) {
+    C p = load<C>(work.sources[0], work.first + i);
+    p = {p.real * before, p.imaginary * before};
+    for (size_t k = 1; k < work.sources.size(); ++k) {
+      C x = load<C>(work.sources[k], work.first + i);
+      x = {x.real * before, x.imaginary * before};
+      p = {
+          p.real * x.real - p.imaginary * x.imaginary, p.real * x.imaginary + p.imaginary * x.real};
+    }
+    store(work.dst, i, C{p.real * after, p.imaginary * after});
+  }
+}
+
+template <typename T>
+Kernel pick_real(ReduceOp op, bool scaled) {
+  switch (op) {
+    case ReduceOp::Sum:
+    case ReduceOp::Average:
+      return scaled ? &real_kernel<T, Sum, true> : &real_kernel<T, Sum, false>;
+    case ReduceOp::Min:
+      return scaled ? &real_kernel<T, Min, true> : &real_kernel<T, Min, false>;
+    case ReduceOp::Max:
+      return scaled ? &real_kernel<T, Max, true> : &real_kernel<T, Max, false>;
+    case ReduceOp::Product:
+      return scaled ? &real_kernel<T, Product, true> : &real_kernel<T, Product, false>;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Kernel scalar_kernel(DType dtype, ReduceOp op, bool scaled) {
+  switch (dtype) {
+    case DType::Uint8:
+      return pick_real<uint8_t>(op, scaled);
+    case DType::Int8:
+      return pick_real<int8_t>(op, scaled);
+    case DType::Uint16:
+      return pick_real<uint16_t>(op, scaled);
+    case DType::Int16:
+      return pick_real<int16_t>(op, scaled);
+    case DType::Int32:
+      return pick_real<int32_t>(op, scaled);
+    case DType::Int64:
+      return pick_real<int64_t>(op, scaled);
+    case DType::Float64:
+      return pick_real<double>(op, scaled);
+    case DType::Bool:
+      return op == ReduceOp::Sum || op == ReduceOp::Max ? &bool_kernel<true> : &bool_kernel<false>;
+    case DType::Complex64:
+      return op == ReduceOp::Product ? &complex_product_kernel<float> : nullptr;
+    case DType::Complex128:
+      return op == ReduceOp::Product ? &complex_product_kernel<double> : nullptr;
+    case DType::Float16:
+    case DType::Bfloat16:
+    case DType::Float32:
+      return nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace farandole::cpu

@@ -1,0 +1,321 @@
+#include "core/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <future>
+
+#include "core/counters.h"
+#include "tests/support/fake_session.h"
+
+namespace farandole {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeCommunicator;
+using testing::FakeControlPlane;
+using ::testing::HasSubstr;
+using testing::HostMemory;
+
+TimePoint soon() {
+  return steady_now() + 20s;
+}
+
+// Rank 0 of 3, whose collectives double every element.
+class SessionTest : public ::testing::Test {
+ protected:
+  void start(bool takes_segments = true) {
+    SessionParts parts;
+    parts.config.size = 3;
+    parts.config.shutdown_timeout = 200ms;
+    counters_ = std::make_shared<Counters>();
+    parts.observers.push_back(counters_);
+    parts.loop = std::make_shared<ThreadLoop>("session-test");
+    parts.devices.push_back(std::make_shared<HostMemory>());
+    auto control = std::make_unique<FakeControlPlane>(3);
+    control_ = control.get();
+    parts.control = std::move(control);
+    parts.connect = [this, takes_segments](
+                        const GroupSpec&, Store&) -> Result<std::unique_ptr<Communicator>> {
+      auto made = std::make_unique<FakeCommunicator>(
+          [this](const CollectiveOp& op) { return run_(op); }, takes_segments);
+      communicator_ = made.get();
+      return std::unique_ptr<Communicator>(std::move(made));
+    };
+    session_ = Session::start(std::move(parts)).value();
+  }
+
+  static Request sum(std::string name, std::vector<float>& values) {
+    Request r;
+    r.name = std::move(name);
+    r.signature.shape = {static_cast<int64_t>(values.size())};
+    r.in = values.data();
+    r.out = values.data();
+    return r;
+  }
+  TicketPtr submit(Request request) {
+    Result<std::vector<TicketPtr>> tickets = session_->submit({std::move(request)});
+    EXPECT_TRUE(tickets) << tickets.status().message();
+    return tickets ? tickets.value()[0] : nullptr;
+  }
+  void agree(std::vector<ReadyOp> ready, std::vector<Rejection> rejected = {}) {
+    control_->sink().on_agreement({.ready = std::move(ready), .rejected = std::move(rejected)});
+  }
+  static Status double_all(const CollectiveOp& op) {
+    for (const Segment& s : op.segments) {
+      for (size_t i = 0; i < s.count; ++i)
+        static_cast<float*>(s.out)[i] = 2 * static_cast<const float*>(s.in)[i];
+    }
+    return Status::ok();
+  }
+
+  std::function<Status(const CollectiveOp&)> run_ = double_all;
+  std::shared_ptr<Counters> counters_;
+  FakeControlPlane* control_ = nullptr;
+  std::atomic<FakeCommunicator*> communicator_{nullptr};
+  std::unique_ptr<Session> session_;
+};
+
+TEST_F(SessionTest, ATensorWalksFromSubmissionToItsTicket) {
+  start();
+  std::vector<float> values{1, 2, 3};
+  const TicketPtr ticket = submit(sum("x", values));
+  ASSERT_EQ(control_->wait_announced(1).at(0).name, "x");
+  EXPECT_FALSE(ticket->settled());
+  agree({{.name = "x"}});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_TRUE(ticket->status().is_ok());
+  EXPECT_THAT(values, ElementsAre(2, 4, 6));
+  EXPECT_THAT(ticket->outcome().shape, ElementsAre(3));
+  EXPECT_EQ(counters_->read().settled_ok, 1U);
+}
+
+TEST_F(SessionTest, AgreedTogetherTravelTogetherPackedOrNot) {
+  for (const bool takes_segments : {true, false}) {
+    size_t segments = 0;
+    run_ = [&](const CollectiveOp& op) {
+      segments = op.segments.size();
+      return double_all(op);
+    };
+    start(takes_segments);
+    std::vector<float> a{1};
+    std::vector<float> b{2, 3};
+    const TicketPtr first = submit(sum("a", a));
+    const TicketPtr second = submit(sum("b", b));
+    control_->wait_announced(2);
+    agree({{.name = "a"}, {.name = "b"}});
+    ASSERT_TRUE(session_->wait_until(*second, soon()));
+    ASSERT_TRUE(session_->wait_until(*first, soon()));
+    EXPECT_EQ(segments, takes_segments ? 2U : 1U);
+    EXPECT_THAT(a, ElementsAre(2));
+    EXPECT_THAT(b, ElementsAre(4, 6));
+    session_.reset();
+  }
+}
+
+TEST_F(SessionTest, ResultsAreAllocatedWhereTheCallerGaveNoMemory) {
+  start();
+  std::vector<float> values{1, 2};
+  Request request = sum("x", values);
+  request.out = nullptr;
+  const TicketPtr ticket = submit(std::move(request));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_EQ(static_cast<float*>(ticket->outcome().data)[1], 4.0F);
+  EXPECT_THAT(values, ElementsAre(1, 2));
+}
+
+TEST_F(SessionTest, ARejectionTouchesOnlyItsTensor) {
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr bad = submit(sum("bad", a));
+  const TicketPtr good = submit(sum("good", b));
+  control_->wait_announced(2);
+  agree({{.name = "good"}}, {{.name = "bad", .why = {Code::Mismatch, "ranks disagree"}}});
+  ASSERT_TRUE(session_->wait_until(*bad, soon()));
+  ASSERT_TRUE(session_->wait_until(*good, soon()));
+  EXPECT_EQ(bad->status(), Status(Code::Mismatch, "ranks disagree"));
+  EXPECT_TRUE(good->status().is_ok());
+  EXPECT_TRUE(session_->health().is_ok());
+}
+
+TEST_F(SessionTest, ANameInFlightIsRefusedAndFreeAgainAfterwards) {
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  EXPECT_EQ(session_->submit({sum("x", b)}).status().code(), Code::InvalidArgument);
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_TRUE(session_->submit({sum("x", b)}));
+}
+
+TEST_F(SessionTest, ALostRankEndsWhatRunsWhatWaitsAndWhatComes) {
+  std::promise<void> running;
+  run_ = [&](const CollectiveOp&) {
+    running.set_value();
+    return communicator_.load()->wait_for_abort();
+  };
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr moving = submit(sum("moving", a));
+  const TicketPtr waiting = submit(sum("waiting", b));
+  control_->wait_announced(2);
+  agree({{.name = "moving"}});
+  ASSERT_EQ(running.get_future().wait_for(20s), std::future_status::ready);
+  control_->sink().on_failure({.rank = 2, .host = "h2", .cause = "connection closed"});
+  ASSERT_TRUE(session_->wait_until(*moving, soon()));
+  ASSERT_TRUE(session_->wait_until(*waiting, soon()));
+  EXPECT_EQ(
+      moving->status().message(),
+      "allreduce \"moving\": rank 2 (host h2) was lost: connection closed");
+  EXPECT_EQ(moving->status().culprit(), 2);
+  EXPECT_EQ(
+      waiting->status().message(),
+      "allreduce \"waiting\": rank 2 (host h2) was lost: connection closed");
+  const Status later = session_->submit({sum("later", b)}).status();
+  EXPECT_EQ(later.code(), Code::PeerLost);
+  EXPECT_EQ(later.message(), "allreduce \"later\": rank 2 (host h2) was lost: connection closed");
+}
+
+TEST_F(SessionTest, ABrokenCollectiveWaitsForTheVerdict) {
+  run_ = [](const CollectiveOp&) { return Status(Code::PeerLost, "connection reset").blame(1); };
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_EQ(control_->wait_reports(1).at(0).rank, 1);
+  EXPECT_FALSE(ticket->settled());
+  control_->sink().on_failure({.rank = 2, .host = "h2", .cause = "connection closed"});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_EQ(ticket->status().culprit(), 2);
+}
+
+TEST_F(SessionTest, ARankThatLeftHarmsOnlyWhatNeedsIt) {
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  run_ = [&](const CollectiveOp& op) {
+    released.wait();
+    return double_all(op);
+  };
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr agreed = submit(sum("agreed", a));
+  const TicketPtr waiting = submit(sum("waiting", b));
+  control_->wait_announced(2);
+  agree({{.name = "agreed"}});
+  control_->sink().on_failure({.rank = 1, .host = "h1", .cause = "shutdown", .left = true});
+  ASSERT_TRUE(waiting->wait_until(soon()));
+  EXPECT_EQ(
+      waiting->status().message(),
+      "allreduce \"waiting\": rank 1 (host h1) left the job: shutdown");
+  EXPECT_EQ(session_->submit({sum("later", b)}).status().code(), Code::PeerLost);
+  release.set_value();
+  ASSERT_TRUE(session_->wait_until(*agreed, soon()));
+  EXPECT_TRUE(agreed->status().is_ok());
+}
+
+TEST_F(SessionTest, ShutdownFinishesWhatWasAgreedAndAbortsTheRest) {
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr agreed = submit(sum("agreed", a));
+  const TicketPtr waiting = submit(sum("waiting", b));
+  control_->wait_announced(2);
+  agree({{.name = "agreed"}});
+  EXPECT_TRUE(session_->shutdown());
+  EXPECT_TRUE(session_->shutdown());
+  EXPECT_TRUE(control_->stopped);
+  EXPECT_TRUE(agreed->settled() && agreed->status().is_ok());
+  ASSERT_TRUE(waiting->settled());
+  EXPECT_EQ(waiting->status().code(), Code::Aborted);
+  EXPECT_EQ(session_->submit({sum("x", a)}).status().code(), Code::Aborted);
+}
+
+TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
+  std::promise<void> running;
+  run_ = [&](const CollectiveOp&) {
+    running.set_value();
+    return communicator_.load()->wait_for_abort();
+  };
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_EQ(running.get_future().wait_for(20s), std::future_status::ready);
+  EXPECT_TRUE(session_->shutdown());
+  ASSERT_TRUE(ticket->settled());
+  EXPECT_EQ(ticket->status().code(), Code::Aborted);
+}
+
+TEST_F(SessionTest, AForkedChildGetsAClearErrorAndHarmsNothing) {
+  start();
+  std::vector<float> a{1};
+  const pid_t child = fork();
+  if (child == 0) {
+    const Status status = session_->submit({sum("x", a)}).status();
+    session_.reset();
+    _exit(
+        status.code() == Code::InvalidArgument &&
+                status.message().find("forked child") != std::string::npos
+            ? 0
+            : 1);
+  }
+  int how = 0;
+  ASSERT_EQ(waitpid(child, &how, 0), child);
+  EXPECT_EQ(how, 0);
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  EXPECT_TRUE(session_->wait_until(*ticket, soon()));
+}
+
+TEST_F(SessionTest, TheCoordinatorHearsOfALongBacklogAndOfItsEnd) {
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  run_ = [&](const CollectiveOp& op) {
+    released.wait();
+    return double_all(op);
+  };
+  start();
+  std::vector<std::vector<float>> values(3, {1});
+  for (int i = 0; i < 3; ++i) submit(sum(std::to_string(i), values[static_cast<size_t>(i)]));
+  control_->wait_announced(3);
+  for (int i = 0; i < 3; ++i) agree({{.name = std::to_string(i)}});
+  EXPECT_THAT(control_->wait_backlogs(2), ElementsAre(2, 3));
+  release.set_value();
+  EXPECT_LT(control_->wait_backlogs(3).back(), 2U);
+  EXPECT_TRUE(session_->shutdown());
+}
+
+TEST_F(SessionTest, MemoryOfADeviceThatIsNotThereIsRefused) {
+  start();
+  std::vector<float> a{1};
+  Request request = sum("x", a);
+  request.signature.device = {DeviceType::Cuda, 0};
+  EXPECT_EQ(
+      session_->submit({request}).status().message(),
+      "allreduce \"x\": nothing here communicates memory of cuda:0; move the tensor to the CPU");
+}
+
+TEST_F(SessionTest, AutomaticNamesAdvanceEvenWhenACallFails) {
+  start();
+  std::vector<float> a{1};
+  Request bad = sum("", a);
+  bad.signature.shape = {-1};
+  EXPECT_FALSE(session_->submit({bad}));
+  submit(sum("", a));
+  EXPECT_EQ(control_->wait_announced(1).at(0).name, "allreduce.noname.2");
+}
+
+}  // namespace
+}  // namespace farandole
