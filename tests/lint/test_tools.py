@@ -11,7 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # mypy takes scripts of one name in several folders only one folder at a time.
-TYPED = ("bindings/python/farandole", "scripts", "tests/lint", "tests/bench")
+TYPED = (
+    "bindings/python/farandole",
+    "scripts",
+    "tests/bench",
+    "tests/examples",
+    "tests/lint",
+    "tests/packaging",
+)
 
 
 def tracked(*patterns: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from installation import ROOT, Installation
 
 TABLE = str(ROOT / "examples/data/sea_temperature.csv")
 COLUMNS = ("DEC", "SEP", "OCT", "NOV")
+Builder = Callable[[Installation, str, Path], Path]
 LANGUAGES = {
     "c": ("cc", "-std=c11", "train.c", "-lm"),
     "cpp": ("c++", "-std=c++17", "train.cc", ""),
@@ -39,8 +41,9 @@ def build_with_pkg_config(installation: Installation, language: str, folder: Pat
 
 
 @pytest.fixture(params=[build_with_cmake, build_with_pkg_config], ids=["cmake", "pkg-config"])
-def builder(request: pytest.FixtureRequest):
-    return request.param
+def builder(request: pytest.FixtureRequest) -> Builder:
+    build: Builder = request.param
+    return build
 
 
 def result_of(output: str) -> tuple[float, float]:
@@ -51,7 +54,7 @@ def result_of(output: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_builds_and_learns(
-    installation: Installation, builder, language: str, tmp_path: Path
+    installation: Installation, builder: Builder, language: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / language
     shutil.copytree(ROOT / "examples" / language, folder)
