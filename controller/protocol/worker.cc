@@ -264,6 +264,7 @@ Actions Worker::on(Failure& message) {
 Actions Worker::orphan(PeerFailure failure) {
   const bool already = state_ == State::Orphaned;
   state_ = State::Orphaned;
+  left_ = left_ || failure.rank == options_.rank;
   Actions actions;
   if (!already)
     orphaned_ = error(
@@ -302,7 +303,24 @@ Actions Worker::report(PeerFailure failure) {
 }
 
 Actions Worker::leave() {
-  return state_ == State::Active ? Actions{send(Leave{})} : Actions{};
+  if (leaving_)
+    return {};
+  if (state_ == State::Active) {
+    leaving_ = true;
+    return {send(Leave{})};
+  }
+  // Nobody acknowledges it any more, and nothing is agreed upon any more.
+  if (state_ == State::Orphaned || state_ == State::Closed)
+    return {farewell()};
+  return {};
+}
+
+// The acknowledgement of this rank's own goodbye, where the coordinator can give none.
+Action Worker::farewell() {
+  leaving_ = left_ = true;
+  const size_t place = static_cast<size_t>(options_.rank);
+  return Fail{
+      {.rank = options_.rank, .host = members_[place].host, .cause = "left the job", .left = true}};
 }
 
 Actions Worker::on_lost(const std::string& cause) {
@@ -322,6 +340,8 @@ Actions Worker::on_lost(const std::string& cause) {
   state_ = State::Closed;
   ended_ = orphaned_;
   Actions actions;
+  if (leaving_ && !left_)
+    actions.push_back(farewell());
   answer_waiting(ended_, actions);
   return actions;
 }

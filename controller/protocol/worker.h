@@ -112,6 +112,7 @@ class Worker {
   void settle(Row& row);
   void erase_idle(Row& row);
   Actions orphan(PeerFailure failure);
+  Action farewell();
   Actions end(PeerFailure failure);
   Actions malformed(const std::string& what);
   void answer_waiting(const Status& why, Actions& actions);
@@ -131,8 +132,10 @@ class Worker {
   size_t store_bytes_ = 0;  // published, or being
   size_t store_keys_ = 0;
   std::optional<PeerFailure> reported_;
-  Status orphaned_;  // why nothing is agreed upon any more
-  Status ended_;     // why the store cannot be reached any more
+  bool leaving_ = false;  // said goodbye
+  bool left_ = false;     // and it has been acknowledged
+  Status orphaned_;       // why nothing is agreed upon any more
+  Status ended_;          // why the store cannot be reached any more
 };
 
 }  // namespace farandole::control
