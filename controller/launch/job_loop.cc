@@ -80,7 +80,7 @@ JobLoop::JobLoop(
 
 int JobLoop::run() {
   tell(fmt::format(
-      "{} ranks of {} on {}, agent {}, {:g} usable cores, grace {:g} s",
+      "{} x {} on {}, agent {}, {:g} usable cores, grace {:g} s",
       plan_.places.size(),
       printable(plan_.path, 256),
       settings_.host,
@@ -208,8 +208,9 @@ void JobLoop::give_orders() {
   }
   for (const Message& order : supervisor_.take_orders()) {
     job_.channel.send(order);
-    if (order.kind == MessageKind::End && order.time == 0 && !job_.channel.is_open())
-      signal_descendants(SIGKILL);
+    // With the agent gone, the launcher has inherited everything; keepers take SIGTERM as an order.
+    if (order.kind == MessageKind::End && !job_.channel.is_open())
+      signal_descendants(order.time == 0 ? SIGKILL : SIGTERM);
   }
 }
 

@@ -151,34 +151,37 @@ bool takes_value(const CliTable& table, const CLI::Option* option) {
   return option->get_items_expected_max() > 0 && option != table.help_env;
 }
 
+std::string unknown_flag(const CliTable& table, const std::string& word, const Flag& flag) {
+  return fmt::format(
+      "unknown flag {}; did you mean {}? (farandolerun --help lists all)",
+      printable(word, 80),
+      nearest_flag(table.app, flag.name));
+}
+
 SplitArguments split_arguments(const CliTable& table, const std::vector<std::string>& arguments) {
   SplitArguments split;
+  std::vector<const CLI::Option*> seen;
   auto word = arguments.begin();
-  for (; word != arguments.end(); ++word) {
+  for (; word != arguments.end() && word->size() > 1 && word->front() == '-'; ++word) {
     if (*word == "--") {
       ++word;
       break;
     }
-    if (word->size() < 2 || word->front() != '-')
-      break;
     Flag flag = read_flag(*word);
     const CLI::Option* option = table.app.get_option_no_throw(flag.name);
-    if (!option) {
-      split.problem = fmt::format(
-          "unknown flag {}; did you mean {}? (farandolerun --help lists all)",
-          printable(*word, 80),
-          nearest_flag(table.app, flag.name));
-      return split;
-    }
-    if (takes_value(table, option) && !flag.value) {
-      if (word + 1 == arguments.end()) {
-        split.problem = fmt::format("{} needs a value", *word);
-        return split;
-      }
+    if (!option)
+      return {{}, {}, unknown_flag(table, *word, flag)};
+    const std::string shown = flag.name == "--num-proc" ? "-np" : flag.name;
+    if (std::find(seen.begin(), seen.end(), option) != seen.end())
+      return {{}, {}, shown + " is given twice"};
+    seen.push_back(option);
+    if (flag.value && option->get_items_expected_max() == 0)
+      return {{}, {}, shown + " takes no value"};
+    if (takes_value(table, option) && !flag.value && word + 1 != arguments.end())
       flag.value = *++word;
-    }
-    const std::string name =
-        flag.name.starts_with("--") ? flag.name : "--" + option->get_lnames().front();
+    if (takes_value(table, option) && flag.value.value_or("").empty())
+      return {{}, {}, shown + " needs a value"};
+    const std::string name = "--" + option->get_lnames().front();
     split.flags.push_back(flag.value ? name + "=" + *flag.value : name);
   }
   split.program.assign(word, arguments.end());
@@ -221,6 +224,14 @@ Status set_seconds(const char* flag, const std::string& text, double low, Durati
   return Status::ok();
 }
 
+std::string accepted_start_timeout() {
+  for (const ConfigRow& row : config_rows()) {
+    if (row.name == "FARANDOLE_START_TIMEOUT")
+      return row.accepts;
+  }
+  return "";
+}
+
 Status set_times(const RawOptions& raw, const CLI::App& app, Options& options) {
   if (app.count("--timeout")) {
     Duration timeout{};
@@ -230,15 +241,12 @@ Status set_times(const RawOptions& raw, const CLI::App& app, Options& options) {
   if (app.count("--grace"))
     FARANDOLE_RETURN_IF_ERROR(set_seconds("--grace", raw.grace, 0, options.grace));
   if (app.count("--start-timeout")) {
-    Config probe;
-    if (!probe.set("start_timeout", raw.start_timeout)) {
-      Duration unused{};
-      FARANDOLE_RETURN_IF_ERROR(set_seconds("--start-timeout", raw.start_timeout, 0.1, unused));
+    if (!Config().set("start_timeout", raw.start_timeout))
       return error(
           Code::InvalidArgument,
-          "--start-timeout \"{}\" is not valid: seconds from 0.1 to 86400 are wanted",
-          printable(raw.start_timeout, 80));
-    }
+          "--start-timeout \"{}\" is not valid: {} is wanted",
+          printable(raw.start_timeout, 80),
+          accepted_start_timeout());
     options.start_timeout = raw.start_timeout;
   }
   return Status::ok();

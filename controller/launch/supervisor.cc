@@ -8,6 +8,8 @@ namespace {
 
 // Keepers and agent have deadlines of their own; this much later they count as stuck.
 constexpr Duration kSlack = std::chrono::seconds(3);
+// After the agent's end the launcher kills by itself, this long after the grace.
+constexpr Duration kOrphanSlack = std::chrono::milliseconds(500);
 constexpr Duration kSweepTime = std::chrono::seconds(10);
 
 }  // namespace
@@ -75,11 +77,12 @@ void Supervisor::on_agent_end(int status, TimePoint now) {
   if (ended_ == ranks_.size())
     return;
   blame(Cause::AgentLost, {.value = status}, now);
-  // The keepers see that their lease has run out and end their ranks by themselves.
-  if (phase_ < Phase::Ending) {
-    phase_ = Phase::Ending;
-    deadline_ = now + settings_.grace + kSlack;
-  }
+  // The keepers see that their lease has run out and end their ranks by themselves; where a keeper
+  // was killed as well, its rank's tree is the launcher's now, and has the same grace.
+  if (phase_ < Phase::Ending)
+    end(settings_.grace, now);
+  if (phase_ == Phase::Ending)
+    deadline_ = now + settings_.grace + kOrphanSlack;
 }
 
 void Supervisor::on_end_signal(int number, bool from_terminal, TimePoint now) {
