@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <optional>
 
-#include "controller/launch/cgroup.h"
+#include "core/base/cgroup.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
 #include "controller/launch/signals.h"

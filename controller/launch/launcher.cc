@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 
-#include "controller/launch/cgroup.h"
+#include "core/base/cgroup.h"
 #include "controller/launch/job_loop.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"

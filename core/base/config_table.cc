@@ -330,7 +330,7 @@ const std::vector<ConfigKey>& config_table() {
           "shm_slots",
           "",
           &Config::shm_slots,
-          2,
+          3,
           64,
           "Slots per rank of a shared-memory communicator."),
       seconds(

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace farandole::launch {
+namespace farandole {
 
 // Where the files are; other roots are for tests.
 struct SystemFiles {
@@ -29,4 +29,4 @@ double usable_cores(const SystemFiles& files = {});
 // while a rank ran tells why it was killed.
 uint64_t memory_kills(const SystemFiles& files = {});
 
-}  // namespace farandole::launch
+}  // namespace farandole

@@ -1,4 +1,4 @@
-#include "controller/launch/cgroup.h"
+#include "core/base/cgroup.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <iterator>
 #include <vector>
 
-namespace farandole::launch {
+namespace farandole {
 namespace {
 
 std::string read_file(const std::string& path) {
@@ -129,4 +129,4 @@ uint64_t memory_kills(const SystemFiles& files) {
   return static_cast<uint64_t>(kills);
 }
 
-}  // namespace farandole::launch
+}  // namespace farandole
