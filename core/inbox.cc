@@ -17,13 +17,13 @@ bool Inbox::push(Message message) {
       return true;
   }
   if (here)
-    handle_all();
+    drain();
   else
-    loop_.post([self = shared_from_this()] { self->handle_all(); });
+    loop_.post([self = shared_from_this()] { self->drain(); });
   return true;
 }
 
-void Inbox::handle_all() {
+void Inbox::drain() {
   MutexLock lock(mutex_);
   scheduled_ = false;
   if (handling_)
@@ -38,15 +38,6 @@ void Inbox::handle_all() {
   }
   handling_ = false;
   quiet_.notify_all();
-}
-
-bool Inbox::drain_until(TimePoint deadline) {
-  MutexLock lock(mutex_);
-  while (handling_ || !queue_.empty()) {
-    if (!quiet_.wait_until(mutex_, deadline))
-      return !handling_ && queue_.empty();
-  }
-  return true;
 }
 
 void Inbox::close() {

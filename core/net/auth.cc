@@ -280,10 +280,9 @@ void Handshake::answer(Verdict verdict, VersionRange theirs) {
             "the peer speaks protocol version {}, this rank {}",
             range_text(theirs),
             range_text(versions_)));
-  not_yet_ = verdict == Verdict::NotYet;
-  if (not_yet_)
+  else if (verdict == Verdict::NotYet)
     fail(Code::Mismatch, fmt::format("rank {} is ahead and was told to wait", hello_.rank));
-  else if (verdict != Verdict::Admit && verdict != Verdict::Version)
+  else if (verdict != Verdict::Admit)
     fail(
         Code::Mismatch,
         fmt::format(

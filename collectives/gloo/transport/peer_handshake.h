@@ -1,0 +1,52 @@
+#pragma once
+// PeerHandshake: one data connection on its way from "connected" to "authenticated": the sans-I/O
+// handshake of core/net with a socket under it.
+//
+// Once the server has checked the client's proof it says so with one byte, so that a client never
+// takes for a peer a server that gave up on it meanwhile.
+
+#include <cstddef>
+
+#include "collectives/gloo/transport/socket.h"
+#include "core/base/clock.h"
+#include "core/net/auth.h"
+
+namespace farandole::gloo_transport {
+
+// Thread: one at a time.
+class PeerHandshake {
+ public:
+  enum class Progress { Going, Done, Closed, Refused };
+
+  static PeerHandshake client(Fd fd, net::ClientParams params);
+  static PeerHandshake server(Fd fd, net::ServerParams params, TimePoint deadline);
+
+  int fd() const noexcept { return fd_.get(); }
+  short interest() const noexcept;
+  TimePoint deadline() const noexcept { return deadline_; }
+  // Reads and writes what goes without blocking. Closed: the connection failed or ended before
+  // its time. Refused: see status().
+  Progress advance();
+  const Status& status() const noexcept { return status_; }
+  // Requires: Done.
+  const net::Hello& hello() const noexcept { return handshake_.hello(); }
+  Fd take() noexcept { return std::move(fd_); }
+
+ private:
+  PeerHandshake(Fd fd, net::Handshake handshake, bool is_client, TimePoint deadline);
+  void collect_output();
+  bool write_out();
+  Progress read_in();
+
+  Fd fd_;
+  net::Handshake handshake_;
+  bool is_client_;
+  TimePoint deadline_;
+  bool connecting_;
+  bool admitted_ = false;
+  net::Bytes out_;
+  size_t written_ = 0;
+  Status status_;
+};
+
+}  // namespace farandole::gloo_transport

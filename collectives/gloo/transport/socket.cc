@@ -1,0 +1,157 @@
+#include "collectives/gloo/transport/socket.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "core/base/format.h"
+
+namespace farandole::gloo_transport {
+namespace {
+
+void no_delay(int fd) noexcept {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+const sockaddr* raw(const SocketAddress& address) noexcept {
+  return reinterpret_cast<const sockaddr*>(&address.storage);
+}
+
+Result<SocketAddress> lookup(const std::string& host, uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_flags = flags;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (rc != 0)
+    return error(
+        Code::InvalidArgument, "address \"{}\": {}", printable(host, 256), ::gai_strerror(rc));
+  SocketAddress address;
+  address.bytes = found->ai_addrlen;
+  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
+  ::freeaddrinfo(found);
+  address.set_port(port);
+  return address;
+}
+
+}  // namespace
+
+void Fd::reset(int fd) noexcept {
+  if (fd_ >= 0) {
+    const int saved = errno;
+    ::close(fd_);
+    errno = saved;
+  }
+  fd_ = fd;
+}
+
+uint16_t SocketAddress::port() const noexcept {
+  return family() == AF_INET6 ? ntohs(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port)
+                              : ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+}
+
+void SocketAddress::set_port(uint16_t port) noexcept {
+  if (family() == AF_INET6)
+    reinterpret_cast<sockaddr_in6&>(storage).sin6_port = htons(port);
+  else
+    reinterpret_cast<sockaddr_in&>(storage).sin_port = htons(port);
+}
+
+std::string SocketAddress::to_string() const {
+  char text[NI_MAXHOST] = "?";
+  // With the zone of a link-local address, which the peer may need to name otherwise.
+  ::getnameinfo(raw(*this), bytes, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return family() == AF_INET6 ? fmt::format("[{}]:{}", text, port())
+                              : fmt::format("{}:{}", text, port());
+}
+
+Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
+  return lookup(host, port, 0);
+}
+
+Result<SocketAddress> parse_endpoint(const std::string& text) {
+  const auto wrong = [&] {
+    return error(
+        Code::InvalidArgument,
+        "\"{}\" is no endpoint (an address and a port are wanted, \"192.0.2.1:80\")",
+        printable(text, 256));
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0)
+    return wrong();
+  std::string host = text.substr(0, colon);
+  if (host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+  if (parsed.ec != std::errc() || parsed.ptr != end || port == 0)
+    return wrong();
+  Result<SocketAddress> address = lookup(host, port, AI_NUMERICHOST);
+  return address ? std::move(address) : wrong();
+}
+
+Result<Fd> listen_on(const SocketAddress& address, int backlog) {
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd)
+    return system_error("socket", errno);
+  if (::bind(fd.get(), raw(address), address.bytes) != 0)
+    return system_error(fmt::format("bind to {}", address.to_string()), errno);
+  if (::listen(fd.get(), backlog) != 0)
+    return system_error(fmt::format("listen on {}", address.to_string()), errno);
+  return fd;
+}
+
+Result<SocketAddress> local_address(int fd) {
+  SocketAddress address;
+  address.bytes = sizeof address.storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes) != 0)
+    return system_error("getsockname", errno);
+  return address;
+}
+
+Result<Fd> start_connect(const SocketAddress& address) {
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd)
+    return system_error("socket", errno);
+  no_delay(fd.get());
+  if (::connect(fd.get(), raw(address), address.bytes) != 0 && errno != EINPROGRESS &&
+      errno != EINTR)
+    return system_error(fmt::format("connect to {}", address.to_string()), errno);
+  return fd;
+}
+
+int connect_error(int fd) noexcept {
+  int value = 0;
+  socklen_t bytes = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &bytes) == 0 ? value : errno;
+}
+
+Result<Fd> accept_one(int listener) {
+  for (;;) {
+    Fd fd(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      no_delay(fd.get());
+      return fd;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return Fd();
+      case EINTR:
+      case ECONNABORTED:
+      case EPROTO:
+        continue;
+      default:
+        return system_error("accept", errno);
+    }
+  }
+}
+
+}  // namespace farandole::gloo_transport

@@ -1,0 +1,62 @@
+#pragma once
+// Sockets as values: owned descriptors, and the few calls on them that connecting needs.
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "core/base/status.h"
+
+namespace farandole::gloo_transport {
+
+// Owns a file descriptor, or none (-1). Closes without touching errno.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  ~Fd() { reset(); }
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  void reset(int fd = -1) noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+// An IPv4 or IPv6 address with port.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t bytes = 0;
+
+  sa_family_t family() const noexcept { return storage.ss_family; }
+  uint16_t port() const noexcept;
+  void set_port(uint16_t port) noexcept;
+  // "192.0.2.1:80", "[2001:db8::1]:80"
+  std::string to_string() const;
+};
+
+// Resolves a numeric address or a name (with the system's resolver, which may block on the
+// network). Fails: InvalidArgument naming it.
+Result<SocketAddress> resolve(const std::string& host, uint16_t port);
+// Reads "192.0.2.1:80" or "[::1]:80" without any resolver. Fails: InvalidArgument.
+Result<SocketAddress> parse_endpoint(const std::string& text);
+
+// All sockets are non-blocking, closed on exec, and without Nagle's delay.
+// Listens on `address`, port 0 meaning any. Fails: System naming the address.
+Result<Fd> listen_on(const SocketAddress& address, int backlog);
+Result<SocketAddress> local_address(int fd);
+// Starts to connect; complete when the socket is writable and connect_error() is 0.
+Result<Fd> start_connect(const SocketAddress& address);
+int connect_error(int fd) noexcept;
+// An empty Fd where nobody waits; peers that gave up meanwhile are skipped. Fails: System.
+Result<Fd> accept_one(int listener);
+
+}  // namespace farandole::gloo_transport

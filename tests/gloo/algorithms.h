@@ -1,0 +1,32 @@
+#pragma once
+// Every algorithm of Gloo that works over a context, each as one call on buffers of its own.
+
+#include <gloo/context.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace farandole::testing {
+
+// One member's part of one algorithm, to be run again and again on the same memory.
+class AlgorithmRun {
+ public:
+  virtual ~AlgorithmRun() = default;
+  // Throws what Gloo throws.
+  virtual void run() = 0;
+  // After one run() on all members: whether the result is right.
+  virtual bool right() const = 0;
+};
+
+struct Algorithm {
+  std::string name;
+  // `elements` floats per member.
+  std::function<std::unique_ptr<AlgorithmRun>(std::shared_ptr<::gloo::Context>, size_t elements)>
+      make;
+};
+
+const std::vector<Algorithm>& algorithms();
+
+}  // namespace farandole::testing

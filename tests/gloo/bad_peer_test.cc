@@ -1,0 +1,73 @@
+// What a broken peer sends ends the group with a clear reason, and costs no memory.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "collectives/gloo/transport/frame.h"
+#include "collectives/gloo/transport/mesh_failed.h"
+#include "tests/gloo/group.h"
+#include "tests/gloo/tcp_pair.h"
+
+namespace farandole::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using gloo_transport::encode;
+using gloo_transport::Frame;
+using gloo_transport::MeshFailed;
+using gloo_transport::Opcode;
+
+class BadPeerTest : public ::testing::Test {
+ protected:
+  // Sends raw bytes to a mesh of two and returns how it failed.
+  std::string after(const std::vector<uint8_t>& bytes) {
+    auto [near, far] = tcp_pair();
+    std::vector<gloo_transport::Fd> sockets(2);
+    sockets[1] = std::move(near);
+    auto mesh = gloo_transport::Mesh::make({0, group_spec(0, 2).members, 5s}, std::move(sockets));
+    EXPECT_EQ(::send(far.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), ssize_t(bytes.size()));
+    EXPECT_THROW(mesh.value()->wait([] { return false; }), MeshFailed);
+    return mesh.value()->status().to_string();
+  }
+  static std::vector<uint8_t> bytes_of(const Frame& frame) {
+    const auto bytes = encode(frame);
+    return {bytes.begin(), bytes.end()};
+  }
+};
+
+TEST_F(BadPeerTest, Junk) {
+  EXPECT_EQ(
+      after(std::vector<uint8_t>(64, 'x')),
+      "Internal: rank 11 (host h1) sent bytes that are no frame");
+}
+
+TEST_F(BadPeerTest, DataThatNobodyWaitsFor) {
+  EXPECT_EQ(
+      after(bytes_of({Opcode::Data, 1, uint64_t{1} << 62, 0})),
+      "Internal: rank 11 (host h1) sent data that nobody waits for");
+}
+
+TEST_F(BadPeerTest, EagerBeyondItsSize) {
+  EXPECT_EQ(
+      after(bytes_of({Opcode::Eager, 1, gloo_transport::kEagerBytes + 1, 0})),
+      "Internal: rank 11 (host h1) sent more than fits its window");
+}
+
+TEST_F(BadPeerTest, EagerBeyondItsWindow) {
+  std::vector<uint8_t> bytes;
+  for (int i = 0; i < 17; ++i) {
+    const auto head = bytes_of({Opcode::Eager, 1, 16000, 0});
+    bytes.insert(bytes.end(), head.begin(), head.end());
+    bytes.resize(bytes.size() + 16000);
+  }
+  EXPECT_EQ(after(bytes), "Internal: rank 11 (host h1) sent more than fits its window");
+}
+
+TEST_F(BadPeerTest, NothingComesAfterTheLastFrame) {
+  auto bytes = bytes_of({Opcode::Leave, 0, 0, 0});
+  const auto more = bytes_of({Opcode::Credit, 1, 1, 0});
+  bytes.insert(bytes.end(), more.begin(), more.end());
+  EXPECT_EQ(after(bytes), "Internal: rank 11 (host h1) sent a frame after its last");
+}
+
+}  // namespace
+}  // namespace farandole::testing

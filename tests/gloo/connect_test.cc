@@ -1,0 +1,204 @@
+// How groups form: who is let in, who is not, and what an idle group costs.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/gloo/group.h"
+#include "tests/gloo/tcp_pair.h"
+
+namespace farandole::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using gloo_transport::connect_mesh;
+
+size_t entries(const char* folder) {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(folder)) ++count;
+  return count;
+}
+
+// A thread that was joined stays listed for a moment, until the kernel has swept it up.
+bool threads_become(size_t count) {
+  const auto deadline = steady_now() + 10s;
+  while (entries("/proc/self/task") != count && steady_now() < deadline) std::this_thread::yield();
+  return entries("/proc/self/task") == count;
+}
+
+Config quick() {
+  Config config;
+  config.start_timeout = 1s;
+  return config;
+}
+
+// Connects to the endpoint that member 0 published.
+gloo_transport::Fd call_member_0(MemoryStore& store) {
+  const auto endpoint = store.get("t/gloo/0", steady_now() + 10s).value();
+  const auto address = gloo_transport::parse_endpoint({endpoint.begin(), endpoint.end()}).value();
+  gloo_transport::Fd fd = std::move(gloo_transport::start_connect(address).value());
+  pollfd writable{fd.get(), POLLOUT, 0};
+  ::poll(&writable, 1, 10000);
+  return fd;
+}
+
+TEST(Connect, GroupsOfManySizes) {
+  for (const int size : {1, 2, 5, 16}) {
+    Group group(size);
+    const auto ended = group.run([&](int rank) {
+      std::vector<uint8_t> out(1, static_cast<uint8_t>(rank)), in(static_cast<size_t>(size));
+      auto mine = group.context(rank)->createUnboundBuffer(out.data(), 1);
+      auto all = group.context(rank)->createUnboundBuffer(in.data(), in.size());
+      for (int peer = 0; peer < size; ++peer) {
+        if (peer == rank)
+          continue;
+        all->recv(peer, 1, static_cast<size_t>(peer), 1);
+        mine->send(peer, 1);
+      }
+      for (int i = 1; i < size; ++i) {
+        all->waitRecv();
+        mine->waitSend();
+      }
+      for (int peer = 0; peer < size; ++peer)
+        EXPECT_TRUE(peer == rank || in[static_cast<size_t>(peer)] == peer);
+      return group.mesh(rank).status();
+    });
+    for (const Status& status : ended) EXPECT_EQ(status.to_string(), "Ok");
+  }
+}
+
+TEST(Connect, AnotherSecretIsRefused) {
+  MemoryStore store;
+  ThreadCluster threads(2);
+  const auto ended = threads.run([&](int rank) {
+    GroupSpec spec = group_spec(rank, 2);
+    if (rank == 1)
+      spec.secret = test_secret(8);
+    return connect_mesh(spec, store, quick()).status();
+  });
+  EXPECT_EQ(ended[0].code(), Code::Timeout) << ended[0].to_string();
+  EXPECT_NE(ended[0].message().find("rank 11 (host h1)"), std::string::npos);
+  EXPECT_EQ(ended[1].code(), Code::Mismatch) << ended[1].to_string();
+  EXPECT_NE(ended[1].message().find("rank 10 (host h0)"), std::string::npos);
+}
+
+TEST(Connect, AnotherGroupOfTheSameJobIsRefused) {
+  MemoryStore store;
+  ThreadCluster threads(2);
+  const auto ended = threads.run([&](int rank) {
+    GroupSpec spec = group_spec(rank, 2);
+    if (rank == 0)
+      return connect_mesh(spec, store, quick()).status();
+    const auto endpoint = store.get("t/gloo/0", steady_now() + 10s).value();
+    EXPECT_TRUE(store.set("u/gloo/0", endpoint).is_ok());
+    spec.tag = "u";
+    return connect_mesh(spec, store, quick()).status();
+  });
+  EXPECT_EQ(ended[0].code(), Code::Timeout) << ended[0].to_string();
+  EXPECT_EQ(ended[1].code(), Code::Mismatch) << ended[1].to_string();
+}
+
+TEST(Connect, StrangersDisturbNobody) {
+  MemoryStore store;
+  ThreadCluster threads(3);
+  const auto ended = threads.run([&](int rank) {
+    if (rank < 2)
+      return connect_mesh(group_spec(rank, 2), store, Config{}).status();
+    return Status::ok();
+  });
+  EXPECT_EQ(ended[0].to_string(), "Ok");
+
+  MemoryStore other;
+  ThreadCluster more(2);
+  const auto results = more.run([&](int rank) {
+    if (rank == 0)
+      return connect_mesh(group_spec(0, 2), other, Config{}).status();
+    // Junk, silence and an early end, before the member that is waited for comes.
+    std::vector<gloo_transport::Fd> strangers;
+    const std::vector<uint8_t> junk(4096, 'x');
+    for (int i = 0; i < 200; ++i) {
+      gloo_transport::Fd fd = call_member_0(other);
+      if (i % 3 == 0)
+        ::send(fd.get(), junk.data(), junk.size(), MSG_NOSIGNAL);
+      if (i % 3 != 1)
+        strangers.push_back(std::move(fd));
+    }
+    return connect_mesh(group_spec(1, 2), other, Config{}).status();
+  });
+  EXPECT_EQ(results[0].to_string(), "Ok");
+  EXPECT_EQ(results[1].to_string(), "Ok");
+}
+
+TEST(Connect, TheMissingAreNamed) {
+  MemoryStore store;
+  const auto mesh = connect_mesh(group_spec(0, 3), store, quick());
+  ASSERT_FALSE(mesh);
+  EXPECT_EQ(
+      mesh.status().to_string(),
+      "Timeout: group t: no data connection with rank 11 (host h1), rank 12 (host h2) after 1.0 s");
+}
+
+TEST(Connect, EndsWhenTheJobFails) {
+  MemoryStore store;
+  std::thread failure([&] {
+    (void)store.get("t/gloo/0", steady_now() + 10s);
+    store.fail({Code::PeerLost, "rank 11 died"});
+  });
+  const auto began = steady_now();
+  const auto mesh = connect_mesh(group_spec(0, 2), store, Config{});
+  failure.join();
+  EXPECT_EQ(mesh.status().to_string(), "PeerLost: rank 11 died");
+  EXPECT_LT(steady_now() - began, 10s);
+}
+
+TEST(Connect, Ipv6) {
+  if (!gloo_transport::listen_on(gloo_transport::resolve("::1", 0).value(), 1))
+    GTEST_SKIP() << "no IPv6 here";
+  MemoryStore store;
+  ThreadCluster threads(2);
+  const auto ended = threads.run([&](int rank) {
+    GroupSpec spec = group_spec(rank, 2);
+    for (Member& member : spec.members) member.address = "::1";
+    return connect_mesh(spec, store, Config{}).status();
+  });
+  EXPECT_EQ(ended[0].to_string(), "Ok");
+  EXPECT_EQ(ended[1].to_string(), "Ok");
+}
+
+TEST(Connect, WrongAddressesAreNamed) {
+  EXPECT_EQ(
+      gloo_transport::parse_endpoint("example").status().to_string(),
+      "InvalidArgument: \"example\" is no endpoint (an address and a port are wanted, "
+      "\"192.0.2.1:80\")");
+  for (const char* wrong : {"1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", ":80", "a:80", ""})
+    EXPECT_EQ(gloo_transport::parse_endpoint(wrong).status().code(), Code::InvalidArgument)
+        << wrong;
+  EXPECT_EQ(gloo_transport::parse_endpoint("[::1]:80").value().to_string(), "[::1]:80");
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+TEST(Connect, AnIdleGroupHasNoThreadNoListenerAndUsesNoTime) {
+  ASSERT_TRUE(threads_become(1));
+  const size_t files = entries("/proc/self/fd");
+  {
+    Group group(4);
+    EXPECT_TRUE(threads_become(1 + 4));  // the test's own, one per member
+    // 4 x 3 ends of connections and an eventfd each.
+    EXPECT_EQ(entries("/proc/self/fd"), files + 12 + 4);
+    const double before = cpu_seconds();
+    std::this_thread::sleep_for(300ms);  // the time that is measured
+    EXPECT_LT(cpu_seconds() - before, 0.005);
+  }
+  EXPECT_TRUE(threads_become(1));
+  EXPECT_EQ(entries("/proc/self/fd"), files);
+}
+
+}  // namespace
+}  // namespace farandole::testing
