@@ -53,15 +53,6 @@ bool Engine::wait_left(TimePoint deadline) {
   return true;
 }
 
-bool Engine::wait_closed(TimePoint deadline) {
-  MutexLock lock(mutex_);
-  while (!closing_done_) {
-    if (!changed_.wait_until(mutex_, deadline))
-      return closing_done_;
-  }
-  return true;
-}
-
 void Engine::on(message::Submit submit) {
   std::vector<Announcement> announcements;
   for (PendingOp& op : submit.ops) {
@@ -211,9 +202,6 @@ void Engine::on(message::Close close) {
   for (auto& [op, status] : std::exchange(broken_, {}))
     parts_.completion->settle(std::move(op), close.why);
   for (PendingOp& op : pending_.take_all()) parts_.completion->settle(std::move(op), close.why);
-  MutexLock lock(mutex_);
-  closing_done_ = true;
-  changed_.notify_all();
 }
 
 }  // namespace farandole

@@ -39,8 +39,6 @@ class Engine {
   // Waits for the acknowledgement of this rank's goodbye, or for the job's failure. False at the
   // deadline.
   bool wait_left(TimePoint deadline);
-  // Waits until message::Close has been handled. False at the deadline.
-  bool wait_closed(TimePoint deadline);
 
  private:
   void on(message::Submit submit);
@@ -70,7 +68,6 @@ class Engine {
   CondVar changed_;
   Status health_ FARANDOLE_GUARDED_BY(mutex_);
   bool left_ FARANDOLE_GUARDED_BY(mutex_) = false;
-  bool closing_done_ FARANDOLE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace farandole

@@ -17,13 +17,13 @@ bool Inbox::push(Message message) {
       return true;
   }
   if (here)
-    drain();
+    handle_all();
   else
-    loop_.post([self = shared_from_this()] { self->drain(); });
+    loop_.post([self = shared_from_this()] { self->handle_all(); });
   return true;
 }
 
-void Inbox::drain() {
+void Inbox::handle_all() {
   MutexLock lock(mutex_);
   scheduled_ = false;
   if (handling_)
@@ -38,6 +38,15 @@ void Inbox::drain() {
   }
   handling_ = false;
   quiet_.notify_all();
+}
+
+bool Inbox::drain_until(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  while (handling_ || !queue_.empty()) {
+    if (!quiet_.wait_until(mutex_, deadline))
+      return !handling_ && queue_.empty();
+  }
+  return true;
 }
 
 void Inbox::close() {

@@ -57,11 +57,14 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   // From the loop's own thread the message is handled before push returns, unless one is being
   // handled: then right after that one. False, and the message is gone, once closed.
   bool push(Message message);
+  // Waits until every message pushed before has been handled; false at the deadline. Not from the
+  // loop's thread.
+  bool drain_until(TimePoint deadline);
   // No message is handled afterwards; waits for one that is being handled on another thread.
   void close();
 
  private:
-  void drain();
+  void handle_all();
 
   EventLoop& loop_;
   const Handler handler_;

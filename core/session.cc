@@ -201,7 +201,8 @@ Status Session::Impl::shutdown() {
         Warning, "shutdown did not finish in time; other ranks may report this one as lost");
   inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}});
   const TimePoint last = steady_now() + kAbortLimit;
-  if (!engine_->wait_closed(last) || !group_->lane.drain_until(last))
+  // The lane's last words reach the engine as messages, too.
+  if (!inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last))
     FARANDOLE_LOG(Error, "a collective did not end within {} s of its abort", kAbortLimit / 1s);
   parts_.control->stop(deadline);
   inbox_->close();

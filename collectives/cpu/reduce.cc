@@ -13,13 +13,6 @@ namespace {
 // Results that go elsewhere besides, or around the caches, are made in pieces that stay in L1.
 constexpr size_t kPieceBytes = 8192;
 
-// A complex number is two floats to every operation that works on its parts alone.
-struct Plan {
-  Kernel kernel = nullptr;
-  size_t element = 1;    // bytes of what the kernel counts
-  size_t per_count = 1;  // and how many of them stand for one of the caller's elements
-};
-
 Kernel pick(DType dtype, ReduceOp op, bool scaled) {
   Kernel kernel = float_kernel(dtype, op, scaled);
   if (kernel == nullptr)
@@ -29,18 +22,23 @@ Kernel pick(DType dtype, ReduceOp op, bool scaled) {
   return kernel != nullptr ? kernel : scalar_kernel(dtype, op, scaled);
 }
 
-Plan plan_for(const ReduceSpec& spec, bool scaled) {
-  if (is_complex(spec.dtype) && spec.op != ReduceOp::Product) {
-    const DType part = spec.dtype == DType::Complex64 ? DType::Float32 : DType::Float64;
-    return {pick(part, spec.op, scaled), size_of(part), 2};
-  }
-  return {pick(spec.dtype, spec.op, scaled), size_of(spec.dtype), 1};
+size_t divisor_of(const ReduceSpec& spec) {
+  return spec.op == ReduceOp::Average ? spec.members : 1;
 }
 
-Scales scales_of(const ReduceSpec& spec) {
-  const size_t divisor = spec.op == ReduceOp::Average ? spec.members : 1;
-  const bool any = divisor != 1 || spec.prescale != 1.0 || spec.postscale != 1.0;
-  return {any, spec.prescale, spec.postscale, divisor};
+bool is_scaled(const ReduceSpec& spec) {
+  return divisor_of(spec) != 1 || spec.prescale != 1.0 || spec.postscale != 1.0;
+}
+
+// A complex number is two floats to every operation that works on its parts alone.
+bool splits(const ReduceSpec& spec) {
+  return is_complex(spec.dtype) && spec.op != ReduceOp::Product;
+}
+
+DType computed_dtype(const ReduceSpec& spec) {
+  if (!splits(spec))
+    return spec.dtype;
+  return spec.dtype == DType::Complex64 ? DType::Float32 : DType::Float64;
 }
 
 }  // namespace
@@ -62,7 +60,7 @@ Status check(const ReduceSpec& spec) {
 
 bool is_identity(const ReduceSpec& spec) noexcept {
   // bool is not: its bytes are brought to 0 or 1.
-  return spec.dtype != DType::Bool && !scales_of(spec).any;
+  return spec.dtype != DType::Bool && !is_scaled(spec);
 }
 
 void reduce(
@@ -71,38 +69,50 @@ void reduce(
     std::span<const void* const> sources,
     size_t count,
     StorePolicy policy) {
-  const Scales scales = scales_of(spec);
-  const Plan plan = plan_for(spec, scales.any);
-  const size_t total = count * plan.per_count;
+  Reducer(spec).to(dst, sources, count, policy);
+}
+
+Reducer::Reducer(const ReduceSpec& spec)
+    : kernel_(pick(computed_dtype(spec), spec.op, is_scaled(spec))),
+      prescale_(spec.prescale),
+      postscale_(spec.postscale),
+      divisor_(divisor_of(spec)),
+      element_bytes_(size_of(computed_dtype(spec))),
+      parts_(splits(spec) ? 2 : 1) {}
+
+void Reducer::to(
+    void* dst, std::span<const void* const> sources, size_t count, StorePolicy policy) const {
+  const Scales scales{prescale_, postscale_, divisor_};
+  const size_t total = count * parts_;
   if (policy == StorePolicy::Plain) {
-    plan.kernel({scales, dst, sources, 0, total});
+    kernel_({scales, dst, sources, 0, total});
     return;
   }
   alignas(64) std::array<char, kPieceBytes> piece;
-  const size_t step = kPieceBytes / plan.element;
+  const size_t step = kPieceBytes / element_bytes_;
   for (size_t first = 0; first < total; first += step) {
     const size_t part = std::min(step, total - first);
-    plan.kernel({scales, piece.data(), sources, first, part});
-    copy(static_cast<char*>(dst) + first * plan.element, piece.data(), part * plan.element, policy);
+    kernel_({scales, piece.data(), sources, first, part});
+    char* place = static_cast<char*>(dst) + first * element_bytes_;
+    copy(place, piece.data(), part * element_bytes_, policy);
   }
 }
 
-void reduce_into_both(
-    const ReduceSpec& spec,
+void Reducer::to_both(
     void* dst,
     void* second,
     std::span<const void* const> sources,
     size_t count,
-    StorePolicy policy) {
-  const Scales scales = scales_of(spec);
-  const Plan plan = plan_for(spec, scales.any);
-  const size_t total = count * plan.per_count;
-  const size_t step = kPieceBytes / plan.element;
+    StorePolicy policy) const {
+  const Scales scales{prescale_, postscale_, divisor_};
+  const size_t total = count * parts_;
+  const size_t step = kPieceBytes / element_bytes_;
   for (size_t first = 0; first < total; first += step) {
     const size_t part = std::min(step, total - first);
-    char* piece = static_cast<char*>(dst) + first * plan.element;
-    plan.kernel({scales, piece, sources, first, part});
-    copy(static_cast<char*>(second) + first * plan.element, piece, part * plan.element, policy);
+    char* piece = static_cast<char*>(dst) + first * element_bytes_;
+    kernel_({scales, piece, sources, first, part});
+    char* place = static_cast<char*>(second) + first * element_bytes_;
+    copy(place, piece, part * element_bytes_, policy);
   }
 }
 

@@ -49,15 +49,36 @@ void reduce(
     size_t count,
     StorePolicy policy = StorePolicy::Plain);
 
-// The same, written to two places in one pass: `policy` is that of `second`.
-// Requires: as reduce(); the two destinations do not overlap.
-void reduce_into_both(
-    const ReduceSpec& spec,
-    void* dst,
-    void* second,
-    std::span<const void* const> sources,
-    size_t count,
-    StorePolicy policy);
+struct Work;
+
+// reduce() with the choice of the kernel made once. Value type. Thread: any.
+// Requires: check(spec) is ok.
+class Reducer {
+ public:
+  explicit Reducer(const ReduceSpec& spec);
+
+  // As reduce().
+  void to(
+      void* dst,
+      std::span<const void* const> sources,
+      size_t count,
+      StorePolicy policy = StorePolicy::Plain) const;
+  // The same, written to two places in one pass: `policy` is that of `second`.
+  // Requires: the two destinations do not overlap.
+  void to_both(
+      void* dst,
+      void* second,
+      std::span<const void* const> sources,
+      size_t count,
+      StorePolicy policy) const;
+
+ private:
+  void (*kernel_)(const Work&) = nullptr;
+  double prescale_, postscale_;
+  size_t divisor_;
+  size_t element_bytes_;  // of what the kernel counts
+  size_t parts_ = 1;      // and how many of them make one of the caller's elements
+};
 
 // True where reduce() with one source would only copy.
 bool is_identity(const ReduceSpec& spec) noexcept;

@@ -9,8 +9,8 @@
 
 namespace farandole::cpu {
 
+// Looked at by scaled kernels only.
 struct Scales {
-  bool any = false;  // false: the members below are not looked at
   double prescale = 1;
   double postscale = 1;
   size_t divisor = 1;  // more than 1 for Average

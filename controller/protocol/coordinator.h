@@ -25,7 +25,8 @@ struct CoordinatorOptions {
 };
 
 // A rank that leaves is told so like all others (Failure{left}): after that it is part of no
-// agreement, but may go on to use the store while it finishes what was agreed upon before.
+// agreement, but may go on to use the store while it finishes what was agreed upon before. Once
+// rank 0 has left, nothing is agreed upon any more; the workers reject what they still have.
 // Every announcement is answered once: ready, rejected or asked for in full; unless the job fails,
 // after which nothing is answered any more. Thread: one at a time. No I/O, no clock.
 class Coordinator {
@@ -56,17 +57,23 @@ class Coordinator {
 
  private:
   Action send(int rank, const Message& message);
-  Actions to_all(const Message& message);
-  Actions fail(PeerFailure failure);
+  void broadcast(const Message& message, const std::vector<bool>& skip, Actions& to);
+  Actions fail(PeerFailure failure, int unreachable = -1);
   Actions blame(int rank, const std::string& cause);
 
-  Actions dispatch(int rank, Message& message, TimePoint now);
+  Actions accuse(PeerFailure failure, TimePoint now);
+  Actions answer(int rank, Result<StoreAnswers> answers);
+  Actions tell();
+
   Actions on(int rank, Announce& message);
-  Actions accuse(int rank, PeerFailure failure, TimePoint now);
   Actions on(int rank, Leave& message);
   Actions on(int rank, StoreSet& message);
   Actions on(int rank, StoreGet& message);
   Actions on(int rank, StoreCancel& message);
+  template <typename Other>
+  Actions on(int rank, Other&) {
+    return blame(rank, "sent a message that only a coordinator sends, or joined again");
+  }
 
   CoordinatorOptions options_;
   uint32_t epoch_;

@@ -30,7 +30,7 @@ inline constexpr size_t kMaxStoreWaits = 1 << 12;
 // Entries of one kind in one message; senders split what is longer.
 inline constexpr size_t kMaxEntries = 1 << 16;
 // Host names, addresses, store keys, causes of failures.
-inline constexpr size_t kMaxTextBytes = 1024;
+inline constexpr size_t kMaxTextBytes = 4096;
 inline constexpr size_t kMaxSettings = 64;
 
 // A configuration key that must have one value on all ranks.

@@ -31,7 +31,7 @@ class Link {
   // Forgets who the peer was; what goes out keeps counting.
   void forget_peer() noexcept;
 
-  uint64_t peer_incarnation() const noexcept { return peer_; }
+  bool heard() const noexcept { return peer_known_; }
   const Dropped& dropped() const noexcept { return dropped_; }
   bool operator==(const Link&) const = default;
 

@@ -62,7 +62,4 @@ class Membership {
   bool ended_ = false;
 };
 
-// "rank 3", "ranks 1-3 and 7".
-std::string rank_list(const std::vector<int>& ranks);
-
 }  // namespace farandole::control

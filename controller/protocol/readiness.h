@@ -37,8 +37,8 @@ class Readiness {
   // Everything that needs `rank` is rejected from now on, and what is pending at once.
   void leave(int rank, const Status& why);
 
-  bool anything() const noexcept;
-  bool urgent() const noexcept { return !round_.rejected.empty(); }
+  bool anything() const noexcept { return !rounds_.empty(); }
+  bool urgent() const noexcept { return urgent_; }  // there are rejections
   uint64_t ready_bytes() const noexcept { return ready_bytes_; }
   // What has become ready, split into messages that fit a frame; numbers are left to the caller.
   std::vector<Round> take();
@@ -63,13 +63,19 @@ class Readiness {
   using Slots = std::map<Key, Slot>;
 
   Status count(int rank, Slot& slot, const std::vector<int>& members);
-  const std::vector<int>* members_of(uint32_t process_set) const;
   void complete(Slot& slot, const std::vector<int>& members);
+  void ready_again(Slot& slot);
   void agree(Slot& slot, std::vector<int64_t> extents, Signature first);
+  void reject_pending(Slot& slot, Status why);
   void reject(const Key& key, Status why);
+  void unannounce(Slot& slot);
   void settle(Slot& slot);
   uint32_t give_id();
   void evict_oldest();
+  void forget_id(Slot& slot);
+  void erase(Slot& slot);
+  // The round that the next item of so many bytes goes into.
+  Round& room_for(size_t bytes);
 
   Limits limits_;
   ProcessSets sets_;
@@ -80,7 +86,9 @@ class Readiness {
   std::vector<size_t> in_flight_;  // announcements of each rank
   size_t pending_ = 0;             // slots with announcements
   uint32_t last_id_ = 0;
-  Round round_;
+  std::vector<Round> rounds_;  // to be told
+  size_t used_ = 0;            // bytes of the last one, about
+  bool urgent_ = false;
   uint64_t ready_bytes_ = 0;
 };
 

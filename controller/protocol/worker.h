@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -23,7 +24,7 @@ struct WorkerOptions {
   uint64_t incarnation = 0;
 };
 
-// States: Joining -> Active -> Ended; Active -> Orphaned (the coordinator left) -> Ended.
+// States: Joining -> Active -> Orphaned -> Closed; each -> Ended, by a failure.
 // Thread: one at a time. No I/O, no clock.
 class Worker {
  public:
@@ -38,9 +39,12 @@ class Worker {
   // The coordinator cannot be reached any more. No Fail if either side had left before.
   Actions on_lost(const std::string& cause);
 
-  // What the engine asks for. Before Formed and after the end they give nothing, but store
-  // requests are then answered with an error.
+  // What the engine asks for. Requires (announce): within the limits, and no name that is in
+  // flight, unless its operation failed because a rank left. After this rank or the coordinator has
+  // left, announcements come back rejected; after a failure nothing comes back, but store requests
+  // are always answered.
   Actions announce(std::vector<Announcement> announcements);
+  // An accusation, to be judged by the coordinator; by this rank itself once that has left.
   Actions report(PeerFailure failure);
   // Says goodbye. Agreements go on to be delivered until Fail{this rank, left}.
   Actions leave();
@@ -56,10 +60,16 @@ class Worker {
   size_t cached() const noexcept { return by_id_.size(); }
 
  private:
-  enum class State : uint8_t { Joining, Active, Orphaned, Ended };
+  enum class State : uint8_t {
+    Joining,
+    Active,
+    Orphaned,  // this rank or the coordinator has left: no agreement any more
+    Closed,    // and the connection is closed
+    Ended,     // the job has failed, or the group did not form
+  };
   // A tensor that is in flight, has an id, or both.
   struct Entry {
-    Signature signature;     // last announced
+    Signature signature;     // last announced; that which the id stands for, unless in flight
     bool announced = false;  // signature is set
     bool in_flight = false;
     uint32_t sent_id = 0;  // in flight under this id
@@ -68,9 +78,16 @@ class Worker {
   };
   using Table = std::unordered_map<Key, Entry, KeyHash>;
   using Row = Table::value_type;
+  struct StoreRequest {
+    std::string key;
+    size_t bytes = 0;  // published by a set
+    bool is_set = false;
+  };
 
+  bool connected() const noexcept { return state_ == State::Active || state_ == State::Orphaned; }
   Action send(const Message& message);
   Actions send_announcements(std::vector<Announcement> full, std::vector<uint32_t> cached);
+  Actions reject_locally(std::vector<Announcement> announcements);
 
   Actions on(Welcome& message);
   Actions on(Refuse& message);
@@ -80,29 +97,45 @@ class Worker {
   Actions on(StoreValue& message);
   Actions on(StoreError& message);
   template <typename Other>
-  Actions on(Other& message);  // a message that no coordinator sends
+  Actions on(Other&) {
+    return malformed("a message that only other ranks send");
+  }
 
-  Status take_ready(const Round& round, Agreement& agreement);
-  Status learn(const Detail& detail);
+  // Fail: with what is wrong with the round.
+  Status take_ready(Round& round, Agreement& agreement);
+  Status take_known(uint32_t id, Agreement& agreement);
+  Status take_detail(Detail& detail, Agreement& agreement);
+  void take_rejected(Round& round, Agreement& agreement);
+  Row* sent_under(uint32_t id);
   void forget(uint32_t id);
   void drop_id(Row& row);
-  Actions orphan(Actions actions);
+  void settle(Row& row);
+  void erase_idle(Row& row);
+  Actions orphan(PeerFailure failure);
+  Action farewell();
   Actions end(PeerFailure failure);
-  Actions malformed(const Status& why);
-  Actions answer_waiting(const Status& why, Actions actions);
+  Actions malformed(const std::string& what);
+  void answer_waiting(const Status& why, Actions& actions);
+  Actions refuse_store(uint64_t request, Status why);
+  Status store_admits(const std::string& key, size_t bytes) const;
 
   WorkerOptions options_;
   State state_ = State::Joining;
   Link link_;
   uint32_t epoch_ = 0;
   uint64_t round_ = 0;
-  size_t store_bytes_ = 0;
-  size_t store_keys_ = 0;
   std::vector<Member> members_;
   Table table_;
   std::unordered_map<uint32_t, Row*> by_id_;
-  std::map<uint64_t, std::string> store_waiting_;  // request -> key
-  Status ended_;                                   // why store requests fail now
+  std::unordered_map<uint32_t, Row*> resendable_;  // announced by an id since evicted
+  std::map<uint64_t, StoreRequest> store_waiting_;
+  size_t store_bytes_ = 0;  // published, or being
+  size_t store_keys_ = 0;
+  std::optional<PeerFailure> reported_;
+  bool leaving_ = false;  // said goodbye
+  bool left_ = false;     // and it has been acknowledged
+  Status orphaned_;       // why nothing is agreed upon any more
+  Status ended_;          // why the store cannot be reached any more
 };
 
 }  // namespace farandole::control

@@ -1,6 +1,6 @@
 #pragma once
 // Config: every limit, deadline and switch of Farandole, read once, immutable afterwards.
-// ONE table (config.cc) gives reading, checking, printing, `farandolerun --help-env` and
+// ONE table (config_table.cc) gives reading, checking, printing, `farandolerun --help-env` and
 // docs/config.md. Adding a key: a member here and a row there.
 
 #include <chrono>

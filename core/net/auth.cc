@@ -280,9 +280,10 @@ void Handshake::answer(Verdict verdict, VersionRange theirs) {
             "the peer speaks protocol version {}, this rank {}",
             range_text(theirs),
             range_text(versions_)));
-  else if (verdict == Verdict::NotYet)
+  not_yet_ = verdict == Verdict::NotYet;
+  if (not_yet_)
     fail(Code::Mismatch, fmt::format("rank {} is ahead and was told to wait", hello_.rank));
-  else if (verdict != Verdict::Admit)
+  else if (verdict != Verdict::Admit && verdict != Verdict::Version)
     fail(
         Code::Mismatch,
         fmt::format(

@@ -115,7 +115,7 @@ class Handshake {
   // rank, generation, group), InvalidArgument (own parameters, bytes that are no handshake).
   const Status& status() const noexcept { return status_; }
   bool succeeded() const noexcept { return done() && status_.is_ok(); }
-  // Client: the authenticated answer was to try again later.
+  // The answer was to try again later. The client believes it only where it is authenticated.
   bool not_yet() const noexcept { return not_yet_; }
 
   // Requires: succeeded() for the four below.

@@ -294,6 +294,7 @@ TEST_F(SessionTest, TheCoordinatorHearsOfALongBacklogAndOfItsEnd) {
   EXPECT_THAT(control_->wait_backlogs(2), ElementsAre(2, 3));
   release.set_value();
   EXPECT_LT(control_->wait_backlogs(3).back(), 2U);
+  EXPECT_TRUE(session_->shutdown());
 }
 
 TEST_F(SessionTest, MemoryOfADeviceThatIsNotThereIsRefused) {

@@ -103,7 +103,7 @@ TEST_P(Reduce, GivesTheSameBitsHoweverItIsDone) {
       Bytes streamed(kCount * size), first(kCount * size), second(kCount * size + 3);
       reduce(spec, streamed.data(), pointers(sources), kCount, policy);
       EXPECT_EQ(streamed, want);
-      reduce_into_both(spec, first.data(), second.data() + 3, pointers(sources), kCount, policy);
+      Reducer(spec).to_both(first.data(), second.data() + 3, pointers(sources), kCount, policy);
       EXPECT_EQ(first, want);
       EXPECT_EQ(std::memcmp(second.data() + 3, want.data(), want.size()), 0);
     }

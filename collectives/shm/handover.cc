@@ -1,0 +1,244 @@
+#include "collectives/shm/handover.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/base/secret.h"
+
+namespace farandole::shm {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+constexpr size_t kNameDigits = 32, kTokenDigits = 64;
+// Who connects knows the token already; there is nothing to wait for.
+constexpr Duration kTokenPatience = 1s;
+constexpr int kBacklog = 128;
+
+std::string hex(std::span<const uint8_t> bytes) {
+  std::string text;
+  for (const uint8_t b : bytes) text += fmt::format("{:02x}", b);
+  return text;
+}
+
+bool is_hex(std::string_view text, size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+std::pair<sockaddr_un, socklen_t> address_of(const Meeting& meeting) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // A leading zero byte makes the name abstract.
+  const std::string name = "farandole-" + meeting.name;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
+}
+
+Status check_user(int socket) {
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+    return system_error("SO_PEERCRED", errno);
+  if (peer.uid != ::geteuid())
+    return error(
+        Code::Mismatch, "a process of user {} answered, user {} is wanted", peer.uid, ::geteuid());
+  return Status::ok();
+}
+
+int milliseconds_until(TimePoint deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
+}
+
+bool same_token(std::string_view a, std::string_view b) {
+  unsigned char difference = a.size() == b.size() ? 0 : 1;
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i)
+    difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+// One byte of data has to go along, because a message cannot consist of a descriptor alone.
+struct Parcel {
+  char byte = 'f';
+  iovec data{&byte, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+
+  Parcel() {
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+  }
+  Parcel(const Parcel&) = delete;
+  Parcel& operator=(const Parcel&) = delete;
+};
+
+void send_descriptor(int socket, int fd) {
+  Parcel parcel;
+  cmsghdr* header = CMSG_FIRSTHDR(&parcel.message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+  // Whoever does not get it says so; there is nobody here to tell.
+  [[maybe_unused]] const ssize_t sent = ::sendmsg(socket, &parcel.message, MSG_NOSIGNAL);
+}
+
+Status wait_readable(int fd, TimePoint deadline) {
+  for (;;) {
+    pollfd wanted{fd, POLLIN, 0};
+    const int ready = ::poll(&wanted, 1, milliseconds_until(deadline));
+    if (ready > 0)
+      return Status::ok();
+    if (ready < 0 && errno != EINTR)
+      return system_error("poll", errno);
+    if (steady_now() >= deadline)
+      return error(Code::Timeout, "the member that created the shared memory did not hand it over");
+  }
+}
+
+Result<Descriptor> take_parcel(int socket) {
+  Parcel parcel;
+  const ssize_t got = ::recvmsg(socket, &parcel.message, MSG_CMSG_CLOEXEC);
+  if (got < 0)
+    return system_error("receiving shared memory", errno);
+  const cmsghdr* header = CMSG_FIRSTHDR(&parcel.message);
+  const bool whole = got == 1 && (parcel.message.msg_flags & MSG_CTRUNC) == 0 &&
+                     header != nullptr && header->cmsg_level == SOL_SOCKET &&
+                     header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int));
+  if (!whole)
+    return error(
+        Code::System,
+        "the descriptor of the shared memory was refused, or did not fit into this process's limit "
+        "of open files");
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
+  return Descriptor(fd);
+}
+
+}  // namespace
+
+Result<Meeting> Meeting::random() {
+  const Result<Secret> name = Secret::random();
+  const Result<Secret> token = Secret::random();
+  if (!name || !token)
+    return name ? token.status() : name.status();
+  return Meeting{
+      hex(name.value().bytes().first(kNameDigits / 2)),
+      hex(token.value().bytes().first(kTokenDigits / 2))};
+}
+
+Result<Meeting> Meeting::from_text(const std::string& text) {
+  const size_t space = text.find(' ');
+  if (space != std::string::npos) {
+    Meeting meeting{text.substr(0, space), text.substr(space + 1)};
+    if (is_hex(meeting.name, kNameDigits) && is_hex(meeting.token, kTokenDigits))
+      return meeting;
+  }
+  return error(Code::Mismatch, "\"{}\" is no meeting point for shared memory", printable(text, 32));
+}
+
+HandoverServer::HandoverServer(int shared, std::string token, Descriptor listener, Descriptor stop)
+    : shared_(shared),
+      token_(std::move(token)),
+      listener_(std::move(listener)),
+      stop_(std::move(stop)) {
+  thread_ = std::thread([this] { serve(); });
+}
+
+HandoverServer::~HandoverServer() {
+  ::eventfd_write(stop_.get(), 1);
+  thread_.join();
+}
+
+Result<std::unique_ptr<HandoverServer>> HandoverServer::start(
+    const Descriptor& fd, const Meeting& meeting) {
+  Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!listener || !stop)
+    return system_error("socket for shared memory", errno);
+  const auto [address, length] = address_of(meeting);
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
+      ::listen(listener.get(), kBacklog) != 0)
+    return system_error("binding the socket for shared memory", errno);
+  try {
+    return std::unique_ptr<HandoverServer>(
+        new HandoverServer(fd.get(), meeting.token, std::move(listener), std::move(stop)));
+  } catch (const std::system_error& refused) {
+    return system_error("starting a thread to hand over shared memory", refused.code().value());
+  }
+}
+
+bool HandoverServer::readable(int fd, TimePoint deadline) {
+  for (;;) {
+    std::array<pollfd, 2> wanted{pollfd{fd, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+    const int timeout = deadline == TimePoint::max() ? -1 : milliseconds_until(deadline);
+    const int ready = ::poll(wanted.data(), wanted.size(), timeout);
+    if (ready < 0 && errno == EINTR)
+      continue;
+    return ready > 0 && wanted[1].revents == 0;
+  }
+}
+
+void HandoverServer::serve() {
+  // Without an end of its own: the destructor, which comes with the group's verdict, ends it.
+  while (readable(listener_.get(), TimePoint::max())) {
+    const Descriptor peer(
+        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (peer)
+      serve_one(peer);
+    else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+      return;  // out of descriptors, say: those who ask are told by the closed socket
+  }
+}
+
+void HandoverServer::serve_one(const Descriptor& peer) {
+  if (!check_user(peer.get()))
+    return;
+  std::string token;
+  const TimePoint deadline = steady_now() + kTokenPatience;
+  while (token.size() < kTokenDigits && readable(peer.get(), deadline)) {
+    std::array<char, kTokenDigits> part{};
+    const ssize_t got = ::recv(peer.get(), part.data(), kTokenDigits - token.size(), 0);
+    if (got <= 0)
+      return;
+    token.append(part.data(), static_cast<size_t>(got));
+  }
+  if (same_token(token, token_))
+    send_descriptor(peer.get(), shared_);
+}
+
+Result<Descriptor> receive_descriptor(const Meeting& meeting, TimePoint deadline) {
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket)
+    return system_error("socket for shared memory", errno);
+  // Bounds connect() and send(), which wait only while the other side's queue is full.
+  const int wait = std::max(1, milliseconds_until(deadline));
+  const timeval limit{wait / 1000, (wait % 1000) * 1000};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  const auto [address, length] = address_of(meeting);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0)
+    return system_error("connecting to the member that created the shared memory", errno);
+  FARANDOLE_RETURN_IF_ERROR(check_user(socket.get()));
+  const ssize_t sent =
+      ::send(socket.get(), meeting.token.data(), meeting.token.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(meeting.token.size()))
+    return system_error("asking for shared memory", sent < 0 ? errno : EIO);
+  FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline));
+  return take_parcel(socket.get());
+}
+
+}  // namespace farandole::shm

@@ -1,0 +1,186 @@
+#include "collectives/shm/segment.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/base/format.h"
+
+namespace farandole::shm {
+namespace {
+
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+// Bytes that the machine can still give, or nothing where it does not say.
+std::optional<uint64_t> available_bytes() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  uint64_t kilobytes = 0;
+  std::string unit;
+  while (file >> key >> kilobytes && std::getline(file, unit)) {
+    if (key == "MemAvailable:")
+      return kilobytes * 1024;
+  }
+  return std::nullopt;
+}
+
+Status no_room(size_t bytes, std::string_view why) {
+  return error(
+      Code::Unsupported, "no room for {} bytes of shared memory between ranks: {}", bytes, why);
+}
+
+// Asked beforehand, because the kernel would kill processes for the first and raise SIGXFSZ for
+// the second.
+Status check_room(size_t bytes) {
+  if (const auto available = available_bytes(); available && *available < bytes)
+    return no_room(bytes, fmt::format("{} bytes of memory are free", *available));
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
+    return no_room(
+        bytes, fmt::format("the limit of a file's size is {} bytes", uint64_t{limit.rlim_cur}));
+  return Status::ok();
+}
+
+Status reserve(int fd, size_t bytes) {
+  int result = 0;
+  do result = ::fallocate(fd, 0, 0, static_cast<off_t>(bytes));
+  while (result != 0 && errno == EINTR);
+  if (result == 0)
+    return Status::ok();
+  const int why = errno;
+  if (why == ENOSPC || why == ENOMEM)
+    return no_room(bytes, system_error("fallocate", why).message());
+  return system_error("fallocate of shared memory", why);
+}
+
+Result<std::byte*> map(int fd, size_t bytes) {
+  // Populated at once: otherwise the first operations would pay for the page faults.
+  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (base == MAP_FAILED) {
+    const int why = errno;
+    if (why == ENOMEM)
+      return no_room(bytes, system_error("mmap", why).message());
+    return system_error("mmap of shared memory", why);
+  }
+  // A forked child has no part in the group and must not keep its memory alive.
+  ::madvise(base, bytes, MADV_DONTFORK);
+  return static_cast<std::byte*>(base);
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0)
+      ::close(fd_);
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+int Descriptor::release() noexcept {
+  return std::exchange(fd_, -1);
+}
+
+SharedSegment::SharedSegment(std::byte* base, const Geometry& geometry) noexcept
+    : base_(base), slots_(base + geometry.control_bytes()), geometry_(geometry) {}
+
+SharedSegment::SharedSegment(SharedSegment&& other) noexcept
+    : base_(std::exchange(other.base_, nullptr)),
+      slots_(other.slots_),
+      geometry_(other.geometry_) {}
+
+SharedSegment& SharedSegment::operator=(SharedSegment&& other) noexcept {
+  std::swap(base_, other.base_);
+  std::swap(slots_, other.slots_);
+  std::swap(geometry_, other.geometry_);
+  return *this;
+}
+
+SharedSegment::~SharedSegment() {
+  if (base_ != nullptr)
+    ::munmap(base_, geometry_.total_bytes());
+}
+
+std::span<RankLines> SharedSegment::lines() const noexcept {
+  return {reinterpret_cast<RankLines*>(base_ + sizeof(Header)), geometry_.members};
+}
+
+Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
+    const Geometry& geometry, uint64_t group) {
+  const size_t bytes = geometry.total_bytes();
+  FARANDOLE_RETURN_IF_ERROR(check_room(bytes));
+  Descriptor fd(::memfd_create("farandole", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd)
+    return system_error("memfd_create", errno);
+  FARANDOLE_RETURN_IF_ERROR(reserve(fd.get(), bytes));
+  if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0)
+    return system_error("sealing of shared memory", errno);
+  const Result<std::byte*> base = map(fd.get(), bytes);
+  if (!base)
+    return base.status();
+  SharedSegment segment(base.value(), geometry);
+  Header* header = new (base.value()) Header;
+  header->members = geometry.members;
+  header->group = group;
+  header->slots = geometry.slots;
+  header->slot_bytes = geometry.slot_bytes;
+  header->version = kVersion;
+  header->magic = kMagic;
+  for (RankLines& lines : segment.lines()) new (&lines) RankLines;
+  return std::pair(std::move(segment), std::move(fd));
+}
+
+Result<SharedSegment> SharedSegment::attach(
+    const Descriptor& fd, uint32_t members, uint64_t group) {
+  struct stat about {};
+  if (::fstat(fd.get(), &about) != 0)
+    return system_error("fstat of shared memory", errno);
+  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals)
+    return error(Code::Mismatch, "shared memory is not sealed as it must be (seals {})", seals);
+  const auto bytes = static_cast<size_t>(about.st_size);
+  if (bytes < sizeof(Header))
+    return error(Code::Mismatch, "shared memory of {} bytes is too small", bytes);
+  const Result<std::byte*> base = map(fd.get(), bytes);
+  if (!base)
+    return base.status();
+  const Header& header = *reinterpret_cast<const Header*>(base.value());
+  const Geometry geometry{header.members, header.slots, header.slot_bytes};
+  if (header.magic == kMagic && header.version == kVersion && header.group == group &&
+      geometry.members == members && geometry.is_sane() && geometry.total_bytes() == bytes)
+    return SharedSegment(base.value(), geometry);
+  const Status why = error(
+      Code::Mismatch,
+      "shared memory is not this group's: magic {:x}, version {}, group {:x} of {} members, {} "
+      "slots of {} bytes in {}; wanted magic {:x}, version {}, group {:x} of {} members",
+      header.magic,
+      header.version,
+      header.group,
+      geometry.members,
+      geometry.slots,
+      geometry.slot_bytes,
+      bytes,
+      kMagic,
+      kVersion,
+      group,
+      members);
+  ::munmap(base.value(), bytes);
+  return why;
+}
+
+}  // namespace farandole::shm

@@ -1,0 +1,61 @@
+#pragma once
+// SharedSegment: the memory of one group, mapped. It has no name anywhere: the kernel frees it when
+// the last member has unmapped it, however that member ended.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "collectives/shm/layout.h"
+#include "core/base/status.h"
+
+namespace farandole::shm {
+
+// A file descriptor, closed with its owner.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  int get() const noexcept { return fd_; }
+  int release() noexcept;
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// Owns: the mapping, which stays valid whatever other members do (it is sealed against shrinking).
+class SharedSegment {
+ public:
+  // Memory for a new group, all of it reserved, zeroed and sealed, and a descriptor to hand over.
+  // Fails: Unsupported where there is no room for it; System.
+  static Result<std::pair<SharedSegment, Descriptor>> create(
+      const Geometry& geometry, uint64_t group);
+  // Maps what a member of the same group created. Fails: System, Mismatch where it is not sealed,
+  // or not the memory of this group in this version.
+  static Result<SharedSegment> attach(const Descriptor& fd, uint32_t members, uint64_t group);
+
+  ~SharedSegment();
+  SharedSegment(SharedSegment&& other) noexcept;
+  SharedSegment& operator=(SharedSegment&& other) noexcept;
+
+  const Geometry& geometry() const noexcept { return geometry_; }
+  Header& header() const noexcept { return *reinterpret_cast<Header*>(base_); }
+  std::span<RankLines> lines() const noexcept;
+  // Requires: member < members. Any step: slots are used in turn.
+  std::byte* slot(uint32_t member, uint64_t step) const noexcept {
+    const size_t place = size_t{member} * geometry_.slots + step % geometry_.slots;
+    return slots_ + place * geometry_.slot_bytes;
+  }
+
+ private:
+  SharedSegment(std::byte* base, const Geometry& geometry) noexcept;
+
+  std::byte* base_ = nullptr;
+  std::byte* slots_ = nullptr;
+  Geometry geometry_;  // a copy: what others write later cannot change it
+};
+
+}  // namespace farandole::shm

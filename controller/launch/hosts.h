@@ -1,0 +1,47 @@
+#pragma once
+// Hosts with their slots, and which rank runs where. Pure.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace farandole::launch {
+
+inline constexpr int kMaxRanks = 65536;
+
+struct Host {
+  std::string name;
+  int slots = 0;
+  bool operator==(const Host&) const = default;
+};
+
+// "a:2,b:4". Fails: InvalidArgument, naming the entry and what would be right.
+Result<std::vector<Host>> parse_hosts(std::string_view text);
+
+// [A-Za-z0-9]([A-Za-z0-9._-]{0,252}) or an IPv6 address in brackets.
+bool is_host_name(std::string_view name);
+
+// Whether `name` means this machine, which calls itself `own`.
+bool is_this_host(std::string_view name, std::string_view own);
+
+// Fails: InvalidArgument, naming the first host that is not this one.
+Status check_reachable(const std::vector<Host>& hosts, std::string_view own);
+
+struct Placement {
+  int rank = 0;
+  int size = 1;
+  int local_rank = 0;
+  int local_size = 1;
+  int cross_rank = 0;
+  int cross_size = 1;
+  std::string host;
+  bool operator==(const Placement&) const = default;
+};
+
+// Fills the hosts in their order. Fails: InvalidArgument where `ranks` are more than the slots,
+// naming both.
+Result<std::vector<Placement>> place_ranks(const std::vector<Host>& hosts, int ranks);
+
+}  // namespace farandole::launch

@@ -1,0 +1,66 @@
+#include "controller/launch/line_assembler.h"
+
+#include <algorithm>
+
+namespace farandole::launch {
+
+void LineAssembler::feed(std::string_view bytes, const Sink& sink) {
+  while (!bytes.empty()) {
+    const size_t end = bytes.find('\n');
+    append(bytes.substr(0, end), sink);
+    if (end == std::string_view::npos)
+      return;
+    sink(line_);
+    line_.clear();
+    bytes.remove_prefix(end + 1);
+  }
+}
+
+void LineAssembler::append(std::string_view bytes, const Sink& sink) {
+  while (!bytes.empty()) {
+    const size_t room = kMaxLineBytes - line_.size();
+    const size_t taken = std::min(room, bytes.size());
+    line_ += bytes.substr(0, taken);
+    bytes.remove_prefix(taken);
+    apply_overwrite();
+    if (line_.size() == kMaxLineBytes && !bytes.empty()) {
+      sink(line_);
+      line_.clear();
+    }
+  }
+}
+
+// Drops what stands before the last '\r' that is not the line's last byte: whether that one is
+// part of "\r\n" is not known yet.
+void LineAssembler::apply_overwrite() {
+  if (!overwrite_ || line_.size() < 2)
+    return;
+  const size_t last = line_.find_last_of('\r', line_.size() - 2);
+  if (last != std::string::npos)
+    line_.erase(0, last + 1);
+}
+
+void LineAssembler::finish(const Sink& sink) {
+  if (!line_.empty())
+    sink(line_);
+  line_.clear();
+}
+
+std::string_view LineAssembler::partial() const noexcept {
+  std::string_view text = line_;
+  if (text.ends_with('\r'))
+    text.remove_suffix(1);
+  return text;
+}
+
+void Tail::add(std::string_view line) {
+  if (line.find_first_not_of(" \t\r") == std::string_view::npos)
+    return;
+  if (lines_.size() == kLines)
+    lines_.pop_front();
+  if (line.ends_with('\r'))
+    line.remove_suffix(1);
+  lines_.emplace_back(line.substr(0, kLineBytes));
+}
+
+}  // namespace farandole::launch

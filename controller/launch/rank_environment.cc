@@ -1,0 +1,67 @@
+#include "controller/launch/rank_environment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/config.h"
+
+namespace farandole::launch {
+namespace {
+
+// Set by the launcher whatever was there before: a job may be started from within another.
+constexpr std::array<const char*, 9> kOwnNames{
+    "FARANDOLE_RANK",
+    "FARANDOLE_SIZE",
+    "FARANDOLE_LOCAL_RANK",
+    "FARANDOLE_LOCAL_SIZE",
+    "FARANDOLE_CROSS_RANK",
+    "FARANDOLE_CROSS_SIZE",
+    "FARANDOLE_CONTROLLER",
+    "FARANDOLE_JOB",
+    "FARANDOLE_SECRET_FILE"};
+
+int threads_per_rank(double cores, int local_size) {
+  return std::max(1, static_cast<int>(cores / local_size));
+}
+
+}  // namespace
+
+Status check_settings(const Environment& environment) {
+  return Config::from([&](const std::string& name) -> std::optional<std::string> {
+           const bool own = std::find(kOwnNames.begin(), kOwnNames.end(), name) != kOwnNames.end();
+           return own ? std::nullopt : environment.find(name);
+         })
+      .status();
+}
+
+std::vector<std::string> setting_warnings(const Environment& environment) {
+  return Config::unknown_names(environment.names());
+}
+
+Environment rank_environment(
+    const Environment& base, const Placement& place, const JobIdentity& job, double cores) {
+  Environment env = base;
+  const std::array<std::pair<const char*, int>, 6> numbers{
+      {{"RANK", place.rank},
+       {"SIZE", place.size},
+       {"LOCAL_RANK", place.local_rank},
+       {"LOCAL_SIZE", place.local_size},
+       {"CROSS_RANK", place.cross_rank},
+       {"CROSS_SIZE", place.cross_size}}};
+  for (const auto& [name, value] : numbers) {
+    env.set(std::string("FARANDOLE_") + name, fmt::format("{}", value));
+    env.set(std::string("HOROVOD_") + name, fmt::format("{}", value));
+  }
+  env.set("FARANDOLE_CONTROLLER", job.controller);
+  env.set("FARANDOLE_JOB", job.job);
+  env.set("FARANDOLE_SECRET_FILE", job.secret_file);
+  env.set("HOROVOD_HOSTNAME", place.host);
+  env.set_default("OMP_NUM_THREADS", fmt::format("{}", threads_per_rank(cores, place.local_size)));
+  // Python holds output to a pipe back by kilobytes; its lines are wanted as they come.
+  env.set_default("PYTHONUNBUFFERED", "1");
+  return env;
+}
+
+}  // namespace farandole::launch

@@ -1,0 +1,30 @@
+#pragma once
+// What a rank finds in its environment, and the check of what the user put into it.
+
+#include <string>
+#include <vector>
+
+#include "controller/launch/environment.h"
+#include "controller/launch/hosts.h"
+#include "core/base/status.h"
+
+namespace farandole::launch {
+
+// What all ranks of a job share. The secret itself is not here: only where it can be read.
+struct JobIdentity {
+  std::string job;
+  std::string controller;   // "127.0.0.1:port"
+  std::string secret_file;  // "/proc/<agent>/fd/<n>"
+};
+
+// Fails: InvalidArgument where a FARANDOLE_* (or HOROVOD_*) setting that the ranks will read is
+// wrong. What the launcher sets itself is not looked at.
+Status check_settings(const Environment& environment);
+// One warning for each FARANDOLE_* name that means nothing.
+std::vector<std::string> setting_warnings(const Environment& environment);
+
+// Whole environment of one rank. `cores`: those that all ranks of this host may use.
+Environment rank_environment(
+    const Environment& base, const Placement& place, const JobIdentity& job, double cores);
+
+}  // namespace farandole::launch

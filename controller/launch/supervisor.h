@@ -1,0 +1,85 @@
+#pragma once
+// Decides what happens to a job: who failed first, who is told to end and when, when to use force.
+// Pure: facts and the time go in, orders for the agent come out.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/launch/channel.h"
+#include "core/base/clock.h"
+
+namespace farandole::launch {
+
+enum class Cause {
+  None,  // every rank ended with 0
+  RankFailed,
+  StartFailed,
+  KeeperLost,  // the process that guards a rank ended
+  AgentLost,   // the process that guards all ranks of the host ended
+  Signal,      // the launcher was told to end
+  Timeout,
+  OutputClosed,  // nobody reads the job's output any more
+};
+
+// How a job ended, or why it is being ended. The first cause stays.
+struct Outcome {
+  Cause cause = Cause::None;
+  int rank = -1;
+  int value = 0;  // wait status, errno or signal number, by cause
+  int pid = 0;
+  Duration runtime{};
+  int64_t peak_kib = 0;
+  bool out_of_memory = false;
+  bool gave_up = false;  // processes are left that SIGKILL did not end
+};
+
+class Supervisor {
+ public:
+  struct Settings {
+    int ranks = 1;
+    Duration grace = std::chrono::seconds(3);
+    Duration report_time = std::chrono::seconds(1);  // for the other ranks to notice by themselves
+    std::optional<Duration> timeout;
+  };
+  // Ending: asked to. Killing: the agent kills. Sweeping: the launcher itself kills what is left.
+  enum class Phase { Running, Reporting, Ending, Killing, Sweeping, GivenUp };
+
+  Supervisor(const Settings& settings, TimePoint now);
+
+  void on_message(const Message& message, TimePoint now);
+  void on_agent_end(int status, TimePoint now);
+  void on_end_signal(int number, bool from_terminal, TimePoint now);
+  void on_output_closed(TimePoint now);
+  void on_time(TimePoint now);
+
+  std::optional<TimePoint> deadline() const { return deadline_; }
+  Phase phase() const { return phase_; }
+  // What the agent is to be told, in order; empties the list.
+  std::vector<Message> take_orders();
+  const Outcome& outcome() const { return outcome_; }
+  // Ranks that were started and have not ended.
+  std::vector<int> running() const;
+
+ private:
+  struct Rank {
+    int pid = 0;
+    TimePoint started;
+    bool ended = false;
+  };
+
+  void on_rank_end(const Message& message, Cause cause, TimePoint now);
+  void blame(Cause cause, const Message& message, TimePoint now);
+  void end(Duration grace, TimePoint now);
+  void kill(TimePoint now);
+
+  Settings settings_;
+  std::vector<Rank> ranks_;
+  size_t ended_ = 0;
+  Outcome outcome_;
+  Phase phase_ = Phase::Running;
+  std::optional<TimePoint> deadline_;
+  std::vector<Message> orders_;
+};
+
+}  // namespace farandole::launch

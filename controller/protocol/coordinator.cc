@@ -1,0 +1,198 @@
+#include "controller/protocol/coordinator.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/base/format.h"
+
+namespace farandole::control {
+namespace {
+
+// Rounds that rank 0 still has to do, from which on small rounds are held back.
+constexpr size_t kBusyRounds = 2;
+
+void append(Actions& to, Actions more) {
+  std::move(more.begin(), more.end(), std::back_inserter(to));
+}
+
+}  // namespace
+
+Coordinator::Coordinator(CoordinatorOptions options, Group group)
+    : options_(std::move(options)),
+      epoch_(group.epoch),
+      members_(std::move(group.members)),
+      links_(std::move(group.links)),
+      gone_(options_.limits.size),
+      readiness_(options_.limits, options_.process_sets),
+      store_(options_.limits) {}
+
+Action Coordinator::send(int rank, const Message& message) {
+  return SendTo{rank, encode(links_[static_cast<size_t>(rank)].next(), message)};
+}
+
+// Encodes once for all.
+void Coordinator::broadcast(const Message& message, const std::vector<bool>& skip, Actions& to) {
+  const Bytes bytes = encode({}, message);
+  for (size_t rank = 0; rank < links_.size(); ++rank) {
+    if (skip[rank])
+      continue;
+    Bytes copy = bytes;
+    restamp(copy, links_[rank].next());
+    to.emplace_back(std::in_place_type<SendTo>, static_cast<int>(rank), std::move(copy));
+  }
+}
+
+Actions Coordinator::fail(PeerFailure failure, int unreachable) {
+  failed_ = true;
+  accusation_.reset();
+  failure.left = false;
+  failure.host = failure.rank < 0 ? "" : members_[static_cast<size_t>(failure.rank)].host;
+  std::vector<bool> skip(links_.size());
+  if (unreachable >= 0)
+    skip[static_cast<size_t>(unreachable)] = true;
+  Actions actions;
+  broadcast(Failure{std::move(failure)}, skip, actions);
+  return actions;
+}
+
+Actions Coordinator::blame(int rank, const std::string& cause) {
+  Actions actions = fail({.rank = rank, .cause = "broke the protocol: it " + cause}, -1);
+  actions.push_back(CloseRank{rank, cause});
+  return actions;
+}
+
+Actions Coordinator::on_frame(int rank, std::span<const uint8_t> bytes, TimePoint now) {
+  if (failed_)
+    return {};
+  Result<Frame> frame = decode(bytes, options_.limits);
+  if (!frame)
+    return blame(rank, "sent a malformed message: " + frame.status().message());
+  if (!links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
+    return {};
+  Message& message = frame.value().body;
+  if (Report* report = std::get_if<Report>(&message))
+    return accuse(std::move(report->failure), now);
+  return std::visit([&](auto& body) { return on(rank, body); }, message);
+}
+
+Actions Coordinator::on(int rank, Announce& message) {
+  if (left(rank) || left(0))
+    return {};
+  for (Announcement& item : message.full)
+    if (Status status = readiness_.announce(rank, std::move(item)); !status.is_ok())
+      return blame(rank, status.message());
+  Resend resend;
+  for (const uint32_t id : message.cached) {
+    const Result<Readiness::Known> known = readiness_.announce_cached(rank, id);
+    if (!known)
+      return blame(rank, known.status().message());
+    if (known.value() == Readiness::Known::Forgotten)
+      resend.ids.push_back(id);
+  }
+  Actions actions;
+  if (!resend.ids.empty())
+    actions.push_back(send(rank, resend));
+  return actions;
+}
+
+Actions Coordinator::on(int rank, Leave&) {
+  if (left(rank))
+    return {};
+  // Whatever was ready before is agreed upon with the leaving rank, which carries it out.
+  Actions actions = tell();
+  gone_[static_cast<size_t>(rank)] = true;
+  const Member& member = members_[static_cast<size_t>(rank)];
+  PeerFailure failure{.rank = rank, .host = member.host, .cause = "left the job", .left = true};
+  broadcast(Failure{std::move(failure)}, std::vector<bool>(links_.size()), actions);
+  readiness_.leave(
+      rank,
+      error(Code::PeerLost, "rank {} (host {}) left the job", rank, printable(member.host))
+          .blame(rank));
+  if (!left(0))
+    append(actions, tell());
+  return actions;
+}
+
+Actions Coordinator::on(int rank, StoreSet& message) {
+  return answer(rank, store_.set(rank, std::move(message)));
+}
+
+Actions Coordinator::on(int rank, StoreGet& message) {
+  return answer(rank, store_.get(rank, std::move(message)));
+}
+
+Actions Coordinator::on(int rank, StoreCancel& message) {
+  store_.cancel(rank, message.request);
+  return {};
+}
+
+Actions Coordinator::answer(int rank, Result<StoreAnswers> answers) {
+  if (!answers)
+    return blame(rank, answers.status().message());
+  Actions actions;
+  for (StoreAnswer& answer : answers.value()) {
+    if (answer.status.is_ok())
+      actions.push_back(send(answer.rank, StoreValue{answer.request, std::move(answer.value)}));
+    else
+      actions.push_back(send(answer.rank, StoreError{answer.request, std::move(answer.status)}));
+  }
+  return actions;
+}
+
+Actions Coordinator::accuse(PeerFailure failure, TimePoint now) {
+  if (!accusation_)
+    accusation_ = {std::move(failure), now + ControlPlane::kConfirm};
+  return {};
+}
+
+std::optional<TimePoint> Coordinator::deadline() const noexcept {
+  return accusation_ ? std::optional(accusation_->due) : std::nullopt;
+}
+
+Actions Coordinator::tick(TimePoint now) {
+  if (!accusation_ || now < accusation_->due)
+    return {};
+  return fail(std::move(accusation_->failure));
+}
+
+Actions Coordinator::on_lost(int rank, const std::string& cause) {
+  if (failed_)
+    return {};
+  if (left(rank)) {
+    store_.forget(rank);
+    return {};
+  }
+  return fail({.rank = rank, .cause = cause}, rank);
+}
+
+Actions Coordinator::flush() {
+  if (failed_ || left(0) || !readiness_.anything())
+    return {};
+  const bool busy = backlog_ >= kBusyRounds;
+  if (busy && !readiness_.urgent() && readiness_.ready_bytes() < options_.limits.fusion_bytes)
+    return {};
+  return tell();
+}
+
+Actions Coordinator::tell() {
+  Actions actions;
+  for (Round& round : readiness_.take()) {
+    round.number = ++round_;
+    broadcast(round, gone_, actions);
+  }
+  return actions;
+}
+
+Dropped Coordinator::dropped() const {
+  Dropped sum;
+  for (const Link& link : links_) {
+    sum.job += link.dropped().job;
+    sum.epoch += link.dropped().epoch;
+    sum.incarnation += link.dropped().incarnation;
+    sum.seq += link.dropped().seq;
+  }
+  return sum;
+}
+
+}  // namespace farandole::control

@@ -1,0 +1,33 @@
+#include "controller/protocol/liveness.h"
+
+namespace farandole::control {
+
+void Liveness::watch(int rank, TimePoint now) {
+  heard_[rank] = now;
+}
+
+void Liveness::on_beat(int rank, TimePoint now) {
+  const auto it = heard_.find(rank);
+  if (it != heard_.end() && it->second < now)
+    it->second = now;
+}
+
+std::vector<Silence> Liveness::tick(TimePoint now) {
+  const bool was_stopped = now - ticked_ > timeout_ / 2;
+  ticked_ = now;
+  std::vector<Silence> silent;
+  for (auto it = heard_.begin(); it != heard_.end();) {
+    if (was_stopped)
+      it->second = now;
+    const Duration length = now - it->second;
+    if (length <= timeout_) {
+      ++it;
+      continue;
+    }
+    silent.push_back({it->first, length});
+    it = heard_.erase(it);
+  }
+  return silent;
+}
+
+}  // namespace farandole::control

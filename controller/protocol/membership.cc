@@ -1,0 +1,145 @@
+#include "controller/protocol/membership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/protocol/ranks.h"
+#include "core/base/format.h"
+
+namespace farandole::control {
+
+Membership::Membership(MembershipOptions options)
+    : options_(std::move(options)),
+      links_(options_.limits.size, Link(options_.job, options_.incarnation)),
+      joined_(options_.limits.size) {}
+
+Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
+  if (ended_)
+    return {};
+  Result<Frame> frame = decode(bytes, options_.limits);
+  if (!frame)
+    return refuse(error(
+                      Code::PeerLost,
+                      "rank {} joined with a malformed message: {}",
+                      rank,
+                      frame.status().message())
+                      .blame(rank));
+  if (!links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
+    return {};
+  Join* join = std::get_if<Join>(&frame.value().body);
+  if (join == nullptr)
+    return refuse(error(Code::PeerLost, "rank {} spoke before it had joined", rank).blame(rank));
+  return this->join(rank, std::move(*join));
+}
+
+Actions Membership::join(int rank, Join message) {
+  if (Status status = judge(rank, message); !status.is_ok())
+    return refuse(std::move(status));
+  joined_[static_cast<size_t>(rank)] = std::move(message.member);
+  ++count_;
+  return count_ == options_.limits.size ? form() : Actions{};
+}
+
+Status Membership::judge(int rank, const Join& message) const {
+  if (message.member.rank != rank)
+    return error(Code::PeerLost, "rank {} says that it is rank {}", rank, message.member.rank)
+        .blame(rank);
+  if (joined_[static_cast<size_t>(rank)])
+    return error(Code::PeerLost, "rank {} joined twice", rank).blame(rank);
+  if (message.size != options_.limits.size)
+    return error(
+        Code::Mismatch,
+        "ranks disagree on the size of the job: rank 0 has {}, rank {} has {}",
+        options_.limits.size,
+        rank,
+        message.size);
+  const auto& own = options_.settings;
+  for (size_t i = 0; i < std::min(own.size(), message.settings.size()); ++i)
+    if (own[i] != message.settings[i])
+      return error(
+          Code::Mismatch,
+          "ranks disagree on {}: rank 0 has {}, rank {} has {}",
+          own[i].name,
+          own[i].value,
+          rank,
+          printable(message.settings[i].value));
+  if (own.size() != message.settings.size())
+    return error(
+        Code::Mismatch,
+        "ranks disagree on which settings they share: rank 0 has {}, rank {} has {}",
+        own.size(),
+        rank,
+        message.settings.size());
+  return Status::ok();
+}
+
+void Membership::on_lost(int rank) {
+  const auto place = static_cast<size_t>(rank);
+  if (ended_)
+    return;
+  links_.at(place).forget_peer();
+  if (joined_[place])
+    --count_;
+  joined_[place].reset();
+}
+
+std::vector<int> Membership::missing() const {
+  std::vector<int> ranks;
+  for (size_t rank = 0; rank < joined_.size(); ++rank)
+    if (!joined_[rank])
+      ranks.push_back(static_cast<int>(rank));
+  return ranks;
+}
+
+Actions Membership::tick(TimePoint now) {
+  if (ended_ || now < options_.deadline)
+    return {};
+  const std::vector<int> absent = missing();
+  const std::chrono::duration<double> waited = options_.deadline - options_.start;
+  return refuse(error(
+      Code::Timeout,
+      "the group of {} ranks did not form within {:g} s: {} {} missing",
+      options_.limits.size,
+      waited.count(),
+      rank_list(absent),
+      absent.size() == 1 ? "is" : "are"));
+}
+
+Actions Membership::form() {
+  ended_ = true;
+  Actions actions;
+  Welcome welcome{.epoch = options_.epoch, .members = {}};
+  for (const std::optional<Member>& member : joined_) welcome.members.push_back(*member);
+  const Bytes bytes = encode({}, welcome);
+  for (size_t rank = 0; rank < links_.size(); ++rank) {
+    SendTo send{static_cast<int>(rank), bytes};
+    restamp(send.bytes, links_[rank].next());
+    links_[rank].enter(options_.epoch);
+    actions.push_back(std::move(send));
+  }
+  actions.push_back(Formed{options_.epoch, std::move(welcome.members)});
+  return actions;
+}
+
+Actions Membership::refuse(Status why) {
+  ended_ = true;
+  Actions actions;
+  for (size_t rank = 0; rank < links_.size(); ++rank) {
+    // Who has never been heard has no connection yet; but the culprit has.
+    if (!links_[rank].heard() && why.culprit() != static_cast<int>(rank))
+      continue;
+    const auto to = static_cast<int>(rank);
+    actions.push_back(SendTo{to, encode(links_[rank].next(), Refuse{why})});
+    actions.push_back(CloseRank{to, why.message()});
+  }
+  actions.push_back(NotFormed{std::move(why)});
+  return actions;
+}
+
+Group Membership::take_group() {
+  Group group{.epoch = options_.epoch, .members = {}, .links = std::move(links_)};
+  for (std::optional<Member>& member : joined_) group.members.push_back(std::move(*member));
+  return group;
+}
+
+}  // namespace farandole::control

@@ -1,0 +1,300 @@
+#include "controller/protocol/readiness.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "controller/protocol/ranks.h"
+#include "controller/protocol/validation.h"
+#include "core/base/format.h"
+
+namespace farandole::control {
+namespace {
+
+constexpr uint32_t kLastId = std::numeric_limits<uint32_t>::max();
+// Bytes that an item takes in a message besides its text and extents, rounded up.
+constexpr size_t kItemBytes = 96;
+constexpr size_t kIdBytes = sizeof(uint32_t);
+constexpr size_t kMessageBytes = 512;
+// What one tensor counts at most, so that the sum of all cannot overflow.
+constexpr uint64_t kMostBytes = uint64_t{1} << 40;
+
+bool varies_rows(CollectiveKind kind) {
+  return kind == CollectiveKind::Allgather || kind == CollectiveKind::Alltoall;
+}
+
+Status about(CollectiveKind kind, const Key& key, const Status& why) {
+  return error(why.code(), "{} \"{}\": {}", name_of(kind), printable(key.name), why.message())
+      .blame(why.culprit());
+}
+
+// Whether the two differ in nothing but rows.
+bool same_but_rows(Signature a, Signature b) {
+  for (Signature* s : {&a, &b}) {
+    s->device.index = 0;
+    s->splits.clear();
+    if (varies_rows(s->kind) && !s->shape.empty())
+      s->shape[0] = 0;
+  }
+  return a == b;
+}
+
+// What the member at `place` announced when `extents` were agreed upon.
+Signature recall(const Signature& agreed, std::span<const int64_t> extents, size_t place) {
+  Signature s = agreed;
+  if (s.kind == CollectiveKind::Allgather)
+    s.shape[0] = extents[place];
+  if (s.kind != CollectiveKind::Alltoall)
+    return s;
+  size_t n = 1;
+  while (n * n < extents.size()) ++n;
+  const auto row = extents.subspan(place * n, n);
+  s.splits.assign(row.begin(), row.end());
+  s.shape[0] = std::accumulate(row.begin(), row.end(), int64_t{0});
+  return s;
+}
+
+}  // namespace
+
+Readiness::Readiness(const Limits& limits, ProcessSets process_sets)
+    : limits_(limits), sets_(std::move(process_sets)), in_flight_(limits.size) {
+  std::vector<int> all(limits.size);
+  std::iota(all.begin(), all.end(), 0);
+  sets_[0] = std::move(all);
+}
+
+Status Readiness::announce(int rank, Announcement announcement) {
+  Signature& signature = announcement.signature;
+  Key key{signature.process_set, std::move(announcement.name)};
+  const auto set = sets_.find(key.process_set);
+  if (set == sets_.end()) {
+    const Status why = error(Code::InvalidArgument, "there is no process set {}", key.process_set);
+    reject(key, about(signature.kind, key, why));
+    return Status::ok();
+  }
+  const std::vector<int>& members = set->second;
+  const auto place = std::lower_bound(members.begin(), members.end(), rank);
+  if (place == members.end() || *place != rank)
+    return error(
+        Code::PeerLost,
+        "announced \"{}\" in process set {}, of which it is no member",
+        printable(key.name),
+        key.process_set);
+  if (const auto broken = broken_.find(key.process_set); broken != broken_.end()) {
+    reject(key, about(signature.kind, key, broken->second));
+    return Status::ok();
+  }
+  const auto [it, fresh] = slots_.try_emplace(std::move(key));
+  Slot& slot = it->second;
+  if (fresh) {
+    slot.key = &it->first;
+    slot.announced.resize(members.size());
+  }
+  FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
+  slot.full.emplace(static_cast<size_t>(place - members.begin()), std::move(signature));
+  if (slot.count == members.size())
+    complete(slot, members);
+  return Status::ok();
+}
+
+Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
+  if (id == 0 || id > last_id_)
+    return error(Code::PeerLost, "announced id {}, which nothing ever had", id);
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end())
+    return Known::Forgotten;
+  Slot& slot = *it->second;
+  const std::vector<int>& members = sets_.at(slot.key->process_set);
+  if (!std::binary_search(members.begin(), members.end(), rank))
+    return error(Code::PeerLost, "announced id {} of a process set that it is not in", id);
+  if (const auto broken = broken_.find(slot.key->process_set); broken != broken_.end()) {
+    reject(*slot.key, about(slot.agreed.kind, *slot.key, broken->second));
+    return Known::Yes;
+  }
+  FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
+  if (slot.count == members.size())
+    complete(slot, members);
+  return Known::Yes;
+}
+
+Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
+  const auto place =
+      static_cast<size_t>(std::lower_bound(members.begin(), members.end(), rank) - members.begin());
+  if (slot.announced[place])
+    return error(
+        Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
+  size_t& in_flight = in_flight_.at(static_cast<size_t>(rank));
+  if (in_flight == limits_.max_pending)
+    return error(Code::PeerLost, "announced more than {} tensors at once", limits_.max_pending);
+  ++in_flight;
+  slot.announced[place] = true;
+  if (slot.count++ == 0) {
+    ++pending_;
+    if (slot.id != 0)
+      idle_.erase(slot.idle);
+  }
+  return Status::ok();
+}
+
+void Readiness::complete(Slot& slot, const std::vector<int>& members) {
+  if (slot.full.empty()) {
+    ready_again(slot);
+    return;
+  }
+  std::vector<Signature> signatures;
+  signatures.reserve(members.size());
+  for (size_t place = 0; place < members.size(); ++place) {
+    const auto full = slot.full.find(place);
+    signatures.push_back(
+        full != slot.full.end() ? full->second : recall(slot.agreed, slot.extents, place));
+  }
+  Result<std::vector<int64_t>> extents = validate(slot.key->name, members, signatures);
+  const size_t bytes =
+      extents ? slot.key->name.size() + extents.value().size() * sizeof(int64_t) : 0;
+  if (!extents || bytes > limits_.max_frame_bytes - kMessageBytes - kItemBytes) {
+    Status why = extents ? error(
+                               Code::InvalidArgument,
+                               "alltoall \"{}\": its {} splits do not fit one control message "
+                               "(FARANDOLE_MAX_FRAME_BYTES)",
+                               printable(slot.key->name),
+                               extents.value().size())
+                         : extents.status();
+    reject_pending(slot, std::move(why));
+    return;
+  }
+  agree(slot, std::move(extents).value(), std::move(signatures.front()));
+}
+
+void Readiness::ready_again(Slot& slot) {
+  Round& round = room_for(kIdBytes);
+  round.ready.push_back(slot.id);
+  ready_bytes_ += std::min(input_bytes(slot.agreed), kMostBytes);
+  settle(slot);
+}
+
+void Readiness::agree(Slot& slot, std::vector<int64_t> extents, Signature first) {
+  Detail detail{.id = slot.id, .process_set = slot.key->process_set, .extents = extents};
+  const bool keeps_id = slot.id != 0 && same_but_rows(slot.agreed, first);
+  const bool unchanged = keeps_id && extents == slot.extents;
+  slot.agreed = std::move(first);
+  slot.extents = std::move(extents);
+  if (unchanged) {
+    ready_again(slot);
+    return;
+  }
+  if (!keeps_id) {
+    forget_id(slot);
+    slot.id = give_id();
+    if (slot.id != 0)
+      by_id_[slot.id] = &slot;
+    detail.id = slot.id;
+    detail.named = true;
+    detail.name = slot.key->name;
+  }
+  const size_t bytes = kItemBytes + detail.name.size() + detail.extents.size() * sizeof(int64_t);
+  Round& round = room_for(bytes);
+  round.details.push_back(std::move(detail));
+  round.ready.push_back(slot.id);
+  ready_bytes_ += std::min(input_bytes(slot.agreed), kMostBytes);
+  settle(slot);
+}
+
+uint32_t Readiness::give_id() {
+  if (limits_.cache_capacity == 0 || last_id_ == kLastId)
+    return 0;
+  if (by_id_.size() >= limits_.cache_capacity) {
+    if (idle_.empty())
+      return 0;
+    evict_oldest();
+  }
+  return ++last_id_;
+}
+
+void Readiness::evict_oldest() {
+  Slot& slot = *idle_.front();
+  idle_.pop_front();
+  room_for(kIdBytes).evicted.push_back(slot.id);
+  forget_id(slot);
+  erase(slot);
+}
+
+void Readiness::forget_id(Slot& slot) {
+  by_id_.erase(slot.id);
+  slot.id = 0;
+}
+
+void Readiness::erase(Slot& slot) {
+  const Key key = *slot.key;
+  slots_.erase(key);
+}
+
+void Readiness::unannounce(Slot& slot) {
+  const std::vector<int>& members = sets_.at(slot.key->process_set);
+  for (size_t place = 0; place < members.size(); ++place)
+    if (slot.announced[place])
+      --in_flight_[static_cast<size_t>(members[place])];
+  slot.announced.assign(members.size(), false);
+  slot.full.clear();
+  slot.count = 0;
+  --pending_;
+}
+
+void Readiness::settle(Slot& slot) {
+  unannounce(slot);
+  if (slot.id == 0)
+    erase(slot);
+  else
+    slot.idle = idle_.insert(idle_.end(), &slot);
+}
+
+void Readiness::reject_pending(Slot& slot, Status why) {
+  const Key key = *slot.key;
+  unannounce(slot);
+  forget_id(slot);
+  erase(slot);
+  reject(key, std::move(why));
+}
+
+void Readiness::reject(const Key& key, Status why) {
+  const size_t bytes = kItemBytes + key.name.size() + why.message().size();
+  room_for(bytes).rejected.push_back({key.name, key.process_set, std::move(why)});
+  urgent_ = true;
+}
+
+void Readiness::leave(int rank, const Status& why) {
+  for (const auto& [id, members] : sets_)
+    if (std::binary_search(members.begin(), members.end(), rank))
+      broken_.try_emplace(id, why);
+  std::vector<Slot*> needing;
+  for (auto& [key, slot] : slots_)
+    if (slot.count > 0 && broken_.contains(key.process_set))
+      needing.push_back(&slot);
+  for (Slot* slot : needing) {
+    const Signature& known = slot->full.empty() ? slot->agreed : slot->full.begin()->second;
+    reject_pending(*slot, about(known.kind, *slot->key, broken_.at(slot->key->process_set)));
+  }
+}
+
+Round& Readiness::room_for(size_t bytes) {
+  const auto full = [&](const Round& round) {
+    return used_ + bytes > limits_.max_frame_bytes - kMessageBytes ||
+           std::max({round.ready.size(), round.rejected.size(), round.evicted.size()}) ==
+               kMaxEntries;
+  };
+  if (rounds_.empty() || full(rounds_.back())) {
+    rounds_.emplace_back();
+    used_ = 0;
+  }
+  used_ += bytes;
+  return rounds_.back();
+}
+
+std::vector<Round> Readiness::take() {
+  urgent_ = false;
+  ready_bytes_ = 0;
+  used_ = 0;
+  return std::exchange(rounds_, {});
+}
+
+}  // namespace farandole::control

@@ -1,0 +1,262 @@
+#include "controller/protocol/validation.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "controller/protocol/ranks.h"
+#include "core/base/format.h"
+
+namespace farandole::control {
+namespace {
+
+// Different values that one message lists.
+constexpr size_t kMaxValues = 4;
+
+struct Members {
+  const std::string& name;
+  std::span<const int> ranks;
+  std::span<const Signature> signatures;
+
+  const Signature& first() const { return signatures.front(); }
+};
+
+std::string list_text(std::span<const int64_t> values) {
+  return fmt::format("[{}]", fmt::join(values, ","));
+}
+
+std::string shape_text(const Signature& s) {
+  return list_text(s.shape);
+}
+
+// All but the first dimension, which may differ.
+std::string tail_text(const Signature& s) {
+  if (s.shape.size() < 2)
+    return s.shape.empty() ? "[]" : "[*]";
+  return fmt::format("[*,{}]", fmt::join(s.shape.begin() + 1, s.shape.end(), ","));
+}
+
+std::string subject(const Members& m) {
+  return fmt::format("{} \"{}\"", name_of(m.first().kind), printable(m.name));
+}
+
+template <typename Text>
+std::string who_has_what(const Members& m, Text text) {
+  std::vector<std::pair<std::string, std::vector<int>>> groups;
+  size_t others = 0;
+  for (size_t i = 0; i < m.ranks.size(); ++i) {
+    std::string value = text(m.signatures[i]);
+    const auto same = [&](const auto& group) { return group.first == value; };
+    const auto it = std::find_if(groups.begin(), groups.end(), same);
+    if (it != groups.end())
+      it->second.push_back(m.ranks[i]);
+    else if (groups.size() < kMaxValues)
+      groups.emplace_back(std::move(value), std::vector<int>{m.ranks[i]});
+    else
+      ++others;
+  }
+  std::string out;
+  for (const auto& [value, ranks] : groups)
+    out += fmt::format(
+        "{}{} {} {}",
+        out.empty() ? "" : ", ",
+        rank_list(ranks),
+        ranks.size() == 1 ? "has" : "have",
+        value);
+  if (others > 0)
+    out += fmt::format(", {} more have others", others);
+  return out;
+}
+
+// Ok where all members have the same text.
+template <typename Text>
+Status same(const Members& m, std::string_view what, Text text) {
+  const std::string wanted = text(m.first());
+  for (const Signature& s : m.signatures)
+    if (text(s) != wanted)
+      return error(
+          Code::Mismatch, "{}: ranks disagree on {}: {}", subject(m), what, who_has_what(m, text));
+  return Status::ok();
+}
+
+Status same_kind(const Members& m) {
+  const auto text = [](const Signature& s) { return std::string(name_of(s.kind)); };
+  for (const Signature& s : m.signatures)
+    if (s.kind != m.first().kind)
+      return error(
+          Code::Mismatch,
+          "\"{}\": ranks disagree on operation: {}",
+          printable(m.name),
+          who_has_what(m, text));
+  return Status::ok();
+}
+
+Status same_tail(const Members& m) {
+  for (size_t i = 0; i < m.ranks.size(); ++i)
+    if (m.signatures[i].shape.empty())
+      return error(
+          Code::InvalidArgument,
+          "{}: rank {} has a 0-dim tensor; at least one dimension is wanted",
+          subject(m),
+          m.ranks[i]);
+  return same(m, "shape", tail_text);
+}
+
+Status check_reduction(const Members& m) {
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "reduce op", [](const Signature& s) { return std::string(name_of(s.reduce)); }));
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "prescale", [](const Signature& s) { return fmt::format("{}", s.prescale); }));
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "postscale", [](const Signature& s) { return fmt::format("{}", s.postscale); }));
+  const Signature& s = m.first();
+  if (!has_meaning(s.reduce, s.dtype))
+    return error(
+        Code::Unsupported,
+        "{}: {} has no meaning for {}",
+        subject(m),
+        name_of(s.reduce),
+        name_of(s.dtype));
+  return Status::ok();
+}
+
+Status check_root(const Members& m) {
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "root rank", [](const Signature& s) { return fmt::format("{}", s.root); }));
+  if (std::find(m.ranks.begin(), m.ranks.end(), m.first().root) == m.ranks.end())
+    return error(
+        Code::InvalidArgument,
+        "{}: root rank {} is not in process set {}",
+        subject(m),
+        m.first().root,
+        m.first().process_set);
+  return Status::ok();
+}
+
+// Whether `rows` rows of the tensor's tail have a number of bytes that exists.
+bool addressable(const Signature& s, int64_t rows) {
+  int64_t bytes = static_cast<int64_t>(size_of(s.dtype));
+  for (size_t d = 1; d < s.shape.size(); ++d)
+    if (__builtin_mul_overflow(bytes, s.shape[d], &bytes))
+      return false;
+  return !__builtin_mul_overflow(bytes, rows, &bytes);
+}
+
+Status too_large(const Members& m) {
+  return error(Code::InvalidArgument, "{}: the result has more than 2^63 bytes", subject(m));
+}
+
+Result<std::vector<int64_t>> gather_extents(const Members& m) {
+  FARANDOLE_RETURN_IF_ERROR(same_tail(m));
+  std::vector<int64_t> rows;
+  int64_t total = 0;
+  for (const Signature& s : m.signatures) {
+    rows.push_back(s.shape[0]);
+    if (__builtin_add_overflow(total, s.shape[0], &total))
+      return too_large(m);
+  }
+  if (!addressable(m.first(), total))
+    return too_large(m);
+  return rows;
+}
+
+Status check_splits(const Members& m, size_t place) {
+  const Signature& s = m.signatures[place];
+  const size_t n = m.ranks.size();
+  if (s.splits.empty()) {
+    if (s.shape[0] % static_cast<int64_t>(n) == 0)
+      return Status::ok();
+    return error(
+        Code::InvalidArgument,
+        "{}: rank {} has {} rows, which {} members cannot share equally; splits are wanted",
+        subject(m),
+        m.ranks[place],
+        s.shape[0],
+        n);
+  }
+  if (s.splits.size() != n)
+    return error(
+        Code::InvalidArgument,
+        "{}: rank {} has {} splits for {} members",
+        subject(m),
+        m.ranks[place],
+        s.splits.size(),
+        n);
+  int64_t sum = 0;
+  for (const int64_t rows : s.splits)
+    if (rows < 0 || __builtin_add_overflow(sum, rows, &sum))
+      return too_large(m);
+  if (sum == s.shape[0])
+    return Status::ok();
+  return error(
+      Code::InvalidArgument,
+      "{}: the splits of rank {} sum to {}, but it has {} rows",
+      subject(m),
+      m.ranks[place],
+      sum,
+      s.shape[0]);
+}
+
+Result<std::vector<int64_t>> exchange_extents(const Members& m) {
+  FARANDOLE_RETURN_IF_ERROR(same_tail(m));
+  const size_t n = m.ranks.size();
+  std::vector<int64_t> rows;
+  rows.reserve(n * n);
+  for (size_t place = 0; place < n; ++place) {
+    FARANDOLE_RETURN_IF_ERROR(check_splits(m, place));
+    const Signature& s = m.signatures[place];
+    if (s.splits.empty())
+      rows.insert(rows.end(), n, s.shape[0] / static_cast<int64_t>(n));
+    else
+      rows.insert(rows.end(), s.splits.begin(), s.splits.end());
+  }
+  for (size_t to = 0; to < n; ++to) {
+    int64_t received = 0;
+    for (size_t from = 0; from < n; ++from)
+      if (__builtin_add_overflow(received, rows[from * n + to], &received))
+        return too_large(m);
+    if (!addressable(m.first(), received))
+      return too_large(m);
+  }
+  return rows;
+}
+
+}  // namespace
+
+Result<std::vector<int64_t>> validate(
+    const std::string& name, std::span<const int> ranks, std::span<const Signature> signatures) {
+  const Members m{name, ranks, signatures};
+  FARANDOLE_RETURN_IF_ERROR(same_kind(m));
+  const CollectiveKind kind = m.first().kind;
+  if (kind == CollectiveKind::Barrier)
+    return std::vector<int64_t>{};
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "device", [](const Signature& s) { return std::string(name_of(s.device.type)); }));
+  if (kind == CollectiveKind::Allgather)
+    return gather_extents(m);
+  if (kind == CollectiveKind::Alltoall)
+    return exchange_extents(m);
+  FARANDOLE_RETURN_IF_ERROR(same(m, "shape", shape_text));
+  if (kind == CollectiveKind::Broadcast)
+    FARANDOLE_RETURN_IF_ERROR(check_root(m));
+  if (kind == CollectiveKind::Reducescatter && m.first().shape.empty())
+    FARANDOLE_RETURN_IF_ERROR(same_tail(m));
+  if (reduces(kind))
+    FARANDOLE_RETURN_IF_ERROR(check_reduction(m));
+  return std::vector<int64_t>{};
+}
+
+uint64_t input_bytes(const Signature& signature) noexcept {
+  uint64_t bytes = size_of(signature.dtype);
+  for (const int64_t n : signature.shape)
+    if (n == 0)
+      return 0;
+  for (const int64_t n : signature.shape)
+    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(n), &bytes))
+      return std::numeric_limits<uint64_t>::max();
+  return bytes;
+}
+
+}  // namespace farandole::control

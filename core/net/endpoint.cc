@@ -1,0 +1,123 @@
+#include "core/net/endpoint.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include "core/base/format.h"
+#include "core/net/fd_io.h"
+
+namespace farandole::net {
+namespace {
+
+Status malformed(std::string_view text) {
+  return error(
+      Code::InvalidArgument,
+      "\"{}\" is no endpoint; host:port is wanted, such as 10.0.0.1:29500 or [::1]:29500",
+      printable(text, 128));
+}
+
+template <typename Call>
+Result<SocketAddress> end_of(int fd, const char* name, Call call) {
+  SocketAddress address;
+  address.size = sizeof(address.storage);
+  if (call(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
+    return system_error(name, errno);
+  return address;
+}
+
+}  // namespace
+
+Result<Endpoint> Endpoint::parse(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0)
+    return malformed(text);
+  std::string_view host = text.substr(0, colon);
+  const std::string_view digits = text.substr(colon + 1);
+  const bool bracketed = host.front() == '[';
+  if (bracketed) {
+    if (host.size() < 3 || host.back() != ']')
+      return malformed(text);
+    host = host.substr(1, host.size() - 2);
+  }
+  if ((host.find(':') != std::string_view::npos) != bracketed)
+    return malformed(text);
+  uint16_t port = 0;
+  const auto [end, failed] = std::from_chars(digits.begin(), digits.end(), port);
+  if (failed != std::errc() || end != digits.end() || host.find('\0') != std::string_view::npos)
+    return malformed(text);
+  return Endpoint{std::string(host), port};
+}
+
+std::string Endpoint::to_string() const {
+  const bool numeric_v6 = host.find(':') != std::string::npos;
+  return numeric_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+Endpoint SocketAddress::endpoint() const {
+  char host[NI_MAXHOST] = "";
+  char service[NI_MAXSERV] = "0";
+  getnameinfo(
+      get(), size, host, sizeof(host), service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
+  Endpoint endpoint{host, 0};
+  std::from_chars(service, service + std::strlen(service), endpoint.port);
+  return endpoint;
+}
+
+Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(endpoint.port);
+  int rc = getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &found);
+  if (rc == EAI_NONAME) {
+    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+    rc = getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &found);
+  }
+  if (rc != 0)
+    return error(
+        Code::System,
+        "cannot find the host {}: {}",
+        printable(endpoint.host, 256),
+        gai_strerror(rc));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
+    SocketAddress address;
+    std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
+    address.size = entry->ai_addrlen;
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
+Result<SocketAddress> local_end(int fd) {
+  return end_of(fd, "getsockname", ::getsockname);
+}
+Result<SocketAddress> remote_end(int fd) {
+  return end_of(fd, "getpeername", ::getpeername);
+}
+
+Result<std::string> local_address_towards(const Endpoint& peer) {
+  const Result<std::vector<SocketAddress>> addresses = resolve(peer);
+  if (!addresses)
+    return addresses.status();
+  int failure = 0;
+  for (const SocketAddress& address : addresses.value()) {
+    // Connecting a datagram socket sends nothing; the kernel only picks the route.
+    const Fd probe(socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (probe && connect(probe.get(), address.get(), address.size) == 0) {
+      const Result<SocketAddress> local = local_end(probe.get());
+      if (local)
+        return local.value().endpoint().host;
+    }
+    failure = errno;
+  }
+  return system_error("no route to " + peer.to_string(), failure);
+}
+
+}  // namespace farandole::net

@@ -1,0 +1,49 @@
+#pragma once
+// IoThread: the one thread on which sockets and the objects behind them live. It is an EventLoop,
+// so that an engine can share it and spare a hand-off per message.
+
+#include <functional>
+#include <memory>
+
+#include "core/base/fork_guard.h"
+#include "core/event_loop.h"
+
+namespace farandole::net {
+
+class IoThread final : public EventLoop {
+ public:
+  // Blocks in the kernel while there is nothing to do.
+  explicit IoThread(const char* thread_name);
+  // Runs what was posted before, then joins. Not from the loop itself. In a forked child: nothing.
+  ~IoThread() override;
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+  void post(std::function<void()> task) override;
+  bool on_loop_thread() const noexcept override;
+  // Posts, and waits until the task has run. Not from the loop itself.
+  void run_and_wait(const std::function<void()>& task);
+
+  struct Impl;
+  Impl& impl() noexcept { return *impl_; }
+
+ private:
+  ForkGuard fork_;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One moment in the future on a loop. Thread: the loop's.
+class LoopTimer {
+ public:
+  explicit LoopTimer(IoThread& io);
+  ~LoopTimer();
+  // Calls once at `when`; replaces what was set before.
+  void set(TimePoint when, std::function<void()> task);
+  void cancel();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace farandole::net

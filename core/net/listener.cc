@@ -1,0 +1,247 @@
+#include "core/net/listener.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <list>
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/net/asio.h"
+#include "core/net/rate_limit.h"
+
+namespace farandole::net {
+namespace {
+
+using asio::ip::tcp;
+
+constexpr Duration kPauseWithoutFds = std::chrono::milliseconds(100);
+
+Result<Fd> listen_at(const SocketAddress& address, bool reuse_port) {
+  Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd)
+    return system_error("socket", errno);
+  const int on = 1;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
+    return system_error("setsockopt(SO_REUSEADDR)", errno);
+  if (reuse_port && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+    return system_error("setsockopt(SO_REUSEPORT)", errno);
+  if (bind(fd.get(), address.get(), address.size) != 0)
+    return system_error("bind", errno);
+  if (listen(fd.get(), SOMAXCONN) != 0)
+    return system_error("listen", errno);
+  return fd;
+}
+
+}  // namespace
+
+struct Listener::Impl : std::enable_shared_from_this<Impl> {
+  // A connection that has not proved anything yet.
+  struct Stranger {
+    Stranger(tcp::socket s, asio::io_context& context) : socket(std::move(s)), timer(context) {}
+    tcp::socket socket;
+    asio::steady_timer timer;
+    bool late = false;
+  };
+  using Strangers = std::list<std::shared_ptr<Stranger>>;
+
+  Impl(IoThread& io, ListenerOptions with, int family)
+      : context(context_of(io)),
+        options(std::move(with)),
+        protocol(family == AF_INET6 ? tcp::v6() : tcp::v4()),
+        acceptor(context),
+        pause(context) {}
+
+  asio::awaitable<void> accept();
+  void take(Fd fd);
+  asio::awaitable<void> greet(std::shared_ptr<Stranger> stranger);
+  asio::awaitable<Status> shake(Stranger& stranger, Handshake& handshake);
+  void welcome(Stranger& stranger, Handshake& handshake);
+  void refuse(Stranger& stranger, const Status& why);
+  void warn(const Status& why, const std::string& who);
+  void close();
+  void spawn_guarded(asio::awaitable<void> coroutine);
+
+  asio::io_context& context;
+  ListenerOptions options;
+  tcp protocol;
+  tcp::acceptor acceptor;
+  asio::steady_timer pause;
+  Strangers strangers;  // oldest first
+  RateLimit lines{std::chrono::seconds(1)};
+  uint64_t refused = 0;
+  bool closed = false;
+};
+
+void Listener::Impl::spawn_guarded(asio::awaitable<void> coroutine) {
+  spawn(context, std::move(coroutine), [self = shared_from_this()](const Status& why) {
+    self->warn(why, "a connection");
+  });
+}
+
+asio::awaitable<void> Listener::Impl::accept() {
+  const auto self = shared_from_this();
+  while (!closed) {
+    const auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
+    // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
+    while (!failed && !closed) {
+      Fd fd(accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!fd)
+        break;
+      take(std::move(fd));
+    }
+    if (closed || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+      continue;
+    warn(system_error("accept", errno), "a connection");
+    pause.expires_after(kPauseWithoutFds);
+    co_await pause.async_wait(kAwait);
+  }
+}
+
+void Listener::Impl::take(Fd fd) {
+  if (strangers.size() >= options.max_half_open) {
+    Stranger& oldest = *strangers.front();
+    oldest.late = true;
+    oldest.timer.cancel();
+    ErrorCode ignored;
+    oldest.socket.close(ignored);
+    strangers.pop_front();
+  }
+  tcp::socket socket(context);
+  ErrorCode failed;
+  socket.assign(protocol, fd.get(), failed);
+  if (failed)
+    return warn(error(Code::System, "epoll: {}", failed.message()), "a connection");
+  fd.release();
+  strangers.push_back(std::make_shared<Stranger>(std::move(socket), context));
+  spawn_guarded(greet(strangers.back()));
+}
+
+asio::awaitable<void> Listener::Impl::greet(std::shared_ptr<Stranger> stranger) {
+  const auto self = shared_from_this();
+  stranger->timer.expires_after(options.handshake_timeout);
+  stranger->timer.async_wait([stranger](const ErrorCode& cancelled) {
+    if (cancelled)
+      return;
+    stranger->late = true;
+    ErrorCode ignored;
+    stranger->socket.cancel(ignored);
+  });
+  Handshake handshake = Handshake::server(options.server());
+  const Status status = co_await shake(*stranger, handshake);
+  stranger->timer.cancel();
+  strangers.remove(stranger);
+  if (closed)
+    co_return;
+  if (status.is_ok())
+    welcome(*stranger, handshake);
+  else if (!handshake.not_yet())
+    refuse(*stranger, status);
+}
+
+asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& handshake) {
+  std::array<uint8_t, kMaxUnauthenticatedBytes> buffer;
+  while (!handshake.done()) {
+    const auto [failed, count] = co_await stranger.socket.async_read_some(
+        asio::buffer(buffer.data(), handshake.wants()), kAwait);
+    if (stranger.late)
+      co_return error(Code::Timeout, "it did not finish the handshake in time");
+    if (failed)
+      co_return error(Code::PeerLost, "it went away during the handshake");
+    handshake.feed(ByteSpan(buffer).first(count));
+    const Bytes out = handshake.output();
+    // At most 90 bytes into an empty socket buffer: never short while the peer is honest.
+    if (!out.empty() &&
+        ::send(
+            stranger.socket.native_handle(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+            static_cast<ssize_t>(out.size()))
+      co_return error(Code::PeerLost, "it does not read");
+  }
+  co_return handshake.status();
+}
+
+void Listener::Impl::welcome(Stranger& stranger, Handshake& handshake) {
+  ErrorCode failed;
+  Fd fd(stranger.socket.release(failed));
+  Status ready = failed ? error(Code::System, "{}", failed.message()) : prepare_socket(fd.get());
+  if (!ready.is_ok())
+    return warn(ready, fmt::format("rank {}", handshake.hello().rank));
+  options.accepted(
+      {std::move(fd), handshake.hello(), handshake.keys(), handshake.server_incarnation()});
+}
+
+void Listener::Impl::refuse(Stranger& stranger, const Status& why) {
+  ErrorCode failed;
+  const tcp::endpoint from = stranger.socket.remote_endpoint(failed);
+  warn(why, failed ? "a connection" : "a connection from " + from.address().to_string());
+  ErrorCode ignored;
+  stranger.socket.close(ignored);
+}
+
+void Listener::Impl::warn(const Status& why, const std::string& who) {
+  ++refused;
+  const std::optional<uint64_t> quiet = lines.pass(steady_now());
+  if (!quiet)
+    return;
+  const std::string more = *quiet == 0 ? "" : fmt::format(" ({} more like it)", *quiet);
+  FARANDOLE_LOG(
+      Warning, "refused {} at {}: {}{}", who, options.at.to_string(), why.message(), more);
+}
+
+void Listener::Impl::close() {
+  closed = true;
+  pause.cancel();
+  ErrorCode ignored;
+  acceptor.close(ignored);
+  for (const auto& stranger : strangers) {
+    stranger->timer.cancel();
+    stranger->socket.close(ignored);
+  }
+  strangers.clear();
+}
+
+Result<std::unique_ptr<Listener>> Listener::open(IoThread& io, ListenerOptions options) {
+  const auto named = [&](const Status& why) {
+    return error(why.code(), "cannot listen at {}: {}", options.at.to_string(), why.message());
+  };
+  const Result<std::vector<SocketAddress>> addresses = resolve(options.at);
+  if (!addresses)
+    return named(addresses.status());
+  const SocketAddress& address = addresses.value().front();
+  Result<Fd> fd = listen_at(address, options.reuse_port);
+  if (!fd)
+    return named(fd.status());
+  const Result<SocketAddress> local = local_end(fd.value().get());
+  if (!local)
+    return named(local.status());
+  const Endpoint bound = local.value().endpoint();
+  options.at = bound;
+  auto impl = std::make_shared<Impl>(io, std::move(options), address.family());
+  ErrorCode failed;
+  impl->acceptor.assign(impl->protocol, fd.value().get(), failed);
+  if (failed)
+    return named(error(Code::System, "epoll: {}", failed.message()));
+  fd.value().release();
+  impl->spawn_guarded(impl->accept());
+  return std::unique_ptr<Listener>(new Listener(std::move(impl), bound));
+}
+
+Listener::Listener(std::shared_ptr<Impl> impl, Endpoint endpoint)
+    : impl_(std::move(impl)), endpoint_(std::move(endpoint)) {}
+
+Listener::~Listener() {
+  if (fork_.in_child())
+    new std::shared_ptr<Impl>(std::move(impl_));  // NOLINT: left alone, and never destroyed
+  else
+    impl_->close();
+}
+
+size_t Listener::half_open() const noexcept {
+  return impl_->strangers.size();
+}
+uint64_t Listener::refused() const noexcept {
+  return impl_->refused;
+}
+
+}  // namespace farandole::net

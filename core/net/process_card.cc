@@ -1,0 +1,57 @@
+#include "core/net/process_card.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace farandole::net {
+namespace {
+
+constexpr size_t kBootBytes = 36;  // a UUID as text
+
+std::string boot_id() {
+  const Fd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  char text[kBootBytes] = {};
+  if (!file || read(file.get(), text, sizeof(text)) != static_cast<ssize_t>(sizeof(text)))
+    return {};
+  return {text, sizeof(text)};
+}
+
+}  // namespace
+
+ProcessCard ProcessCard::own() {
+  struct stat space {};
+  const bool known = stat("/proc/self/ns/pid", &space) == 0;
+  return {boot_id(), known ? space.st_ino : 0, getpid()};
+}
+
+void ProcessCard::encode(Bytes& to) const {
+  ByteWriter writer(to);
+  writer.put_text(boot);
+  writer.put(pid_space);
+  writer.put(static_cast<uint64_t>(pid));
+}
+
+std::optional<ProcessCard> ProcessCard::decode(ByteReader& from) {
+  ProcessCard card;
+  card.boot = from.get_text();
+  card.pid_space = from.get<uint64_t>();
+  card.pid = static_cast<int64_t>(from.get<uint64_t>());
+  if (!from.finished() || card.boot.size() > kBootBytes || card.pid <= 0 || card.pid > INT32_MAX)
+    return std::nullopt;
+  return card;
+}
+
+Fd watch_process(const ProcessCard& own, const ProcessCard& other) {
+  const bool same_space = !own.boot.empty() && own.boot == other.boot && own.pid_space != 0 &&
+                          own.pid_space == other.pid_space;
+  if (!same_space || own.pid == other.pid)
+    return {};
+  // Close-on-exec by definition.
+  return Fd(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(other.pid), 0)));
+}
+
+}  // namespace farandole::net

@@ -1,0 +1,218 @@
+#include "tests/contract/abort_suite.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "core/base/format.h"
+#include "tests/contract/group.h"
+#include "tests/contract/suite_test.h"
+
+namespace farandole::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What abort() promises is 100 ms; a loaded machine may not schedule us for a while.
+constexpr Duration kAbortLimit = 1s;
+
+// Memory and counts of one rank for an operation of about `bytes` of float32.
+struct Load {
+  Load(CollectiveKind kind, int size, size_t bytes) : size_(static_cast<size_t>(size)) {
+    const size_t elements = std::max<size_t>(1, bytes / sizeof(float));
+    const bool divides = kind == CollectiveKind::Reducescatter || kind == CollectiveKind::Alltoall;
+    const size_t part = divides ? std::max<size_t>(1, elements / size_) : elements;
+    const size_t out =
+        kind == CollectiveKind::Allgather ? part * size_ : part * (divides ? size_ : 1);
+    in_.resize(divides ? part * size_ : part, 1.0F);
+    out_.resize(out);
+    segment_ = {in_.data(), out_.data(), part};
+    op_.kind = kind;
+    op_.root = size - 1;
+    if (kind != CollectiveKind::Barrier)
+      op_.segments = {&segment_, 1};
+    if (divides || kind == CollectiveKind::Allgather)
+      counts_.assign(kind == CollectiveKind::Alltoall ? size_ * size_ : size_, part);
+    op_.counts = counts_;
+    op_.name = "load";
+  }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
+  const CollectiveOp& op() const { return op_; }
+
+ private:
+  size_t size_;
+  std::vector<float> in_, out_;
+  std::vector<size_t> counts_;
+  Segment segment_;
+  CollectiveOp op_;
+};
+
+// Lets the main thread wait until ranks have come so far.
+class Progress {
+ public:
+  void advance() {
+    const MutexLock lock(mutex_);
+    ++count_;
+    changed_.notify_all();
+  }
+  bool reaches(int wanted, Duration within) {
+    const TimePoint deadline = steady_now() + within;
+    const MutexLock lock(mutex_);
+    while (count_ < wanted) {
+      if (!changed_.wait_until(mutex_, deadline) && count_ < wanted)
+        return false;
+    }
+    return true;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  int count_ FARANDOLE_GUARDED_BY(mutex_) = 0;
+};
+
+// Aborts all of `group` from this thread once `ready` says so; gives how long the ranks took to
+// return, and checks with what.
+void expect_quick_abort(
+    Group& group,
+    const ThreadCluster::Body& body,
+    Progress& progress,
+    int ready,
+    const std::string& what) {
+  std::vector<Status> statuses;
+  std::thread ranks([&] { statuses = group.run_each(body); });
+  EXPECT_TRUE(progress.reaches(ready, 20s)) << what;
+  const TimePoint start = steady_now();
+  const Status why = Status(Code::PeerLost, "told by the test").blame(3);
+  for (int i = 0; i < group.size(); ++i) group.at(i).abort(why);
+  ranks.join();
+  const Duration took = steady_now() - start;
+  EXPECT_LT(took, kAbortLimit) << what;
+  std::printf(
+      "  abort of %s returned after %.2f ms\n",
+      what.c_str(),
+      std::chrono::duration<double, std::milli>(took).count());
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    EXPECT_EQ(statuses[i], why) << what << ", member " << i << ": " << statuses[i].to_string();
+    EXPECT_EQ(group.at(static_cast<int>(i)).run(CollectiveOp{CollectiveKind::Barrier}, 0), why);
+  }
+}
+
+std::vector<size_t> abort_bytes(CollectiveKind kind) {
+  if (kind == CollectiveKind::Barrier)
+    return {0};
+  return {4, 4096, 256 << 10, 4 << 20, 64 << 20};
+}
+
+// Made and freed outside of what is timed.
+std::vector<std::unique_ptr<Load>> make_loads(CollectiveKind kind, int size, size_t bytes) {
+  std::vector<std::unique_ptr<Load>> loads;
+  for (int rank = 0; rank < size; ++rank)
+    loads.push_back(std::make_unique<Load>(kind, size, bytes));
+  return loads;
+}
+
+// Everybody moves data without a pause until the abort comes.
+void abort_in_motion(const Backend& backend, CollectiveKind kind, int size) {
+  for (const size_t bytes : abort_bytes(kind)) {
+    const auto loads = make_loads(kind, size, bytes);
+    Group group(backend, size, Config{});
+    ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
+    Progress progress;
+    expect_quick_abort(
+        group,
+        [&](int rank) {
+          for (;;) {
+            const Status status = group.at(rank).run(loads[static_cast<size_t>(rank)]->op(), 0);
+            if (!status)
+              return status;
+            progress.advance();
+          }
+        },
+        progress,
+        size,
+        fmt::format("{} of {} B in motion", name_of(kind), bytes));
+  }
+}
+
+// One member never comes; the others wait for it.
+void abort_while_waiting(const Backend& backend, CollectiveKind kind, int size) {
+  for (const size_t bytes : abort_bytes(kind)) {
+    const auto loads = make_loads(kind, size, bytes);
+    Group group(backend, size, Config{});
+    ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
+    Progress progress;
+    const Status why = Status(Code::PeerLost, "told by the test").blame(3);
+    expect_quick_abort(
+        group,
+        [&](int rank) {
+          if (rank == size - 1)
+            return why;
+          progress.advance();
+          return group.at(rank).run(loads[static_cast<size_t>(rank)]->op(), 0);
+        },
+        progress,
+        size - 1,
+        fmt::format("{} of {} B waiting", name_of(kind), bytes));
+  }
+}
+
+// An absent member is named once nothing has moved for data_timeout.
+void name_the_absent(const Backend& backend, CollectiveKind kind, int size) {
+  Config config = backend.config;
+  config.data_timeout = 300ms;
+  Group group(backend, size, config);
+  ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
+  const TimePoint start = steady_now();
+  const auto statuses = group.run_each([&](int rank) {
+    Load load(kind, size, 256 << 10);
+    return rank == size - 1 ? Status::ok() : group.at(rank).run(load.op(), 0);
+  });
+  EXPECT_LT(steady_now() - start, 20s);
+  const std::string absent = fmt::format("rank {}", rank_of_member(size - 1));
+  bool named = false;
+  for (int rank = 0; rank + 1 < size; ++rank) {
+    const Status& status = statuses[static_cast<size_t>(rank)];
+    EXPECT_TRUE(status.code() == Code::Timeout || status.code() == Code::PeerLost)
+        << status.to_string();
+    named = named || status.message().find(absent) != std::string::npos;
+    EXPECT_EQ(group.at(rank).run(CollectiveOp{CollectiveKind::Barrier}, 0), status)
+        << "a failed communicator stays failed";
+  }
+  EXPECT_TRUE(named) << "want " << absent << " in: " << statuses[0].to_string();
+}
+
+void first_abort_wins(const Backend& backend) {
+  Group group(backend, backend.sizes.back(), backend.config);
+  ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
+  const Status first(Code::Aborted, "first"), second(Code::PeerLost, "second");
+  group.at(0).abort(first);
+  group.at(0).abort(second);
+  EXPECT_EQ(group.at(0).run(CollectiveOp{CollectiveKind::Barrier}, 0), first);
+}
+
+}  // namespace
+
+void join_abort_contract(const std::shared_ptr<const Backend>& backend) {
+  const std::string suite = backend->name + "Contract";
+  register_suite_test(suite, "first_abort_wins", [=] { first_abort_wins(*backend); });
+  for (int k = 0; k < kCollectiveKindCount; ++k) {
+    const auto kind = static_cast<CollectiveKind>(k);
+    for (const int size : {2, 3}) {
+      if (std::count(backend->sizes.begin(), backend->sizes.end(), size) == 0)
+        continue;
+      const std::string test = std::string(name_of(kind)) + "_" + std::to_string(size);
+      register_suite_test(
+          suite, "abort_in_motion_" + test, [=] { abort_in_motion(*backend, kind, size); });
+      register_suite_test(
+          suite, "abort_while_waiting_" + test, [=] { abort_while_waiting(*backend, kind, size); });
+      register_suite_test(
+          suite, "name_the_absent_" + test, [=] { name_the_absent(*backend, kind, size); });
+    }
+  }
+}
+
+}  // namespace farandole::testing

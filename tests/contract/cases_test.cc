@@ -1,0 +1,40 @@
+#include "tests/contract/cases.h"
+
+#include <algorithm>
+
+#include "gtest/gtest.h"
+
+namespace farandole::testing {
+namespace {
+
+TEST(Pairwise, CoversEveryPairWithFewRows) {
+  const std::vector<int> domains{6, 5, 13, 6, 2, 2, 2, 2};
+  const auto rows = pairwise(domains);
+  for (size_t p = 0; p < domains.size(); ++p) {
+    for (size_t q = p + 1; q < domains.size(); ++q) {
+      for (int v = 0; v < domains[p]; ++v) {
+        for (int w = 0; w < domains[q]; ++w)
+          EXPECT_TRUE(std::any_of(
+              rows.begin(),
+              rows.end(),
+              [&](const auto& row) { return row[p] == v && row[q] == w; }))
+              << p << "=" << v << " " << q << "=" << w;
+      }
+    }
+  }
+  EXPECT_GE(rows.size(), 13u * 6u);  // no set can be smaller
+  EXPECT_LE(rows.size(), 13u * 6u * 3u / 2u);
+}
+
+TEST(Cases, AreAllThere) {
+  // 60 of the 65 pairs of dtype and operation have a meaning: less bool Average, and Min and Max of
+  // two complex types. Bool, of which there are 4, is never scaled.
+  EXPECT_EQ(all_cases(CollectiveKind::Allreduce).size(), ((60u - 4u) * 2u + 4u) * 6u * 2u * 2u);
+  EXPECT_EQ(all_cases(CollectiveKind::Allgather).size(), 13u * 6u * 2u * 2u);
+  EXPECT_EQ(all_cases(CollectiveKind::Broadcast).size(), 13u * 6u * 2u * 2u);
+  EXPECT_EQ(all_cases(CollectiveKind::Alltoall).size(), 13u * 6u * 2u);
+  EXPECT_EQ(all_cases(CollectiveKind::Barrier).size(), 1u);
+}
+
+}  // namespace
+}  // namespace farandole::testing

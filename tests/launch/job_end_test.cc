@@ -1,0 +1,173 @@
+// How jobs end: exit codes, signals, deadlines, and what the last line says.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "job_process.h"
+
+namespace farandole::launch {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::MatchesRegex;
+
+std::vector<std::string> shell(int ranks, const std::string& script) {
+  return {"-np", std::to_string(ranks), "sh", "-c", script};
+}
+
+std::string last_line(const std::string& text) {
+  const size_t end = text.find_last_not_of('\n');
+  const size_t begin = text.find_last_of('\n', end);
+  return text.substr(begin == std::string::npos ? 0 : begin + 1);
+}
+
+TEST(JobEnd, SuccessIsSilent) {
+  const JobResult result = run_job(shell(3, "exit 0"));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out + result.err, "");
+}
+
+TEST(JobEnd, TheFirstFailureGivesCodeAndLastLine) {
+  const JobResult result = run_job(
+      shell(3, "[ $FARANDOLE_RANK = 1 ] || exec sleep 1000; echo one; echo two >&2; exit 7"));
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_EQ(result.out, "[1] one\n");
+  EXPECT_THAT(result.err, HasSubstr("[1] two\n"));
+  EXPECT_THAT(
+      last_line(result.err),
+      MatchesRegex("farandolerun: rank 1 \\(host .*, pid [0-9]+\\) failed with exit code 7 after "
+                   "[0-9]+\\.[0-9][0-9] s; its last output: (one|two)\n"));
+}
+
+TEST(JobEnd, OtherRanksMayStillSayWhatTheySaw) {
+  const JobResult result = run_job(shell(
+      2,
+      "[ $FARANDOLE_RANK = 1 ] && exit 3; trap 'echo was told; exit 1' TERM; sleep 1000 & wait"));
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(result.out, "[0] was told\n");
+}
+
+TEST(JobEnd, ASignalThatEndsARankIsNamed) {
+  const std::pair<const char*, int> cases[] = {{"SEGV", 139}, {"KILL", 137}, {"ABRT", 134}};
+  for (const auto& [name, code] : cases) {
+    const JobResult result = run_job(shell(2, std::string("ulimit -c 0; kill -") + name + " $$"));
+    EXPECT_EQ(result.exit_code, code);
+    EXPECT_THAT(last_line(result.err), HasSubstr(std::string("was ended by SIG") + name));
+  }
+}
+
+TEST(JobEnd, ARankThatEndsEarlyWithZeroIsNoFailure) {
+  const JobResult result =
+      run_job({"-np", "2", "sh", "-c", "[ $FARANDOLE_RANK = 1 ] && exit 0; sleep 1.5; echo done"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "[0] done\n");
+}
+
+TEST(JobEnd, TimeoutEndsEverything) {
+  JobProcess job({"-np", "2", "--timeout", "0.5", "sh", "-c", "sleep 1000"});
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 124);
+  EXPECT_EQ(
+      result.err,
+      "farandolerun: the job was ended after 0.50 s (--timeout); ranks that were running: 0, 1\n");
+  EXPECT_THAT(job.processes(), IsEmpty());
+}
+
+TEST(JobEnd, WhoIsDeafToSigtermIsKilledAfterTheGrace) {
+  JobProcess job(
+      {"-np",
+       "2",
+       "--timeout",
+       "1",
+       "--grace",
+       "0.3",
+       "sh",
+       "-c",
+       "trap '' TERM; while :; do sleep 1000; done"});
+  EXPECT_EQ(job.wait().exit_code, 124);
+  EXPECT_THAT(job.processes(), IsEmpty());
+}
+
+class JobSignal : public testing::TestWithParam<std::pair<int, const char*>> {};
+
+TEST_P(JobSignal, IsPassedOnOnceAndDecidesTheExitCode) {
+  const auto& [number, name] = GetParam();
+  JobProcess job({"-np", "2", "--grace", "60", "python3", program("signals.py"), name, "0"});
+  ASSERT_TRUE(job.wait_for("ready", 2)) << job.err();
+  job.kill(number);
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 128 + number);
+  for (const char* rank : {"[0] ", "[1] "})
+    EXPECT_EQ(count_of(result.out, std::string(rank) + "heard " + name + "\n"), 1U) << result.out;
+  EXPECT_EQ(
+      last_line(result.err),
+      std::string("farandolerun: the job was ended by ") + name +
+          "; ranks that were running: 0, 1\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All,
+    JobSignal,
+    testing::Values(
+        std::pair(SIGINT, "SIGINT"), std::pair(SIGTERM, "SIGTERM"), std::pair(SIGHUP, "SIGHUP")),
+    [](const auto& info) { return std::string(info.param.second); });
+
+TEST(JobSignals, TheSecondOneKills) {
+  JobProcess job({"-np", "2", "--grace", "1000", "python3", program("signals.py"), "never", "0"});
+  ASSERT_TRUE(job.wait_for("ready", 2));
+  job.kill(SIGINT);
+  ASSERT_TRUE(job.wait_for("heard SIGINT", 2));
+  job.kill(SIGINT);
+  EXPECT_EQ(job.wait().exit_code, 130);
+  EXPECT_THAT(job.processes(), IsEmpty());
+}
+
+TEST(JobSignals, UserSignalsAreOnlyPassedOn) {
+  JobProcess job({"-np", "2", "python3", program("signals.py"), "SIGUSR1", "0"});
+  ASSERT_TRUE(job.wait_for("ready", 2));
+  job.kill(SIGUSR1);
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(count_of(result.out, "heard SIGUSR1"), 2U);
+}
+
+TEST(JobSignals, RanksStopAndGoOnWithTheLauncher) {
+  JobProcess job({"-np", "2", "python3", program("signals.py"), "SIGCONT", "0"});
+  ASSERT_TRUE(job.wait_for("ready", 2));
+  job.kill(SIGTSTP);
+  ASSERT_TRUE(job.wait_for_stop());
+  job.kill(SIGCONT);
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(count_of(result.out, "heard SIGTSTP"), 2U);
+  EXPECT_EQ(count_of(result.out, "heard SIGCONT"), 2U);
+}
+
+TEST(JobSignals, NohupHolds) {
+  // A launcher that was started with SIGHUP ignored goes on, and so do its ranks.
+  const JobResult result = run_job(
+      {"-np",
+       "1",
+       "sh",
+       "-c",
+       "trap '' HUP; exec \"$0\" -np 2 sh -c 'kill -HUP $PPID; kill -HUP $$; echo alive'",
+       FARANDOLERUN});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(count_of(result.out, "alive\n"), 2U);
+}
+
+TEST(JobEnd, NobodyReadingEndsTheJobWithoutNoise) {
+  JobProcess job(shell(2, "while :; do echo line; done"));
+  ASSERT_TRUE(job.wait_for("line", 2));
+  job.close_output();
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 141);
+  EXPECT_EQ(
+      result.err, "farandolerun: the job was ended because nobody reads its output any more\n");
+  EXPECT_THAT(job.processes(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace farandole::launch

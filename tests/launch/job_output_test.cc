@@ -1,0 +1,145 @@
+// The ranks' output: whole, prefixed, bounded.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "controller/launch/line_assembler.h"
+#include "controller/launch/poll_wait.h"
+#include "job_process.h"
+
+namespace farandole::launch {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    lines.push_back(text.substr(at, end - at));
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  return lines;
+}
+
+// "[R] <R N xxx LENGTH>" with N of the given parity, in order.
+void check_lines(const std::string& text, int parity, int ranks) {
+  std::vector<int> next(static_cast<size_t>(ranks), parity);
+  for (const std::string& line : split(text)) {
+    int shown = -1;
+    int rank = -1;
+    int number = -1;
+    ASSERT_EQ(sscanf(line.c_str(), "[%d] <%d %d ", &shown, &rank, &number), 3) << line;
+    ASSERT_TRUE(shown == rank && rank >= 0 && rank < ranks) << line;
+    const size_t length = static_cast<size_t>(number * 37 % 900);
+    const std::string expected =
+        fmt::format("[{0}] <{0} {1} {2} {3}>", rank, number, std::string(length, 'x'), length);
+    ASSERT_EQ(line, expected);
+    ASSERT_EQ(number, next[static_cast<size_t>(rank)]);
+    next[static_cast<size_t>(rank)] += 2;
+  }
+  for (const int number : next) EXPECT_EQ(number, 2000 + parity);
+}
+
+TEST(JobOutput, NoLineIsTornOrLostUnderLoad) {
+  const JobResult result = run_job({"-np", "8", "python3", program("lines.py")});
+  EXPECT_EQ(result.exit_code, 0);
+  check_lines(result.out, 0, 8);
+  check_lines(result.err, 1, 8);
+}
+
+TEST(JobOutput, LinesStayWholeWhereBothStreamsShareAPipe) {
+  const JobResult result = run_job(
+      {"-np",
+       "1",
+       "sh",
+       "-c",
+       "exec \"$0\" -np 4 python3 \"$1\" 2>&1",
+       FARANDOLERUN,
+       program("lines.py")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(split(result.out).size(), 8000U);
+  for (const std::string& line : split(result.out))
+    ASSERT_TRUE(line.starts_with("[0] [") && line.ends_with(">")) << line;
+}
+
+TEST(JobOutput, TheUnfinishedLastLineIsShown) {
+  EXPECT_EQ(run_job({"-np", "1", "printf", "a\nb"}).out, "[0] a\n[0] b\n");
+}
+
+TEST(JobOutput, BytesPassAsTheyAre) {
+  const JobResult result = run_job({"-np", "1", "printf", "\\033[1m\\001\\377\\r\\000x\\n"});
+  EXPECT_EQ(result.out, std::string("[0] \x1b[1m\x01\xff\r\0x\n", 14));
+}
+
+TEST(JobOutput, ALongLineIsSplit) {
+  const JobResult result =
+      run_job({"-np", "1", "python3", "-c", "import sys; sys.stdout.write('x' * 150000 + '\\n')"});
+  const auto lines = split(result.out);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0], "[0] " + std::string(kMaxLineBytes, 'x'));
+  EXPECT_EQ(lines[2], "[0] " + std::string(150000 - 2 * kMaxLineBytes, 'x'));
+}
+
+TEST(JobOutput, AGreatDealAtTheEndArrives) {
+  // What stands in the pipes when the rank is gone, beyond what a pipe of the launcher's takes.
+  const JobResult result = run_job(
+      {"-np",
+       "2",
+       "python3",
+       "-c",
+       "import os\nfor i in range(65000): os.write(1, b'0123456789abcde\\n')"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(count_of(result.out, "] 0123456789abcde\n"), 130000U);
+}
+
+TEST(JobOutput, ASlowReaderSlowsTheRanksAndFillsNoMemory) {
+  // The rank writes 64 MiB and then a byte into a pipe that only it and this test hold.
+  const std::string path = testing::TempDir() + fmt::format("launch_done_{}", getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const UniqueFd done(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  JobProcess job(
+      {"-np",
+       "1",
+       "python3",
+       "-c",
+       "import os,sys\n"
+       "for i in range(1024): os.write(1, (b'x' * 1023 + b'\\n') * 64)\n"
+       "os.write(os.open(sys.argv[1], os.O_WRONLY), b'!')\n"
+       "os.write(1, b'the end\\n')\n"
+       "sys.stdin.read()",
+       path},
+      {.keep_input = true});
+  ASSERT_TRUE(job.wait_for("xxx"));
+  std::array<pollfd, 1> fds{{{done.get(), POLLIN, 0}}};
+  poll_until(fds, steady_now() + std::chrono::seconds(1));
+  EXPECT_EQ(fds[0].revents, 0) << "64 MiB went somewhere, and nobody has read them";
+  ASSERT_TRUE(job.wait_for("the end\n"));
+  const std::string status = read_proc(job.pid(), "status");
+  const long peak_kib = std::stol(status.substr(status.find("VmHWM:") + 6));
+  EXPECT_LT(peak_kib, 48 << 10);
+  job.close_input();
+  EXPECT_EQ(job.wait().exit_code, 0);
+  unlink(path.c_str());
+}
+
+TEST(JobOutput, VerboseTellsTheStory) {
+  const JobResult result = run_job({"-np", "2", "--verbose", "true"});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* part : {"2 x /", "rank 1 started, pid ", "rank 0 ended with exit code 0"})
+    EXPECT_THAT(result.err, testing::HasSubstr(part));
+}
+
+TEST(JobOutput, ColourIsForTerminalsUnlessForced) {
+  EXPECT_EQ(run_job({"-np", "1", "echo", "x"}).out, "[0] x\n");
+  EXPECT_EQ(run_job({"-np", "1", "--color", "echo", "x"}).out, "\x1b[36m[0]\x1b[0m x\n");
+}
+
+}  // namespace
+}  // namespace farandole::launch

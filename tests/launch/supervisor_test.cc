@@ -1,0 +1,228 @@
+#include "controller/launch/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "controller/launch/report.h"
+
+namespace farandole::launch {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Phase = Supervisor::Phase;
+
+constexpr int exit_status(int code) {
+  return code << 8;
+}
+
+class SupervisorTest : public testing::Test {
+ protected:
+  static Message about(MessageKind kind, int rank, int value = 0) {
+    return {.kind = kind, .rank = rank, .pid = 100 + rank, .value = value};
+  }
+  void start(int ranks) {
+    for (int rank = 0; rank < ranks; ++rank)
+      job_.on_message(about(MessageKind::Started, rank), now_);
+  }
+  void exits(int rank, int status) {
+    job_.on_message(about(MessageKind::Exited, rank, status), now_);
+  }
+  void advance(Duration time) {
+    now_ += time;
+    job_.on_time(now_);
+  }
+  // The one order given since the last look.
+  Message order() {
+    const auto orders = job_.take_orders();
+    EXPECT_THAT(orders, SizeIs(1));
+    return orders.empty() ? Message{} : orders.front();
+  }
+
+  TimePoint now_{};
+  Supervisor job_{{.ranks = 3, .grace = 3s, .report_time = 1s, .timeout = std::nullopt}, now_};
+};
+
+TEST_F(SupervisorTest, AllZeroIsSuccessAndNobodyIsTold) {
+  start(3);
+  for (int rank = 0; rank < 3; ++rank) {
+    EXPECT_EQ(job_.phase(), Phase::Running);
+    exits(rank, 0);
+    advance(100s * (rank < 2));
+  }
+  EXPECT_EQ(job_.outcome().cause, Cause::None);
+  EXPECT_THAT(job_.take_orders(), IsEmpty());
+  EXPECT_EQ(exit_code_of(job_.outcome()), 0);
+}
+
+TEST_F(SupervisorTest, TheFirstFailureDecides) {
+  start(3);
+  advance(2s);
+  exits(1, exit_status(7));
+  exits(0, exit_status(1));
+  EXPECT_EQ(job_.outcome().cause, Cause::RankFailed);
+  EXPECT_EQ(job_.outcome().rank, 1);
+  EXPECT_EQ(job_.outcome().runtime, Duration(2s));
+  EXPECT_EQ(exit_code_of(job_.outcome()), 7);
+}
+
+TEST_F(SupervisorTest, OthersMayReportThenEndThenAreKilled) {
+  start(3);
+  exits(1, SIGKILL);
+  EXPECT_EQ(job_.phase(), Phase::Reporting);
+  EXPECT_THAT(job_.take_orders(), IsEmpty());
+  advance(1s);
+  Message told = order();
+  EXPECT_EQ(told.kind, MessageKind::End);
+  EXPECT_EQ(told.time, Duration(3s).count());
+  advance(6s);
+  told = order();
+  EXPECT_EQ(told.kind, MessageKind::End);
+  EXPECT_EQ(told.time, 0);
+  advance(3s);
+  EXPECT_EQ(job_.phase(), Phase::Sweeping);
+  advance(10s);
+  EXPECT_EQ(job_.phase(), Phase::GivenUp);
+  EXPECT_TRUE(job_.outcome().gave_up);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 128 + SIGKILL);
+}
+
+TEST_F(SupervisorTest, ASignalIsPassedOnOnceAndTheSecondKills) {
+  start(3);
+  job_.on_end_signal(SIGINT, true, now_);
+  Message told = order();
+  EXPECT_EQ(told.kind, MessageKind::Signal);
+  EXPECT_EQ(told.value, SIGINT);
+  EXPECT_TRUE(told.flag);
+  exits(0, SIGINT);  // that is what was asked for
+  job_.on_end_signal(SIGINT, true, now_);
+  told = order();
+  EXPECT_EQ(told.kind, MessageKind::End);
+  EXPECT_EQ(told.time, 0);
+  EXPECT_EQ(job_.outcome().cause, Cause::Signal);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 130);
+}
+
+TEST_F(SupervisorTest, ASignalThatIsNotObeyedKillsAfterTheGrace) {
+  start(3);
+  job_.on_end_signal(SIGTERM, false, now_);
+  EXPECT_EQ(order().kind, MessageKind::Signal);
+  advance(2999ms);
+  EXPECT_THAT(job_.take_orders(), IsEmpty());
+  advance(1ms);
+  EXPECT_EQ(order().time, 0);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 143);
+}
+
+TEST_F(SupervisorTest, TimeoutEndsTheJob) {
+  job_ = Supervisor({.ranks = 3, .grace = 3s, .report_time = 1s, .timeout = 5s}, now_);
+  start(3);
+  advance(4999ms);
+  EXPECT_EQ(job_.phase(), Phase::Running);
+  advance(1ms);
+  EXPECT_EQ(order().kind, MessageKind::End);
+  EXPECT_EQ(job_.outcome().cause, Cause::Timeout);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 124);
+}
+
+TEST_F(SupervisorTest, WhatCannotStartEndsTheJob) {
+  job_.on_message(about(MessageKind::StartFailed, 2, ENOENT), now_);
+  EXPECT_EQ(job_.outcome().cause, Cause::StartFailed);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 127);
+  EXPECT_EQ(job_.phase(), Phase::Reporting);
+}
+
+TEST_F(SupervisorTest, ALostKeeperIsALostRank) {
+  start(3);
+  job_.on_message(about(MessageKind::KeeperLost, 0, SIGKILL), now_);
+  EXPECT_EQ(job_.outcome().cause, Cause::KeeperLost);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 137);
+}
+
+TEST_F(SupervisorTest, ALostAgentLeavesTheEndToTheLauncher) {
+  start(3);
+  job_.on_agent_end(SIGKILL, now_);
+  EXPECT_EQ(job_.outcome().cause, Cause::AgentLost);
+  EXPECT_EQ(order().time, Duration(3s).count());
+  advance(3500ms);
+  EXPECT_EQ(order().time, 0);
+}
+
+TEST_F(SupervisorTest, TheAgentsEndAfterAllRanksIsNoLoss) {
+  start(3);
+  for (int rank = 0; rank < 3; ++rank) exits(rank, 0);
+  job_.on_agent_end(0, now_);
+  EXPECT_EQ(job_.outcome().cause, Cause::None);
+}
+
+TEST_F(SupervisorTest, NobodyReadingEndsTheJobQuietly) {
+  start(3);
+  job_.on_output_closed(now_);
+  job_.on_output_closed(now_);
+  EXPECT_EQ(order().kind, MessageKind::End);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 141);
+}
+
+TEST_F(SupervisorTest, IgnoresRanksThatAreNone) {
+  for (const int rank : {-1, 3, 1 << 30}) exits(rank, exit_status(1));
+  EXPECT_EQ(job_.outcome().cause, Cause::None);
+}
+
+std::string report_of(Outcome outcome, const std::vector<std::string>& lines = {}) {
+  Tail tail;
+  for (const std::string& line : lines) tail.add(line);
+  return final_report(outcome, {"box", "/bin/prog", {0, 2}, 5s}, tail);
+}
+
+TEST(Report, SaysWhichRankFailedAndHow) {
+  Outcome failed{
+      .cause = Cause::RankFailed, .rank = 1, .value = exit_status(3), .pid = 42, .runtime = 2340ms};
+  EXPECT_EQ(
+      report_of(failed),
+      "farandolerun: rank 1 (host box, pid 42) failed with exit code 3 after 2.34 s\n");
+  EXPECT_EQ(
+      report_of(failed, {"Traceback:", "ValueError: \x1b[1mno"}),
+      "farandolerun: last output of rank 1:\n"
+      "    Traceback:\n"
+      "    ValueError: \\x1b[1mno\n"
+      "farandolerun: rank 1 (host box, pid 42) failed with exit code 3 after 2.34 s; its last "
+      "output: "
+      "ValueError: \\x1b[1mno\n");
+  failed.value = SIGKILL;
+  failed.out_of_memory = true;
+  failed.peak_kib = 3 << 20;
+  EXPECT_EQ(
+      report_of(failed),
+      "farandolerun: rank 1 (host box, pid 42) was ended by SIGKILL after 2.34 s, out of memory: "
+      "the "
+      "kernel ended a process for it (the rank's peak was 3072 MiB)\n");
+  failed.value = exit_status(139);
+  failed.out_of_memory = false;
+  EXPECT_EQ(
+      report_of(failed),
+      "farandolerun: rank 1 (host box, pid 42) failed with exit code 139 (SIGSEGV ended a process "
+      "in "
+      "it) after 2.34 s\n");
+}
+
+TEST(Report, SaysWhyElseAJobEnded) {
+  EXPECT_EQ(report_of({}), "");
+  EXPECT_EQ(
+      report_of({.cause = Cause::StartFailed, .rank = 0, .value = ENOEXEC}),
+      "farandolerun: rank 0 (host box) could not be started: /bin/prog: Exec format error\n");
+  EXPECT_EQ(
+      report_of({.cause = Cause::Timeout}),
+      "farandolerun: the job was ended after 5.00 s (--timeout); ranks that were running: 0, 2\n");
+  EXPECT_EQ(
+      report_of({.cause = Cause::Signal, .value = SIGINT}),
+      "farandolerun: the job was ended by SIGINT; ranks that were running: 0, 2\n");
+  EXPECT_EQ(
+      report_of({.cause = Cause::AgentLost, .value = SIGKILL}),
+      "farandolerun: the agent on host box was ended by SIGKILL; its ranks were ended with it\n");
+}
+
+}  // namespace
+}  // namespace farandole::launch

@@ -1,0 +1,180 @@
+#include "core/net/heartbeat.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <map>
+
+#include "core/net/process_card.h"
+#include "tests/net/net_support.h"
+
+namespace farandole::net {
+namespace {
+
+// Tells the test what happened; judges as the test says.
+class ScriptedJudge final : public HeartbeatJudge {
+ public:
+  struct Log {
+    Mailbox<int> watched, forgotten, beats;
+    std::atomic<int> accuse{-1};
+    Mailbox<bool> ticks;
+  };
+  explicit ScriptedJudge(Log& log) : log_(log) {}
+  void watch(int rank, TimePoint) override { log_.watched.put(rank); }
+  void forget(int rank) override { log_.forgotten.put(rank); }
+  void on_beat(int rank, TimePoint) override { log_.beats.put(rank); }
+  std::vector<Silence> tick(TimePoint) override {
+    log_.ticks.put(true);
+    const int rank = log_.accuse.exchange(-1);
+    return rank < 0 ? std::vector<Silence>() : std::vector<Silence>{{rank, 3s}};
+  }
+
+ private:
+  Log& log_;
+};
+
+struct Side {
+  explicit Side(Duration interval = 5ms) {
+    HeartbeatOptions options;
+    options.interval = interval;
+    options.judge = std::make_unique<ScriptedJudge>(log);
+    options.silent = [this](int rank, Duration) { silent.put(rank); };
+    options.ended = [this](int rank) { ended.put(rank); };
+    auto started = Heartbeat::start(std::move(options));
+    EXPECT_TRUE(started) << started.status().to_string();
+    heartbeat = std::move(started).value();
+  }
+  ScriptedJudge::Log log;
+  Mailbox<int> silent, ended;
+  std::unique_ptr<Heartbeat> heartbeat;
+};
+
+TEST(Heartbeat, BeatsReachTheJudgeOfTheOtherSide) {
+  Side zero, one;
+  Ends ends = established_pair();
+  zero.heartbeat->watch(1, std::move(ends.a));
+  one.heartbeat->watch(0, std::move(ends.b));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(zero.log.beats.take(), 1);
+    EXPECT_EQ(one.log.beats.take(), 0);
+  }
+  EXPECT_EQ(zero.log.watched.take(), 1);
+}
+
+TEST(Heartbeat, TheJudgesVerdictIsToldOnceAndEndsTheWatch) {
+  Side zero;
+  Ends ends = established_pair();
+  zero.heartbeat->watch(1, std::move(ends.a));
+  zero.log.accuse = 1;
+  EXPECT_EQ(zero.silent.take(), 1);
+  Bytes buffer(4096);
+  Result<size_t> got = 1;
+  while (got) got = receive_some(ends.b.fd.get(), buffer, steady_now() + kPatience);
+  EXPECT_EQ(got.status().code(), Code::PeerLost) << "its connection is closed";
+}
+
+TEST(Heartbeat, ForgetEndsTheWatchWithoutAVerdict) {
+  Side zero;
+  Ends ends = established_pair();
+  zero.heartbeat->watch(1, std::move(ends.a));
+  EXPECT_EQ(zero.log.watched.take(), 1);
+  EXPECT_EQ(zero.log.forgotten.take(), 1) << "watch replaces what was there";
+  zero.heartbeat->forget(1);
+  EXPECT_EQ(zero.log.forgotten.take(), 1);
+}
+
+TEST(Heartbeat, ABrokenOrForeignConnectionIsNoVerdictByItself) {
+  Side zero;
+  Ends ends = established_pair();
+  zero.heartbeat->watch(1, std::move(ends.a));
+  ASSERT_TRUE(send_all(ends.b.fd.get(), Bytes(64, 0xFF), steady_now() + kPatience).is_ok());
+  ends.b.fd.reset();
+  // Both were there to be read for at least four whole turns of the thread.
+  while (zero.log.ticks.take(0ms)) {
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(zero.log.ticks.take());
+  EXPECT_FALSE(zero.silent.take(0ms));
+  EXPECT_FALSE(zero.ended.take(0ms));
+  EXPECT_FALSE(zero.log.beats.take(0ms)) << "an altered frame is no beat";
+}
+
+// The child holds a copy of the socket in a grandchild that lives on, so that no end-of-file tells.
+TEST(Heartbeat, TheEndOfAProcessOfThisMachineIsSeenAtOnce) {
+  Ends ends = established_pair();
+  int hold[2];
+  ASSERT_EQ(pipe(hold), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(hold[1]);
+    const pid_t grandchild = fork();
+    char byte;
+    if (grandchild == 0)
+      _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    Side one;
+    one.heartbeat->watch(0, std::move(ends.b));
+    while (!one.log.beats.take()) {
+    }
+    for (int i = 0; i < 3; ++i) one.log.beats.take();
+    kill(getpid(), SIGKILL);
+  }
+  close(hold[0]);
+  ends.b.fd.reset();
+  Side zero;
+  zero.heartbeat->watch(1, std::move(ends.a));
+  EXPECT_EQ(zero.ended.take(), 1);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  close(hold[1]);
+}
+
+TEST(Heartbeat, LeavesNoDescriptorOrThreadBehind) {
+  const auto round = [] {
+    Side zero, one;
+    Ends ends = established_pair();
+    zero.heartbeat->watch(1, std::move(ends.a));
+    one.heartbeat->watch(0, std::move(ends.b));
+    EXPECT_EQ(zero.log.beats.take(), 1);
+  };
+  round();
+  const size_t fds = open_fds(), threads = live_threads();
+  for (int i = 0; i < 10; ++i) round();
+  EXPECT_EQ(open_fds(), fds);
+  EXPECT_EQ(live_threads(), threads);
+}
+
+TEST(ProcessCard, SurvivesTheWireAndRefusesJunk) {
+  const ProcessCard own = ProcessCard::own();
+  EXPECT_EQ(own.pid, getpid());
+  EXPECT_EQ(own.boot.size(), 36u);
+  Bytes bytes;
+  own.encode(bytes);
+  ByteReader reader(bytes);
+  EXPECT_EQ(ProcessCard::decode(reader), own);
+  for (size_t cut = 0; cut < bytes.size(); ++cut) {
+    ByteReader shorter(ByteSpan(bytes).first(cut));
+    EXPECT_FALSE(ProcessCard::decode(shorter));
+  }
+  bytes.push_back(0);
+  ByteReader longer(bytes);
+  EXPECT_FALSE(ProcessCard::decode(longer));
+}
+
+TEST(ProcessCard, WatchesOnlyProcessesOfThisMachineAndNamespace) {
+  const ProcessCard own = ProcessCard::own();
+  ProcessCard parent = own;
+  parent.pid = getppid();
+  EXPECT_TRUE(watch_process(own, parent));
+  EXPECT_FALSE(watch_process(own, own)) << "not itself";
+  ProcessCard elsewhere = parent;
+  elsewhere.boot = "00000000-0000-0000-0000-000000000000";
+  EXPECT_FALSE(watch_process(own, elsewhere));
+  ProcessCard container = parent;
+  container.pid_space += 1;
+  EXPECT_FALSE(watch_process(own, container));
+}
+
+}  // namespace
+}  // namespace farandole::net

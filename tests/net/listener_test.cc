@@ -1,0 +1,267 @@
+#include "core/net/listener.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "core/base/log.h"
+#include "tests/net/net_support.h"
+
+namespace farandole::net {
+namespace {
+
+using testing::HasSubstr;
+
+// A listener at a free port of the loopback interface that admits rank 1 of job "j".
+struct Server {
+  explicit Server(std::function<void(ListenerOptions&)> change = [](ListenerOptions&) {}) {
+    ListenerOptions options;
+    options.at = {"127.0.0.1", 0};
+    options.server = [this] {
+      ServerParams params;
+      params.secret = secret_of(1);
+      params.generation = generation.load();
+      params.incarnation = 99;
+      params.admit = [this](const Hello& hello) {
+        if (hello.generation > generation.load())
+          return Verdict::NotYet;
+        return hello.job == "j" && hello.rank == 1 ? Verdict::Admit : Verdict::Rank;
+      };
+      return params;
+    };
+    options.accepted = [this](Established socket) { accepted.put(std::move(socket)); };
+    change(options);
+    Result<std::unique_ptr<Listener>> opened = Listener::open(io, std::move(options));
+    EXPECT_TRUE(opened) << opened.status().to_string();
+    listener = std::move(opened).value();
+    at = listener->endpoint();
+    set_log_sink([this](LogLevel, std::string_view line) { lines.put(std::string(line)); });
+  }
+  ~Server() {
+    close();
+    set_log_sink({});
+  }
+  void close() {
+    io.run_and_wait([this] { listener.reset(); });
+  }
+  ConnectSpec spec() const {
+    ConnectSpec spec;
+    spec.to = at;
+    spec.client.secret = secret_of(1);
+    spec.client.hello = {"j", "", Role::Control, 1, 0, 0, 7};
+    spec.handshake_timeout = kPatience;
+    return spec;
+  }
+  Fd stranger() const {
+    const auto addresses = resolve(at);
+    Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(connect(fd.get(), addresses.value()[0].get(), addresses.value()[0].size), 0);
+    return fd;
+  }
+  // Whether the server closes the connection by itself.
+  static bool closed_by_server(const Fd& fd) {
+    Bytes buffer(512);
+    while (true) {
+      const Result<size_t> got = receive_some(fd.get(), buffer, steady_now() + kPatience);
+      if (!got)
+        return got.status().code() == Code::PeerLost;
+    }
+  }
+
+  std::atomic<uint32_t> generation{0};
+  Mailbox<Established> accepted;
+  Mailbox<std::string> lines;
+  IoThread io{"test-io"};
+  std::unique_ptr<Listener> listener;
+  Endpoint at;
+};
+
+TEST(Listener, HandsOverWhoeverProvesTheSecret) {
+  Server server;
+  const Result<Established> client = connect_to(server.spec(), steady_now() + kPatience);
+  ASSERT_TRUE(client) << client.status().to_string();
+  EXPECT_EQ(client.value().server_incarnation, 99u);
+  const std::optional<Established> accepted = server.accepted.take();
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->hello, server.spec().client.hello);
+  for (const int fd : {client.value().fd.get(), accepted->fd.get()}) {
+    EXPECT_TRUE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    EXPECT_TRUE(fcntl(fd, F_GETFL) & O_NONBLOCK);
+  }
+}
+
+TEST(Listener, BindsToItsAddressOnly) {
+  Server server;
+  EXPECT_EQ(server.at.host, "127.0.0.1");
+  const auto elsewhere = resolve({"127.0.0.2", server.at.port});
+  const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_NE(connect(fd.get(), elsewhere.value()[0].get(), elsewhere.value()[0].size), 0);
+}
+
+TEST(Listener, AnAddressInUseIsNamed) {
+  Server server;
+  ListenerOptions options;
+  options.at = server.at;
+  const auto second = Listener::open(server.io, options);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.status().code(), Code::System);
+  EXPECT_THAT(second.status().message(), HasSubstr("cannot listen at " + server.at.to_string()));
+}
+
+TEST(Listener, SharesAPortThatSomebodyHolds) {
+  const Fd holder(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ASSERT_EQ(setsockopt(holder.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+  const auto any = resolve({"127.0.0.1", 0});
+  ASSERT_EQ(bind(holder.get(), any.value()[0].get(), any.value()[0].size), 0);
+  const Endpoint held = local_end(holder.get()).value().endpoint();
+  for (int i = 0; i < 3; ++i) {
+    Server server([&](ListenerOptions& options) {
+      options.at = held;
+      options.reuse_port = true;
+    });
+    EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << i;
+  }
+}
+
+TEST(Listener, AWrongSecretIsAClearErrorAtOnce) {
+  Server server;
+  ConnectSpec spec = server.spec();
+  spec.client.secret = secret_of(2);
+  const Result<Established> client = connect_to(spec, steady_now() + kPatience);
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.status().code(), Code::Mismatch);
+  EXPECT_THAT(client.status().message(), HasSubstr("rank 1 could not join at 127.0.0.1:"));
+  EXPECT_THAT(client.status().message(), HasSubstr("do not hold the same secret"));
+  EXPECT_THAT(server.lines.take().value_or(""), HasSubstr("refused a connection from 127.0.0.1"));
+  EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "the server goes on";
+}
+
+TEST(Listener, NotYetIsTriedAgainUntilItIsTime) {
+  Server server;
+  ConnectSpec spec = server.spec();
+  spec.client.hello.generation = 1;
+  const Result<Established> early = connect_to(spec, steady_now() + 500ms);
+  EXPECT_EQ(early.status().code(), Code::Timeout);
+  EXPECT_THAT(early.status().message(), HasSubstr("still in generation 0"));
+  std::promise<void> begun;
+  std::thread later([&] {
+    begun.get_future().wait();
+    server.generation = 1;
+  });
+  begun.set_value();
+  EXPECT_TRUE(connect_to(spec, steady_now() + kPatience));
+  later.join();
+  EXPECT_FALSE(server.lines.take(0ms)) << "waiting for one's turn is no event";
+}
+
+TEST(Listener, JunkIsClosedWithOneLine) {
+  Server server;
+  for (int i = 0; i < 200; ++i) {
+    const Fd fd = server.stranger();
+    ASSERT_TRUE(
+        send_all(fd.get(), as_bytes("GET / HTTP/1.1\r\n\r\n"), steady_now() + kPatience).is_ok());
+    EXPECT_TRUE(Server::closed_by_server(fd));
+  }
+  EXPECT_TRUE(server.lines.take());
+  // One line per second at most, however slow the machine was.
+  size_t more = 0;
+  while (server.lines.take(0ms)) ++more;
+  EXPECT_LT(more, 60u);
+  server.io.run_and_wait([&] { EXPECT_EQ(server.listener->refused(), 200u); });
+  EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience));
+}
+
+TEST(Listener, ASilentStrangerIsClosedAtTheDeadline) {
+  Server server([](ListenerOptions& options) { options.handshake_timeout = 50ms; });
+  const Fd fd = server.stranger();
+  EXPECT_TRUE(Server::closed_by_server(fd));
+  EXPECT_THAT(server.lines.take().value_or(""), HasSubstr("did not finish the handshake in time"));
+}
+
+TEST(Listener, SlowBytesGainNoTime) {
+  Server server([](ListenerOptions& options) { options.handshake_timeout = 100ms; });
+  const Fd fd = server.stranger();
+  const Bytes hello = Handshake::client(server.spec().client).output();
+  const TimePoint begin = steady_now();
+  bool closed = false;
+  // The first ten bytes are good, so nothing but the deadline ends it.
+  for (size_t i = 0; i < 60 && !closed; ++i) {
+    const uint8_t byte = hello[i];
+    Bytes answer(1);
+    closed = !send_all(fd.get(), {&byte, 1}, steady_now() + kPatience).is_ok() ||
+             receive_some(fd.get(), answer, steady_now() + 20ms).status().code() == Code::PeerLost;
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_GE(steady_now() - begin, 90ms);
+}
+
+TEST(Listener, HalfOpenConnectionsAreBoundedAndTheOldestGoes) {
+  Server server([](ListenerOptions& options) {
+    options.max_half_open = 8;
+    options.handshake_timeout = kPatience;
+  });
+  std::vector<Fd> strangers;
+  for (int i = 0; i < 40; ++i) strangers.push_back(server.stranger());
+  for (int i = 0; i < 32; ++i)
+    EXPECT_TRUE(Server::closed_by_server(strangers[static_cast<size_t>(i)])) << i;
+  server.io.run_and_wait([&] { EXPECT_EQ(server.listener->half_open(), 8u); });
+  EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "a flood keeps nobody out";
+}
+
+TEST(Listener, ClosingItEndsWhatIsHalfOpen) {
+  Server server([](ListenerOptions& options) { options.handshake_timeout = kPatience; });
+  const Fd fd = server.stranger();
+  const Fd second = server.stranger();
+  EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "both were accepted before";
+  server.close();
+  EXPECT_TRUE(Server::closed_by_server(fd));
+  EXPECT_TRUE(Server::closed_by_server(second));
+}
+
+TEST(Connector, WaitsForAServerThatIsNotThereYet) {
+  Endpoint at;
+  {
+    Server reserve;
+    at = reserve.at;
+  }
+  std::promise<Result<Established>> outcome;
+  std::thread client([&] {
+    ConnectSpec spec;
+    spec.to = at;
+    spec.client.secret = secret_of(1);
+    spec.client.hello = {"j", "", Role::Control, 1, 0, 0, 7};
+    spec.handshake_timeout = 2s;
+    outcome.set_value(connect_to(spec, steady_now() + kPatience));
+  });
+  Server server([&](ListenerOptions& options) { options.at = at; });
+  client.join();
+  const Result<Established> result = outcome.get_future().get();
+  EXPECT_TRUE(result) << result.status().to_string();
+}
+
+TEST(Connector, SaysAtTheDeadlineWhatWasWrong) {
+  Endpoint at;
+  {
+    Server reserve;
+    at = reserve.at;
+  }
+  ConnectSpec spec;
+  spec.to = at;
+  spec.client.secret = secret_of(1);
+  spec.client.hello.rank = 4;
+  spec.handshake_timeout = 2s;
+  const Status why = connect_to(spec, steady_now() + 50ms).status();
+  EXPECT_EQ(why.code(), Code::Timeout);
+  EXPECT_THAT(
+      why.message(),
+      HasSubstr("rank 4 could not reach rank 0 at " + at.to_string() + " within 0."));
+  EXPECT_THAT(why.message(), HasSubstr("Connection refused"));
+}
+
+}  // namespace
+}  // namespace farandole::net

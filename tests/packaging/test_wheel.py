@@ -1,0 +1,145 @@
+"""The wheel holds all that was promised and needs nothing of the machine but libc and libstdc++."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from installation import ROOT, Installation
+
+# What any Linux with that libc has; all else must come with the wheel.
+SYSTEM_LIBRARIES = re.compile(
+    r"(linux-vdso|ld-linux-[\w-]+|libc|libm|libstdc\+\+|libgcc_s|libpthread|libdl|librt)\.so\b"
+)
+VERSION = (ROOT / "VERSION").read_text().strip()
+
+
+def binaries(installation: Installation) -> list[Path]:
+    """Extension module, library and launcher: what we built ourselves."""
+    package = installation.packages / "farandole"
+    (module,) = package.glob("_native*.so")
+    return [module, package / "lib/libfarandole.so", installation.folder / "bin/farandolerun"]
+
+
+def all_elf_files(installation: Installation) -> list[Path]:
+    grafted = installation.packages / "farandole.libs"
+    return binaries(installation) + sorted(grafted.glob("*.so*"))
+
+
+def tool(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_it_holds_everything(installation: Installation) -> None:
+    names = zipfile.ZipFile(installation.wheel).namelist()
+    for pattern in (
+        r"farandole/__init__\.py",
+        r"farandole/py\.typed",
+        r"farandole/_native\.pyi",
+        r"farandole/_native[\w.-]*\.so",
+        r"farandole/torch/__init__\.py",
+        r"farandole/lib/libfarandole\.so",
+        r"farandole/include/farandole/farandole\.h",
+        r"farandole/include/farandole/farandole\.hpp",
+        r"farandole/lib/cmake/farandole/farandole-config\.cmake",
+        r"farandole/lib/pkgconfig/farandole\.pc",
+        rf"farandole-{VERSION}\.data/scripts/farandolerun",
+        rf"farandole-{VERSION}\.dist-info/licenses/LICENSE",
+    ):
+        assert any(re.fullmatch(pattern, name) for name in names), pattern
+    strangers = [name for name in names if not re.match(r"farandole(/|-|\.libs/)", name)]
+    assert strangers == []
+
+
+def test_its_tag_is_right(installation: Installation) -> None:
+    assert re.search(r"manylinux_2_\d\d_(x86_64|aarch64)\.whl$", installation.wheel.name)
+    shown = tool(sys.executable, "-m", "auditwheel", "show", str(installation.wheel))
+    policy = re.search(r'"manylinux_2_(\d+)_', shown)
+    assert policy, shown
+    assert int(policy.group(1)) <= 36, shown
+
+
+def test_no_framework_is_a_dependency(installation: Installation) -> None:
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = wheel.read(name).decode()
+    needed = re.findall(r"^Requires-Dist: ([\w.-]+)(?!.*extra ==)", metadata, flags=re.MULTILINE)
+    assert set(needed) <= {"numpy", "cloudpickle"}
+
+
+def test_it_needs_nothing_of_the_machine(installation: Installation) -> None:
+    files = all_elf_files(installation)
+    assert len(files) >= 3
+    for path in files:
+        for line in tool("ldd", str(path)).splitlines():
+            name, _, rest = line.strip().partition(" => ")
+            where = rest.split(" ")[0]
+            inside = where and Path(where).resolve().is_relative_to(installation.folder.resolve())
+            system = SYSTEM_LIBRARIES.match(Path(name.split(" ")[0]).name)
+            assert inside or system or "statically linked" in name, f"{path.name}: {line.strip()}"
+
+
+def test_it_is_hardened(installation: Installation) -> None:
+    for path in binaries(installation):
+        segments = tool("readelf", "-lW", str(path))
+        dynamic = tool("readelf", "-dW", str(path))
+        (stack,) = (line for line in segments.splitlines() if "GNU_STACK" in line)
+        assert "E" not in stack.split()[-2], f"{path.name}: executable stack"
+        assert "GNU_RELRO" in segments, path.name
+        assert re.search(r"\(FLAGS\).*BIND_NOW|FLAGS_1\).*NOW", dynamic), f"{path.name}: lazy"
+        assert "TEXTREL" not in dynamic, path.name
+        assert "Elf file type is DYN" in segments, f"{path.name}: not position independent"
+        assert "__stack_chk_fail" in tool("readelf", "--dyn-syms", "-W", str(path)), path.name
+        assert not re.search(r"RWE", segments), f"{path.name}: writable and executable"
+
+
+def test_the_library_shows_only_its_interface(installation: Installation) -> None:
+    library = installation.packages / "farandole/lib/libfarandole.so"
+    table = tool("nm", "--dynamic", "--defined-only", "--extern-only", str(library))
+    names = [line.split()[-1] for line in table.splitlines()]
+    assert names
+    assert [name for name in names if not name.startswith("fdl_")] == []
+
+
+def test_it_works_alone(installation: Installation) -> None:
+    text = (
+        "import farandole, numpy as np; farandole.init(); "
+        "print(farandole.size(), farandole.allreduce(np.ones(3), op=farandole.Sum).sum()); "
+        "farandole.shutdown(); print(farandole.__version__)"
+    )
+    assert installation.run("python", "-c", text).split() == ["1", "3.0", VERSION]
+
+
+def test_it_works_without_numpy_and_torch(installation: Installation) -> None:
+    text = "import farandole, sys; farandole.init(); print('torch' in sys.modules)"
+    assert installation.run("python", "-c", text).split() == ["False"]
+
+
+def test_the_launcher_is_on_the_path(installation: Installation) -> None:
+    assert VERSION in installation.run("farandolerun", "--version")
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_find_each_other(installation: Installation, ranks: int) -> None:
+    text = (
+        "import farandole, numpy as np; farandole.init(); "
+        "print('sum', farandole.allreduce(np.array([farandole.rank() + 1]), op=farandole.Sum)[0])"
+    )
+    output = installation.run("farandolerun", "-np", str(ranks), "python", "-c", text)
+    assert output.count(f"sum {ranks * (ranks + 1) // 2}") == ranks
+
+
+def test_python_tells_where_things_are(installation: Installation) -> None:
+    for flag, wanted in (
+        ("--cmake-dir", "farandole-config.cmake"),
+        ("--pkgconfig-dir", "farandole.pc"),
+        ("--include-dir", "farandole/farandole.h"),
+        ("--lib-dir", "libfarandole.so"),
+    ):
+        folder = Path(installation.run("python", "-m", "farandole", flag).strip())
+        assert (folder / wanted).is_file()
+        assert folder.resolve().is_relative_to(installation.folder.resolve())
