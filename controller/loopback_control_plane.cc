@@ -47,7 +47,7 @@ LoopbackControlPlane::~LoopbackControlPlane() {
 }
 
 Status LoopbackControlPlane::start(ControlSink& sink) {
-  return hub_->impl_->start(config_, self_, std::make_shared<LoopbackOutlet>(sink, loop_));
+  return hub_->impl_->start(config_, self_, std::make_unique<LoopbackOutlet>(sink, loop_));
 }
 
 const std::vector<Member>& LoopbackControlPlane::members() const {
@@ -80,7 +80,7 @@ void LoopbackControlPlane::leave() {
 
 // Nothing is ever queued behind the hub's lock, so there is nothing to wait for.
 void LoopbackControlPlane::stop(TimePoint) {
-  if (const std::shared_ptr<LoopbackOutlet> outlet = hub_->impl_->stop(self_.rank))
+  if (const std::unique_ptr<LoopbackOutlet> outlet = hub_->impl_->stop(self_.rank))
     outlet->close();
 }
 

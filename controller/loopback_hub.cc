@@ -19,10 +19,10 @@ constexpr char kClosed[] = "its control connection closed without a goodbye";
 
 template <typename Call>
 void LoopbackOutlet::post(Call call) {
-  loop_->post([self = shared_from_this(), call = std::move(call)]() mutable {
-    MutexLock lock(self->mutex_);
-    if (self->sink_ != nullptr)
-      call(*self->sink_);
+  loop_->post([target = target_, call = std::move(call)]() mutable {
+    MutexLock lock(target->mutex);
+    if (target->sink != nullptr)
+      call(*target->sink);
   });
 }
 
@@ -39,8 +39,8 @@ void LoopbackOutlet::failure(PeerFailure failure) {
 }
 
 void LoopbackOutlet::close() {
-  MutexLock lock(mutex_);
-  sink_ = nullptr;
+  MutexLock lock(target_->mutex);
+  target_->sink = nullptr;
 }
 
 LoopbackHub::Impl::Impl(int size, ProcessSets process_sets)
@@ -74,7 +74,7 @@ void LoopbackHub::Impl::confirm_accusations() {
 }
 
 Status LoopbackHub::Impl::start(
-    const Config& config, const Member& self, std::shared_ptr<LoopbackOutlet> outlet) {
+    const Config& config, const Member& self, std::unique_ptr<LoopbackOutlet> outlet) {
   const TimePoint deadline = steady_now() + config.start_timeout;
   const int rank = self.rank;
   MutexLock lock(mutex_);
@@ -260,7 +260,7 @@ void LoopbackHub::Impl::kill(int rank) {
   pump();
 }
 
-std::shared_ptr<LoopbackOutlet> LoopbackHub::Impl::stop(int rank) {
+std::unique_ptr<LoopbackOutlet> LoopbackHub::Impl::stop(int rank) {
   MutexLock lock(mutex_);
   if (rank < 0 || static_cast<size_t>(rank) >= ports_.size() || !port(rank).worker)
     return nullptr;  // it never started
@@ -269,7 +269,7 @@ std::shared_ptr<LoopbackOutlet> LoopbackHub::Impl::stop(int rank) {
   cut(rank, kClosed);
   pump();
   changed_.notify_all();
-  return own.outlet;
+  return std::move(own.outlet);
 }
 
 bool LoopbackHub::Impl::usable(int rank) {

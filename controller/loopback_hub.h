@@ -18,10 +18,10 @@
 namespace farandole {
 
 // Hands on to a rank's sink, on its loop, until it is closed. Thread: any.
-class LoopbackOutlet : public std::enable_shared_from_this<LoopbackOutlet> {
+class LoopbackOutlet {
  public:
   LoopbackOutlet(ControlSink& sink, std::shared_ptr<EventLoop> loop)
-      : loop_(std::move(loop)), sink_(&sink) {}
+      : loop_(std::move(loop)), target_(std::make_shared<Target>(sink)) {}
 
   void agreement(Agreement agreement);
   void failure(PeerFailure failure);
@@ -29,12 +29,17 @@ class LoopbackOutlet : public std::enable_shared_from_this<LoopbackOutlet> {
   void close();
 
  private:
+  // What a posted task keeps alive: not the loop that it runs on, which must not end there.
+  struct Target {
+    explicit Target(ControlSink& to) : sink(&to) {}
+    Mutex mutex;
+    ControlSink* sink FARANDOLE_GUARDED_BY(mutex);
+  };
   template <typename Call>
   void post(Call call);
 
   const std::shared_ptr<EventLoop> loop_;
-  Mutex mutex_;
-  ControlSink* sink_ FARANDOLE_GUARDED_BY(mutex_);
+  const std::shared_ptr<Target> target_;
 };
 
 class LoopbackHub::Impl {
@@ -42,14 +47,14 @@ class LoopbackHub::Impl {
   Impl(int size, ProcessSets process_sets);
   ~Impl();
 
-  Status start(const Config& config, const Member& self, std::shared_ptr<LoopbackOutlet> outlet);
+  Status start(const Config& config, const Member& self, std::unique_ptr<LoopbackOutlet> outlet);
   void announce(int rank, std::vector<Announcement> announcements);
   void report(int rank, PeerFailure failure);
   void backlog(int rank, size_t rounds);
   void leave(int rank);
   void kill(int rank);
   // Closes the rank's connection. Gives what is to be closed without the lock, or null.
-  std::shared_ptr<LoopbackOutlet> stop(int rank);
+  std::unique_ptr<LoopbackOutlet> stop(int rank);
   Status store_set(int rank, const std::string& key, std::vector<uint8_t> value);
   Result<std::vector<uint8_t>> store_get(int rank, const std::string& key, TimePoint deadline);
   const control::Worker& worker(int rank);
@@ -58,7 +63,7 @@ class LoopbackHub::Impl {
   // One rank's end.
   struct Port {
     std::unique_ptr<control::Worker> worker;
-    std::shared_ptr<LoopbackOutlet> outlet;
+    std::unique_ptr<LoopbackOutlet> outlet;
     bool open = false;  // its connection
     bool stopped = false;
     std::optional<Status> started;

@@ -1,6 +1,7 @@
 #include "controller/protocol/membership.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "controller/protocol/ranks.h"
@@ -15,7 +16,7 @@ Membership::Membership(MembershipOptions options)
 
 Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
   if (ended_)
-    return {};
+    return late(rank, bytes);
   Result<Frame> frame = decode(bytes, options_.limits);
   if (!frame)
     return refuse(error(
@@ -30,6 +31,20 @@ Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
   if (join == nullptr)
     return refuse(error(Code::PeerLost, "rank {} spoke before it had joined", rank).blame(rank));
   return this->join(rank, std::move(*join));
+}
+
+// Who comes after the group was refused hears why.
+Actions Membership::late(int rank, std::span<const uint8_t> bytes) {
+  const Result<Frame> frame = decode(bytes, options_.limits);
+  if (refused_.is_ok() || !frame || !std::holds_alternative<Join>(frame.value().body) ||
+      !links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
+    return {};
+  return tell_refusal(rank);
+}
+
+Actions Membership::tell_refusal(int rank) {
+  Link& link = links_[static_cast<size_t>(rank)];
+  return {SendTo{rank, encode(link.next(), Refuse{refused_})}, CloseRank{rank, refused_.message()}};
 }
 
 Actions Membership::join(int rank, Join message) {
@@ -123,16 +138,16 @@ Actions Membership::form() {
 
 Actions Membership::refuse(Status why) {
   ended_ = true;
+  refused_ = std::move(why);
   Actions actions;
   for (size_t rank = 0; rank < links_.size(); ++rank) {
     // Who has never been heard has no connection yet; but the culprit has.
-    if (!links_[rank].heard() && why.culprit() != static_cast<int>(rank))
+    if (!links_[rank].heard() && refused_.culprit() != static_cast<int>(rank))
       continue;
-    const auto to = static_cast<int>(rank);
-    actions.push_back(SendTo{to, encode(links_[rank].next(), Refuse{why})});
-    actions.push_back(CloseRank{to, why.message()});
+    Actions told = tell_refusal(static_cast<int>(rank));
+    std::move(told.begin(), told.end(), std::back_inserter(actions));
   }
-  actions.push_back(NotFormed{std::move(why)});
+  actions.push_back(NotFormed{refused_});
   return actions;
 }
 

@@ -30,8 +30,8 @@ struct Group {
   std::vector<Link> links;      // likewise
 };
 
-// Every rank joins, rank 0 too. Ends once, in Formed or in NotFormed; afterwards every input gives
-// nothing. No I/O, no clock: tick() must be called at deadline().
+// Every rank joins, rank 0 too. Ends once, in Formed or in NotFormed; who joins after the latter
+// is told the reason. No I/O, no clock: tick() must be called at deadline().
 class Membership {
  public:
   explicit Membership(MembershipOptions options);
@@ -54,12 +54,15 @@ class Membership {
   Status judge(int rank, const Join& message) const;
   Actions form();
   Actions refuse(Status why);
+  Actions late(int rank, std::span<const uint8_t> frame);
+  Actions tell_refusal(int rank);
 
   MembershipOptions options_;
   std::vector<Link> links_;
   std::vector<std::optional<Member>> joined_;
   size_t count_ = 0;
   bool ended_ = false;
+  Status refused_;  // why the group was refused
 };
 
 }  // namespace farandole::control
