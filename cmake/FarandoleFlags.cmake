@@ -7,11 +7,17 @@ target_compile_definitions(
   INTERFACE FMT_HEADER_ONLY=1 SPDLOG_FMT_EXTERNAL=1 _GNU_SOURCE=1 $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS=1>
             $<$<CONFIG:Release>:_FORTIFY_SOURCE=3>)
 target_compile_options(
-  farandole_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -fvisibility=hidden
+  farandole_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers $<$<BOOL:${FARANDOLE_WERROR}>:-Werror> -fvisibility=hidden
                             -fstack-protector-strong $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wthread-safety>
                             $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+# Two warnings that GCC 12 gives without cause when it optimises: "a" + std::string(...) as an
+# overlapping copy (PR 105651), and the inactive members of a std::variant as uninitialised.
+target_compile_options(
+  farandole_flags INTERFACE $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<CONFIG:Release>>:-Wno-restrict;-Wno-maybe-uninitialized>)
 target_link_options(farandole_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 
+include(CheckPIESupported)
+check_pie_supported()
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)

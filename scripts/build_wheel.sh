@@ -11,10 +11,14 @@ raw=build/wheel/raw-$tag
 echo "==> wheel: building for $tag (Release)"
 rm -rf "$raw"
 PATH=$PWD/$env/bin:$PATH "$python" -m pip wheel --disable-pip-version-check --quiet --no-deps \
-  --no-build-isolation --wheel-dir "$raw" .
+  --no-build-isolation --wheel-dir "$raw" \
+  -C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache -C cmake.define.FARANDOLE_WERROR=ON .
 echo "==> wheel: repairing"
 mkdir -p dist
 rm -f dist/farandole-*-"$tag"-*.whl
-PATH=$PWD/$env/bin:$PATH "$env/bin/auditwheel" --quiet repair --plat "manylinux_2_36_$(uname -m)" \
-  --wheel-dir dist "$raw"/farandole-*.whl
+PATH=$PWD/$env/bin:$PATH "$env/bin/auditwheel" repair --plat "manylinux_2_36_$(uname -m)" \
+  --wheel-dir dist "$raw"/farandole-*.whl > build/wheel/repair.log 2>&1 || {
+  cat build/wheel/repair.log
+  exit 1
+}
 echo "==> wheel: $(ls dist/farandole-*-"$tag"-*.whl)"
