@@ -170,6 +170,8 @@ asio::awaitable<void> Connection::Impl::linger(TimePoint deadline, std::function
     timer.expires_at(deadline);
     co_await timer.async_wait(kAwait);
   }
+  if (state != State::Finishing)
+    co_return;  // the owner closed it: it is not interested any more
   close();
   done();
 }
@@ -195,6 +197,7 @@ void Connection::Impl::fail(Status why) {
 
 void Connection::Impl::close() {
   state = State::Closed;
+  timer.cancel();
   if (!socket.is_open())
     return;
   // Not only close(2): a forked child may hold the socket, too, and the peer should know.

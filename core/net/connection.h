@@ -44,7 +44,7 @@ class Connection {
   // Ends it now, dropping what is queued. No event afterwards.
   void close();
   // Sends what is queued, tells the peer that no more will come, and waits for it to close, too,
-  // but not beyond `deadline`; then `done`. No other event afterwards.
+  // but not beyond `deadline`; then `done`, unless close() came first. No other event afterwards.
   void finish(TimePoint deadline, std::function<void()> done);
 
  private:

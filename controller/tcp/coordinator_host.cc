@@ -1,0 +1,236 @@
+#include "controller/tcp/coordinator_host.h"
+
+#include <iterator>
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace farandole::control {
+namespace {
+
+// Last words to a rank that is turned away.
+constexpr Duration kFarewell = std::chrono::seconds(1);
+
+net::ConnectionLimits limits_of(const Config& config) {
+  return {
+      static_cast<size_t>(config.max_frame_bytes), static_cast<size_t>(config.send_queue_bytes)};
+}
+
+// Calls `done` at the last of `count` calls of its copies.
+std::function<void()> after(size_t count, std::function<void()> done) {
+  return [left = std::make_shared<size_t>(count), done = std::move(done)] {
+    if (--*left == 0)
+      done();
+  };
+}
+
+}  // namespace
+
+CoordinatorHost::CoordinatorHost(
+    net::IoThread& io, CoordinatorHostOptions options, CoordinatorHostEvents events)
+    : io_(io),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      peers_(static_cast<size_t>(options_.config.size)),
+      timer_(io) {
+  membership_.emplace(MembershipOptions{
+      .limits = Limits::of(options_.config),
+      .settings = shared_settings(options_.config),
+      .job = job_hash(options_.config.job),
+      .incarnation = options_.incarnation,
+      .start = options_.start,
+      .deadline = options_.deadline});
+}
+
+CoordinatorHost::~CoordinatorHost() = default;
+
+Result<net::Endpoint> CoordinatorHost::open() {
+  net::ListenerOptions options;
+  options.at = options_.at;
+  options.reuse_port = true;
+  options.max_half_open = 2 * peers_.size() + 64;
+  options.handshake_timeout = options_.config.handshake_timeout;
+  options.server = [this] { return server_params(); };
+  options.accepted = [this](net::Established socket) { on_accepted(std::move(socket)); };
+  Result<std::unique_ptr<net::Listener>> listener = net::Listener::open(io_, std::move(options));
+  if (!listener)
+    return listener.status();
+  io_.run_and_wait([&] {
+    listener_ = std::move(listener).value();
+    set_timer();
+  });
+  return listener_->endpoint();
+}
+
+net::ServerParams CoordinatorHost::server_params() const {
+  net::ServerParams params;
+  params.secret = options_.secret;
+  params.generation = options_.generation;
+  params.incarnation = options_.incarnation;
+  params.admit = [this](const net::Hello& hello) { return admit(hello); };
+  return params;
+}
+
+net::Verdict CoordinatorHost::admit(const net::Hello& hello) const {
+  if (hello.job != options_.config.job)
+    return net::Verdict::Job;
+  if (hello.role == net::Role::Data)
+    return net::Verdict::Role;
+  if (hello.rank == 0 || hello.rank >= peers_.size() || hello.to_rank != 0)
+    return net::Verdict::Rank;
+  if (hello.generation != options_.generation)
+    return hello.generation > options_.generation ? net::Verdict::NotYet : net::Verdict::Generation;
+  return peers_[hello.rank].connection ? net::Verdict::Duplicate : net::Verdict::Admit;
+}
+
+void CoordinatorHost::on_accepted(net::Established socket) {
+  const int rank = static_cast<int>(socket.hello.rank);
+  Peer& from = peer(rank);
+  if (from.connection)
+    return;  // came while another one proved itself
+  const bool is_control = socket.hello.role == net::Role::Control;
+  std::optional<net::Established>& own = is_control ? from.control : from.heartbeat;
+  std::optional<net::Established>& other = is_control ? from.heartbeat : from.control;
+  // Left over from an earlier attempt of the rank.
+  if (other && other->hello.incarnation != socket.hello.incarnation)
+    other.reset();
+  own.emplace(std::move(socket));
+  if (own && other)
+    attach(rank, from);
+}
+
+void CoordinatorHost::attach(int rank, Peer& peer) {
+  net::ConnectionEvents events;
+  events.frame = [this, rank](std::span<const uint8_t> body) { on_message(rank, body); };
+  events.drained = events_.something_to_do;
+  events.closed = [this, rank](const Status& why) { on_closed(rank, why.message()); };
+  peer.connection = std::make_unique<net::Connection>(
+      io_, std::move(*peer.control), limits_of(options_.config), std::move(events));
+  peer.control.reset();
+  events_.watch(rank, std::move(*peer.heartbeat));
+  peer.heartbeat.reset();
+}
+
+void CoordinatorHost::on_message(int rank, std::span<const uint8_t> bytes) {
+  Actions actions = coordinator_ ? coordinator_->on_frame(rank, bytes, steady_now())
+                                 : membership_->on_frame(rank, bytes);
+  // Not left to the end of the batch: the connection may not live to see it.
+  if (!actions.empty())
+    events_.something_to_do();
+  apply(std::move(actions));
+}
+
+void CoordinatorHost::on_own_message(const Bytes& bytes) {
+  on_message(0, bytes);
+}
+
+void CoordinatorHost::on_backlog(size_t rounds) {
+  if (!coordinator_)
+    return;
+  coordinator_->on_backlog(rounds);
+  events_.something_to_do();
+}
+
+void CoordinatorHost::on_closed(int rank, const std::string& cause) {
+  events_.forget(rank);
+  lose(rank, cause);
+}
+
+void CoordinatorHost::on_dead(int rank, const std::string& cause) {
+  if (peer(rank).connection)
+    lose(rank, cause);
+}
+
+void CoordinatorHost::lose(int rank, const std::string& cause) {
+  peer(rank).connection.reset();
+  if (coordinator_)
+    apply(coordinator_->on_lost(rank, cause));
+  else
+    membership_->on_lost(rank);
+  events_.something_to_do();
+}
+
+void CoordinatorHost::apply(Actions actions) {
+  for (Action& action : actions) {
+    if (auto* send = std::get_if<SendTo>(&action)) {
+      if (send->rank == 0)
+        events_.to_own_worker(std::move(send->bytes));
+      else if (net::Connection* to = peer(send->rank).connection.get())
+        to->send(send->bytes);
+    } else if (auto* close = std::get_if<CloseRank>(&action)) {
+      close_after_flush(close->rank, steady_now() + kFarewell, [] {});
+    } else if (std::holds_alternative<Formed>(action)) {
+      form();
+    } else if (std::holds_alternative<NotFormed>(action)) {
+      listener_.reset();
+    }
+  }
+  set_timer();
+}
+
+// Nobody else may join: there is no need to listen any longer.
+void CoordinatorHost::form() {
+  listener_.reset();
+  coordinator_.emplace(
+      CoordinatorOptions{.limits = Limits::of(options_.config), .process_sets = {}},
+      membership_->take_group());
+}
+
+void CoordinatorHost::turn() {
+  if (coordinator_)
+    apply(coordinator_->flush());
+  for (const Peer& peer : peers_) {
+    if (peer.connection)
+      peer.connection->flush();
+  }
+}
+
+void CoordinatorHost::set_timer() {
+  std::optional<TimePoint> when;
+  if (coordinator_)
+    when = coordinator_->deadline();
+  else if (!membership_->ended())
+    when = membership_->deadline();
+  if (when == timer_set_)
+    return;
+  timer_set_ = when;
+  if (when)
+    timer_.set(*when, [this] { on_timer(); });
+  else
+    timer_.cancel();
+}
+
+void CoordinatorHost::on_timer() {
+  timer_set_.reset();
+  const TimePoint now = steady_now();
+  apply(coordinator_ ? coordinator_->tick(now) : membership_->tick(now));
+  events_.something_to_do();
+}
+
+void CoordinatorHost::close_after_flush(int rank, TimePoint deadline, std::function<void()> done) {
+  Peer& of = peer(rank);
+  if (!of.connection)
+    return done();
+  events_.forget(rank);
+  closing_.push_back(std::move(of.connection));
+  const auto place = std::prev(closing_.end());
+  (*place)->finish(deadline, [this, place, done = std::move(done)] {
+    closing_.erase(place);
+    done();
+  });
+}
+
+void CoordinatorHost::finish(TimePoint deadline, std::function<void()> done) {
+  listener_.reset();
+  timer_.cancel();
+  for (Peer& peer : peers_) {
+    peer.control.reset();
+    peer.heartbeat.reset();
+  }
+  // Those that were being turned away get no more time than the others.
+  const std::function<void()> one_done = after(peers_.size(), std::move(done));
+  for (size_t rank = 0; rank < peers_.size(); ++rank)
+    close_after_flush(static_cast<int>(rank), deadline, one_done);
+}
+
+}  // namespace farandole::control

@@ -1,0 +1,95 @@
+#pragma once
+// CoordinatorHost: runs Membership and then Coordinator in rank 0: takes the connections of the
+// other ranks, carries messages between them and the state machines, keeps their deadlines.
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/coordinator.h"
+#include "controller/protocol/membership.h"
+#include "core/base/config.h"
+#include "core/base/secret.h"
+#include "core/net/connection.h"
+#include "core/net/listener.h"
+
+namespace farandole::control {
+
+struct CoordinatorHostOptions {
+  Config config;
+  Secret secret;
+  net::Endpoint at;
+  uint32_t generation = 0;
+  uint64_t incarnation = 0;
+  TimePoint start;
+  TimePoint deadline;  // of formation
+};
+
+// How the host reaches what else is in rank 0. Called on the loop; must not call back.
+struct CoordinatorHostEvents {
+  std::function<void(Bytes)> to_own_worker;
+  std::function<void()> something_to_do;  // call turn() when no more input is at hand
+  std::function<void(int rank, net::Established)> watch;  // its heartbeats
+  std::function<void(int rank)> forget;
+};
+
+// Thread: the loop's, but open(), which comes first.
+class CoordinatorHost {
+ public:
+  CoordinatorHost(net::IoThread& io, CoordinatorHostOptions options, CoordinatorHostEvents events);
+  // Closes everything at once, unless finish() did it better.
+  ~CoordinatorHost();
+
+  // Begins to listen. Gives the address that it listens at. Not on the loop. Fails: System naming
+  // the address.
+  Result<net::Endpoint> open();
+
+  void on_own_message(const Bytes& bytes);
+  void on_backlog(size_t rounds);
+  // The heartbeats of `rank` say that it cannot go on.
+  void on_dead(int rank, const std::string& cause);
+  // Tells what has become ready, and sends all that is queued: one write per connection.
+  void turn();
+  // Sends what is queued and closes; then `done`. No event afterwards.
+  void finish(TimePoint deadline, std::function<void()> done);
+
+ private:
+  // A connection of another rank. It counts once both its sockets are there.
+  struct Peer {
+    std::optional<net::Established> control;
+    std::optional<net::Established> heartbeat;
+    std::unique_ptr<net::Connection> connection;  // made of `control`
+  };
+  using Closing = std::list<std::unique_ptr<net::Connection>>;
+
+  net::ServerParams server_params() const;
+  net::Verdict admit(const net::Hello& hello) const;
+  void on_accepted(net::Established socket);
+  void attach(int rank, Peer& peer);
+  void on_message(int rank, std::span<const uint8_t> bytes);
+  void on_closed(int rank, const std::string& cause);
+  void lose(int rank, const std::string& cause);
+  void apply(Actions actions);
+  void form();
+  void close_after_flush(int rank, TimePoint deadline, std::function<void()> done);
+  void set_timer();
+  void on_timer();
+  Peer& peer(int rank) { return peers_.at(static_cast<size_t>(rank)); }
+
+  net::IoThread& io_;
+  CoordinatorHostOptions options_;
+  CoordinatorHostEvents events_;
+  std::unique_ptr<net::Listener> listener_;
+  std::optional<Membership> membership_;
+  std::optional<Coordinator> coordinator_;
+  std::vector<Peer> peers_;  // by rank; 0 stays empty
+  Closing closing_;
+  net::LoopTimer timer_;
+  std::optional<TimePoint> timer_set_;
+};
+
+}  // namespace farandole::control

@@ -1,0 +1,306 @@
+#include "controller/tcp/tcp_control_plane.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "controller/tcp/driver.h"
+#include "controller/tcp/liveness_judge.h"
+#include "controller/tcp/store_client.h"
+#include "core/base/format.h"
+#include "core/base/log.h"
+#include "core/net/heartbeat.h"
+
+namespace farandole {
+
+using control::CoordinatorHost;
+using control::CoordinatorHostEvents;
+using control::CoordinatorHostOptions;
+using control::Driver;
+using control::DriverOptions;
+using control::Formed;
+using control::LivenessJudge;
+using control::StoreClient;
+using control::StoreReply;
+using control::StoreRequest;
+
+namespace {
+
+// A process that has ended may have said something on the control connection before; that is read
+// first.
+constexpr Duration kLastWords = std::chrono::milliseconds(100);
+// How much longer than rank 0 the others wait for its verdict on a group that does not form.
+constexpr Duration kVerdict = std::chrono::seconds(2);
+// The loop's own part in stopping, beyond the deadline that was given.
+constexpr Duration kLoopSlack = std::chrono::seconds(5);
+
+Result<uint64_t> random_incarnation() {
+  const Result<Secret> random = Secret::random();
+  if (!random)
+    return random.status();
+  uint64_t value = 0;
+  std::memcpy(&value, random.value().bytes().data(), sizeof(value));
+  return value;
+}
+
+std::string host_name(const Config& config) {
+  if (!config.host.empty())
+    return config.host;
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+}  // namespace
+
+struct TcpControlPlane::Impl {
+  Impl(std::shared_ptr<net::IoThread> loop, TcpControlPlaneOptions with);
+
+  Status start(ControlSink& sink);
+  Status begin(ControlSink& sink);
+  Status begin_heartbeat();
+  Result<std::string> open_coordinator();
+  Result<std::string> reach_coordinator();
+  Result<net::Established> connect(net::Role role) const;
+  Status await_group();
+  void on_silent(int rank, Duration silence);
+  void on_ended(int rank);
+  void stop(TimePoint deadline);
+  bool hosts() const { return options.config.rank == 0; }
+
+  const std::shared_ptr<net::IoThread> io;
+  const TcpControlPlaneOptions options;
+  StoreClient store;
+  TimePoint start_time;
+  TimePoint deadline;
+  uint64_t incarnation = 0;
+  std::promise<Result<Formed>> outcome;
+  Formed group;
+  std::unique_ptr<net::Heartbeat> heartbeat;
+  // Of processes that have ended; loop only.
+  std::map<int, net::LoopTimer> last_words;
+  std::shared_ptr<Driver> driver;
+  bool stopped = false;
+};
+
+TcpControlPlane::Impl::Impl(std::shared_ptr<net::IoThread> loop, TcpControlPlaneOptions with)
+    : io(std::move(loop)),
+      options(std::move(with)),
+      store(StoreClient::Parts{
+          [this](StoreRequest request) { driver->store(std::move(request)); },
+          [this] { return io->on_loop_thread(); },
+          options.config.start_timeout}) {}
+
+Status TcpControlPlane::Impl::start(ControlSink& sink) {
+  start_time = steady_now();
+  deadline = start_time + options.config.start_timeout;
+  Status status = begin(sink);
+  if (status.is_ok())
+    status = await_group();
+  if (!status.is_ok())
+    stop(steady_now() + options.config.shutdown_timeout);
+  return status;
+}
+
+Status TcpControlPlane::Impl::begin(ControlSink& sink) {
+  const Result<uint64_t> drawn = random_incarnation();
+  if (!drawn)
+    return drawn.status();
+  incarnation = drawn.value();
+  DriverOptions parts;
+  parts.config = options.config;
+  parts.incarnation = incarnation;
+  parts.sink = &sink;
+  parts.formed = [this](Result<Formed> formed) { outcome.set_value(std::move(formed)); };
+  parts.reply = [this](StoreReply reply) {
+    store.on_reply(reply.request, std::move(reply.status), std::move(reply.value));
+  };
+  driver = std::make_shared<Driver>(*io, std::move(parts));
+  FARANDOLE_RETURN_IF_ERROR(begin_heartbeat());
+  Result<std::string> address = hosts() ? open_coordinator() : reach_coordinator();
+  if (!address)
+    return address.status();
+  const Config& config = options.config;
+  Member self{
+      static_cast<int>(config.rank),
+      host_name(config),
+      getpid(),
+      config.bind.empty() ? std::move(address).value() : config.bind};
+  io->run_and_wait([&] { driver->join(std::move(self)); });
+  return Status::ok();
+}
+
+Status TcpControlPlane::Impl::begin_heartbeat() {
+  net::HeartbeatOptions parts;
+  parts.interval = options.config.heartbeat_interval;
+  parts.judge = std::make_unique<LivenessJudge>(options.config.heartbeat_timeout);
+  parts.silent = [this](int rank, Duration silence) { on_silent(rank, silence); };
+  parts.ended = [this](int rank) { on_ended(rank); };
+  Result<std::unique_ptr<net::Heartbeat>> started = net::Heartbeat::start(std::move(parts));
+  if (!started)
+    return started.status();
+  heartbeat = std::move(started).value();
+  return Status::ok();
+}
+
+// Rank 0. Gives the address at which this rank can be reached.
+Result<std::string> TcpControlPlane::Impl::open_coordinator() {
+  CoordinatorHostOptions with;
+  with.config = options.config;
+  with.secret = options.secret;
+  with.at = options.controller;
+  if (!options.config.bind.empty())
+    with.at.host = options.config.bind;
+  with.generation = options.generation;
+  with.incarnation = incarnation;
+  with.start = start_time;
+  with.deadline = deadline;
+  // The host belongs to the driver, and neither calls after the control plane has stopped.
+  CoordinatorHostEvents events;
+  events.to_own_worker = [raw = driver.get()](control::Bytes bytes) {
+    raw->on_own_message(std::move(bytes));
+  };
+  events.something_to_do = [raw = driver.get()] { raw->schedule_turn(); };
+  events.watch = [this](int rank, net::Established socket) {
+    heartbeat->watch(rank, std::move(socket));
+  };
+  events.forget = [this](int rank) { heartbeat->forget(rank); };
+  auto host = std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events));
+  CoordinatorHost* const raw = host.get();
+  io->run_and_wait([&] { driver->host(std::move(host)); });
+  Result<net::Endpoint> at = raw->open();
+  if (!at)
+    return at.status();
+  return at.value().host;
+}
+
+// The other ranks. Gives the address from which this rank reaches rank 0.
+Result<std::string> TcpControlPlane::Impl::reach_coordinator() {
+  Result<net::Established> control = connect(net::Role::Control);
+  if (!control)
+    return control.status();
+  Result<net::Established> beats = connect(net::Role::Heartbeat);
+  if (!beats)
+    return beats.status();
+  const Result<net::SocketAddress> local = net::local_end(control.value().fd.get());
+  if (!local)
+    return local.status();
+  heartbeat->watch(0, std::move(beats).value());
+  io->run_and_wait([&] { driver->connect(std::move(control).value()); });
+  return local.value().endpoint().host;
+}
+
+Result<net::Established> TcpControlPlane::Impl::connect(net::Role role) const {
+  net::ConnectSpec spec;
+  spec.to = options.controller;
+  spec.handshake_timeout = options.config.handshake_timeout;
+  spec.client.secret = options.secret;
+  spec.client.hello.job = options.config.job;
+  spec.client.hello.role = role;
+  spec.client.hello.rank = static_cast<uint32_t>(options.config.rank);
+  spec.client.hello.generation = options.generation;
+  spec.client.hello.incarnation = incarnation;
+  return net::connect_to(spec, deadline);
+}
+
+Status TcpControlPlane::Impl::await_group() {
+  std::future<Result<Formed>> formed = outcome.get_future();
+  // Rank 0 decides at the deadline, and says who is missing.
+  if (formed.wait_until(deadline + kVerdict) != std::future_status::ready)
+    return error(
+        Code::Timeout,
+        "rank {} reached rank 0 at {}, but the group of {} ranks did not form within {:g} s; "
+        "rank 0 knows who is missing",
+        options.config.rank,
+        options.controller.to_string(),
+        options.config.size,
+        std::chrono::duration<double>(options.config.start_timeout).count());
+  Result<Formed> result = formed.get();
+  if (!result)
+    return result.status();
+  group = std::move(result).value();
+  return Status::ok();
+}
+
+void TcpControlPlane::Impl::on_silent(int rank, Duration silence) {
+  const double seconds = std::chrono::duration<double>(silence).count();
+  io->post([driver = driver, rank, cause = fmt::format("no heartbeat for {:.1f} s", seconds)] {
+    driver->on_dead(rank, cause);
+  });
+}
+
+void TcpControlPlane::Impl::on_ended(int rank) {
+  io->post([this, driver = driver, rank] {
+    if (driver->finished())
+      return;
+    net::LoopTimer& timer = last_words.try_emplace(rank, *io).first->second;
+    timer.set(steady_now() + kLastWords, [this, driver, rank] {
+      // Behind whatever has come on the sockets meanwhile.
+      io->post([driver, rank] { driver->on_dead(rank, "its process ended"); });
+    });
+  });
+}
+
+void TcpControlPlane::Impl::stop(TimePoint until) {
+  if (std::exchange(stopped, true))
+    return;
+  if (driver) {
+    const auto done = std::make_shared<std::promise<void>>();
+    std::future<void> finished = done->get_future();
+    io->post([this, until, done] {
+      last_words.clear();
+      driver->finish(until, [done] { done->set_value(); });
+    });
+    if (finished.wait_until(std::max(until, steady_now()) + kLoopSlack) !=
+        std::future_status::ready)
+      FARANDOLE_LOG(Error, "the control connections could not be closed in time");
+    io->run_and_wait([this] { driver->release(); });
+  }
+  store.close({Code::Aborted, "the session is shut down"});
+  heartbeat.reset();
+}
+
+TcpControlPlane::TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPlaneOptions options)
+    : impl_(std::make_unique<Impl>(std::move(io), std::move(options))) {}
+
+TcpControlPlane::~TcpControlPlane() {
+  if (fork_.in_child())
+    impl_.release();  // NOLINT: its connections and threads are the parent's
+  else
+    impl_->stop(steady_now());
+}
+
+Status TcpControlPlane::start(ControlSink& sink) {
+  return impl_->start(sink);
+}
+const std::vector<Member>& TcpControlPlane::members() const {
+  return impl_->group.members;
+}
+uint32_t TcpControlPlane::epoch() const {
+  return impl_->group.epoch;
+}
+void TcpControlPlane::announce(std::vector<Announcement> announcements) {
+  impl_->driver->announce(std::move(announcements));
+}
+void TcpControlPlane::report(PeerFailure failure) {
+  impl_->driver->report(std::move(failure));
+}
+void TcpControlPlane::backlog(size_t rounds) {
+  impl_->driver->backlog(rounds);
+}
+Store& TcpControlPlane::store() {
+  return impl_->store;
+}
+void TcpControlPlane::leave() {
+  impl_->driver->leave();
+}
+void TcpControlPlane::stop(TimePoint deadline) {
+  impl_->stop(deadline);
+}
+
+}  // namespace farandole

@@ -1,0 +1,54 @@
+#pragma once
+// TcpControlPlane: the control plane of a job whose ranks are processes: rank 0 hosts the
+// coordinator, every other rank has one control and one heartbeat connection to it.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/config.h"
+#include "core/base/fork_guard.h"
+#include "core/base/secret.h"
+#include "core/control_plane.h"
+#include "core/net/endpoint.h"
+#include "core/net/io_thread.h"
+
+namespace farandole {
+
+struct TcpControlPlaneOptions {
+  Config config;  // rank, size, job and limits
+  Secret secret;
+  net::Endpoint controller;  // of rank 0
+  // Counts the sessions that this process has started; equal on all ranks of a group. A rank that
+  // is ahead waits for rank 0.
+  uint32_t generation = 0;
+};
+
+// Runs on `io`, which may be the engine's loop, too: the sink is called there.
+class TcpControlPlane final : public ControlPlane {
+ public:
+  // Requires: size of 2 or more.
+  TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPlaneOptions options);
+  // stop() at once, if it was not called. In a forked child: nothing.
+  ~TcpControlPlane() override;
+
+  // A start that failed has closed everything.
+  Status start(ControlSink& sink) override;
+  const std::vector<Member>& members() const override;
+  uint32_t epoch() const override;
+  void announce(std::vector<Announcement> announcements) override;
+  void report(PeerFailure failure) override;
+  void backlog(size_t rounds) override;
+  Store& store() override;
+  void leave() override;
+  void stop(TimePoint deadline) override;
+
+  struct Impl;
+
+ private:
+  ForkGuard fork_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace farandole
