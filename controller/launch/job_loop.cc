@@ -3,9 +3,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include "controller/launch/job_start.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
 #include "controller/launch/report.h"
@@ -17,19 +19,6 @@ namespace farandole::launch {
 namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
-constexpr size_t kFdsBesideRanks = 64;
-
-struct RankInput {
-  int rank = 0;
-  Stream stream = Stream::Out;
-  UniqueFd fd;
-};
-
-struct StartedJob {
-  pid_t agent = -1;
-  Channel channel;
-  std::vector<RankInput> inputs;
-};
 
 class JobLoop {
  public:
@@ -44,8 +33,10 @@ class JobLoop {
   void on_signal(const SignalEvent& event);
   void on_agent();
   void reap();
+  bool is_foreign(pid_t pid) const;
+  void signal_all(int number);
   void give_orders();
-  void stop_with_ranks(int number);
+  void stop_with_ranks(const SignalEvent& event);
   void drain();
   void tell(const std::string& text);
   void tell_about(const Message& message);
@@ -55,13 +46,15 @@ class JobLoop {
   const JobSettings& settings_;
   SignalReader signals_;
   StartedJob job_;
+  std::vector<pid_t> foreign_;
   Output output_;
   Supervisor supervisor_;
   std::vector<char> buffer_ = std::vector<char>(kReadBytes);
+  std::optional<TimePoint> timeout_at_;
   std::vector<int> running_at_end_;
   bool ending_ = false;
-  bool sweeping_ = false;  // the launcher itself kills what is left
-  bool childless_ = false;
+  bool sweeping_ = false;          // the launcher itself kills what is left
+  bool finished_ = false;          // nothing of the job is left
   bool abandoned_output_ = false;  // nobody reads it, or the user asked twice to end
 };
 
@@ -71,12 +64,16 @@ JobLoop::JobLoop(
       settings_(settings),
       signals_(std::move(signals)),
       job_(std::move(job)),
+      foreign_(job_.foreign),
       output_(settings.targets, static_cast<int>(plan.places.size())),
       supervisor_(
           {.ranks = static_cast<int>(plan.places.size()),
            .grace = plan.grace,
            .timeout = settings.timeout},
-          steady_now()) {}
+          steady_now()) {
+  if (settings.timeout)
+    timeout_at_ = steady_now() + *settings.timeout;
+}
 
 int JobLoop::run() {
   tell(fmt::format(
@@ -87,7 +84,7 @@ int JobLoop::run() {
       job_.agent,
       plan_.cores,
       static_cast<double>(plan_.grace.count()) * 1e-9));
-  while (!childless_ && supervisor_.phase() != Supervisor::Phase::GivenUp) {
+  while (!finished_ && supervisor_.phase() != Supervisor::Phase::GivenUp) {
     wait_for_events();
     supervisor_.on_time(steady_now());
     give_orders();
@@ -166,7 +163,7 @@ void JobLoop::on_signal(const SignalEvent& event) {
       return;
     case SIGTSTP:
     case SIGTTIN:
-      return stop_with_ranks(event.number);
+      return stop_with_ranks(event);
     case SIGUSR1:
     case SIGUSR2:
       job_.channel.send({.kind = MessageKind::Signal, .value = event.number});
@@ -177,30 +174,44 @@ void JobLoop::on_signal(const SignalEvent& event) {
 }
 
 // Ctrl-Z: the ranks stop with the launcher, and go on with it.
-void JobLoop::stop_with_ranks(int number) {
-  job_.channel.send({.kind = MessageKind::Signal, .value = SIGTSTP, .flag = true});
-  stop_self(number);
+void JobLoop::stop_with_ranks(const SignalEvent& event) {
+  job_.channel.send({.kind = MessageKind::Signal, .value = SIGTSTP, .flag = event.from_terminal});
+  stop_self(event.number);
   job_.channel.send({.kind = MessageKind::Signal, .value = SIGCONT});
 }
 
 void JobLoop::reap() {
   const ReapResult result = reap_children();
-  childless_ = result.childless;
+  finished_ = result.childless;
   for (const Reaped& ended : result.ended) {
+    std::erase(foreign_, ended.pid);
     if (ended.pid != job_.agent)
       continue;
     on_agent();  // what it said before it ended
     job_.channel.close();
+    // An agent that ends by itself has left nothing; after a killed one the rest is inherited.
+    finished_ = finished_ || ended.status == 0;
     supervisor_.on_agent_end(ended.status, steady_now());
   }
-  if (sweeping_ && !childless_)
-    signal_descendants(SIGKILL);
+  const bool agent_lost = !job_.channel.is_open() && !finished_;
+  if (agent_lost && !foreign_.empty())
+    finished_ = signal_descendants(0, [this](pid_t pid) { return is_foreign(pid); }) == 0;
+  if (sweeping_ && !finished_)
+    signal_all(SIGKILL);
+}
+
+bool JobLoop::is_foreign(pid_t pid) const {
+  return std::find(foreign_.begin(), foreign_.end(), pid) != foreign_.end();
+}
+
+void JobLoop::signal_all(int number) {
+  signal_descendants(number, [this](pid_t pid) { return is_foreign(pid); });
 }
 
 void JobLoop::give_orders() {
   if (!sweeping_ && supervisor_.phase() == Supervisor::Phase::Sweeping) {
     sweeping_ = true;
-    signal_descendants(SIGKILL);
+    signal_all(SIGKILL);
   }
   if (!ending_ && supervisor_.phase() != Supervisor::Phase::Running) {
     ending_ = true;
@@ -210,7 +221,7 @@ void JobLoop::give_orders() {
     job_.channel.send(order);
     // With the agent gone, the launcher has inherited everything; keepers take SIGTERM as an order.
     if (order.kind == MessageKind::End && !job_.channel.is_open())
-      signal_descendants(order.time == 0 ? SIGKILL : SIGTERM);
+      signal_all(order.time == 0 ? SIGKILL : SIGTERM);
   }
 }
 
@@ -238,7 +249,9 @@ void JobLoop::drain() {
         {{signals_.fd(), POLLIN, 0},
          {output_.waiting_fd(Stream::Out), POLLOUT, 0},
          {output_.waiting_fd(Stream::Err), POLLOUT, 0}}};
-    poll_until(fds, std::nullopt);
+    poll_until(fds, timeout_at_);
+    if (timeout_at_ && steady_now() >= *timeout_at_)
+      abandoned_output_ = true;
     while (const auto event = signals_.next())
       abandoned_output_ = abandoned_output_ || event->number != SIGCHLD;
   }
@@ -262,7 +275,12 @@ void JobLoop::tell_about(const Message& message) {
 }
 
 int JobLoop::last_word() {
-  const Outcome& outcome = supervisor_.outcome();
+  const Outcome outcome = supervisor_.outcome([this](int rank) {
+    const auto& lines = output_.tail(rank).lines();
+    return std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
+      return line.find("PeerLost") != std::string::npos;
+    });
+  });
   const ReportContext context{
       settings_.host, plan_.path, running_at_end_, settings_.timeout.value_or(Duration{})};
   const Tail none;
@@ -271,56 +289,14 @@ int JobLoop::last_word() {
   return exit_code_of(outcome);
 }
 
-// Everything is inherited by fork: the agent starts with the plan, its end of the channel and the
-// write ends of the ranks' pipes.
-Result<StartedJob> start_agent(
-    const JobPlan& plan, const rlimit& open_files, const sigset_t& kept_ignored) {
-  auto resources = make_job_resources();
-  if (!resources)
-    return resources.status();
-  auto channel = Channel::make_pair();
-  if (!channel)
-    return channel.status();
-  AgentJob agent;
-  StartedJob job;
-  for (size_t rank = 0; rank < plan.places.size(); ++rank) {
-    auto output = make_pipe();
-    auto error_output = make_pipe();
-    if (!output || !error_output)
-      return output ? error_output.status() : output.status();
-    agent.outputs.push_back(
-        {std::move(output.value().write), std::move(error_output.value().write)});
-    job.inputs.push_back({static_cast<int>(rank), Stream::Out, std::move(output.value().read)});
-    job.inputs.push_back(
-        {static_cast<int>(rank), Stream::Err, std::move(error_output.value().read)});
-  }
-  agent.plan = &plan;
-  agent.launcher = std::move(channel.value().second);
-  agent.resources = std::move(resources).value();
-  agent.open_files = open_files;
-  agent.kept_ignored = kept_ignored;
-  job.channel = std::move(channel.value().first);
-  job.agent = fork();
-  if (job.agent < 0)
-    return system_error("fork", errno);
-  if (job.agent == 0)
-    run_agent(std::move(agent));
-  return job;
-}
-
 }  // namespace
 
 Result<int> run_job_loop(const JobPlan& plan, const JobSettings& settings) {
-  rlimit open_files{};
-  if (getrlimit(RLIMIT_NOFILE, &open_files) != 0)
-    return system_error("getrlimit(RLIMIT_NOFILE)", errno);
-  const size_t wanted = 4 * plan.places.size() + kFdsBesideRanks;
-  FARANDOLE_RETURN_IF_ERROR(ensure_open_files(wanted, static_cast<int>(plan.places.size())));
-  const sigset_t kept_ignored = ignored_signals();
+  const StartConditions before = start_conditions();
   auto signals = SignalReader::open(launcher_signals());
   if (!signals)
     return signals.status();
-  auto job = start_agent(plan, open_files, kept_ignored);
+  auto job = start_job(plan, before);
   if (!job)
     return job.status();
   return JobLoop(plan, settings, std::move(signals).value(), std::move(job).value()).run();

@@ -67,12 +67,11 @@ void Keeper::run() {
 }
 
 bool Keeper::start() {
-  auto spawned = spawn_rank(job_.program);
-  if (!spawned) {
-    send({.kind = MessageKind::StartFailed, .value = errno});
+  spawned_ = spawn_rank(job_.program);
+  if (spawned_.error != 0) {
+    send({.kind = MessageKind::StartFailed, .value = spawned_.error});
     return false;
   }
-  spawned_ = std::move(spawned).value();
   // The program has its own copies now; while this process held any, no reader would see the end.
   close_other_fds({job_.agent.fd(), signals_.fd(), spawned_.exec_result.get()});
   return true;

@@ -35,7 +35,8 @@ Result<SignalReader> SignalReader::open(const sigset_t& wanted) {
     if (sigismember(&ignored, number))
       sigdelset(&all, number);
   }
-  if (sigprocmask(SIG_SETMASK, &all, nullptr) != 0)
+  // Where whoever started us ignores SIGCHLD, no child could be waited for.
+  if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &all, nullptr) != 0)
     return system_error("sigprocmask", errno);
   UniqueFd fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd)

@@ -17,7 +17,7 @@ struct SignalEvent {
 
 class SignalReader {
  public:
-  // Blocks every signal of this process and makes those of `wanted` readable.
+  // Blocks every signal of this process, makes those of `wanted` readable and children waitable.
   static Result<SignalReader> open(const sigset_t& wanted);
 
   int fd() const noexcept { return fd_.get(); }

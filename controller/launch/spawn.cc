@@ -43,14 +43,14 @@ int become(const RankProgram& program, pid_t keeper, int result_fd) {
 
 }  // namespace
 
-Result<SpawnedRank> spawn_rank(const RankProgram& program) {
+SpawnedRank spawn_rank(const RankProgram& program) {
   auto result = make_pipe();
   if (!result)
-    return result.status();
+    return {.error = errno};
   const pid_t keeper = getpid();
   const pid_t pid = fork();
   if (pid < 0)
-    return system_error("fork", errno);
+    return {.error = errno};
   if (pid == 0) {
     const int why = become(program, keeper, result.value().write.get());
     write_all(result.value().write.get(), {reinterpret_cast<const char*>(&why), sizeof why});
@@ -58,7 +58,7 @@ Result<SpawnedRank> spawn_rank(const RankProgram& program) {
   }
   if (program.own_group)
     setpgid(pid, pid);  // whoever comes first; signals to the group work from here on
-  return SpawnedRank{pid, std::move(result.value().read)};
+  return {pid, std::move(result.value().read)};
 }
 
 int read_exec_result(const UniqueFd& exec_result) {

@@ -27,11 +27,12 @@ struct RankProgram {
 struct SpawnedRank {
   pid_t pid = 0;
   UniqueFd exec_result;  // readable once exec is decided; see read_exec_result
+  int error = 0;         // errno where no process could be made; then the rest is empty
 };
 
 // Forks and executes. The program dies with the calling process, has no descriptor but 0, 1 and 2,
-// default signal dispositions and an empty signal mask. Fails: System where fork fails.
-Result<SpawnedRank> spawn_rank(const RankProgram& program);
+// default signal dispositions and an empty signal mask.
+SpawnedRank spawn_rank(const RankProgram& program);
 
 // 0: the program runs. Otherwise the errno of exec. Requires: exec_result is readable.
 int read_exec_result(const UniqueFd& exec_result);

@@ -1,5 +1,7 @@
 #include "controller/launch/supervisor.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -10,6 +12,8 @@ namespace {
 constexpr Duration kSlack = std::chrono::seconds(3);
 // After the agent's end the launcher kills by itself, this long after the grace.
 constexpr Duration kOrphanSlack = std::chrono::milliseconds(500);
+// A rank that sees a peer die may be reported before the peer itself.
+constexpr Duration kAlmostTogether = std::chrono::milliseconds(250);
 constexpr Duration kSweepTime = std::chrono::seconds(10);
 
 }  // namespace
@@ -60,17 +64,42 @@ void Supervisor::on_rank_end(const Message& message, Cause cause, TimePoint now)
   }
 }
 
-void Supervisor::blame(Cause cause, const Message& message, TimePoint now) {
-  if (outcome_.cause != Cause::None)
-    return;
-  outcome_.cause = cause;
-  outcome_.rank = message.rank;
-  outcome_.value = message.value;
-  outcome_.pid = message.pid;
-  outcome_.peak_kib = message.detail;
-  outcome_.out_of_memory = message.flag;
+Outcome Supervisor::describe(Cause cause, const Message& message, TimePoint now) const {
+  Outcome outcome;
+  outcome.cause = cause;
+  outcome.rank = message.rank;
+  outcome.value = message.value;
+  outcome.pid = message.pid;
+  outcome.when = now;
+  outcome.peak_kib = message.detail;
+  outcome.out_of_memory = message.flag;
   if (message.rank >= 0)
-    outcome_.runtime = now - ranks_[static_cast<size_t>(message.rank)].started;
+    outcome.runtime = now - ranks_[static_cast<size_t>(message.rank)].started;
+  return outcome;
+}
+
+void Supervisor::blame(Cause cause, const Message& message, TimePoint now) {
+  if (cause == Cause::RankFailed && phase_ < Phase::Ending)
+    failures_.push_back(describe(cause, message, now));
+  if (outcome_.cause == Cause::None)
+    outcome_ = describe(cause, message, now);
+}
+
+Outcome Supervisor::outcome(const std::function<bool(int rank)>& is_victim) const {
+  if (outcome_.cause != Cause::RankFailed || failures_.empty())
+    return outcome_;
+  const auto distance = [&](const Outcome& failure) {
+    const bool victim = is_victim && is_victim(failure.rank);
+    const bool by_signal =
+        WIFSIGNALED(failure.value) && failure.when - outcome_.when <= kAlmostTogether;
+    return std::pair(victim, !by_signal);
+  };
+  Outcome culprit = *std::min_element(
+      failures_.begin(), failures_.end(), [&](const Outcome& a, const Outcome& b) {
+        return distance(a) < distance(b);
+      });
+  culprit.gave_up = outcome_.gave_up;
+  return culprit;
 }
 
 void Supervisor::on_agent_end(int status, TimePoint now) {

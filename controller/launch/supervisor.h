@@ -2,6 +2,7 @@
 // Decides what happens to a job: who failed first, who is told to end and when, when to use force.
 // Pure: facts and the time go in, orders for the agent come out.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct Outcome {
   int value = 0;  // wait status, errno or signal number, by cause
   int pid = 0;
   Duration runtime{};
+  TimePoint when;
   int64_t peak_kib = 0;
   bool out_of_memory = false;
   bool gave_up = false;  // processes are left that SIGKILL did not end
@@ -57,7 +59,10 @@ class Supervisor {
   Phase phase() const { return phase_; }
   // What the agent is to be told, in order; empties the list.
   std::vector<Message> take_orders();
-  const Outcome& outcome() const { return outcome_; }
+  // Among ranks that failed almost together, the one that most probably caused it: one that reports
+  // the loss of another (`is_victim`) is a consequence, and where a signal ended one, the exit
+  // codes of others around that time are too. Otherwise the first.
+  Outcome outcome(const std::function<bool(int rank)>& is_victim = {}) const;
   // Ranks that were started and have not ended.
   std::vector<int> running() const;
 
@@ -69,6 +74,7 @@ class Supervisor {
   };
 
   void on_rank_end(const Message& message, Cause cause, TimePoint now);
+  Outcome describe(Cause cause, const Message& message, TimePoint now) const;
   void blame(Cause cause, const Message& message, TimePoint now);
   void end(Duration grace, TimePoint now);
   void kill(TimePoint now);
@@ -77,6 +83,7 @@ class Supervisor {
   std::vector<Rank> ranks_;
   size_t ended_ = 0;
   Outcome outcome_;
+  std::vector<Outcome> failures_;  // of ranks, before any was told to end
   Phase phase_ = Phase::Running;
   std::optional<TimePoint> deadline_;
   std::vector<Message> orders_;

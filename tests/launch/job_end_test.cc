@@ -1,5 +1,6 @@
 // How jobs end: exit codes, signals, deadlines, and what the last line says.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -47,6 +48,51 @@ TEST(JobEnd, OtherRanksMayStillSayWhatTheySaw) {
       "[ $FARANDOLE_RANK = 1 ] && exit 3; trap 'echo was told; exit 1' TERM; sleep 1000 & wait"));
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(result.out, "[0] was told\n");
+}
+
+TEST(JobEnd, ARankThatReportsALostPeerIsNotBlamed) {
+  const JobResult result = run_job(shell(
+      2,
+      "[ $FARANDOLE_RANK = 0 ] && { echo 'farandole.PeerLostError: rank 1' >&2; exit 1; }; sleep "
+      "0.2; exit 5"));
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(last_line(result.err), HasSubstr("rank 1 "));
+}
+
+TEST(JobEnd, IgnoredChildSignalsDoNotHangTheLauncher) {
+  const JobResult result = run_job(
+      {"-np",
+       "1",
+       "python3",
+       "-c",
+       "import os,signal,sys\n"
+       "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+       "os.execv(sys.argv[1], sys.argv[1:])",
+       FARANDOLERUN,
+       "-np",
+       "2",
+       "echo",
+       "hi"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(count_of(result.out, "] hi\n"), 2U);
+}
+
+TEST(JobEnd, ChildrenFromBeforeAreLeftAlone) {
+  // A shell that becomes the launcher leaves it its background jobs: not waited for, not ended.
+  const std::string path = testing::TempDir() + fmt::format("launch_child_{}", getpid());
+  const JobResult result = run_job(
+      {"-np",
+       "1",
+       "sh",
+       "-c",
+       "sh -c 'sleep 1000 & echo $! > \"$1\"; exec \"$0\" --timeout 0.2 -np 1 sleep 1000' \"$0\" "
+       "\"$1\"; "
+       "code=$?; kill -0 $(cat \"$1\") && echo untouched; exit $code",
+       FARANDOLERUN,
+       path});
+  unlink(path.c_str());
+  EXPECT_EQ(result.exit_code, 124) << result.err;
+  EXPECT_EQ(result.out, "[0] untouched\n");
 }
 
 TEST(JobEnd, ASignalThatEndsARankIsNamed) {

@@ -69,6 +69,36 @@ TEST_F(SupervisorTest, TheFirstFailureDecides) {
   EXPECT_EQ(exit_code_of(job_.outcome()), 7);
 }
 
+TEST_F(SupervisorTest, ARankThatOnlySawTheLossIsNotTheCulprit) {
+  start(3);
+  exits(0, exit_status(1));
+  advance(100ms);
+  exits(2, exit_status(4));
+  EXPECT_EQ(job_.outcome().rank, 0);
+  EXPECT_EQ(job_.outcome([](int rank) { return rank == 0; }).rank, 2);
+  EXPECT_EQ(job_.outcome([](int) { return true; }).rank, 0);
+}
+
+TEST_F(SupervisorTest, ASignalIsTheCauseOfAnExitThatWasReportedFirst) {
+  start(3);
+  exits(0, exit_status(1));
+  advance(100ms);
+  exits(2, SIGKILL);
+  EXPECT_EQ(job_.outcome().rank, 2);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 137);
+}
+
+TEST_F(SupervisorTest, ALaterSignalIsAConsequence) {
+  start(3);
+  exits(0, exit_status(1));
+  advance(300ms);
+  exits(2, SIGSEGV);
+  EXPECT_EQ(job_.outcome().rank, 0);
+  advance(1s);
+  exits(1, SIGTERM);  // told to
+  EXPECT_EQ(job_.outcome([](int rank) { return rank == 0; }).rank, 2);
+}
+
 TEST_F(SupervisorTest, OthersMayReportThenEndThenAreKilled) {
   start(3);
   exits(1, SIGKILL);

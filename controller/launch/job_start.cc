@@ -1,0 +1,72 @@
+#include "controller/launch/job_start.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "controller/launch/process_tree.h"
+#include "controller/launch/signals.h"
+#include "core/base/format.h"
+
+namespace farandole::launch {
+namespace {
+
+constexpr size_t kFdsBesideRanks = 64;
+
+Status make_outputs(size_t ranks, AgentJob& agent, StartedJob& job) {
+  for (size_t rank = 0; rank < ranks; ++rank) {
+    auto output = make_pipe();
+    auto error_output = make_pipe();
+    if (!output || !error_output)
+      return output ? error_output.status() : output.status();
+    agent.outputs.push_back(
+        {std::move(output.value().write), std::move(error_output.value().write)});
+    job.inputs.push_back({static_cast<int>(rank), Stream::Out, std::move(output.value().read)});
+    job.inputs.push_back(
+        {static_cast<int>(rank), Stream::Err, std::move(error_output.value().read)});
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+StartConditions start_conditions() noexcept {
+  StartConditions before;
+  getrlimit(RLIMIT_NOFILE, &before.open_files);
+  before.kept_ignored = ignored_signals();
+  return before;
+}
+
+// Everything is inherited by fork: the agent starts with the plan, its end of the channel and the
+// write ends of the ranks' pipes.
+Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before) {
+  const size_t wanted = 4 * plan.places.size() + kFdsBesideRanks;
+  FARANDOLE_RETURN_IF_ERROR(ensure_open_files(wanted, static_cast<int>(plan.places.size())));
+  auto resources = make_job_resources();
+  if (!resources)
+    return resources.status();
+  auto channel = Channel::make_pair();
+  if (!channel)
+    return channel.status();
+  AgentJob agent;
+  StartedJob job;
+  FARANDOLE_RETURN_IF_ERROR(make_outputs(plan.places.size(), agent, job));
+  agent.plan = &plan;
+  agent.launcher = std::move(channel.value().second);
+  agent.resources = std::move(resources).value();
+  agent.open_files = before.open_files;
+  agent.kept_ignored = before.kept_ignored;
+  job.channel = std::move(channel.value().first);
+  for (const ProcessInfo& info : descendants(all_processes(), getpid()))
+    job.foreign.push_back(info.pid);
+  job.agent = fork();
+  if (job.agent < 0)
+    return system_error("fork", errno);
+  if (job.agent == 0)
+    run_agent(std::move(agent));
+  if (!plan.share_terminal)
+    point_at_null(STDIN_FILENO);  // rank 0 has it: whoever writes to it must see that one's end
+  return job;
+}
+
+}  // namespace farandole::launch

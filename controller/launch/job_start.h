@@ -1,0 +1,41 @@
+#pragma once
+// Makes what a job needs and starts its agent.
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <csignal>
+#include <vector>
+
+#include "controller/launch/agent.h"
+#include "controller/launch/output.h"
+
+namespace farandole::launch {
+
+// One stream of one rank, as the launcher reads it.
+struct RankInput {
+  int rank = 0;
+  Stream stream = Stream::Out;
+  UniqueFd fd;
+};
+
+struct StartedJob {
+  pid_t agent = -1;
+  std::vector<pid_t>
+      foreign;  // children from before: the launcher may have replaced a shell by exec
+  Channel channel;
+  std::vector<RankInput> inputs;
+};
+
+// How the launcher itself was started; its ranks are to start alike.
+struct StartConditions {
+  rlimit open_files{};
+  sigset_t kept_ignored{};
+};
+StartConditions start_conditions() noexcept;
+
+// Fails: System; then nothing was started. Requires: signals are blocked, so that the agent is born
+// with none unblocked.
+Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before);
+
+}  // namespace farandole::launch
