@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <optional>
 
-#include "core/base/cgroup.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
 #include "controller/launch/signals.h"
+#include "core/base/cgroup.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {

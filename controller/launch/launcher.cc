@@ -6,11 +6,11 @@
 #include <array>
 #include <cerrno>
 
-#include "core/base/cgroup.h"
 #include "controller/launch/job_loop.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"
 #include "controller/launch/report.h"
+#include "core/base/cgroup.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {

@@ -8,13 +8,13 @@
 #include "controller/launch/fd.h"
 #include "controller/launch/launcher.h"
 
-int main(int argc, char** argv) try {
+int main(int argc, char** argv, char** environment) try {
   using namespace farandole::launch;
   if (const farandole::Status status = open_missing_standard_fds(); !status)
     return 1;
   const CommandLine command = parse_command_line({argv + 1, argv + argc});
   if (command.run)
-    return run_job(*command.run, Environment(environ));
+    return run_job(*command.run, Environment(environment));
   write_all(command.exit_code == 0 ? STDOUT_FILENO : STDERR_FILENO, command.text);
   return command.exit_code;
 } catch (const std::exception& problem) {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 namespace farandole::launch {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 namespace farandole::launch {
 namespace {

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 namespace farandole::launch {
 namespace {

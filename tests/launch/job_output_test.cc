@@ -13,7 +13,7 @@
 
 #include "controller/launch/line_assembler.h"
 #include "controller/launch/poll_wait.h"
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 namespace farandole::launch {
 namespace {

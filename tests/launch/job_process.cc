@@ -1,4 +1,4 @@
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -12,7 +12,7 @@
 #include <cerrno>
 
 #include "controller/launch/poll_wait.h"
-#include "job_process.h"
+#include "tests/launch/job_process.h"
 
 namespace farandole::launch {
 namespace {
