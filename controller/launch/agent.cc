@@ -172,7 +172,7 @@ void Agent::on_launcher() {
       case Channel::Receive::Empty:
         return;
       case Channel::Receive::Closed:
-        return end_all(job_.plan->grace);
+        return end_all(std::min(job_.plan->grace, kLeaseGrace));
     }
   }
 }

@@ -12,6 +12,10 @@
 
 namespace farandole::launch {
 
+// The most that ranks get between SIGTERM and SIGKILL when a lease has run out: whoever asked for a
+// longer grace is gone, and nothing may stay behind for long.
+inline constexpr Duration kLeaseGrace = std::chrono::seconds(2);
+
 enum class MessageKind : int32_t {
   // downwards
   Signal,  // value: signal number

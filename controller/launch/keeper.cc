@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
@@ -122,7 +123,7 @@ void Keeper::on_messages() {
       case Channel::Receive::Empty:
         return;
       case Channel::Receive::Closed:
-        terminate(job_.grace);
+        terminate(std::min(job_.grace, kLeaseGrace));
         return;
     }
   }

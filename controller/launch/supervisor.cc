@@ -42,6 +42,8 @@ void Supervisor::on_message(const Message& message, TimePoint now) {
     on_rank_end(message, Cause::StartFailed, now);
   } else if (message.kind == MessageKind::KeeperLost) {
     on_rank_end(message, Cause::KeeperLost, now);
+    if (phase_ < Phase::Ending)  // no rank has done wrong: there is nothing to report
+      end(std::min(settings_.grace, kLeaseGrace), now);
   }
 }
 
@@ -108,10 +110,11 @@ void Supervisor::on_agent_end(int status, TimePoint now) {
   blame(Cause::AgentLost, {.value = status}, now);
   // The keepers see that their lease has run out and end their ranks by themselves; where a keeper
   // was killed as well, its rank's tree is the launcher's now, and has the same grace.
+  const Duration grace = std::min(settings_.grace, kLeaseGrace);
   if (phase_ < Phase::Ending)
-    end(settings_.grace, now);
+    end(grace, now);
   if (phase_ == Phase::Ending)
-    deadline_ = now + settings_.grace + kOrphanSlack;
+    deadline_ = now + grace + kOrphanSlack;
 }
 
 void Supervisor::on_end_signal(int number, bool from_terminal, TimePoint now) {

@@ -169,6 +169,7 @@ TEST_F(SupervisorTest, ALostKeeperIsALostRank) {
   start(3);
   job_.on_message(about(MessageKind::KeeperLost, 0, SIGKILL), now_);
   EXPECT_EQ(job_.outcome().cause, Cause::KeeperLost);
+  EXPECT_EQ(order().time, Duration(2s).count());
   EXPECT_EQ(exit_code_of(job_.outcome()), 137);
 }
 
@@ -176,8 +177,8 @@ TEST_F(SupervisorTest, ALostAgentLeavesTheEndToTheLauncher) {
   start(3);
   job_.on_agent_end(SIGKILL, now_);
   EXPECT_EQ(job_.outcome().cause, Cause::AgentLost);
-  EXPECT_EQ(order().time, Duration(3s).count());
-  advance(3500ms);
+  EXPECT_EQ(order().time, Duration(2s).count());
+  advance(2500ms);
   EXPECT_EQ(order().time, 0);
 }
 
