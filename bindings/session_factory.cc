@@ -1,0 +1,81 @@
+#include "bindings/session_factory.h"
+
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "collectives/cpu/cpu_device.h"
+#include "collectives/registry.h"
+#include "controller/loopback_control_plane.h"
+#include "controller/rendezvous/bootstrap.h"
+#include "controller/tcp/tcp_control_plane.h"
+#include "core/base/format.h"
+#include "core/base/log.h"
+#include "core/net/io_thread.h"
+
+namespace farandole {
+namespace {
+
+// How many sessions this process has started as a rank of a job. All ranks of a group must have
+// counted alike, so that a rank that is ahead never joins the group before (see Hello::generation).
+// Process-wide because that is what it counts.
+uint32_t next_generation(const std::string& job, int rank) {
+  static Mutex mutex;
+  static std::map<std::pair<std::string, int>, uint32_t> started;
+  MutexLock lock(mutex);
+  return started[{job, rank}]++;
+}
+
+void connect_alone(SessionParts& parts) {
+  auto loop = std::make_shared<ThreadLoop>("fdl-engine");
+  const Member self{
+      .rank = 0,
+      .host = parts.config.host.empty() ? "localhost" : parts.config.host,
+      .pid = getpid()};
+  parts.control = std::make_unique<LoopbackControlPlane>(
+      std::make_shared<LoopbackHub>(1), parts.config, self, loop);
+  parts.loop = std::move(loop);
+}
+
+void connect_to_job(SessionParts& parts, JobSpec job) {
+  auto io = std::make_shared<net::IoThread>("fdl-io");
+  TcpControlPlaneOptions options;
+  options.config = parts.config;
+  options.secret = parts.secret;
+  options.controller = std::move(job.controller);
+  options.generation = next_generation(job.job, job.rank);
+  parts.control = std::make_unique<TcpControlPlane>(io, std::move(options));
+  // The engine shares the thread of the sockets: one hand-off less per message.
+  parts.loop = std::move(io);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> make_session(
+    Config config, std::vector<std::shared_ptr<Observer>> observers) {
+  Result<JobSpec> job = find_job(config);
+  if (!job)
+    return job.status();
+  config.rank = job.value().rank;
+  config.size = job.value().size;
+  config.job = job.value().job;
+  configure_log(config.log_level, config.size > 1 ? fmt::format("rank {}", config.rank) : "");
+
+  SessionParts parts;
+  parts.config = config;
+  parts.secret = job.value().secret;
+  parts.observers = std::move(observers);
+  parts.devices.push_back(std::make_shared<cpu::CpuDevice>());
+  parts.connect = [config](const GroupSpec& group, Store& store) {
+    return make_communicator(group, store, config);
+  };
+  if (config.size == 1)
+    connect_alone(parts);
+  else
+    connect_to_job(parts, std::move(job).value());
+  return Session::start(std::move(parts));
+}
+
+}  // namespace farandole

@@ -1,0 +1,20 @@
+#pragma once
+// The composition root: the one place that knows the engine, the control planes and the
+// communicators, and puts a session together from them.
+
+#include <memory>
+#include <vector>
+
+#include "core/base/config.h"
+#include "core/base/status.h"
+#include "core/observer.h"
+#include "core/session.h"
+
+namespace farandole {
+
+// Forms the group that `config` (or the launcher behind it) describes, within
+// config.start_timeout. Thread: any. Fails: as Session::start, and as find_job.
+Result<std::unique_ptr<Session>> make_session(
+    Config config, std::vector<std::shared_ptr<Observer>> observers = {});
+
+}  // namespace farandole
