@@ -194,10 +194,11 @@ void Mesh::check(int peer, Status status) {
   const Link& from = *links_[static_cast<size_t>(peer)];
   const int rank = options_.members[static_cast<size_t>(peer)].rank;
   const int named = from.named_culprit();
-  Status why(status.code(), fmt::format("{} {}", name_of(peer), status.message()));
+  Status why(status.code(), fmt::format("{}{} {}", activity(), name_of(peer), status.message()));
   if (named >= 0 && named != rank)
     why = Status(
-        Code::PeerLost, fmt::format("{} gave up because rank {} failed", name_of(peer), named));
+        Code::PeerLost,
+        fmt::format("{}{} gave up because rank {} failed", activity(), name_of(peer), named));
   why.blame(named >= 0 ? named : rank);
   abort(std::move(why));
   throw_if_failed();
@@ -219,10 +220,20 @@ Status Mesh::stuck(Duration idle) const {
   const double seconds = std::chrono::duration<double>(idle).count();
   return error(
              Code::Timeout,
-             "nothing has moved for {:.1f} s; waiting for {}",
+             "{}nothing has moved for {:.1f} s; waiting for {}",
+             activity(),
              seconds,
              who.empty() ? "any member" : who)
       .blame(culprit);
+}
+
+void Mesh::set_activity(std::string_view kind, std::string_view name) noexcept {
+  kind_ = kind;
+  name_ = name;
+}
+
+std::string Mesh::activity() const {
+  return kind_.empty() ? std::string() : fmt::format("{} \"{}\": ", kind_, printable(name_));
 }
 
 std::string Mesh::name_of(int peer) const {

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "collectives/gloo/transport/link.h"
@@ -50,6 +52,10 @@ class Mesh final : private AnySource {
   // Moves bytes until everything handed over is with the kernel.
   void flush();
 
+  // What the messages of failures begin with: allreduce "x". `name` must stay valid meanwhile.
+  void set_activity(std::string_view kind, std::string_view name) noexcept;
+  void clear_activity() noexcept { set_activity({}, {}); }
+
   // The first reason wins. Whoever waits returns.
   void abort(Status why) noexcept;
   // Makes wait() look at its condition again.
@@ -77,6 +83,7 @@ class Mesh final : private AnySource {
   void serve(size_t place, short events, size_t& moved);
   void check_any();
   Status stuck(Duration idle) const;
+  std::string activity() const;
   std::string name_of(int peer) const;
 
   void say_goodbye() noexcept;
@@ -84,6 +91,7 @@ class Mesh final : private AnySource {
 
   const MeshOptions options_;
   std::vector<std::unique_ptr<Link>> links_;  // by member; the own one is null
+  std::string_view kind_, name_;
   std::vector<AnyReceive> any_;
   std::vector<pollfd> polled_;  // of turn(): the wake-up, then the links
   Fd wake_;
