@@ -1,0 +1,85 @@
+"""No mutable state outlives a session: the object code defines no global or static variable of ours
+but those named here, each with its reason."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(__file__).resolve().parents[2] / "build/dev"
+ALLOWED = {
+    "farandole::config_table()::rows": "built once, read only",
+    "farandole::(anonymous namespace)::state()::instance": "the log of the process",
+    "farandole::net::(anonymous namespace)::digest_name()::name": "OpenSSL wants it writable",
+}
+# Value, seven flags, section, size, name.
+SYMBOL = re.compile(r"^[0-9a-f]+ (.{7}) (\.\S+)\s+[0-9a-f]+\s+(?:\.hidden )?(.*)$")
+WRITABLE = re.compile(r"\.(data|bss|tdata|tbss)(?!\.rel)")
+
+
+def writable_variables(table: str) -> set[str]:
+    """Names of the project's writable variables in what `objdump --syms --demangle` prints."""
+    found = set()
+    for line in table.splitlines():
+        match = SYMBOL.match(line)
+        if not match or "d" in match.group(1) or not WRITABLE.match(match.group(2)):
+            continue
+        name = match.group(3)
+        if "farandole::" in name and not name.startswith(("guard variable", "typeinfo", "vtable")):
+            found.add(name)
+    return found
+
+
+def libraries() -> list[Path]:
+    tests = BUILD / "tests"
+    found = [path for path in BUILD.rglob("libfarandole*.a") if not path.is_relative_to(tests)]
+    assert found, "nothing is built: make build"
+    return found
+
+
+def test_no_library_has_mutable_globals() -> None:
+    strangers = {}
+    for library in libraries():
+        table = subprocess.run(
+            ["objdump", "--syms", "--demangle", str(library)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        names = writable_variables(table) - ALLOWED.keys()
+        if names:
+            strangers[library.name] = sorted(names)
+    assert strangers == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "namespace farandole { int counter = 1; }",
+        "namespace farandole { namespace { long last; } long next() { return ++last; } }",
+        "namespace farandole { int next() { static int n = 0; return ++n; } }",
+        "namespace farandole { thread_local int depth; int up() { return ++depth; } }",
+    ],
+)
+def test_a_global_is_noticed(tmp_path: Path, code: str) -> None:
+    source = tmp_path / "a.cc"
+    source.write_text(code)
+    subprocess.run(["g++", "-std=c++20", "-c", "a.cc"], cwd=tmp_path, check=True, timeout=60)
+    table = subprocess.run(
+        ["objdump", "--syms", "--demangle", "a.o"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert len(writable_variables(table)) == 1
+
+
+def test_a_constant_is_none() -> None:
+    line = "0000000000000000 l     O .rodata\t0000000000000004 farandole::kLimit"
+    assert writable_variables(line) == set()
