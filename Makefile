@@ -63,7 +63,7 @@ wheel: $(STAMPS)/packages $(WHEEL) ## one repaired wheel in dist/ for PYTHON
 	@ls -1 dist/farandole-*-$(TAG)-*.whl
 
 contract: build ## the contract suite's full product of cases
-	@FARANDOLE_CONTRACT=full ctest --preset dev --no-tests=error -R '[Cc]ontract'
+	@cmake --build --preset dev --target contract
 
 test-large: build ## collectives of more than 2^31 elements
 	@ctest --preset dev --no-tests=error -R '[Ll]arge'

@@ -85,12 +85,12 @@ ONLY_IN = (
     ),
     (
         r"\benviron\b",
-        ("core/base/config.cc", "tests/"),
+        ("core/base/config.cc", "controller/launch/main.cc", "tests/"),
         "the environment is read by core/base/config.cc alone",
     ),
     (r"boost[/:]+asio", ("core/net/", "tests/net/"), "Asio stays in core/net"),
     (
-        r"\b(sleep|usleep|nanosleep|sleep_for|sleep_until)\s*\(",
+        r"\b(usleep|(clock_)?nanosleep|sleep_for|sleep_until)\s*\(|(::|\b)sleep\(\d",
         ("tests/",),
         "nothing waits by sleeping",
     ),
