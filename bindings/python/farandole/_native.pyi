@@ -1,0 +1,71 @@
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+class _ConfigRow(TypedDict):
+    key: str
+    variable: str
+    default: str
+    accepts: str
+    text: str
+
+__version__: str
+ALLREDUCE: int
+ALLGATHER: int
+BROADCAST: int
+REDUCESCATTER: int
+ALLTOALL: int
+SUM: int
+AVERAGE: int
+MIN: int
+MAX: int
+PRODUCT: int
+
+def build_info() -> str: ...
+def config_rows() -> list[_ConfigRow]: ...
+
+class Session:
+    def __init__(
+        self, settings: Sequence[tuple[str, str]] = ..., ignore_environment: bool = ...
+    ) -> None: ...
+    def shutdown(self) -> None: ...
+    def check_health(self) -> None: ...
+    def host_of(self, rank: int) -> str: ...
+    def submit(
+        self,
+        kind: int,
+        name: str,
+        input: Any,
+        output: Any = ...,
+        reduce_op: int = ...,
+        root: int = ...,
+        prescale: float = ...,
+        postscale: float = ...,
+        splits: Sequence[int] | None = ...,
+    ) -> Handle: ...
+    def allreduce_all(
+        self,
+        names: Sequence[str],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        reduce_op: int = ...,
+        prescale: float = ...,
+        postscale: float = ...,
+    ) -> list[Handle]: ...
+    def barrier(self) -> Handle: ...
+    @property
+    def topology(self) -> tuple[int, int, int, int, int, int, bool]: ...
+    @property
+    def loans(self) -> int: ...
+
+class Handle:
+    def done(self) -> bool: ...
+    def wait(self, timeout: float | None = ...) -> bool: ...
+    def numpy(self) -> Any: ...
+    def dlpack(self) -> Any: ...
+    def tobytes(self) -> bytes: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def splits(self) -> list[int] | None: ...
+    @property
+    def dtype(self) -> str: ...

@@ -1,0 +1,138 @@
+"""The one default session that the functions of this package share, and its life."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from farandole import _native
+from farandole.errors import AbortedError, NotInitializedError, UnsupportedError
+
+
+class Topology(NamedTuple):
+    """A rank's place in the job."""
+
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+    cross_rank: int
+    cross_size: int
+    homogeneous: bool
+
+
+class _Default:
+    """What init() made. The only mutable state of the package."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.session: _native.Session | None = None
+        self.topology: Topology | None = None
+        self.pid = 0
+
+
+_default = _Default()
+
+
+def init(
+    comm: Any = None, process_sets: Any = None, *, settings: Mapping[str, object] | None = None
+) -> None:
+    """Joins the job that the launcher describes, or starts one of a single rank without a launcher.
+
+    Blocks until all ranks are there. Does nothing where the process has already joined.
+    ``settings`` go before the environment; their names are those of docs/config.md in small
+    letters and without ``FARANDOLE_``.
+    """
+    if comm is not None:
+        raise UnsupportedError("init(comm=...): communicators of MPI are not supported")
+    if process_sets:
+        raise UnsupportedError("init(process_sets=...): only the global process set exists so far")
+    with _default.lock:
+        if _default.session is not None:
+            _check_process()
+            return
+        pairs = [(key, str(value)) for key, value in (settings or {}).items()]
+        session = _native.Session(pairs)
+        _default.topology = Topology(*session.topology)
+        _default.pid = os.getpid()
+        _default.session = session
+
+
+def shutdown() -> None:
+    """Leaves the job: what is in flight ends with AbortedError. May be called at any time, also
+    when the process never joined or its job has failed; ``init()`` may follow."""
+    with _default.lock:
+        session, _default.session, _default.topology = _default.session, None, None
+        if session is not None and _default.pid == os.getpid():
+            session.shutdown()
+
+
+def is_initialized() -> bool:
+    """Whether this process has joined a job and not left it. False in a forked child."""
+    return _default.session is not None and _default.pid == os.getpid()
+
+
+def current() -> _native.Session:
+    """The session. Raises NotInitializedError where there is none."""
+    session = _default.session
+    if session is None:
+        raise NotInitializedError("Farandole is not initialised; call init() first")
+    return session
+
+
+def topology() -> Topology:
+    """This rank's place in the job."""
+    place = _default.topology
+    if place is None:
+        raise NotInitializedError("Farandole is not initialised; call init() first")
+    _check_process()
+    return place
+
+
+def rank() -> int:
+    """This process's rank, from 0 to size() - 1."""
+    return topology().rank
+
+
+def size() -> int:
+    """Number of ranks in the job."""
+    return topology().size
+
+
+def local_rank() -> int:
+    """This process's place among the ranks of its host."""
+    return topology().local_rank
+
+
+def local_size() -> int:
+    """Number of ranks on this host."""
+    return topology().local_size
+
+
+def cross_rank() -> int:
+    """Place of this host among the hosts that have this local rank."""
+    return topology().cross_rank
+
+
+def cross_size() -> int:
+    """Number of hosts that have this local rank."""
+    return topology().cross_size
+
+
+def is_homogeneous() -> bool:
+    """Whether every host has as many ranks."""
+    return topology().homogeneous
+
+
+def _check_process() -> None:
+    if _default.pid != os.getpid():
+        raise AbortedError(
+            "this process was forked from one that had initialised Farandole; a forked child "
+            "cannot communicate: use the parent, or start the child anew (spawn)"
+        )
+
+
+atexit.register(shutdown)

@@ -1,0 +1,80 @@
+"""Making arrays smaller for the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from farandole.errors import UnsupportedError
+
+
+class Compressor:
+    """Turns an array into a smaller one and back. ``compress`` returns the array to send and what
+    ``decompress`` needs to know."""
+
+    @staticmethod
+    def compress(tensor: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    @staticmethod
+    def decompress(tensor: Any, ctx: Any) -> Any:
+        raise NotImplementedError
+
+
+class NoneCompressor(Compressor):
+    """Leaves the array as it is."""
+
+    @staticmethod
+    def compress(tensor: Any) -> tuple[Any, Any]:
+        return tensor, None
+
+    @staticmethod
+    def decompress(tensor: Any, ctx: Any) -> Any:  # noqa: ARG004
+        return tensor
+
+
+class FP16Compressor(Compressor):
+    """Sends floating-point arrays as float16."""
+
+    @staticmethod
+    def compress(tensor: Any) -> tuple[Any, Any]:
+        return _narrow(tensor, np.dtype(np.float16))
+
+    @staticmethod
+    def decompress(tensor: Any, ctx: Any) -> Any:
+        return tensor if ctx is None else tensor.astype(ctx)
+
+
+class BF16Compressor(Compressor):
+    """Sends floating-point arrays as bfloat16 (with the package ml_dtypes)."""
+
+    @staticmethod
+    def compress(tensor: Any) -> tuple[Any, Any]:
+        return _narrow(tensor, bfloat16())
+
+    @staticmethod
+    def decompress(tensor: Any, ctx: Any) -> Any:
+        return tensor if ctx is None else tensor.astype(ctx)
+
+
+def _narrow(tensor: Any, dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    wide = isinstance(tensor, np.ndarray) and tensor.dtype in (np.float32, np.float64)
+    return (tensor.astype(dtype), tensor.dtype) if wide else (tensor, None)
+
+
+def bfloat16() -> np.dtype[Any]:
+    """NumPy's dtype for bfloat16, which a package of its own brings."""
+    try:
+        import ml_dtypes  # noqa: PLC0415
+    except ImportError as error:
+        raise UnsupportedError("bfloat16 arrays need the package ml_dtypes") from error
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+class Compression:
+    """The compressors there are."""
+
+    none = NoneCompressor
+    fp16 = FP16Compressor
+    bf16 = BF16Compressor

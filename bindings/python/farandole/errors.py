@@ -1,0 +1,86 @@
+"""What can go wrong, one class per cause.
+
+Whoever retries after failures catches ``HorovodInternalError`` and lets ``MismatchError`` through:
+a mismatch is a mistake in the program, which a retry repeats.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+
+class FarandoleError(RuntimeError):
+    """Base of all."""
+
+
+class InvalidArgumentError(FarandoleError, ValueError):
+    """An argument is wrong on its own; found on this rank alone."""
+
+
+class NotInitializedError(InvalidArgumentError):
+    """A call that needs ``init()`` came before it or after ``shutdown()``."""
+
+
+class UnsupportedError(FarandoleError, NotImplementedError):
+    """Meaningful, but nothing here can do it."""
+
+
+class HorovodInternalError(FarandoleError):
+    """A collective failed: base of lost peer, time-out, abort and mismatch."""
+
+
+class MismatchError(HorovodInternalError):
+    """Ranks disagree about a tensor. The same text on all of them; the job stays usable."""
+
+
+class PeerLostError(HorovodInternalError):
+    """A rank died, froze, left or cannot be reached."""
+
+    def __init__(self, message: str, rank: int = -1, host: str = "", cause: str = "") -> None:
+        super().__init__(message)
+        self.rank = rank
+        """The rank that was lost, or -1 where none is known."""
+        self.host = host
+        """Its host, or "" where none is known."""
+        self.cause = cause or message
+        """What was seen of it."""
+
+    def __reduce__(self) -> tuple[type[PeerLostError], tuple[str, int, str, str]]:
+        return type(self), (str(self), self.rank, self.host, self.cause)
+
+
+class TimeoutError(HorovodInternalError, builtins.TimeoutError):  # noqa: A001
+    """A deadline passed."""
+
+
+class AbortedError(HorovodInternalError):
+    """Ended by this rank's own shutdown."""
+
+
+class OperatingSystemError(FarandoleError):
+    """The operating system refused."""
+
+
+class InternalError(FarandoleError):
+    """A defect of Farandole."""
+
+
+# The codes of farandole.h.
+_CLASSES: dict[int, type[FarandoleError]] = {
+    1: InvalidArgumentError,
+    2: MismatchError,
+    3: PeerLostError,
+    4: TimeoutError,
+    5: AbortedError,
+    6: UnsupportedError,
+    7: OperatingSystemError,
+    8: InternalError,
+}
+
+
+def from_code(code: int, message: str, rank: int, host: str) -> FarandoleError:
+    """The exception for a code of the C interface."""
+    kind = _CLASSES.get(code, InternalError)
+    if issubclass(kind, PeerLostError):
+        return kind(message, rank, host)
+    return kind(message)

@@ -1,0 +1,103 @@
+"""Handles of operations in flight."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from farandole import _native
+from farandole.errors import FarandoleError, InvalidArgumentError, TimeoutError
+
+
+class Handle:
+    """One operation in flight.
+
+    Dropping it does not stop the operation, whose tensors stay alive until it has finished.
+    """
+
+    __slots__ = ("_finish", "_finished", "_native", "_result")
+
+    def __init__(
+        self, native: _native.Handle, finish: Callable[[_native.Handle], Any] | None = None
+    ) -> None:
+        self._native = native
+        self._finish = finish
+        self._finished = False
+        self._result: Any = None
+
+    def done(self) -> bool:
+        """Whether the operation has finished or failed."""
+        return self._native.done()
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """The result, once it is there; raises how the operation failed. May be called again.
+
+        Blocks without the GIL and without using a core; Ctrl-C ends the wait, not the operation.
+        After ``timeout`` seconds raises TimeoutError, and the operation is still in flight.
+        """
+        if not self._finished:
+            if not self._native.wait(timeout):
+                raise TimeoutError(f"not finished within {timeout} s; it is still in flight")
+            self._result = self._finish(self._native) if self._finish else None
+            self._finished = True
+            self._finish = None
+        return self._result
+
+
+class GroupHandle(Handle):
+    """Several operations as one; its result is the list of theirs, or what ``combine`` makes of
+    it."""
+
+    __slots__ = ("_combine", "_members")
+
+    def __init__(
+        self, members: Sequence[Handle], combine: Callable[[list[Any]], Any] | None = None
+    ) -> None:
+        self._members = list(members)
+        self._combine = combine
+        self._finished = False
+        self._result = None
+
+    def done(self) -> bool:
+        return all(member.done() for member in self._members)
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """All results. Waits for every member before it raises the first failure, so that none is
+        in flight afterwards."""
+        if not self._finished:
+            results = self._wait_all(None if timeout is None else time.monotonic() + timeout)
+            self._result = self._combine(results) if self._combine else results
+            self._finished = True
+        return self._result
+
+    def _wait_all(self, deadline: float | None) -> list[Any]:
+        results = []
+        failure: FarandoleError | None = None
+        for member in self._members:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                results.append(member.wait(left))
+            except FarandoleError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return results
+
+
+def _checked(handle: object) -> Handle:
+    if isinstance(handle, Handle):
+        return handle
+    raise InvalidArgumentError(
+        f"{handle!r} is no handle; the functions that end in _async return one"
+    )
+
+
+def poll(handle: object) -> bool:
+    """Whether ``synchronize`` would return, or raise, at once."""
+    return _checked(handle).done()
+
+
+def synchronize(handle: object) -> Any:
+    """Waits for the operation and returns its result; raises how it failed."""
+    return _checked(handle).wait()

@@ -1,0 +1,344 @@
+"""Collectives over NumPy arrays and whatever speaks DLPack or the buffer protocol.
+
+Every rank calls the same function; tensors are matched by name, or, where they have none, by the
+order of the calls of their kind. Functions without ``_`` at the end return a new NumPy array;
+those with one write the result to the given object and return that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from farandole import _native, _session
+from farandole.compression import Compression, Compressor, bfloat16
+from farandole.errors import InvalidArgumentError
+from farandole.handles import GroupHandle, Handle
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.reduce_ops import Average, check_op, choose_op
+
+
+def _plain(tensor: Any) -> Any:
+    """The tensor itself, or a copy where it is an array that is not contiguous and aligned."""
+    if isinstance(tensor, np.ndarray) and not (tensor.flags.c_contiguous and tensor.flags.aligned):
+        return np.require(tensor, requirements=["C", "A"])
+    return tensor
+
+
+def _array(native: _native.Handle) -> Any:
+    array = native.numpy()
+    return array.view(bfloat16()) if native.dtype == "bfloat16" else array
+
+
+def _write_back(tensor: Any, plain: Any) -> Callable[[_native.Handle], Any]:
+    def finish(_: _native.Handle) -> Any:
+        if plain is not tensor:
+            np.copyto(tensor, plain)
+        return tensor
+
+    return finish
+
+
+def allreduce_async(
+    tensor: Any,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``allreduce``; the handle's result is the array."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    native = _session.current().submit(
+        _native.ALLREDUCE,
+        name or "",
+        _plain(tensor),
+        None,
+        reduce_op,
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, _array)
+
+
+def allreduce(
+    tensor: Any,
+    average: bool | None = None,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    small, ctx = compression.compress(tensor)
+    handle = allreduce_async(
+        small, average, name, op, prescale_factor, postscale_factor, process_set
+    )
+    return compression.decompress(handle.wait(), ctx)
+
+
+def allreduce_async_(
+    tensor: Any,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``allreduce_``."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    plain = _plain(tensor)
+    native = _session.current().submit(
+        _native.ALLREDUCE,
+        name or "",
+        plain,
+        plain,
+        reduce_op,
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, _write_back(tensor, plain))
+
+
+def allreduce_(
+    tensor: Any,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """``allreduce`` in place."""
+    return allreduce_async_(
+        tensor, average, name, op, prescale_factor, postscale_factor, process_set
+    ).wait()
+
+
+def grouped_allreduce_async(
+    tensors: Sequence[Any],
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``grouped_allreduce``."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    plain = [_plain(tensor) for tensor in tensors]
+    natives = _session.current().allreduce_all(
+        group_names(name, len(plain)),
+        plain,
+        [None] * len(plain),
+        reduce_op,
+        prescale_factor,
+        postscale_factor,
+    )
+    return GroupHandle([Handle(native, _array) for native in natives])
+
+
+def grouped_allreduce(
+    tensors: Sequence[Any],
+    average: bool | None = None,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> list[Any]:
+    """``allreduce`` of several tensors in one call."""
+    small = [compression.compress(tensor) for tensor in tensors]
+    handle = grouped_allreduce_async(
+        [tensor for tensor, _ in small],
+        average,
+        name,
+        op,
+        prescale_factor,
+        postscale_factor,
+        process_set,
+    )
+    return [
+        compression.decompress(result, ctx)
+        for result, (_, ctx) in zip(handle.wait(), small, strict=True)
+    ]
+
+
+def group_names(name: str | None, count: int) -> list[str]:
+    """Names of a group's members: alike on every rank, as the group's own is."""
+    return [f"{name}_{i + 1}of{count}" if name else "" for i in range(count)]
+
+
+def allgather_async(
+    tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
+) -> Handle:
+    """Starts ``allgather``."""
+    check_process_set(process_set)
+    native = _session.current().submit(_native.ALLGATHER, name or "", _plain(tensor))
+    return Handle(native, _array)
+
+
+def allgather(
+    tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
+) -> Any:
+    """The tensors of all ranks, one behind the other along the first dimension, in which they may
+    differ."""
+    return allgather_async(tensor, name, process_set).wait()
+
+
+def broadcast_async(
+    tensor: Any,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``broadcast``."""
+    check_process_set(process_set)
+    native = _session.current().submit(
+        _native.BROADCAST, name or "", _plain(tensor), None, 0, root_rank
+    )
+    return Handle(native, _array)
+
+
+def broadcast(
+    tensor: Any,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
+    return broadcast_async(tensor, root_rank, name, process_set).wait()
+
+
+def broadcast_async_(
+    tensor: Any,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``broadcast_``."""
+    check_process_set(process_set)
+    plain = _plain(tensor)
+    native = _session.current().submit(
+        _native.BROADCAST, name or "", plain, plain, 0, root_rank
+    )
+    return Handle(native, _write_back(tensor, plain))
+
+
+def broadcast_(
+    tensor: Any,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """``broadcast`` in place."""
+    return broadcast_async_(tensor, root_rank, name, process_set).wait()
+
+
+def reducescatter_async(
+    tensor: Any,
+    name: str | None = None,
+    op: int = Average,
+    process_set: ProcessSet = global_process_set,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+) -> Handle:
+    """Starts ``reducescatter``."""
+    check_process_set(process_set)
+    native = _session.current().submit(
+        _native.REDUCESCATTER,
+        name or "",
+        _plain(tensor),
+        None,
+        check_op(op),
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, _array)
+
+
+def reducescatter(
+    tensor: Any,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int = Average,
+    process_set: ProcessSet = global_process_set,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+) -> Any:
+    """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
+    divide evenly, the first ranks get a row more."""
+    small, ctx = compression.compress(tensor)
+    handle = reducescatter_async(
+        small, name, op, process_set, prescale_factor, postscale_factor
+    )
+    return compression.decompress(handle.wait(), ctx)
+
+
+def split_rows(splits: Any) -> list[int] | None:
+    """``splits`` of alltoall, given as array, tensor or sequence, as numbers."""
+    if splits is None:
+        return None
+    rows = splits.tolist() if hasattr(splits, "tolist") else list(splits)
+    if not isinstance(rows, list) or not all(type(row) is int for row in rows):
+        raise InvalidArgumentError("splits must be a one-dimensional sequence of whole numbers")
+    if not rows:
+        raise InvalidArgumentError("splits is empty; one number for each rank is wanted")
+    return rows
+
+
+def alltoall_async(
+    tensor: Any,
+    splits: Any = None,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts ``alltoall``."""
+    check_process_set(process_set)
+    native = _session.current().submit(
+        _native.ALLTOALL, name or "", _plain(tensor), splits=split_rows(splits)
+    )
+
+    def finish(native: _native.Handle) -> Any:
+        if splits is None:
+            return _array(native)
+        return _array(native), np.array(native.splits, dtype=np.int32)
+
+    return Handle(native, finish)
+
+
+def alltoall(
+    tensor: Any,
+    splits: Any = None,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """Rows of this rank from every rank. ``splits[i]`` rows go to rank i, equal parts without it.
+
+    Returns the array, and where ``splits`` was given the number of rows from each rank, too.
+    """
+    return alltoall_async(tensor, splits, name, process_set).wait()
+
+
+def barrier_async(process_set: ProcessSet = global_process_set) -> Handle:
+    """Starts ``barrier``."""
+    check_process_set(process_set)
+    return Handle(_session.current().barrier())
+
+
+def barrier(process_set: ProcessSet = global_process_set) -> None:
+    """Returns when every rank has called it."""
+    barrier_async(process_set).wait()

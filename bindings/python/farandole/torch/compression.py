@@ -1,0 +1,66 @@
+"""Making tensors smaller for the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class Compressor:
+    """Turns a tensor into a smaller one and back. ``compress`` returns the tensor to send and what
+    ``decompress`` needs to know. Subclass it for a scheme of your own."""
+
+    @staticmethod
+    def compress(tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        raise NotImplementedError
+
+    @staticmethod
+    def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class NoneCompressor(Compressor):
+    """Leaves the tensor as it is."""
+
+    @staticmethod
+    def compress(tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        return tensor, None
+
+    @staticmethod
+    def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:  # noqa: ARG004
+        return tensor
+
+
+class _HalfCompressor(Compressor):
+    dtype: torch.dtype
+
+    @classmethod
+    def compress(cls, tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        if tensor.dtype in (torch.float32, torch.float64):
+            return tensor.to(cls.dtype), tensor.dtype
+        return tensor, None
+
+    @staticmethod
+    def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
+        return tensor if ctx is None else tensor.to(ctx)
+
+
+class FP16Compressor(_HalfCompressor):
+    """Sends float32 and float64 as float16."""
+
+    dtype = torch.float16
+
+
+class BF16Compressor(_HalfCompressor):
+    """Sends float32 and float64 as bfloat16: fewer digits than float16, the range of float32."""
+
+    dtype = torch.bfloat16
+
+
+class Compression:
+    """The compressors there are."""
+
+    none = NoneCompressor
+    fp16 = FP16Compressor
+    bf16 = BF16Compressor

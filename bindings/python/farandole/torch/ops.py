@@ -1,0 +1,383 @@
+"""Collectives over torch's tensors, with Horovod's names, order of arguments and defaults.
+
+Functions that end in ``_`` write to the given tensor; those with ``_async`` return a handle for
+``poll`` and ``synchronize``. Tensors are matched by name, or, where they have none, by the order of
+the calls of their kind. The waiting forms that return a new tensor are differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from farandole import _native, _session
+from farandole.handles import GroupHandle, Handle
+from farandole.ops import barrier, barrier_async, group_names, split_rows
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.reduce_ops import Average, check_op, choose_op
+from farandole.torch import autograd
+from farandole.torch.compression import Compression, Compressor
+from farandole.torch.tensors import plain, result_of, returning, writing_back
+
+__all__ = [
+    "allgather",
+    "allgather_async",
+    "allreduce",
+    "allreduce_",
+    "allreduce_async",
+    "allreduce_async_",
+    "alltoall",
+    "alltoall_async",
+    "barrier",
+    "barrier_async",
+    "broadcast",
+    "broadcast_",
+    "broadcast_async",
+    "broadcast_async_",
+    "grouped_allreduce",
+    "grouped_allreduce_",
+    "grouped_allreduce_async",
+    "grouped_allreduce_async_",
+    "reducescatter",
+    "reducescatter_async",
+]
+
+
+def allreduce_async(
+    tensor: torch.Tensor,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts an allreduce into a new tensor."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    source = plain(tensor)
+    output = torch.empty_like(source)
+    native = _session.current().submit(
+        _native.ALLREDUCE,
+        name or "",
+        source,
+        output,
+        reduce_op,
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, returning(output))
+
+
+def allreduce(
+    tensor: torch.Tensor,
+    average: bool | None = None,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> torch.Tensor:
+    """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    reduce_op = choose_op(average, op)
+    small, ctx = compression.compress(tensor)
+    arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
+    if autograd.wanted(small):
+        reduced = autograd.Allreduce.apply(small, *arguments)
+    else:
+        reduced = allreduce_async(small, None, *arguments).wait()
+    return compression.decompress(reduced, ctx)
+
+
+def allreduce_async_(
+    tensor: torch.Tensor,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts an allreduce in place."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    memory = plain(tensor)
+    native = _session.current().submit(
+        _native.ALLREDUCE,
+        name or "",
+        memory,
+        memory,
+        reduce_op,
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, writing_back(tensor, memory))
+
+
+def allreduce_(
+    tensor: torch.Tensor,
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> torch.Tensor:
+    """``allreduce`` in place."""
+    handle = allreduce_async_(
+        tensor, average, name, op, prescale_factor, postscale_factor, process_set
+    )
+    result: torch.Tensor = handle.wait()
+    return result
+
+
+def grouped_allreduce_async(
+    tensors: Sequence[torch.Tensor],
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts allreduces of several tensors, all or none, with one handle."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    sources = [plain(tensor) for tensor in tensors]
+    outputs = [torch.empty_like(source) for source in sources]
+    names = group_names(name, len(sources))
+    natives = _session.current().allreduce_all(
+        names, sources, outputs, reduce_op, prescale_factor, postscale_factor
+    )
+    pairs = zip(natives, outputs, strict=True)
+    return GroupHandle([Handle(native, returning(output)) for native, output in pairs])
+
+
+def grouped_allreduce(
+    tensors: Sequence[torch.Tensor],
+    average: bool | None = None,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> list[torch.Tensor]:
+    """``allreduce`` of several tensors in one call."""
+    reduce_op = choose_op(average, op)
+    small = [compression.compress(tensor) for tensor in tensors]
+    sent = [tensor for tensor, _ in small]
+    arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
+    if any(autograd.wanted(tensor) for tensor in sent):
+        reduced = list(autograd.GroupedAllreduce.apply(*arguments, *sent))
+    else:
+        reduced = grouped_allreduce_async(sent, None, *arguments).wait()
+    return [
+        compression.decompress(result, ctx)
+        for result, (_, ctx) in zip(reduced, small, strict=True)
+    ]
+
+
+def grouped_allreduce_async_(
+    tensors: Sequence[torch.Tensor],
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """``grouped_allreduce_async`` in place."""
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    memories = [plain(tensor) for tensor in tensors]
+    names = group_names(name, len(memories))
+    natives = _session.current().allreduce_all(
+        names, memories, memories, reduce_op, prescale_factor, postscale_factor
+    )
+    return GroupHandle(
+        [
+            Handle(native, writing_back(tensor, memory))
+            for native, tensor, memory in zip(natives, tensors, memories, strict=True)
+        ]
+    )
+
+
+def grouped_allreduce_(
+    tensors: Sequence[torch.Tensor],
+    average: bool | None = None,
+    name: str | None = None,
+    op: int | None = None,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+    process_set: ProcessSet = global_process_set,
+) -> list[torch.Tensor]:
+    """``grouped_allreduce`` in place."""
+    handle = grouped_allreduce_async_(
+        tensors, average, name, op, prescale_factor, postscale_factor, process_set
+    )
+    result: list[torch.Tensor] = handle.wait()
+    return result
+
+
+def allgather_async(
+    tensor: torch.Tensor,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts an allgather."""
+    check_process_set(process_set)
+    native = _session.current().submit(_native.ALLGATHER, name or "", plain(tensor))
+    return Handle(native, result_of)
+
+
+def allgather(
+    tensor: torch.Tensor,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> torch.Tensor:
+    """The tensors of all ranks, one behind the other along the first dimension, in which they may
+    differ."""
+    if autograd.wanted(tensor):
+        return autograd.Allgather.apply(tensor, name, process_set)
+    result: torch.Tensor = allgather_async(tensor, name, process_set).wait()
+    return result
+
+
+def broadcast_async(
+    tensor: torch.Tensor,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts a broadcast into a new tensor."""
+    check_process_set(process_set)
+    source = plain(tensor)
+    output = torch.empty_like(source)
+    native = _session.current().submit(
+        _native.BROADCAST, name or "", source, output, 0, root_rank
+    )
+    return Handle(native, returning(output))
+
+
+def broadcast(
+    tensor: torch.Tensor,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> torch.Tensor:
+    """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
+    if autograd.wanted(tensor):
+        return autograd.Broadcast.apply(tensor, root_rank, name, process_set)
+    result: torch.Tensor = broadcast_async(tensor, root_rank, name, process_set).wait()
+    return result
+
+
+def broadcast_async_(
+    tensor: torch.Tensor,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts a broadcast in place."""
+    check_process_set(process_set)
+    memory = plain(tensor)
+    native = _session.current().submit(
+        _native.BROADCAST, name or "", memory, memory, 0, root_rank
+    )
+    return Handle(native, writing_back(tensor, memory))
+
+
+def broadcast_(
+    tensor: torch.Tensor,
+    root_rank: int,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> torch.Tensor:
+    """``broadcast`` in place."""
+    result: torch.Tensor = broadcast_async_(tensor, root_rank, name, process_set).wait()
+    return result
+
+
+def alltoall_async(
+    tensor: torch.Tensor,
+    splits: torch.Tensor | Sequence[int] | None = None,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Handle:
+    """Starts an alltoall."""
+    check_process_set(process_set)
+    native = _session.current().submit(
+        _native.ALLTOALL, name or "", plain(tensor), splits=split_rows(splits)
+    )
+
+    def finish(native: _native.Handle) -> Any:
+        if splits is None:
+            return result_of(native)
+        return result_of(native), torch.tensor(native.splits, dtype=torch.int32)
+
+    return Handle(native, finish)
+
+
+def alltoall(
+    tensor: torch.Tensor,
+    splits: torch.Tensor | Sequence[int] | None = None,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+) -> Any:
+    """Rows of this rank from every rank. ``splits[i]`` rows go to rank i, equal parts without it.
+
+    Returns the tensor, and where ``splits`` was given the number of rows from each rank, too.
+    """
+    if not autograd.wanted(tensor):
+        return alltoall_async(tensor, splits, name, process_set).wait()
+    output, received = autograd.Alltoall.apply(tensor, splits, name, process_set)
+    return output if splits is None else (output, received)
+
+
+def reducescatter_async(
+    tensor: torch.Tensor,
+    name: str | None = None,
+    op: int = Average,
+    process_set: ProcessSet = global_process_set,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+) -> Handle:
+    """Starts a reducescatter."""
+    check_process_set(process_set)
+    native = _session.current().submit(
+        _native.REDUCESCATTER,
+        name or "",
+        plain(tensor),
+        None,
+        check_op(op),
+        0,
+        prescale_factor,
+        postscale_factor,
+    )
+    return Handle(native, result_of)
+
+
+def reducescatter(
+    tensor: torch.Tensor,
+    name: str | None = None,
+    compression: type[Compressor] = Compression.none,
+    op: int = Average,
+    process_set: ProcessSet = global_process_set,
+    prescale_factor: float = 1.0,
+    postscale_factor: float = 1.0,
+) -> torch.Tensor:
+    """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
+    divide evenly, the first ranks get a row more."""
+    small, ctx = compression.compress(tensor)
+    arguments = (name, op, process_set, prescale_factor, postscale_factor)
+    if autograd.wanted(small):
+        part = autograd.Reducescatter.apply(small, *arguments)
+    else:
+        part = reducescatter_async(small, *arguments).wait()
+    return compression.decompress(part, ctx)

@@ -1,0 +1,56 @@
+"""Between torch's tensors and the native session: what goes in and how results come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.utils import dlpack
+
+from farandole import _native
+from farandole.errors import InvalidArgumentError
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself where its memory is as it looks, else a contiguous copy."""
+    if not isinstance(tensor, torch.Tensor):
+        raise InvalidArgumentError(f"a torch.Tensor is wanted, not a {type(tensor).__name__}")
+    if tensor.layout is not torch.strided:
+        raise InvalidArgumentError(
+            f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "
+            "(tensor.to_dense()), or use sparse_allreduce_async"
+        )
+    tensor = tensor.detach()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    return tensor.contiguous()
+
+
+def result_of(native: _native.Handle) -> torch.Tensor:
+    """The result that Farandole allocated, without a copy."""
+    tensor: torch.Tensor = dlpack.from_dlpack(native.dlpack())
+    return tensor
+
+
+def returning(tensor: torch.Tensor) -> Callable[[_native.Handle], torch.Tensor]:
+    """A handle's finish where the result has gone to ``tensor``."""
+
+    def finish(_: _native.Handle) -> torch.Tensor:
+        return tensor
+
+    return finish
+
+
+def writing_back(
+    tensor: torch.Tensor, copy: torch.Tensor
+) -> Callable[[_native.Handle], torch.Tensor]:
+    """A handle's finish for an operation in place whose memory was perhaps that of a copy."""
+    if copy.data_ptr() == tensor.data_ptr():
+        return returning(tensor)
+
+    def finish(_: _native.Handle) -> torch.Tensor:
+        with torch.no_grad():
+            tensor.copy_(copy)
+        return tensor
+
+    return finish

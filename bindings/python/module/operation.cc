@@ -1,0 +1,21 @@
+#include "bindings/python/module/operation.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace farandole::python {
+
+void SessionState::release_settled() {
+  if (orphans_.empty())
+    return;
+  const auto settled =
+      std::stable_partition(orphans_.begin(), orphans_.end(), [](const Loan& loan) {
+        return !loan.operation->settled();
+      });
+  // Dropping a reference can run any Python code, this function included: take them out first.
+  const std::vector<Loan> released(
+      std::make_move_iterator(settled), std::make_move_iterator(orphans_.end()));
+  orphans_.erase(settled, orphans_.end());
+}
+
+}  // namespace farandole::python

@@ -1,0 +1,265 @@
+#include "bindings/python/module/session_py.h"
+
+#include <pybind11/stl.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/python/module/errors_py.h"
+#include "bindings/python/module/handle_py.h"
+#include "bindings/python/module/operation.h"
+
+namespace py = pybind11;
+
+namespace farandole::python {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+using HandlePtr = std::unique_ptr<PyHandle>;
+
+// What a request points to, kept beside it until it is submitted.
+struct Prepared {
+  fdl_request request = FDL_REQUEST_INIT;
+  TensorView input, output;
+  std::string name;
+  std::vector<int64_t> splits;
+
+  void link() {
+    request.name = name.c_str();
+    request.dtype = input.dtype;
+    request.shape = input.shape.data();
+    request.ndim = input.shape.size();
+    request.in = input.data;
+    request.out = output.data;
+    request.device_type = input.device_type;
+    request.device_index = input.device_index;
+    request.splits = splits.data();
+    request.split_count = splits.size();
+  }
+};
+
+class PySession {
+ public:
+  explicit PySession(const Settings& settings, bool ignore_environment);
+
+  void shutdown();
+  void check_health() const { check(fdl_health(state_->get()), state_->get()); }
+  py::tuple topology() const;
+  std::string host_of(int rank) const;
+  HandlePtr submit(
+      int kind,
+      const std::string& name,
+      const py::object& input,
+      const py::object& output,
+      int reduce_op,
+      int root,
+      double prescale,
+      double postscale,
+      const std::optional<std::vector<int64_t>>& splits);
+  std::vector<HandlePtr> allreduce_all(
+      const std::vector<std::string>& names,
+      const std::vector<py::object>& inputs,
+      const std::vector<py::object>& outputs,
+      int reduce_op,
+      double prescale,
+      double postscale);
+  HandlePtr barrier();
+  size_t loans() const { return state_->orphans(); }
+
+ private:
+  void read(Prepared& prepared, const py::object& input, const py::object& output);
+  HandlePtr wrap(fdl_handle* handle, const Prepared& prepared) const;
+
+  std::shared_ptr<SessionState> state_;
+};
+
+std::string checked_name(const std::string& name) {
+  if (name.find('\0') != std::string::npos)
+    raise_invalid("the name contains a null character");
+  return name;
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const int64_t extent : shape) text += (text.size() > 1 ? "," : "") + std::to_string(extent);
+  return text + "]";
+}
+
+PySession::PySession(const Settings& settings, bool ignore_environment) {
+  std::vector<fdl_setting> given;
+  given.reserve(settings.size());
+  for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
+  fdl_options options = FDL_OPTIONS_INIT;
+  options.settings = given.data();
+  options.setting_count = given.size();
+  options.ignore_environment = ignore_environment ? 1 : 0;
+  fdl_session* session = nullptr;
+  fdl_code code = FDL_OK;
+  {
+    const py::gil_scoped_release unlocked;
+    code = fdl_init(&options, &session);
+  }
+  check(code);
+  state_ = std::make_shared<SessionState>(session);
+}
+
+void PySession::shutdown() {
+  fdl_code code = FDL_OK;
+  {
+    const py::gil_scoped_release unlocked;
+    code = fdl_shutdown(state_->get());
+  }
+  state_->release_settled();
+  check(code, state_->get());
+}
+
+py::tuple PySession::topology() const {
+  fdl_topology t = {sizeof(fdl_topology), 0, 0, 0, 0, 0, 0, 0};
+  check(fdl_get_topology(state_->get(), &t), state_->get());
+  return py::make_tuple(
+      t.rank, t.size, t.local_rank, t.local_size, t.cross_rank, t.cross_size, t.homogeneous != 0);
+}
+
+std::string PySession::host_of(int rank) const {
+  std::array<char, 256> host{};
+  check(fdl_host_of(state_->get(), rank, host.data(), host.size()), state_->get());
+  return host.data();
+}
+
+void PySession::read(Prepared& prepared, const py::object& input, const py::object& output) {
+  prepared.input = state_->reader().read(input, Access::Read);
+  if (output.is_none())
+    return;
+  prepared.output = state_->reader().read(output, Access::Write);
+  if (prepared.output.dtype != prepared.input.dtype)
+    raise_invalid(
+        std::string("the input is ") + dtype_name(prepared.input.dtype) + ", the output " +
+        dtype_name(prepared.output.dtype));
+  // Only results of the input's own shape are written to memory of the caller.
+  if (prepared.output.shape != prepared.input.shape)
+    raise_invalid(
+        "the input has shape " + shape_text(prepared.input.shape) + ", the output " +
+        shape_text(prepared.output.shape));
+}
+
+HandlePtr PySession::wrap(fdl_handle* handle, const Prepared& prepared) const {
+  Loan loan{std::make_shared<Operation>(handle), prepared.input.keep, prepared.output.keep};
+  return std::make_unique<PyHandle>(state_, std::move(loan));
+}
+
+HandlePtr PySession::submit(
+    int kind,
+    const std::string& name,
+    const py::object& input,
+    const py::object& output,
+    int reduce_op,
+    int root,
+    double prescale,
+    double postscale,
+    const std::optional<std::vector<int64_t>>& splits) {
+  state_->release_settled();
+  const bool same_shape = kind == FDL_ALLREDUCE || kind == FDL_BROADCAST;
+  if (!same_shape && !output.is_none())
+    raise_invalid("only allreduce and broadcast write to memory of the caller");
+  Prepared prepared;
+  prepared.name = checked_name(name);
+  read(prepared, input, output);
+  if (splits)
+    prepared.splits = *splits;
+  fdl_request& request = prepared.request;
+  request.kind = static_cast<fdl_kind>(kind);
+  request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
+  request.root = root;
+  request.prescale = prescale;
+  request.postscale = postscale;
+  prepared.link();
+  fdl_handle* handle = nullptr;
+  check(fdl_submit(state_->get(), &request, 1, &handle), state_->get());
+  return wrap(handle, prepared);
+}
+
+std::vector<HandlePtr> PySession::allreduce_all(
+    const std::vector<std::string>& names,
+    const std::vector<py::object>& inputs,
+    const std::vector<py::object>& outputs,
+    int reduce_op,
+    double prescale,
+    double postscale) {
+  state_->release_settled();
+  if (names.size() != inputs.size() || outputs.size() != inputs.size())
+    raise_invalid("names, inputs and outputs must have the same length");
+  std::vector<Prepared> prepared(inputs.size());
+  std::vector<fdl_request> requests;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Prepared& one = prepared[i];
+    one.name = checked_name(names[i]);
+    read(one, inputs[i], outputs[i]);
+    one.request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
+    one.request.prescale = prescale;
+    one.request.postscale = postscale;
+    one.link();
+    requests.push_back(one.request);
+  }
+  std::vector<fdl_handle*> handles(inputs.size());
+  check(fdl_submit(state_->get(), requests.data(), requests.size(), handles.data()), state_->get());
+  std::vector<HandlePtr> wrapped;
+  for (size_t i = 0; i < handles.size(); ++i) wrapped.push_back(wrap(handles[i], prepared[i]));
+  return wrapped;
+}
+
+HandlePtr PySession::barrier() {
+  fdl_handle* handle = nullptr;
+  check(fdl_barrier_async(state_->get(), &handle), state_->get());
+  Prepared nothing;
+  nothing.input.keep = py::none();
+  nothing.output.keep = py::none();
+  return wrap(handle, nothing);
+}
+
+}  // namespace
+
+void register_session(py::module_& module) {
+  py::class_<PySession>(module, "Session", "One rank's membership in one job.")
+      .def(
+          py::init<const Settings&, bool>(),
+          py::arg("settings") = Settings(),
+          py::arg("ignore_environment") = false)
+      .def("shutdown", &PySession::shutdown, "Leaves the job; ends what is in flight. Idempotent.")
+      .def("check_health", &PySession::check_health, "Raises why operations cannot succeed.")
+      .def_property_readonly(
+          "topology",
+          &PySession::topology,
+          "rank, size, local_rank, local_size, cross_rank, cross_size, homogeneous")
+      .def("host_of", &PySession::host_of, py::arg("rank"))
+      .def(
+          "submit",
+          &PySession::submit,
+          py::arg("kind"),
+          py::arg("name"),
+          py::arg("input"),
+          py::arg("output") = py::none(),
+          py::arg("reduce_op") = 0,
+          py::arg("root") = 0,
+          py::arg("prescale") = 1.0,
+          py::arg("postscale") = 1.0,
+          py::arg("splits") = py::none(),
+          "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
+      .def(
+          "allreduce_all",
+          &PySession::allreduce_all,
+          py::arg("names"),
+          py::arg("inputs"),
+          py::arg("outputs"),
+          py::arg("reduce_op") = 0,
+          py::arg("prescale") = 1.0,
+          py::arg("postscale") = 1.0,
+          "Submits several tensors, all or none.")
+      .def("barrier", &PySession::barrier)
+      .def_property_readonly(
+          "loans", &PySession::loans, "Operations in flight whose handles were dropped.");
+}
+
+}  // namespace farandole::python
