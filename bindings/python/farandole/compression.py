@@ -30,7 +30,7 @@ class NoneCompressor(Compressor):
         return tensor, None
 
     @staticmethod
-    def decompress(tensor: Any, ctx: Any) -> Any:  # noqa: ARG004
+    def decompress(tensor: Any, ctx: Any) -> Any:
         return tensor
 
 
@@ -66,10 +66,11 @@ def _narrow(tensor: Any, dtype: np.dtype[Any]) -> tuple[Any, Any]:
 def bfloat16() -> np.dtype[Any]:
     """NumPy's dtype for bfloat16, which a package of its own brings."""
     try:
-        import ml_dtypes  # noqa: PLC0415
+        import ml_dtypes
     except ImportError as error:
         raise UnsupportedError("bfloat16 arrays need the package ml_dtypes") from error
-    return np.dtype(ml_dtypes.bfloat16)
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 class Compression:

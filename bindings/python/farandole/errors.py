@@ -49,7 +49,7 @@ class PeerLostError(HorovodInternalError):
         return type(self), (str(self), self.rank, self.host, self.cause)
 
 
-class TimeoutError(HorovodInternalError, builtins.TimeoutError):  # noqa: A001
+class TimeoutError(HorovodInternalError, builtins.TimeoutError):
     """A deadline passed."""
 
 

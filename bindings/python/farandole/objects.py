@@ -18,7 +18,7 @@ _SIZE_BYTES = 8
 def _dumps(obj: Any) -> bytes:
     """cloudpickle, where it is installed, also carries lambdas and local classes."""
     try:
-        import cloudpickle  # noqa: PLC0415
+        import cloudpickle
     except ImportError:
         return pickle.dumps(obj)
     return bytes(cloudpickle.dumps(obj))
@@ -40,14 +40,10 @@ def broadcast_object(
     is_root = _session.rank() == root_rank
     data = bytearray(_dumps(obj)) if is_root else bytearray()
     size = bytearray(len(data).to_bytes(_SIZE_BYTES, "little"))
-    session.submit(
-        _native.BROADCAST, _part(name, "size"), size, size, root=root_rank
-    ).wait()
+    session.submit(_native.BROADCAST, _part(name, "size"), size, size, root=root_rank).wait()
     if not is_root:
         data = bytearray(int.from_bytes(size, "little"))
-    session.submit(
-        _native.BROADCAST, _part(name, "object"), data, data, root=root_rank
-    ).wait()
+    session.submit(_native.BROADCAST, _part(name, "object"), data, data, root=root_rank).wait()
     return obj if is_root else pickle.loads(data)
 
 

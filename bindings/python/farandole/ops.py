@@ -231,9 +231,7 @@ def broadcast_async_(
     """Starts ``broadcast_``."""
     check_process_set(process_set)
     plain = _plain(tensor)
-    native = _session.current().submit(
-        _native.BROADCAST, name or "", plain, plain, 0, root_rank
-    )
+    native = _session.current().submit(_native.BROADCAST, name or "", plain, plain, 0, root_rank)
     return Handle(native, _write_back(tensor, plain))
 
 
@@ -282,9 +280,7 @@ def reducescatter(
     """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
     divide evenly, the first ranks get a row more."""
     small, ctx = compression.compress(tensor)
-    handle = reducescatter_async(
-        small, name, op, process_set, prescale_factor, postscale_factor
-    )
+    handle = reducescatter_async(small, name, op, process_set, prescale_factor, postscale_factor)
     return compression.decompress(handle.wait(), ctx)
 
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include <pybind11/stl.h>
+
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/result_py.h"
 

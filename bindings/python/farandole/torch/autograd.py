@@ -22,6 +22,11 @@ def wanted(tensor: torch.Tensor) -> bool:
     return torch.is_grad_enabled() and tensor.requires_grad
 
 
+def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    """The function's result, as part of the graph."""
+    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+
+
 def _gradient_name(name: str | None) -> str | None:
     return f"{name}.gradient" if name else None
 
@@ -33,7 +38,7 @@ def _check_linear(op: int) -> None:
 
 class Allreduce(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         tensor: torch.Tensor,
         name: str | None,
@@ -49,7 +54,7 @@ class Allreduce(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         _check_linear(ctx.arguments[1])
         reduced = ops.allreduce_async(gradient, None, *ctx.arguments).wait()
         return reduced, None, None, None, None, None
@@ -57,7 +62,7 @@ class Allreduce(torch.autograd.Function):
 
 class GroupedAllreduce(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         name: str | None,
         op: int,
@@ -73,7 +78,7 @@ class GroupedAllreduce(torch.autograd.Function):
         return tuple(handle.wait())
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         _check_linear(ctx.arguments[1])
         reduced = ops.grouped_allreduce_async(gradients, None, *ctx.arguments).wait()
         return (None, None, None, None, None, *reduced)
@@ -81,7 +86,7 @@ class GroupedAllreduce(torch.autograd.Function):
 
 class Allgather(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, tensor: torch.Tensor, name: str | None, process_set: ProcessSet
     ) -> torch.Tensor:
         ctx.arguments = (_gradient_name(name), process_set)
@@ -90,7 +95,7 @@ class Allgather(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         """Every rank needs its own rows of all ranks' gradients: an alltoall, summed here."""
         name, process_set = ctx.arguments
         counts = ops.allgather_async(
@@ -104,7 +109,7 @@ class Allgather(torch.autograd.Function):
 
 class Broadcast(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, tensor: torch.Tensor, root_rank: int, name: str | None, process_set: ProcessSet
     ) -> torch.Tensor:
         ctx.arguments = (_gradient_name(name), process_set)
@@ -113,11 +118,9 @@ class Broadcast(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         name, process_set = ctx.arguments
-        reduced = ops.allreduce_async(
-            gradient, None, name, Average, process_set=process_set
-        ).wait()
+        reduced = ops.allreduce_async(gradient, None, name, Average, process_set=process_set).wait()
         if _session.rank() != ctx.root_rank:
             reduced.zero_()
         return reduced, None, None, None
@@ -125,7 +128,7 @@ class Broadcast(torch.autograd.Function):
 
 class Alltoall(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, tensor: torch.Tensor, splits: Any, name: str | None, process_set: ProcessSet
     ) -> tuple[torch.Tensor, torch.Tensor]:
         handle = ops.alltoall_async(tensor, splits, name, process_set)
@@ -140,16 +143,14 @@ class Alltoall(torch.autograd.Function):
         return output, received
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, gradient: torch.Tensor, _: torch.Tensor
-    ) -> Any:
+    def backward(ctx: Any, gradient: torch.Tensor, _: torch.Tensor) -> Any:
         returned, _ = ops.alltoall_async(gradient, *ctx.arguments).wait()
         return returned, None, None, None
 
 
 class Reducescatter(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         tensor: torch.Tensor,
         name: str | None,
@@ -167,7 +168,7 @@ class Reducescatter(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         _check_linear(ctx.op)
         gathered = ops.allgather_async(gradient * ctx.factor, *ctx.arguments).wait()
         return gathered, None, None, None, None, None

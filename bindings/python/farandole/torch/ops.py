@@ -87,7 +87,7 @@ def allreduce(
     small, ctx = compression.compress(tensor)
     arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
     if autograd.wanted(small):
-        reduced = autograd.Allreduce.apply(small, *arguments)
+        reduced = autograd.apply(autograd.Allreduce, small, *arguments)
     else:
         reduced = allreduce_async(small, None, *arguments).wait()
     return compression.decompress(reduced, ctx)
@@ -174,12 +174,11 @@ def grouped_allreduce(
     sent = [tensor for tensor, _ in small]
     arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
     if any(autograd.wanted(tensor) for tensor in sent):
-        reduced = list(autograd.GroupedAllreduce.apply(*arguments, *sent))
+        reduced = list(autograd.apply(autograd.GroupedAllreduce, *arguments, *sent))
     else:
         reduced = grouped_allreduce_async(sent, None, *arguments).wait()
     return [
-        compression.decompress(result, ctx)
-        for result, (_, ctx) in zip(reduced, small, strict=True)
+        compression.decompress(result, ctx) for result, (_, ctx) in zip(reduced, small, strict=True)
     ]
 
 
@@ -244,7 +243,8 @@ def allgather(
     """The tensors of all ranks, one behind the other along the first dimension, in which they may
     differ."""
     if autograd.wanted(tensor):
-        return autograd.Allgather.apply(tensor, name, process_set)
+        gathered: torch.Tensor = autograd.apply(autograd.Allgather, tensor, name, process_set)
+        return gathered
     result: torch.Tensor = allgather_async(tensor, name, process_set).wait()
     return result
 
@@ -259,9 +259,7 @@ def broadcast_async(
     check_process_set(process_set)
     source = plain(tensor)
     output = torch.empty_like(source)
-    native = _session.current().submit(
-        _native.BROADCAST, name or "", source, output, 0, root_rank
-    )
+    native = _session.current().submit(_native.BROADCAST, name or "", source, output, 0, root_rank)
     return Handle(native, returning(output))
 
 
@@ -273,7 +271,10 @@ def broadcast(
 ) -> torch.Tensor:
     """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
     if autograd.wanted(tensor):
-        return autograd.Broadcast.apply(tensor, root_rank, name, process_set)
+        gathered: torch.Tensor = autograd.apply(
+            autograd.Broadcast, tensor, root_rank, name, process_set
+        )
+        return gathered
     result: torch.Tensor = broadcast_async(tensor, root_rank, name, process_set).wait()
     return result
 
@@ -287,9 +288,7 @@ def broadcast_async_(
     """Starts a broadcast in place."""
     check_process_set(process_set)
     memory = plain(tensor)
-    native = _session.current().submit(
-        _native.BROADCAST, name or "", memory, memory, 0, root_rank
-    )
+    native = _session.current().submit(_native.BROADCAST, name or "", memory, memory, 0, root_rank)
     return Handle(native, writing_back(tensor, memory))
 
 
@@ -336,7 +335,7 @@ def alltoall(
     """
     if not autograd.wanted(tensor):
         return alltoall_async(tensor, splits, name, process_set).wait()
-    output, received = autograd.Alltoall.apply(tensor, splits, name, process_set)
+    output, received = autograd.apply(autograd.Alltoall, tensor, splits, name, process_set)
     return output if splits is None else (output, received)
 
 
@@ -377,7 +376,7 @@ def reducescatter(
     small, ctx = compression.compress(tensor)
     arguments = (name, op, process_set, prescale_factor, postscale_factor)
     if autograd.wanted(small):
-        part = autograd.Reducescatter.apply(small, *arguments)
+        part = autograd.apply(autograd.Reducescatter, small, *arguments)
     else:
         part = reducescatter_async(small, *arguments).wait()
     return compression.decompress(part, ctx)

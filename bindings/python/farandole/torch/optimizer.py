@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -50,7 +52,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         finally:
             self._should_synchronize = True
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         if self._should_synchronize:
             if self._synchronized:
                 warnings.warn(
@@ -65,7 +67,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
             if closure is not None:
                 closure = self._synchronizing(closure)
         self._synchronized = False
-        return super().step(closure)  # type: ignore[safe-super]
+        return super().step(closure)
 
     # torch calls the user's step hooks around the class's own step, to which this one leads.
     step.hooked = True  # type: ignore[attr-defined]
@@ -99,7 +101,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
 
 
-def DistributedOptimizer(  # noqa: N802, PLR0913: Horovod's name and arguments
+def DistributedOptimizer(
     optimizer: torch.optim.Optimizer,
     named_parameters: Iterable[tuple[str, torch.Tensor]] | None = None,
     compression: type[Compressor] = Compression.none,
@@ -135,7 +137,7 @@ def DistributedOptimizer(  # noqa: N802, PLR0913: Horovod's name and arguments
     )
     kind = type(optimizer)
     distributed = type(kind.__name__, (_DistributedOptimizer, kind), {})
-    wrapped = cast(_DistributedOptimizer, distributed.__new__(distributed))
+    wrapped = cast(_DistributedOptimizer, object.__new__(distributed))
     # A scheduler that was made before replaced the old object's step; ours must not be hidden.
     wrapped.__dict__.update({k: v for k, v in optimizer.__dict__.items() if k != "step"})
     wrapped._exchange = exchange
@@ -168,8 +170,8 @@ def _names_of(
             "named_parameters should be a sequence of tuples (name, parameter), usually produced "
             "by model.named_parameters()."
         )
-    names = [name for name, _ in named]
-    duplicates = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(name for name, _ in named)
+    duplicates = sorted(name for name, count in counts.items() if count > 1)
     if duplicates:
         raise InvalidArgumentError(
             "Parameter names in named_parameters must be unique. Found duplicates: "
@@ -189,9 +191,7 @@ def _groups_of(
     names: dict[torch.Tensor, str], num_groups: int, groups: int | list[Any] | None
 ) -> list[list[torch.Tensor]]:
     if num_groups:
-        warnings.warn(
-            "num_groups is deprecated; use groups", DeprecationWarning, stacklevel=3
-        )
+        warnings.warn("num_groups is deprecated; use groups", DeprecationWarning, stacklevel=3)
         groups = num_groups if groups is None else groups
     if groups is None or groups == 0:
         return []
@@ -199,7 +199,7 @@ def _groups_of(
         parameters = list(names)
         count = min(groups, len(parameters))
         edges = [len(parameters) * i // count for i in range(count + 1)]
-        return [parameters[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        return [parameters[a:b] for a, b in itertools.pairwise(edges)]
     if not isinstance(groups, list):
         raise InvalidArgumentError(
             "groups should be a non-negative integer or a list of lists of torch.Tensor."
@@ -207,9 +207,7 @@ def _groups_of(
     return _checked_groups(names, groups)
 
 
-def _checked_groups(
-    names: dict[torch.Tensor, str], groups: list[Any]
-) -> list[list[torch.Tensor]]:
+def _checked_groups(names: dict[torch.Tensor, str], groups: list[Any]) -> list[list[torch.Tensor]]:
     members = [p for group in groups for p in group]
     if not all(isinstance(p, torch.Tensor) for p in members):
         raise InvalidArgumentError("groups must consist of torch.Tensor.")

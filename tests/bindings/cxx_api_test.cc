@@ -1,0 +1,68 @@
+// farandole.hpp: owners, exceptions and element types over the C interface. C++17.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <complex>
+#include <vector>
+
+#include <farandole/farandole.hpp>
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class CxxApiTest : public ::testing::Test {
+ protected:
+  fdl::Session session_{{}, true};
+};
+
+TEST_F(CxxApiTest, EveryKind) {
+  std::vector<float> data{1, 2, 3, 4};
+  std::vector<float> out(4);
+  session_.allreduce<float>(data, out, FDL_MAX, "x");
+  EXPECT_EQ(out, data);
+  session_.broadcast<float>(data);
+  EXPECT_EQ(session_.allgather<float>(data, 2), data);
+  EXPECT_EQ(session_.alltoall<float>(data, {4}), data);
+  EXPECT_EQ(session_.reducescatter<float>(data), data);
+  session_.barrier();
+  EXPECT_EQ(session_.rank(), 0);
+  EXPECT_EQ(session_.size(), 1);
+  session_.check_health();
+}
+
+TEST_F(CxxApiTest, HandlesShowTheirResult) {
+  const std::vector<std::complex<double>> data{{1, 2}, {3, 4}};
+  fdl::Handle handle = session_.allgather_async<std::complex<double>>(data);
+  EXPECT_TRUE(handle.wait_for(30));
+  EXPECT_TRUE(handle.settled());
+  EXPECT_THAT(handle.shape(), ElementsAre(2, 1));
+  EXPECT_EQ(handle.elements<std::complex<double>>()[1], data[1]);
+  EXPECT_THROW(handle.elements<float>(), fdl::InvalidArgument);
+  fdl::Handle moved = std::move(handle);
+  EXPECT_EQ(moved.elements<std::complex<double>>().size(), 2U);
+  fdl::Handle swapped = session_.alltoall_async<std::complex<double>>(data);
+  EXPECT_THAT(swapped.splits(), ElementsAre(2));
+}
+
+TEST_F(CxxApiTest, ErrorsAreExceptionsByCode) {
+  std::vector<float> data{1, 2, 3};
+  std::vector<float> small(1);
+  EXPECT_THROW(session_.allreduce<float>(data, small), fdl::InvalidArgument);
+  EXPECT_THROW(session_.allgather<float>(data, 2), fdl::InvalidArgument);
+  try {
+    session_.broadcast<float>(data, 5, "x");
+    FAIL() << "root 5 of one rank was accepted";
+  } catch (const fdl::Error& error) {
+    EXPECT_EQ(error.code(), FDL_INVALID_ARGUMENT);
+    EXPECT_EQ(error.rank(), -1);
+    EXPECT_THAT(error.what(), HasSubstr("root rank 5"));
+  }
+  session_.shutdown();
+  EXPECT_THROW(session_.barrier(), fdl::Aborted);
+  EXPECT_THROW(fdl::Session({{"fusion_bytes", "abc"}}, true), fdl::InvalidArgument);
+}
+
+}  // namespace
