@@ -1,0 +1,116 @@
+"""What is wrong on its own is a ValueError where it was said, and leaves the session usable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import farandole as fdl
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
+
+ONES = np.ones((2, 3), dtype="f4")
+OTHER_SET = fdl.ProcessSet(7)
+
+WRONG: dict[str, tuple[Callable[[], Any], str]] = {
+    "no tensor": (lambda: fdl.allreduce([1, 2]), "a list is no tensor"),
+    "none": (lambda: fdl.allreduce(None), "NoneType is no tensor"),
+    "text": (lambda: fdl.allreduce("abc"), "a str is no tensor"),
+    "objects": (lambda: fdl.allreduce(np.array([None])), "dtype object is not supported"),
+    "strings": (lambda: fdl.allreduce(np.array(["a"])), "is not supported; uint8"),
+    "uint64": (lambda: fdl.allreduce(np.ones(2, "u8")), "dtype uint64 is not supported"),
+    "datetime": (lambda: fdl.allreduce(np.zeros(2, "M8[s]")), "is not supported"),
+    "byte order": (lambda: fdl.allreduce(np.ones(2, ">f4")), "byte order"),
+    "buffer of uint32": (lambda: fdl.allreduce(memoryview(np.ones(2, "u4"))), "not supported"),
+    "stepped buffer": (lambda: fdl.allreduce(memoryview(b"abcd")[::2]), "cannot be read"),
+    "operation": (lambda: fdl.allreduce(ONES, op=9), "op=9 is no reduce operation"),
+    "operation's type": (lambda: fdl.allreduce(ONES, op="sum"), "op='sum'"),
+    "average of bool": (lambda: fdl.allreduce(np.ones(2, "?")), "Average has no meaning for bool"),
+    "order of complex": (
+        lambda: fdl.allreduce(np.ones(2, "c8"), op=fdl.Max),
+        "Max has no meaning for complex64",
+    ),
+    "infinite scale": (lambda: fdl.allreduce(ONES, prescale_factor=float("inf")), "finite"),
+    "root": (lambda: fdl.broadcast(ONES, 1), "root rank 1 does not exist"),
+    "negative root": (lambda: fdl.broadcast_(ONES.copy(), -1), "root rank -1 does not exist"),
+    "scalar allgather": (lambda: fdl.allgather(np.float32(1)), "0-dim"),
+    "scalar alltoall": (lambda: fdl.alltoall(np.ones(())), "0-dim"),
+    "scalar reducescatter": (lambda: fdl.reducescatter(np.ones(())), "0-dim"),
+    "splits' sum": (lambda: fdl.alltoall(ONES, [1]), "leave 1 of 2 rows over"),
+    "splits' size": (lambda: fdl.alltoall(ONES, [1, 1]), "2 splits for 1 ranks"),
+    "splits' sign": (lambda: fdl.alltoall(ONES, [-2]), "negative"),
+    "splits' type": (lambda: fdl.alltoall(ONES, [2.0]), "whole numbers"),
+    "splits' shape": (lambda: fdl.alltoall(ONES, np.array([[2]])), "whole numbers"),
+    "empty splits": (lambda: fdl.alltoall(ONES, []), "splits is empty"),
+    "long name": (lambda: fdl.allreduce(ONES, name="n" * 513), "513 bytes"),
+    "null in name": (lambda: fdl.allreduce(ONES, name="a\0b"), "null character"),
+    "handle": (lambda: fdl.synchronize(3), "3 is no handle"),
+    "handle to poll": (lambda: fdl.poll(None), "None is no handle"),
+    "process set": (lambda: fdl.allreduce(ONES, process_set=3), "must be a ProcessSet"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_is_refused(case: str) -> None:
+    call, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        call()
+    np.testing.assert_array_equal(fdl.allreduce(ONES), ONES)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fdl.allreduce(ONES, op=fdl.Adasum), "Adasum"),
+        (lambda: fdl.allreduce(ONES, process_set=OTHER_SET), "only global_process_set"),
+        (lambda: fdl.barrier(OTHER_SET), "only global_process_set"),
+    ],
+)
+def test_is_not_supported(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(fdl.UnsupportedError, match=message):
+        call()
+
+
+def test_name_in_flight_twice() -> None:
+    arrays = [ONES, ONES]
+    from farandole import _native, _session  # noqa: PLC2701
+
+    session = _session.current()
+    with pytest.raises(ValueError, match="twice"):
+        session.allreduce_all(["twice", "twice"], arrays, [None, None], _native.SUM)
+    assert fdl.allreduce(ONES, name="twice") is not None
+
+
+def test_errors_are_what_horovods_users_catch() -> None:
+    for kind in (fdl.MismatchError, fdl.PeerLostError, fdl.TimeoutError, fdl.AbortedError):
+        assert issubclass(kind, fdl.HorovodInternalError)
+        assert issubclass(kind, RuntimeError)
+    assert issubclass(fdl.TimeoutError, TimeoutError)
+    assert not issubclass(fdl.InvalidArgumentError, fdl.HorovodInternalError)
+    with pytest.raises(RuntimeError):
+        fdl.allreduce(None)
+
+
+def test_lost_peer_carries_its_place() -> None:
+    import pickle  # noqa: PLC0415
+
+    error = pickle.loads(pickle.dumps(fdl.PeerLostError("rank 1 died", 1, "somewhere", "died")))
+    assert (str(error), error.rank, error.host, error.cause) == (
+        "rank 1 died",
+        1,
+        "somewhere",
+        "died",
+    )
+
+
+def test_after_shutdown_handles_stay_and_calls_are_refused() -> None:
+    handle = fdl.allreduce_async(ONES, op=fdl.Sum)
+    handle.wait()
+    fdl.shutdown()
+    np.testing.assert_array_equal(handle.wait(), ONES)
+    assert handle.done()
+    with pytest.raises(fdl.NotInitializedError):
+        fdl.allreduce(ONES)

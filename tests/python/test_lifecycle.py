@@ -1,0 +1,178 @@
+"""init and shutdown, in every order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import farandole as fdl
+
+pytestmark = pytest.mark.timeout(120)
+
+TOPOLOGY = (
+    fdl.rank,
+    fdl.size,
+    fdl.local_rank,
+    fdl.local_size,
+    fdl.cross_rank,
+    fdl.cross_size,
+    fdl.is_homogeneous,
+)
+
+
+def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("question", TOPOLOGY)
+def test_topology_before_init_is_a_value_error(question: object) -> None:
+    assert not fdl.is_initialized()
+    with pytest.raises(ValueError, match="call init"):
+        question()  # type: ignore[operator]
+
+
+def test_collectives_before_init_say_what_is_missing() -> None:
+    for call in (
+        lambda: fdl.allreduce(np.ones(1)),
+        lambda: fdl.allgather(np.ones(1)),
+        lambda: fdl.broadcast_object(1),
+        fdl.barrier,
+    ):
+        with pytest.raises(fdl.NotInitializedError, match="call init"):
+            call()
+
+
+def test_one_rank_without_a_launcher(session: None) -> None:
+    assert fdl.is_initialized()
+    assert [question() for question in TOPOLOGY] == [0, 1, 0, 1, 0, 1, True]
+
+
+def test_init_again_changes_nothing(session: None) -> None:
+    fdl.init()
+    assert fdl.size() == 1
+
+
+def test_shutdown_without_init_and_twice() -> None:
+    fdl.shutdown()
+    fdl.init()
+    fdl.shutdown()
+    fdl.shutdown()
+    assert not fdl.is_initialized()
+
+
+def test_many_cycles_with_work_left_over() -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    threads = threading.active_count()
+    for i in range(50):
+        fdl.init()
+        handle = fdl.allreduce_async(np.full(3, i), op=fdl.Sum)
+        del handle
+        fdl.shutdown()
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/task")) <= threads + 4
+
+
+def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARANDOLE_MAX_NAME_BYTES", "4096")
+    fdl.init(settings={"max_name_bytes": 16})
+    try:
+        with pytest.raises(ValueError, match="at most 16"):
+            fdl.allreduce(np.ones(1), name="a name of more than sixteen bytes")
+    finally:
+        fdl.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fusion_bytes": "abc"}, 'fusion_bytes="abc" is not valid'),
+        ({"no_such_thing": 1}, 'no setting "no_such_thing"'),
+        ({"rank": 3}, "is not below"),
+    ],
+)
+def test_bad_settings(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fdl.init(settings=settings)
+    assert not fdl.is_initialized()
+
+
+def test_bad_environment_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARANDOLE_FUSION_BYTES", "abc")
+    with pytest.raises(ValueError, match='FARANDOLE_FUSION_BYTES="abc".*a whole number'):
+        fdl.init()
+
+
+def test_unknown_variable_warns_with_the_nearest() -> None:
+    result = python("import farandole; farandole.init()", FARANDOLE_FUSION_BYTE="1")
+    assert result.returncode == 0, result.stderr
+    assert "FARANDOLE_FUSION_BYTE" in result.stderr
+    assert "FARANDOLE_FUSION_BYTES" in result.stderr
+
+
+def test_arguments_of_horovod_that_are_not_there_are_refused() -> None:
+    with pytest.raises(fdl.UnsupportedError, match="comm"):
+        fdl.init(comm=[0])
+    with pytest.raises(fdl.UnsupportedError, match="process_sets"):
+        fdl.init(process_sets=[[0]])
+    assert not fdl.is_initialized()
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["", "import os; del handle", "raise SystemExit(0)", "import gc; gc.disable()", "del fdl, np"],
+)
+def test_interpreter_ends_cleanly_with_handles_in_flight(ending: str) -> None:
+    program = (
+        "import farandole as fdl, numpy as np\n"
+        "fdl.init()\n"
+        "array = fdl.allgather(np.ones(5))\n"
+        "handle = fdl.allreduce_async(np.ones(1 << 20))\n"
+        f"{ending}\n"
+    )
+    result = python(program)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_forked_child_gets_a_clear_error_and_the_parent_goes_on(session: None) -> None:
+    with np.errstate(all="ignore"):
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            assert not fdl.is_initialized()
+            for call in (fdl.rank, fdl.barrier, fdl.init, lambda: fdl.allreduce(np.ones(1))):
+                with pytest.raises(fdl.AbortedError, match="forked"):
+                    call()
+            fdl.shutdown()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert fdl.allreduce(np.ones(3), op=fdl.Sum).tolist() == [1, 1, 1]
+
+
+def test_import_needs_neither_torch_nor_ml_dtypes() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'ml_dtypes', 'cloudpickle'): sys.modules[name] = None\n"
+        "import farandole as fdl\n"
+        "fdl.init()\n"
+        "assert fdl.broadcast_object({'a': 1}) == {'a': 1}\n"
+    )
+    result = python(program)
+    assert result.returncode == 0, result.stderr
