@@ -1,6 +1,6 @@
-/* farandole.h is C11, and C alone can run a job of one rank with it. Built with -pedantic -Werror. */
+/* farandole.h is C11, and C alone can run a job of one rank with it. Built with -pedantic -Werror.
+ */
 #include <farandole/farandole.h>
-
 #include <stdio.h>
 #include <string.h>
 

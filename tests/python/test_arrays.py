@@ -91,7 +91,9 @@ def test_unaligned_array() -> None:
     array = memory[1:].view("f8")
     assert not array.flags.aligned
     array[:] = [1, 2, 3, 4]
-    np.testing.assert_array_equal(fdl.allreduce_(array, op=fdl.Sum, prescale_factor=2), [2, 4, 6, 8])
+    np.testing.assert_array_equal(
+        fdl.allreduce_(array, op=fdl.Sum, prescale_factor=2), [2, 4, 6, 8]
+    )
     np.testing.assert_array_equal(array, [2, 4, 6, 8])
 
 

@@ -39,9 +39,10 @@ class Handle:
         if not self._finished:
             if not self._native.wait(timeout):
                 raise TimeoutError(f"not finished within {timeout} s; it is still in flight")
-            self._result = self._finish(self._native) if self._finish else None
-            self._finished = True
-            self._finish = None
+            result = self._finish(self._native) if self._finish else None
+            if not self._finished:  # another thread may have waited, too
+                self._result = result
+                self._finished = True
         return self._result
 
 

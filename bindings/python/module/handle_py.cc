@@ -1,10 +1,10 @@
 #include "bindings/python/module/handle_py.h"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-
-#include <pybind11/stl.h>
 
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/result_py.h"
