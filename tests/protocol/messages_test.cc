@@ -1,0 +1,203 @@
+#include "controller/protocol/messages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "messages_generated.h"
+#include "tests/protocol/samples.h"
+
+namespace farandole::control {
+namespace {
+
+using testing::HasSubstr;
+
+std::string refusal(const Bytes& bytes, const Limits& limits = sample_limits()) {
+  const Result<Frame> frame = decode(bytes, limits);
+  return frame ? "accepted" : frame.status().message();
+}
+
+std::string refusal(const Message& message, const Limits& limits = sample_limits()) {
+  return refusal(encode(kSampleEnvelope, message), limits);
+}
+
+TEST(Messages, EveryKindSurvivesTheWire) {
+  const std::vector<Message> samples = sample_messages();
+  ASSERT_EQ(samples.size(), std::variant_size_v<Message>);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    ASSERT_EQ(samples[i].index(), i);
+    const Result<Frame> frame = decode(encode(kSampleEnvelope, samples[i]), sample_limits());
+    ASSERT_TRUE(frame) << i << ": " << frame.status().message();
+    EXPECT_EQ(frame.value(), (Frame{kSampleEnvelope, samples[i]})) << i;
+  }
+}
+
+TEST(Messages, MayLieAtAnyAddress) {
+  const Bytes bytes = encode(kSampleEnvelope, sample_messages()[1]);
+  for (size_t shift = 1; shift < 8; ++shift) {
+    Bytes moved(shift);
+    moved.insert(moved.end(), bytes.begin(), bytes.end());
+    EXPECT_TRUE(decode(std::span(moved).subspan(shift), sample_limits()));
+  }
+}
+
+TEST(Messages, RestampChangesTheEnvelopeAlone) {
+  const Message message = sample_messages()[9];
+  Bytes bytes = encode({}, message);
+  restamp(bytes, kSampleEnvelope);
+  EXPECT_EQ(bytes, encode(kSampleEnvelope, message));
+}
+
+TEST(Messages, JobsHaveDifferentHashes) {
+  EXPECT_EQ(job_hash("train-7"), job_hash("train-7"));
+  EXPECT_NE(job_hash("train-7"), job_hash("train-8"));
+  EXPECT_NE(job_hash(""), job_hash("a"));
+}
+
+TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
+  Envelope envelope = kSampleEnvelope;
+  envelope.version = 9;
+  EXPECT_EQ(
+      refusal(encode(envelope, Leave{})),
+      "it speaks version 9 of the protocol, this rank version 1");
+}
+
+TEST(Messages, LongTextLosesItsEnd) {
+  const std::string text(kMaxTextBytes + 100, 'x');
+  const Bytes bytes = encode(kSampleEnvelope, Refuse{Status(Code::Timeout, text)});
+  const Result<Frame> frame = decode(bytes, sample_limits());
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(std::get<Refuse>(frame.value().body).why.message(), text.substr(0, kMaxTextBytes));
+}
+
+struct BadAnnouncement {
+  const char* text;
+  void (*spoil)(Announcement&);
+};
+
+void PrintTo(const BadAnnouncement& bad, std::ostream* out) { *out << bad.text; }
+
+class AnnouncementLimits : public testing::TestWithParam<BadAnnouncement> {};
+
+TEST_P(AnnouncementLimits, AreChecked) {
+  Limits limits = sample_limits();
+  limits.max_name_bytes = 16;
+  limits.max_dims = 3;
+  Announcement item{"name", {}};
+  item.signature.shape = {1, 2, 3};
+  EXPECT_EQ(refusal(Announce{{item}, {}}, limits), "accepted");
+  GetParam().spoil(item);
+  EXPECT_EQ(refusal(Announce{{item}, {}}, limits), GetParam().text);
+}
+
+const BadAnnouncement kBadAnnouncements[] = {
+    {"a name is empty", [](Announcement& a) { a.name.clear(); }},
+    {"a name is too long", [](Announcement& a) { a.name.assign(17, 'x'); }},
+    {"an unknown kind of collective",
+     [](Announcement& a) { a.signature.kind = static_cast<CollectiveKind>(6); }},
+    {"an unknown reduce operation",
+     [](Announcement& a) { a.signature.reduce = static_cast<ReduceOp>(5); }},
+    {"an unknown dtype", [](Announcement& a) { a.signature.dtype = static_cast<DType>(13); }},
+    {"an unknown device",
+     [](Announcement& a) { a.signature.device.type = static_cast<DeviceType>(2); }},
+    {"a prescale is not finite", [](Announcement& a) { a.signature.prescale = NAN; }},
+    {"a postscale is not finite", [](Announcement& a) { a.signature.postscale = INFINITY; }},
+    {"a root is no rank of the job", [](Announcement& a) { a.signature.root = 4; }},
+    {"a root is no rank of the job", [](Announcement& a) { a.signature.root = -1; }},
+    {"a shape has too many dimensions", [](Announcement& a) { a.signature.shape.resize(4); }},
+    {"a shape is negative or too large", [](Announcement& a) { a.signature.shape[1] = -1; }},
+    {"a shape is negative or too large",
+     [](Announcement& a) {
+       a.signature.shape = {int64_t{1} << 40, int64_t{1} << 40};
+     }},
+    {"there are more splits than ranks", [](Announcement& a) { a.signature.splits.resize(5); }},
+    {"splits are negative or too large",
+     [](Announcement& a) {
+       a.signature.splits = {1, -1};
+     }},
+    {"splits are negative or too large",
+     [](Announcement& a) { a.signature.splits.assign(2, std::numeric_limits<int64_t>::max()); }},
+};
+INSTANTIATE_TEST_SUITE_P(Table, AnnouncementLimits, testing::ValuesIn(kBadAnnouncements));
+
+TEST(Messages, OtherLimitsAreChecked) {
+  const PeerFailure nobody{.rank = 4, .cause = "x"};
+  const PeerFailure fine{.rank = 1, .cause = "x", .code = Code::Ok};
+  EXPECT_EQ(refusal(Report{nobody}), "a failure blames no rank of the job");
+  EXPECT_EQ(refusal(Report{fine}), "an unknown error code");
+  EXPECT_EQ(refusal(Refuse{Status(static_cast<Code>(9), "x")}), "an unknown error code");
+  EXPECT_EQ(refusal(Refuse{Status(Code::Timeout, "x").blame(7)}), "a culprit is no rank");
+  EXPECT_EQ(refusal(StoreGet{1, ""}), "a store key is empty");
+  EXPECT_EQ(refusal(StoreGet{1, std::string(kMaxTextBytes + 1, 'k')}), "a store key is too long");
+  Limits small = sample_limits();
+  small.store_bytes = 10;
+  EXPECT_EQ(refusal(StoreSet{1, "key", Bytes(11)}, small), "a store value is too large");
+  EXPECT_EQ(refusal(Welcome{1, {{0, "a", 1, ""}}}), "members are missing");
+  Welcome welcome = std::get<Welcome>(sample_messages()[7]);
+  std::swap(welcome.members[1], welcome.members[2]);
+  EXPECT_EQ(refusal(welcome), "members are out of order");
+  welcome = std::get<Welcome>(sample_messages()[7]);
+  welcome.epoch = 0;
+  EXPECT_EQ(refusal(welcome), "there is no epoch 0");
+  welcome.members.push_back({4, "a", 1, ""});
+  EXPECT_EQ(refusal(welcome), "too many members");
+  EXPECT_EQ(refusal(Join{{-1, "a", 1, ""}, 4, {}}), "a rank is negative");
+  EXPECT_EQ(
+      refusal(Round{.number = 1, .ready = {0}, .details = {Detail{}}}),
+      "a tensor has neither id nor name");
+  Detail detail{.id = 1, .extents = std::vector<int64_t>(17)};
+  EXPECT_EQ(refusal(Round{.number = 1, .ready = {1}, .details = {detail}}), "too many extents");
+  detail.extents = {-1};
+  EXPECT_EQ(
+      refusal(Round{.number = 1, .ready = {1}, .details = {detail}}),
+      "extents are negative or too large");
+  const Announce many{{}, std::vector<uint32_t>(kMaxEntries + 1)};
+  EXPECT_EQ(refusal(many), "too many ids");
+  const Join settings{{1, "a", 1, ""}, 4, std::vector<Setting>(kMaxSettings + 1)};
+  EXPECT_EQ(refusal(settings), "too many settings");
+  small.max_frame_bytes = 64;
+  EXPECT_THAT(refusal(StoreSet{1, "key", Bytes(100)}, small), HasSubstr("more than a message"));
+}
+
+// A message may not name the same bytes many times: what is read would grow without bound.
+TEST(Messages, SharedBytesAreRefused) {
+  flatbuffers::FlatBufferBuilder out;
+  const auto name = out.CreateString(std::string(500, 'n'));
+  std::vector<flatbuffers::Offset<wire::Announcement>> items;
+  for (int i = 0; i < 1000; ++i) items.push_back(wire::CreateAnnouncement(out, name));
+  const auto body = wire::CreateAnnounce(out, out.CreateVector(items)).Union();
+  const wire::Envelope head(7, 11, 13, kProtocolVersion, 3);
+  out.Finish(wire::CreateMessage(out, &head, wire::Body::Announce, body), "FDLM");
+  const Bytes bytes(out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize());
+  EXPECT_EQ(refusal(bytes), "parts of it share bytes");
+}
+
+TEST(Messages, MissingPartsAreRefused) {
+  const wire::Envelope head(7, 11, 13, kProtocolVersion, 3);
+  const auto made = [&](bool with_head, wire::Body type, auto make) {
+    flatbuffers::FlatBufferBuilder out;
+    const auto body = make(out);
+    out.Finish(wire::CreateMessage(out, with_head ? &head : nullptr, type, body), "FDLM");
+    return Bytes(out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize());
+  };
+  const auto leave = [](auto& out) { return wire::CreateLeave(out).Union(); };
+  EXPECT_EQ(refusal(made(true, wire::Body::Leave, leave)), "accepted");
+  EXPECT_EQ(refusal(made(false, wire::Body::Leave, leave)), "a part is missing");
+  EXPECT_EQ(
+      refusal(made(true, wire::Body::NONE, [](auto&) { return flatbuffers::Offset<void>(); })),
+      "a part is missing");
+  EXPECT_EQ(refusal(made(true, static_cast<wire::Body>(99), leave)), "an unknown kind of message");
+  EXPECT_EQ(
+      refusal(made(
+          true, wire::Body::Report, [](auto& out) { return wire::CreateReport(out).Union(); })),
+      "a part is missing");
+  EXPECT_EQ(
+      refusal(made(
+          true, wire::Body::Refuse, [](auto& out) { return wire::CreateRefuse(out).Union(); })),
+      "a part is missing");
+}
+
+}  // namespace
+}  // namespace farandole::control
