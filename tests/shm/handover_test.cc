@@ -1,0 +1,106 @@
+#include "collectives/shm/handover.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "gtest/gtest.h"
+
+namespace farandole::shm {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Handover : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto meeting = Meeting::random();
+    ASSERT_TRUE(meeting);
+    meeting_ = meeting.value();
+    memory_ = Descriptor(::memfd_create("test", MFD_CLOEXEC));
+    ASSERT_TRUE(memory_);
+    ASSERT_EQ(::write(memory_.get(), "here", 4), 4);
+    auto server = HandoverServer::start(memory_, meeting_);
+    ASSERT_TRUE(server) << server.status().to_string();
+    server_ = std::move(server).value();
+  }
+  Result<Descriptor> receive(const Meeting& meeting) {
+    return receive_descriptor(meeting, steady_now() + 10s);
+  }
+
+  Meeting meeting_;
+  Descriptor memory_;
+  std::unique_ptr<HandoverServer> server_;
+};
+
+// Names of abstract sockets of this kind on the machine.
+std::string socket_names() {
+  std::ifstream file("/proc/net/unix");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST_F(Handover, GivesTheDescriptorToAllWhoAsk) {
+  for (int i = 0; i < 3; ++i) {
+    const auto fd = receive(meeting_);
+    ASSERT_TRUE(fd) << fd.status().to_string();
+    std::array<char, 4> text{};
+    EXPECT_EQ(::pread(fd.value().get(), text.data(), text.size(), 0), 4);
+    EXPECT_EQ(std::memcmp(text.data(), "here", 4), 0);
+    EXPECT_NE(::fcntl(fd.value().get(), F_GETFD) & FD_CLOEXEC, 0);
+  }
+}
+
+TEST_F(Handover, RefusesAWrongToken) {
+  Meeting wrong = meeting_;
+  wrong.token.back() = wrong.token.back() == '0' ? '1' : '0';
+  EXPECT_EQ(receive(wrong).status().code(), Code::System);
+  EXPECT_TRUE(receive(meeting_)) << "and goes on serving";
+}
+
+TEST_F(Handover, IsNotHeldUpByWhoSaysNothing) {
+  // A stranger that connects and hangs up, and one that says half a token and waits.
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "farandole-" + meeting_.name;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  const auto stranger = [&] {
+    Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+    return fd;
+  };
+  stranger();
+  const Descriptor mute = stranger();
+  EXPECT_EQ(::send(mute.get(), "abc", 3, MSG_NOSIGNAL), 3);
+  EXPECT_TRUE(receive(meeting_));
+}
+
+TEST_F(Handover, LeavesNoSocketBehind) {
+  EXPECT_NE(socket_names().find(meeting_.name), std::string::npos);
+  server_.reset();
+  EXPECT_EQ(socket_names().find(meeting_.name), std::string::npos);
+  EXPECT_EQ(receive(meeting_).status().code(), Code::System);
+}
+
+TEST(Meeting, IsReadBackFromItsText) {
+  const auto meeting = Meeting::random();
+  ASSERT_TRUE(meeting);
+  const auto read = Meeting::from_text(meeting.value().to_text());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read.value(), meeting.value());
+  EXPECT_NE(Meeting::random().value(), meeting.value());
+  for (const char* text : {"", " ", "abc def", "0123456789abcdef0123456789abcdef "})
+    EXPECT_EQ(Meeting::from_text(text).status().code(), Code::Mismatch) << text;
+}
+
+}  // namespace
+}  // namespace farandole::shm
