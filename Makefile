@@ -66,7 +66,7 @@ contract: build ## the contract suite's full product of cases
 	@cmake --build --preset dev --target contract
 
 test-large: build ## collectives of more than 2^31 elements
-	@ctest --preset dev --no-tests=error -R '[Ll]arge'
+	@cmake --build --preset dev --target test-large
 
 asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sanitizer
 	@echo "==> build: preset $@"
