@@ -77,7 +77,9 @@ struct BadAnnouncement {
   void (*spoil)(Announcement&);
 };
 
-void PrintTo(const BadAnnouncement& bad, std::ostream* out) { *out << bad.text; }
+void PrintTo(const BadAnnouncement& bad, std::ostream* out) {
+  *out << bad.text;
+}
 
 class AnnouncementLimits : public testing::TestWithParam<BadAnnouncement> {};
 

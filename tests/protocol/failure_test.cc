@@ -1,0 +1,247 @@
+// Who is lost, who has left, and who is blamed.
+
+#include "tests/protocol/cluster_test.h"
+
+namespace farandole::control {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class FailureTest : public ClusterTest {};
+
+TEST_F(FailureTest, ALostRankIsToldToAllOthersOnce) {
+  make(3);
+  announce_all("a", allreduce({1}));
+  for (int rank = 0; rank < 3; ++rank) cluster_->step_up(rank);
+  cluster_->act(cluster_->coordinator().on_lost(1, "its control connection closed"));
+  EXPECT_FALSE(cluster_->down_waiting(1));
+  cluster_->act(cluster_->coordinator().on_lost(2, "its control connection closed"));
+  cluster_->settle();
+  for (const int rank : {0, 2}) {
+    EXPECT_THAT(told(rank), IsEmpty());  // no agreement any more
+    EXPECT_THAT(
+        failures(rank),
+        ElementsAre(
+            PeerFailure{.rank = 1, .host = "host1", .cause = "its control connection closed"}));
+  }
+}
+
+TEST_F(FailureTest, AnAccusationBecomesTheVerdictAfterAWhile) {
+  make(3);
+  const PeerFailure accusation{.rank = 2, .cause = "no byte in 10 s", .code = Code::Timeout};
+  EXPECT_EQ(cluster_->coordinator().deadline(), std::nullopt);
+  cluster_->act(1, cluster_->worker(1).report(accusation));
+  cluster_->settle();
+  cluster_->act(0, cluster_->worker(0).report({.rank = 1, .cause = "late"}));
+  cluster_->settle();
+  ASSERT_EQ(cluster_->coordinator().deadline(), kStart + ControlPlane::kConfirm);
+  EXPECT_THAT(cluster_->coordinator().tick(kStart + ControlPlane::kConfirm - 1ms), IsEmpty());
+  cluster_->act(cluster_->coordinator().tick(kStart + ControlPlane::kConfirm));
+  cluster_->settle();
+  for (int rank = 0; rank < 3; ++rank)
+    EXPECT_THAT(
+        failures(rank),
+        ElementsAre(PeerFailure{
+            .rank = 2, .host = "host2", .cause = "no byte in 10 s", .code = Code::Timeout}));
+  EXPECT_EQ(cluster_->coordinator().deadline(), std::nullopt);
+}
+
+TEST_F(FailureTest, ABrokenConnectionIsBetterEvidence) {
+  make(3);
+  cluster_->act(1, cluster_->worker(1).report({.rank = 0, .cause = "no byte in 10 s"}));
+  cluster_->settle();
+  cluster_->act(cluster_->coordinator().on_lost(2, "gone"));
+  cluster_->act(cluster_->coordinator().tick(kStart + std::chrono::hours(1)));
+  cluster_->settle();
+  for (const int rank : {0, 1}) {
+    ASSERT_EQ(failures(rank).size(), 1U);
+    EXPECT_EQ(failures(rank)[0].rank, 2);
+  }
+}
+
+TEST_F(FailureTest, AGoodbyeComesAfterWhatWasReadyAndRejectsTheRest) {
+  make(3);
+  announce_all("ready", allreduce({1}));
+  announce(1, "pending", allreduce({1}));
+  for (int rank = 0; rank < 3; ++rank)
+    while (cluster_->up_waiting(rank)) cluster_->step_up(rank);
+  cluster_->act(2, cluster_->worker(2).leave());
+  cluster_->settle();
+  const PeerFailure left{.rank = 2, .host = "host2", .cause = "left the job", .left = true};
+  for (int rank = 0; rank < 3; ++rank) {
+    EXPECT_THAT(failures(rank), ElementsAre(left));
+    EXPECT_THAT(told(rank)[0].ready, ElementsAre(ReadyOp{"ready", 0, {}}));
+  }
+  EXPECT_EQ(told(2).size(), 1U);
+  ASSERT_EQ(told(1).size(), 2U);
+  EXPECT_EQ(
+      told(1)[1].rejected[0],
+      (Rejection{
+          "pending",
+          0,
+          Status(Code::PeerLost, "allreduce \"pending\": rank 2 (host host2) left the job")
+              .blame(2)}));
+  // Its connection may close now.
+  EXPECT_THAT(cluster_->coordinator().on_lost(2, "closed"), IsEmpty());
+  EXPECT_TRUE(cluster_->coordinator().left(2));
+}
+
+TEST_F(FailureTest, AfterAGoodbyeWhatNeedsTheRankIsRejectedAtOnce) {
+  make(3);
+  step("cached", allreduce({1}));
+  cluster_->act(1, cluster_->worker(1).leave());
+  cluster_->settle();
+  announce(0, "late", allreduce({1}));
+  announce(2, "cached", allreduce({1}));
+  Signature other = allreduce({1});
+  other.process_set = 1;  // ranks 0 and 2
+  announce(0, "fine", other);
+  announce(2, "fine", other);
+  cluster_->settle();
+  std::vector<std::string> rejected, ready;
+  for (const Agreement& agreement : told(0)) {
+    for (const Rejection& rejection : agreement.rejected) rejected.push_back(rejection.name);
+    for (const ReadyOp& op : agreement.ready) ready.push_back(op.name);
+  }
+  EXPECT_THAT(rejected, ElementsAre("late", "cached"));
+  EXPECT_THAT(ready, ElementsAre("cached", "fine"));
+  EXPECT_EQ(cluster_->coordinator().pending(), 0U);
+}
+
+TEST_F(FailureTest, ALeavingRankMayUseTheStoreMeanwhile) {
+  make(2);
+  cluster_->act(1, cluster_->worker(1).store_get(7, "key"));
+  cluster_->act(1, cluster_->worker(1).leave());
+  cluster_->settle();
+  cluster_->act(0, cluster_->worker(0).store_set(1, "key", {5}));
+  cluster_->settle();
+  EXPECT_THAT(cluster_->seen(1).replies, ElementsAre(StoreReply{7, Status::ok(), {5}}));
+}
+
+TEST_F(FailureTest, WhenRankZeroLeavesAllIsRejected) {
+  make(3);
+  Signature other = allreduce({1});
+  other.process_set = 1;
+  announce(2, "of another set", other);
+  announce(1, "pending", allreduce({1}));
+  cluster_->act(0, cluster_->worker(0).leave());
+  cluster_->settle();
+  for (int rank = 0; rank < 3; ++rank) {
+    ASSERT_EQ(failures(rank).size(), 1U);
+    EXPECT_EQ(failures(rank)[0].rank, 0);
+    EXPECT_TRUE(failures(rank)[0].left);
+  }
+  EXPECT_EQ(told(1).back().rejected[0].name, "pending");
+  EXPECT_EQ(told(2).back().rejected[0].name, "of another set");
+  announce(2, "late", other);
+  EXPECT_EQ(
+      told(2).back().rejected[0].why,
+      Status(
+          Code::PeerLost,
+          "allreduce \"late\": rank 0 (host host0) left the job and was its coordinator")
+          .blame(0));
+}
+
+TEST_F(FailureTest, BlamesWhoAnnouncesTwice) {
+  make(3);
+  forge(Announce{{tensor("a", allreduce({1}))}, {}});
+  EXPECT_THAT(failures(0), IsEmpty());
+  forge(Announce{{tensor("a", allreduce({1}))}, {}}, 3);
+  expect_blame("it announced \"a\" twice while in flight");
+}
+
+TEST_F(FailureTest, BlamesWhoInventsAnId) {
+  make(3);
+  forge(Announce{{}, {1}});
+  expect_blame("it announced id 1, which nothing ever had");
+}
+
+TEST_F(FailureTest, BlamesWhoSpeaksForAnotherGroup) {
+  make(3);
+  Signature s = allreduce({1});
+  s.process_set = 1;
+  forge(Announce{{tensor("a", s)}, {}});
+  expect_blame("it announced \"a\" in process set 1, of which it is no member");
+}
+
+TEST_F(FailureTest, BlamesWhoAnnouncesAnIdOfAnotherGroup) {
+  make(3);
+  Signature s = allreduce({1});
+  s.process_set = 1;
+  announce(0, "a", s);
+  announce(2, "a", s);
+  cluster_->settle();
+  forge(Announce{{}, {1}});
+  expect_blame("it announced id 1 of a process set that it is not in");
+}
+
+TEST_F(FailureTest, BlamesWhoAnnouncesTooMuch) {
+  Limits limits;
+  limits.max_pending = 2;
+  make(3, 16384, limits);
+  const auto item = [](const char* name) { return tensor(name, allreduce({1})); };
+  forge(Announce{{item("a"), item("b")}, {}});
+  EXPECT_THAT(failures(0), IsEmpty());
+  forge(Announce{{item("c")}, {}}, 3);
+  expect_blame("it announced more than 2 tensors at once");
+}
+
+TEST_F(FailureTest, SettledTensorsCountNoMore) {
+  Limits limits;
+  limits.max_pending = 1;
+  make(2, 1, limits);
+  for (int i = 0; i < 5; ++i)
+    for (const char* name : {"a", "b"}) step(name, allreduce({1 + i / 2}));
+  EXPECT_EQ(told().size(), 10U);
+  EXPECT_FALSE(cluster_->coordinator().failed());
+}
+
+TEST_F(FailureTest, BlamesWhoOverfillsTheStore) {
+  Limits limits;
+  limits.store_bytes = 65536;
+  make(3, 16384, limits);
+  forge(StoreSet{1, "k", Bytes(65536)});
+  expect_blame("it put more than 65536 bytes into the store");
+}
+
+TEST_F(FailureTest, BlamesMalformedMessages) {
+  make(3);
+  cluster_->act(cluster_->coordinator().on_frame(1, Bytes(5), kStart));
+  cluster_->settle();
+  expect_blame("it sent a malformed message: 5 bytes that are no message");
+}
+
+TEST_F(FailureTest, BlamesMessagesOfTheWrongSide) {
+  make(3);
+  forge(Failure{{.rank = 0, .cause = "me"}});
+  expect_blame("it sent a message that only a coordinator sends");
+}
+
+TEST_F(FailureTest, DropsAndCountsStaleFrames) {
+  make(2);
+  const auto say = [&](Envelope envelope) {
+    return cluster_->coordinator().on_frame(1, encode(envelope, Leave{}), kStart);
+  };
+  const Envelope good{.epoch = 1, .job = kJob, .incarnation = 1001, .seq = 2};
+  Envelope bad = good;
+  bad.epoch = 2;
+  EXPECT_THAT(say(bad), IsEmpty());
+  bad = good;
+  bad.job = 1;
+  EXPECT_THAT(say(bad), IsEmpty());
+  bad = good;
+  bad.incarnation = 1;
+  EXPECT_THAT(say(bad), IsEmpty());
+  bad = good;
+  bad.seq = 1;
+  EXPECT_THAT(say(bad), IsEmpty());
+  EXPECT_EQ(cluster_->coordinator().dropped(), (Dropped{1, 1, 1, 1}));
+  EXPECT_FALSE(cluster_->coordinator().left(1));
+  say(good);
+  EXPECT_TRUE(cluster_->coordinator().left(1));
+}
+
+}  // namespace
+}  // namespace farandole::control
