@@ -161,8 +161,6 @@ void CoordinatorHost::apply(Actions actions) {
       close_after_flush(close->rank, steady_now() + kFarewell, [] {});
     } else if (std::holds_alternative<Formed>(action)) {
       form();
-    } else if (std::holds_alternative<NotFormed>(action)) {
-      listener_.reset();
     }
   }
   set_timer();
