@@ -305,12 +305,13 @@ Actions Worker::report(PeerFailure failure) {
 Actions Worker::leave() {
   if (leaving_)
     return {};
-  if (state_ == State::Active) {
+  // A coordinator whose own rank has left wants to know, too: else it takes this one for lost.
+  if (state_ == State::Active || state_ == State::Orphaned) {
     leaving_ = true;
     return {send(Leave{})};
   }
   // Nobody acknowledges it any more, and nothing is agreed upon any more.
-  if (state_ == State::Orphaned || state_ == State::Closed)
+  if (state_ == State::Closed)
     return {farewell()};
   return {};
 }

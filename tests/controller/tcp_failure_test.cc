@@ -134,9 +134,7 @@ TEST(TcpFailure, AllMayLeaveAtOnce) {
     TcpJob job(4);
     job.form();
     job.on_all([](TcpRank& rank) {
-      rank.plane->leave();
-      rank.sink.failures(1);
-      rank.plane->stop(steady_now() + kPatience);
+      rank.leave_and_stop();
       // Said goodbye to, never lost.
       for (const PeerFailure& failure : rank.sink.failures(1))
         EXPECT_TRUE(failure.left) << failure.rank << ": " << failure.cause;

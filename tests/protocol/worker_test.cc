@@ -135,9 +135,24 @@ TEST_F(WorkerTest, AGoodbyeIsAcknowledgedOnce) {
   EXPECT_EQ(seen().failures.size(), 1U);
 }
 
+// Rank 0 said goodbye, but still finishes what was agreed upon: it must not take this rank for lost.
+TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
+  cluster_.act(0, cluster_.worker(0).leave());
+  cluster_.settle();
+  act(worker().leave());
+  cluster_.settle();
+  const PeerFailure own{.rank = 1, .host = "host1", .cause = "left the job", .left = true};
+  ASSERT_EQ(seen().failures.size(), 2U);
+  EXPECT_EQ(seen().failures[1], own);
+  EXPECT_TRUE(cluster_.coordinator().left(1));
+  act(worker().on_lost("closed"));
+  EXPECT_EQ(seen().failures.size(), 2U);
+}
+
 TEST_F(WorkerTest, AGoodbyeToAGoneCoordinatorIsAcknowledgedHere) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
+  act(worker().on_lost("closed"));
   act(worker().leave());
   const PeerFailure own{.rank = 1, .host = "host1", .cause = "left the job", .left = true};
   ASSERT_EQ(seen().failures.size(), 2U);
