@@ -1,0 +1,130 @@
+// Ranks that are processes, and die or freeze as processes do.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/controller/tcp_job.h"
+
+namespace farandole {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+
+// A pipe whose other end says, by closing, that this process is done.
+struct Pipe {
+  Pipe() {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    read_end.reset(ends[0]);
+    write_end.reset(ends[1]);
+  }
+  // Blocks until the writers have gone, or one byte came.
+  void wait() const {
+    char byte;
+    static_cast<void>(read(read_end.get(), &byte, 1));
+  }
+  net::Fd read_end, write_end;
+};
+
+// A rank in a process of its own, forked while this one has a single thread.
+class ChildRank {
+ public:
+  // `once_formed` runs in the child; the child then waits to be killed.
+  ChildRank(TcpControlPlaneOptions options, const std::function<void()>& once_formed) {
+    pid_ = fork();
+    if (pid_ != 0)
+      return;
+    hold_.write_end.reset();
+    TcpRank rank(std::move(options));
+    if (!rank.start().is_ok())
+      _exit(1);
+    once_formed();
+    hold_.wait();
+    _exit(0);
+  }
+  ~ChildRank() {
+    kill(pid_, SIGKILL);
+    EXPECT_EQ(waitpid(pid_, nullptr, 0), pid_);
+  }
+  void signal(int number) const { EXPECT_EQ(kill(pid_, number), 0); }
+
+ private:
+  Pipe hold_;  // the child must not outlive this process
+  pid_t pid_ = -1;
+};
+
+TEST(TcpProcess, AKilledWorkerIsNamedAtOnce) {
+  ReservedPort port;
+  const ChildRank one(options_of(1, 2, port), [] {});
+  TcpRank zero(options_of(0, 2, port));
+  ASSERT_TRUE(zero.start().is_ok());
+  const TimePoint begin = steady_now();
+  one.signal(SIGKILL);
+  const PeerFailure failure = zero.sink.failures(1).at(0);
+  EXPECT_EQ(failure.rank, 1);
+  EXPECT_FALSE(failure.left);
+  EXPECT_THAT(
+      failure.cause,
+      AnyOf(
+          HasSubstr("connection closed"),
+          HasSubstr("connection reset"),
+          HasSubstr("its process ended")));
+  EXPECT_LT(steady_now() - begin, 2s) << "not by its silence, which takes 3 s";
+}
+
+TEST(TcpProcess, AKilledRankZeroIsNamedAtOnce) {
+  ReservedPort port;
+  const ChildRank zero(options_of(0, 2, port), [] {});
+  TcpRank one(options_of(1, 2, port));
+  ASSERT_TRUE(one.start().is_ok());
+  const TimePoint begin = steady_now();
+  zero.signal(SIGKILL);
+  EXPECT_EQ(one.sink.failures(1).at(0).rank, 0);
+  EXPECT_LT(steady_now() - begin, 2s);
+}
+
+// A worker process of the rank (a data loader, say) survives it and holds its sockets open, so that
+// no end-of-file comes.
+TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
+  ReservedPort port;
+  Pipe grandchild, forked;
+  const ChildRank one(options_of(1, 2, port), [&] {
+    if (fork() == 0) {
+      grandchild.write_end.reset();
+      grandchild.wait();
+      _exit(0);
+    }
+    static_cast<void>(write(forked.write_end.get(), "f", 1));
+  });
+  TcpRank zero(options_of(0, 2, port));
+  ASSERT_TRUE(zero.start().is_ok());
+  forked.wait();
+  const TimePoint begin = steady_now();
+  one.signal(SIGKILL);
+  const PeerFailure failure = zero.sink.failures(1).at(0);
+  EXPECT_EQ(failure.rank, 1);
+  EXPECT_EQ(failure.cause, "its process ended");
+  EXPECT_LT(steady_now() - begin, 2s);
+}
+
+TEST(TcpProcess, AFrozenWorkerIsNamedByItsSilence) {
+  ReservedPort port;
+  const ChildRank one(options_of(1, 2, port), [] {});
+  TcpControlPlaneOptions options = options_of(0, 2, port);
+  options.config.heartbeat_interval = 50ms;
+  options.config.heartbeat_timeout = 1s;
+  TcpRank zero(std::move(options));
+  ASSERT_TRUE(zero.start().is_ok());
+  one.signal(SIGSTOP);
+  const PeerFailure failure = zero.sink.failures(1).at(0);
+  EXPECT_EQ(failure.rank, 1);
+  EXPECT_THAT(failure.cause, HasSubstr("no heartbeat for 1."));
+  one.signal(SIGCONT);
+}
+
+}  // namespace
+}  // namespace farandole
