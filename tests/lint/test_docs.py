@@ -103,3 +103,10 @@ def test_the_checks_notice(tmp_path: Path) -> None:
     assert paths_named(page.read_text()) == {"core/gone.h"}
     assert make_commands("Run `make test`, then\n\n    make no-such\n") == {"test", "no-such"}
     assert "no-such" not in make_targets()
+
+
+def test_every_page_is_listed() -> None:
+    for folder in (ROOT / "docs", ROOT / "docs/decisions"):
+        listed = set(links((folder / "README.md").read_text()))
+        pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+        assert pages - listed == set(), folder
