@@ -148,7 +148,7 @@ def test_inputs_live_until_the_operation_has_settled() -> None:
     fdl.barrier()
     # What was dropped in flight is released by later calls.
     fdl.allreduce(np.ones(1))
-    from farandole import _session  # noqa: PLC2701
+    from farandole import _session
 
     assert _session.current().loans == 0
 

@@ -76,7 +76,7 @@ def test_is_not_supported(call: Callable[[], Any], message: str) -> None:
 
 def test_name_in_flight_twice() -> None:
     arrays = [ONES, ONES]
-    from farandole import _native, _session  # noqa: PLC2701
+    from farandole import _native, _session
 
     session = _session.current()
     with pytest.raises(ValueError, match="twice"):
@@ -95,7 +95,7 @@ def test_errors_are_what_horovods_users_catch() -> None:
 
 
 def test_lost_peer_carries_its_place() -> None:
-    import pickle  # noqa: PLC0415
+    import pickle
 
     error = pickle.loads(pickle.dumps(fdl.PeerLostError("rank 1 died", 1, "somewhere", "died")))
     assert (str(error), error.rank, error.host, error.cause) == (

@@ -112,7 +112,7 @@ def test_bad_settings(settings: dict[str, object], message: str) -> None:
 
 def test_bad_environment_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FARANDOLE_FUSION_BYTES", "abc")
-    with pytest.raises(ValueError, match='FARANDOLE_FUSION_BYTES="abc".*a whole number'):
+    with pytest.raises(ValueError, match=r'FARANDOLE_FUSION_BYTES="abc".*a whole number'):
         fdl.init()
 
 

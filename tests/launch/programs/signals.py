@@ -1,4 +1,4 @@
-"""Says which signals reach it; ends after the one that its first argument names, with its second."""
+"""Says which signals reach it; ends after the one its first argument names, with its second."""
 
 import os
 import signal

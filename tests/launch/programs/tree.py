@@ -1,4 +1,4 @@
-"""A rank with workers, as a data loader has them: plain, in a session of its own, deaf to SIGTERM."""
+"""A rank with workers like a data loader's: plain, in a session of its own, deaf to SIGTERM."""
 
 import os
 import signal

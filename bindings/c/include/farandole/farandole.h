@@ -13,8 +13,8 @@
  * Memory      Tensor memory is borrowed: `in` and `out` of a request must stay valid, and `in`
  *             unchanged, until the operation has settled, whether or not its handle was released.
  *             A result that Farandole allocated (`out` was NULL) lives until fdl_release.
- * Structs     Each begins with struct_size, which the caller sets to sizeof (the FDL_..._INIT macros
- *             do). A smaller one comes from an older caller: missing fields have their defaults. A
+ * Structs     Each begins with struct_size, which the caller sets to sizeof (the FDL_..._INIT
+ * macros do). A smaller one comes from an older caller: missing fields have their defaults. A
  *             larger one is accepted when what this library does not know is all zero.
  * Threads     Every function may be called from any thread at any time, several on one session or
  *             handle at once; only fdl_destroy and fdl_release must be the last call on theirs.
@@ -141,7 +141,8 @@ typedef struct fdl_options {
   size_t setting_count;
   int ignore_environment; /* nonzero: settings and defaults alone */
 } fdl_options;
-#define FDL_OPTIONS_INIT {sizeof(fdl_options), NULL, 0, 0}
+#define FDL_OPTIONS_INIT \
+  { sizeof(fdl_options), NULL, 0, 0 }
 
 typedef struct fdl_topology {
   size_t struct_size;
@@ -206,9 +207,11 @@ typedef struct fdl_request {
   uint64_t stream; /* of the device's framework; 0 on the CPU */
   uint32_t process_set;
 } fdl_request;
-#define FDL_REQUEST_INIT                                                                     \
-  {sizeof(fdl_request), FDL_ALLREDUCE, FDL_FLOAT32, NULL, NULL, 0, NULL, NULL, FDL_SUM, 0,   \
-   1.0, 1.0, NULL, 0, FDL_CPU, 0, 0, 0}
+#define FDL_REQUEST_INIT                                                                         \
+  {                                                                                              \
+    sizeof(fdl_request), FDL_ALLREDUCE, FDL_FLOAT32, NULL, NULL, 0, NULL, NULL, FDL_SUM, 0, 1.0, \
+        1.0, NULL, 0, FDL_CPU, 0, 0, 0                                                           \
+  }
 
 /* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All
  * requests of one call have the same struct_size. */
@@ -232,11 +235,12 @@ typedef struct fdl_result {
   size_t bytes;
   fdl_dtype dtype;
   size_t ndim;
-  const int64_t* shape; /* until fdl_release, like splits */
+  const int64_t* shape;  /* until fdl_release, like splits */
   const int64_t* splits; /* alltoall: rows received from each rank; else NULL */
   size_t split_count;
 } fdl_result;
-#define FDL_RESULT_INIT {sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0}
+#define FDL_RESULT_INIT \
+  { sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0 }
 
 /* Result of a settled operation. Fails as the operation did; FDL_PENDING before it settled. */
 FDL_API fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result);
@@ -249,39 +253,90 @@ FDL_API fdl_code fdl_release(fdl_handle* handle);
 /* One-dimensional tensors of `count` elements, or rows of `row` elements each. The forms without
  * _async wait, without a deadline of their own. */
 FDL_API fdl_code fdl_allreduce(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
-    fdl_dtype dtype, fdl_reduce_op op);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t count,
+    fdl_dtype dtype,
+    fdl_reduce_op op);
 FDL_API fdl_code fdl_allreduce_async(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t count,
-    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t count,
+    fdl_dtype dtype,
+    fdl_reduce_op op,
+    fdl_handle** handle);
 /* In place. */
 FDL_API fdl_code fdl_broadcast(
     fdl_session* session, const char* name, void* data, int64_t count, fdl_dtype dtype, int root);
 FDL_API fdl_code fdl_broadcast_async(
-    fdl_session* session, const char* name, void* data, int64_t count, fdl_dtype dtype, int root,
+    fdl_session* session,
+    const char* name,
+    void* data,
+    int64_t count,
+    fdl_dtype dtype,
+    int root,
     fdl_handle** handle);
 /* How much arrives is known only afterwards: fdl_get_result tells, also after the waiting form,
  * whose handle is settled. It is not given where the call fails. */
 FDL_API fdl_code fdl_allgather(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_handle** handle);
 FDL_API fdl_code fdl_allgather_async(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_handle** handle);
 /* splits: NULL for equal parts, or as many values as there are ranks. */
 FDL_API fdl_code fdl_alltoall(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    const int64_t* splits,
+    fdl_handle** handle);
 FDL_API fdl_code fdl_alltoall_async(
-    fdl_session* session, const char* name, const void* in, int64_t rows, int64_t row,
-    fdl_dtype dtype, const int64_t* splits, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    const int64_t* splits,
+    fdl_handle** handle);
 /* out: rows/size rows, and one more on the first (rows mod size) ranks. */
 FDL_API fdl_code fdl_reducescatter(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_reduce_op op);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_reduce_op op);
 FDL_API fdl_code fdl_reducescatter_async(
-    fdl_session* session, const char* name, const void* in, void* out, int64_t rows, int64_t row,
-    fdl_dtype dtype, fdl_reduce_op op, fdl_handle** handle);
+    fdl_session* session,
+    const char* name,
+    const void* in,
+    void* out,
+    int64_t rows,
+    int64_t row,
+    fdl_dtype dtype,
+    fdl_reduce_op op,
+    fdl_handle** handle);
 FDL_API fdl_code fdl_barrier(fdl_session* session);
 FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
 
