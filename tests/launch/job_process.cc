@@ -43,6 +43,19 @@ std::string read_proc(pid_t pid, const std::string& name) {
   return text;
 }
 
+std::string read_bytes(int fd, size_t size) {
+  const TimePoint deadline = steady_now() + kPatience;
+  std::string text;
+  while (text.size() < size && steady_now() < deadline) {
+    std::array<pollfd, 1> fds{{{fd, POLLIN, 0}}};
+    poll_until(fds, deadline);
+    std::array<char, 4096> buffer{};
+    const ssize_t got = read(fd, buffer.data(), std::min(buffer.size(), size - text.size()));
+    text.append(buffer.data(), got > 0 ? static_cast<size_t>(got) : 0);
+  }
+  return text;
+}
+
 size_t count_of(const std::string& text, const std::string& part) {
   size_t count = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))

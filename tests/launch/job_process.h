@@ -79,6 +79,9 @@ std::string program(const std::string& name);
 // Content of a file of /proc, zeros as line breaks.
 std::string read_proc(pid_t pid, const std::string& name);
 
+// The next `size` bytes of a descriptor that does not block; fewer after kPatience.
+std::string read_bytes(int fd, size_t size);
+
 size_t count_of(const std::string& text, const std::string& part);
 
 }  // namespace farandole::launch
