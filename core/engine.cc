@@ -198,7 +198,8 @@ void Engine::on(message::Close close) {
   if (closed_)
     return;
   closed_ = close.why;
-  for (const auto& [id, group] : groups_) group->executor->abort(close.why);
+  if (!close.lanes_idle)
+    for (const auto& [id, group] : groups_) group->executor->abort(close.why);
   for (auto& [op, status] : std::exchange(broken_, {}))
     parts_.completion->settle(std::move(op), close.why);
   for (PendingOp& op : pending_.take_all()) parts_.completion->settle(std::move(op), close.why);

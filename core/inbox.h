@@ -31,9 +31,11 @@ struct Broken {
   Status why;
 };
 struct BucketDone {};
-// The session ends: whatever is still unsettled ends with `why`.
+// The session ends: whatever is still unsettled ends with `why`. Lanes that have finished are left
+// alone: to peers that still read, an abort would look like a failure.
 struct Close {
   Status why;
+  bool lanes_idle = false;
 };
 }  // namespace message
 

@@ -199,7 +199,7 @@ Status Session::Impl::shutdown() {
   if (!acknowledged || !drained)
     FARANDOLE_LOG(
         Warning, "shutdown did not finish in time; other ranks may report this one as lost");
-  inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}});
+  inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}, drained});
   const TimePoint last = steady_now() + kAbortLimit;
   // The lane's last words reach the engine as messages, too.
   if (!inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last))

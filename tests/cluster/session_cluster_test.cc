@@ -192,7 +192,9 @@ std::string place_name(const ::testing::TestParamInfo<Place>& info) {
 
 constexpr std::array kPlaces{
     Place{CommunicatorChoice::Shm, 2, 1},
-    Place{CommunicatorChoice::Shm, 4, 1}};
+    Place{CommunicatorChoice::Shm, 4, 1},
+    Place{CommunicatorChoice::Gloo, 2, 1},
+    Place{CommunicatorChoice::Gloo, 3, 3}};
 
 INSTANTIATE_TEST_SUITE_P(
     Alone, Cluster, ::testing::Values(Place{CommunicatorChoice::Auto, 1, 1}), place_name);
