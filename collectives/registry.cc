@@ -1,8 +1,10 @@
 #include "collectives/registry.h"
 
-#include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "collectives/gloo/connect.h"
+#include "collectives/hierarchical/connect.h"
 #include "collectives/shm/connect.h"
 #include "collectives/single/single_communicator.h"
 #include "core/base/format.h"
@@ -11,10 +13,10 @@
 namespace farandole {
 namespace {
 
-bool on_one_host(const GroupSpec& group) {
-  return std::all_of(group.members.begin(), group.members.end(), [&](const Member& member) {
-    return member.host == group.members.front().host;
-  });
+size_t count_hosts(const GroupSpec& group) {
+  std::set<std::string_view> hosts;
+  for (const Member& member : group.members) hosts.insert(member.host);
+  return hosts.size();
 }
 
 Result<std::unique_ptr<Communicator>> over_gloo(
@@ -70,7 +72,13 @@ Result<std::unique_ptr<Communicator>> make_communicator(
     case CommunicatorChoice::Auto:
       break;
   }
-  return on_one_host(group) ? inside_host(group, store, config) : over_gloo(group, store, config);
+  // A group on one host has only the inner half of a hierarchy.
+  const size_t hosts = count_hosts(group);
+  if (hosts == 1)
+    return inside_host(group, store, config);
+  if (hosts == group.members.size() && config.communicator == CommunicatorChoice::Auto)
+    return over_gloo(group, store, config);
+  return hierarchical::connect(group, store, config, inside_host, over_gloo);
 }
 
 }  // namespace farandole

@@ -4,6 +4,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+#include "collectives/cpu/convert.h"
 #include "collectives/cpu/half.h"
 #include "collectives/cpu/reduce-inl.h"
 
@@ -78,6 +79,55 @@ Kernel pick_half(DType dtype, ReduceOp op, bool scaled) {
   return nullptr;
 }
 
+template <class Lane>
+void widen_all(const void* from, float* to, size_t count) {
+  using T = typename Lane::Stored;
+  const typename Lane::Tag d;
+  const T* source = static_cast<const T*>(from);
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d))
+    hn::StoreU(Lane::load(source + i), d, to + i);
+  if (i == count)
+    return;
+  HWY_ALIGN T padded[hn::MaxLanes(typename Lane::Tag())] = {};
+  HWY_ALIGN float wide[hn::MaxLanes(typename Lane::Tag())];
+  std::memcpy(padded, source + i, (count - i) * sizeof(T));
+  hn::Store(Lane::load(padded), d, wide);
+  std::memcpy(to + i, wide, (count - i) * sizeof(float));
+}
+
+template <class Lane>
+void narrow_all(const float* from, void* to, size_t count) {
+  using T = typename Lane::Stored;
+  const typename Lane::Tag d;
+  T* out = static_cast<T*>(to);
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) Lane::store(hn::LoadU(d, from + i), out + i);
+  if (i == count)
+    return;
+  HWY_ALIGN float wide[hn::MaxLanes(typename Lane::Tag())] = {};
+  HWY_ALIGN T padded[hn::MaxLanes(typename Lane::Tag())];
+  std::memcpy(wide, from + i, (count - i) * sizeof(float));
+  Lane::store(hn::Load(d, wide), padded);
+  std::memcpy(out + i, padded, (count - i) * sizeof(T));
+}
+
+void widen_half(const void* from, float* to, size_t count) {
+  widen_all<HalfLane<kHardwareHalf>>(from, to, count);
+}
+
+void widen_bfloat(const void* from, float* to, size_t count) {
+  widen_all<BfloatLane>(from, to, count);
+}
+
+void narrow_half(const float* from, void* to, size_t count) {
+  narrow_all<HalfLane<kHardwareHalf>>(from, to, count);
+}
+
+void narrow_bfloat(const float* from, void* to, size_t count) {
+  narrow_all<BfloatLane>(from, to, count);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace farandole::cpu
 HWY_AFTER_NAMESPACE();
@@ -86,6 +136,24 @@ HWY_AFTER_NAMESPACE();
 namespace farandole::cpu {
 
 HWY_EXPORT(pick_half);
+HWY_EXPORT(widen_half);
+HWY_EXPORT(widen_bfloat);
+HWY_EXPORT(narrow_half);
+HWY_EXPORT(narrow_bfloat);
+
+void widen(DType half, const void* from, float* to, size_t count) {
+  if (half == DType::Float16)
+    HWY_DYNAMIC_DISPATCH(widen_half)(from, to, count);
+  else
+    HWY_DYNAMIC_DISPATCH(widen_bfloat)(from, to, count);
+}
+
+void narrow(DType half, const float* from, void* to, size_t count) {
+  if (half == DType::Float16)
+    HWY_DYNAMIC_DISPATCH(narrow_half)(from, to, count);
+  else
+    HWY_DYNAMIC_DISPATCH(narrow_bfloat)(from, to, count);
+}
 
 Kernel half_kernel(DType dtype, ReduceOp op, bool scaled) {
   return HWY_DYNAMIC_DISPATCH(pick_half)(dtype, op, scaled);
