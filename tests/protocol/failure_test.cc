@@ -135,6 +135,9 @@ TEST_F(FailureTest, WhenRankZeroLeavesAllIsRejected) {
   }
   EXPECT_EQ(told(1).back().rejected[0].name, "pending");
   EXPECT_EQ(told(2).back().rejected[0].name, "of another set");
+  EXPECT_EQ(cluster_->coordinator().pending(), 0U);  // and nothing is counted any more
+  forge(Announce{{tensor("crossing", allreduce({1}))}, {}}, 3);
+  EXPECT_EQ(cluster_->coordinator().pending(), 0U);
   announce(2, "late", other);
   EXPECT_EQ(
       told(2).back().rejected[0].why,

@@ -84,9 +84,12 @@ TEST_F(StoreTableTest, KeysAreBounded) {
 TEST_F(StoreTableTest, WaitsAreBounded) {
   for (uint64_t i = 0; i < kMaxStoreWaits; ++i) ASSERT_TRUE(table_.get(0, {i, "k"}));
   EXPECT_EQ(table_.get(0, {9999, "k"}).status().message(), "waits for more than 4096 store keys");
-  // A wait that ended makes room.
+  // A wait that ended makes room, one by one or by an answer.
   table_.cancel(0, 5);
   EXPECT_TRUE(table_.get(0, {9999, "k"}));
+  EXPECT_FALSE(table_.get(0, {10000, "j"}));
+  EXPECT_EQ(set(1, 1, "k", {}).size(), 1 + kMaxStoreWaits);
+  EXPECT_TRUE(table_.get(0, {10000, "j"}));
 }
 
 TEST_F(StoreTableTest, ARequestIsUsedOnce) {
