@@ -19,7 +19,7 @@ from farandole.torch import ops
 
 def wanted(tensor: torch.Tensor) -> bool:
     """Whether a gradient will be asked for."""
-    return torch.is_grad_enabled() and tensor.requires_grad
+    return torch.is_grad_enabled() and getattr(tensor, "requires_grad", False)
 
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:

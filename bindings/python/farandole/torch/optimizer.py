@@ -98,7 +98,15 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         self._exchange.reset()
         self._synchronized = False
         self._should_synchronize = True
+        groups, state = self.param_groups, self.state
         super().load_state_dict(state_dict)
+        # The wrapped optimizer, and schedulers that were made for it, hold the old objects.
+        for old, new in zip(groups, self.param_groups, strict=True):
+            old.clear()
+            old.update(new)
+        state.clear()
+        state.update(self.state)
+        self.param_groups, self.state = groups, state
 
 
 def DistributedOptimizer(

@@ -47,6 +47,8 @@ def sparse_allreduce_async(
         indices, values = gathered
         if op == Average:
             values = values / _session.size()
-        return torch.sparse_coo_tensor(indices.t(), values, tensor.shape).coalesce()
+        # Checked: the other ranks' tensors may have had another shape.
+        reduced = torch.sparse_coo_tensor(indices.t(), values, tensor.shape, check_invariants=True)
+        return reduced.coalesce()
 
     return SparseHandle(handles, combine)

@@ -1,0 +1,155 @@
+"""Starting jobs of several processes and hearing what their ranks report.
+
+Ranks report one JSON object per line, marked, on standard output (programs/common.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path(__file__).parent / "programs"
+MARK = "REPORT "
+
+Report = dict[str, Any]
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's, without what would place it in a job, and with what a test wants."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
+    return {**kept, "OMP_NUM_THREADS": "1", **{k: str(v) for k, v in settings.items()}}
+
+
+def parse(line: str) -> Report | None:
+    """The report in a line of output, behind whatever prefix the launcher gave it."""
+    found = re.search(re.escape(MARK) + r"(\{.*\})", line)
+    return json.loads(found.group(1)) if found else None
+
+
+def launch(
+    ranks: int, program: str, *arguments: str, timeout: float = 100, **settings: object
+) -> list[Report]:
+    """Runs a program under farandolerun; what every rank reported, in rank order."""
+    command = ["farandolerun", "-np", str(ranks), "--timeout", str(timeout)]
+    result = subprocess.run(
+        [*command, sys.executable, str(PROGRAMS / program), *arguments],
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout + 20,
+        check=False,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    reports: dict[int, Report] = {}
+    for report in filter(None, map(parse, result.stdout.splitlines())):
+        reports.setdefault(report["rank"], {}).update(report)
+    assert sorted(reports) == list(range(ranks)), output
+    return [reports[rank] for rank in range(ranks)]
+
+
+class Rank:
+    """A process of a HandMadeJob."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._read: list[str] = []
+        self._reader = threading.Thread(target=self._pump, daemon=True)
+        self._reader.start()
+
+    def _pump(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def report(self, timeout: float = 60) -> Report:
+        """Its next report."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no report within {timeout} s: {self._read}") from None
+            assert line is not None, f"ended without a report: {self._read}"
+            self._read.append(line)
+            report = parse(line)
+            if report is not None:
+                return report
+
+    def kill(self, number: int = signal.SIGKILL) -> float:
+        """Sends a signal; when, by the monotonic clock that all processes share."""
+        now = time.monotonic()
+        self.process.send_signal(number)
+        return now
+
+    def release(self) -> None:
+        """Lets it go on that waits for the end of its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def wait(self, timeout: float = 60) -> int:
+        return self.process.wait(timeout)
+
+
+@contextlib.contextmanager
+def hand_made_job(
+    ranks: int, program: str, *arguments: str, **settings: object
+) -> Iterator[list[Rank]]:
+    """Ranks without a launcher, which would end them when one of them fails. All are gone
+    afterwards."""
+    # The port stays reserved while the job lives, as the launcher does it.
+    with socket.socket() as port, tempfile.NamedTemporaryFile() as secret:
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        port.bind(("127.0.0.1", 0))
+        secret.write(os.urandom(32))
+        secret.flush()
+        job = {
+            "FARANDOLE_SIZE": ranks,
+            "FARANDOLE_LOCAL_SIZE": ranks,
+            "FARANDOLE_CONTROLLER": f"127.0.0.1:{port.getsockname()[1]}",
+            "FARANDOLE_JOB": uuid.uuid4().hex,
+            "FARANDOLE_SECRET_FILE": secret.name,
+            **settings,
+        }
+        started = [
+            Rank(
+                _start(program, arguments, {**job, "FARANDOLE_RANK": r, "FARANDOLE_LOCAL_RANK": r})
+            )
+            for r in range(ranks)
+        ]
+        try:
+            yield started
+        finally:
+            for rank in started:
+                rank.process.kill()
+                rank.process.wait()
+
+
+def _start(
+    program: str, arguments: tuple[str, ...], settings: dict[str, object]
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAMS / program), *arguments],
+        env=environment(**settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,184 @@
+"""Every collective with sample dtypes, through NumPy or torch, against what each rank can compute
+by itself, because it knows what the others hold."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from common import report
+
+import farandole as fdl
+
+DTYPES = ["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64"]
+
+
+class Numpy:
+    api: Any = fdl
+    extra = ("uint16", "bool", "complex128")
+
+    @staticmethod
+    def make(values: np.ndarray, dtype: str) -> Any:
+        return values.astype(dtype)
+
+    @staticmethod
+    def read(tensor: Any) -> np.ndarray:
+        return np.asarray(tensor).astype("c16")
+
+
+class Torch:
+    extra = ("bfloat16", "bool", "complex128")
+
+    def __init__(self) -> None:
+        import torch
+
+        import farandole.torch as hvd
+
+        self.torch = torch
+        self.api: Any = hvd
+
+    def make(self, values: np.ndarray, dtype: str) -> Any:
+        return self.torch.from_numpy(values.copy()).to(getattr(self.torch, dtype))
+
+    def read(self, tensor: Any) -> np.ndarray:
+        return tensor.to(self.torch.complex128).numpy()
+
+
+def values_of(rank: int, rows: int, dtype: str) -> np.ndarray:
+    """Small whole numbers, so that every dtype holds every result exactly."""
+    numbers = (np.arange(rows * 3).reshape(rows, 3) + rank) % 3
+    return (numbers > 1) if dtype == "bool" else numbers.astype("f8")
+
+
+class Checker:
+    def __init__(self, way: Any) -> None:
+        self.way = way
+        self.api = way.api
+        self.rank, self.size = fdl.rank(), fdl.size()
+        self.checks = 0
+
+    def tensors(self, rows: Any, dtype: str) -> list[np.ndarray]:
+        return [values_of(r, rows(r), dtype) for r in range(self.size)]
+
+    def equal(self, tensor: Any, expected: np.ndarray, what: str) -> None:
+        np.testing.assert_array_equal(self.way.read(tensor), expected.astype("c16"), what)
+        self.checks += 1
+
+    def reductions(self, dtype: str) -> None:
+        of_all = self.tensors(lambda r: self.size + 1, dtype)
+        stack = np.stack(of_all)
+        mine = self.way.make(of_all[self.rank], dtype)
+        folds = {"Sum": stack.sum(0), "Product": stack.prod(0)}
+        if dtype == "bool":
+            folds = {"Sum": stack.any(0), "Product": stack.all(0)}
+        if not dtype.startswith("complex"):
+            folds |= {"Min": stack.min(0), "Max": stack.max(0)}
+        if dtype.startswith(("float3", "float6", "complex")):
+            folds["Average"] = stack.sum(0)
+        for op, expected in folds.items():
+            scale = self.size if op == "Average" else 1
+            arguments = {"op": getattr(fdl, op), "name": f"{op}.{dtype}"}
+            if scale != 1:
+                arguments["postscale_factor"] = float(scale)
+            result = self.api.allreduce(mine, **arguments)
+            exact = np.round(self.way.read(result), 3) if op == "Average" else result
+            np.testing.assert_array_equal(
+                exact if op == "Average" else self.way.read(exact), expected.astype("c16"), op
+            )
+            place = self.way.make(of_all[self.rank], dtype)
+            assert self.api.allreduce_(place, **arguments) is place
+            part = self.api.reducescatter(mine, **arguments)
+            rows = self.part_of(expected)
+            read = self.way.read(part)
+            np.testing.assert_array_equal(np.round(read, 3), rows.astype("c16"), op)
+            self.checks += 3
+
+    def part_of(self, whole: np.ndarray) -> np.ndarray:
+        """The first rows mod size ranks have a row more."""
+        each, more = divmod(len(whole), self.size)
+        begin = self.rank * each + min(self.rank, more)
+        return whole[begin : begin + each + (self.rank < more)]
+
+    def movements(self, dtype: str) -> None:
+        ragged = self.tensors(lambda r: r + 1, dtype)
+        mine = self.way.make(ragged[self.rank], dtype)
+        self.equal(
+            self.api.allgather(mine, name=f"gather.{dtype}"), np.concatenate(ragged), "allgather"
+        )
+        same = self.tensors(lambda r: 2, dtype)
+        root = self.size - 1
+        tensor = self.way.make(same[self.rank], dtype)
+        self.equal(self.api.broadcast(tensor, root), same[root], "broadcast")
+        assert self.api.broadcast_(tensor, root, name=f"root.{dtype}") is tensor
+        self.equal(tensor, same[root], "broadcast_")
+        self.alltoall(dtype)
+
+    def alltoall(self, dtype: str) -> None:
+        """Rank s sends s + d rows to rank d."""
+        sizes = [[s + d for d in range(self.size)] for s in range(self.size)]
+        of_all = self.tensors(lambda r: sum(sizes[r]), dtype)
+        expected = []
+        for s in range(self.size):
+            begin = sum(sizes[s][: self.rank])
+            expected.append(of_all[s][begin : begin + sizes[s][self.rank]])
+        tensor = self.way.make(of_all[self.rank], dtype)
+        output, received = self.api.alltoall(tensor, sizes[self.rank])
+        self.equal(output, np.concatenate(expected), "alltoall")
+        assert received.tolist() == [s + self.rank for s in range(self.size)]
+        even = self.tensors(lambda r: self.size, dtype)
+        swapped = self.api.alltoall(self.way.make(even[self.rank], dtype))
+        self.equal(swapped, np.stack([t[self.rank] for t in even]), "even alltoall")
+
+    def edges(self) -> None:
+        """Empty, 0-dim and larger than a chunk of any communicator."""
+        for shape in [(), (0,), (5, 0), (1 << 21,)]:
+            tensor = self.way.make(np.full(shape, float(self.rank + 1)), "float32")
+            total = self.size * (self.size + 1) / 2
+            self.equal(self.api.allreduce(tensor, op=fdl.Sum), np.full(shape, total), str(shape))
+        nothing = self.way.make(np.zeros((0, 2)), "float32")
+        self.equal(self.api.allgather(nothing), np.zeros((0, 2)), "empty allgather")
+        only_last = self.way.make(np.ones((int(self.rank == self.size - 1), 2)), "float32")
+        self.equal(self.api.allgather(only_last), np.ones((1, 2)), "one rank has rows")
+
+    def helpers(self) -> None:
+        handles = [
+            self.api.allreduce_async(self.way.make(np.full(3, float(i)), "float32"), op=fdl.Sum)
+            for i in range(50)
+        ]
+        for i, handle in enumerate(handles):
+            self.equal(self.api.synchronize(handle), np.full(3, i * self.size), "async")
+            assert self.api.poll(handle)
+        group = [self.way.make(np.full(n, 1.0), "float64") for n in (1, 0, 7)]
+        for tensor, result in zip(group, self.api.grouped_allreduce(group, name="g"), strict=True):
+            self.equal(result, self.way.read(tensor), "group")
+        small = self.way.make(np.full(4, self.rank), "float32")
+        for compression in (self.api.Compression.fp16, self.api.Compression.bf16):
+            result = self.api.allreduce(small, op=fdl.Sum, compression=compression)
+            self.equal(result, np.full(4, sum(range(self.size))), "compressed")
+        self.objects()
+        self.api.barrier()
+
+    def objects(self) -> None:
+        value = {"rank": self.rank, "long": "x" * (self.rank * 1000)}
+        gathered = self.api.allgather_object(value)
+        assert [v["rank"] for v in gathered] == list(range(self.size))
+        assert [len(v["long"]) for v in gathered] == [r * 1000 for r in range(self.size)]
+        for root in range(self.size):
+            got = self.api.broadcast_object(value if root == self.rank else None, root)
+            assert got["rank"] == root
+
+
+def main() -> None:
+    fdl.init()
+    way = Torch() if sys.argv[1] == "torch" else Numpy()
+    checker = Checker(way)
+    for dtype in [*DTYPES, *way.extra]:
+        checker.reductions(dtype)
+        checker.movements(dtype)
+    checker.edges()
+    checker.helpers()
+    report(checker.rank, checks=checker.checks, size=checker.size, local=fdl.local_rank())
+
+
+main()

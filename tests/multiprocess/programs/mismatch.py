@@ -1,0 +1,52 @@
+"""Ranks that disagree: every rank gets the same error, and the job stays usable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from common import report
+
+import farandole as fdl
+
+
+def disagreements(odd: bool) -> dict[str, Any]:
+    """What each rank calls; the last rank is odd."""
+    rows = np.ones((2, 3), "f4")
+    other_columns = np.ones((2, 4 if odd else 3), "f4")
+    return {
+        "dtype": lambda n: fdl.allreduce(rows.astype("f8") if odd else rows, name=n),
+        "shape": lambda n: fdl.allreduce(other_columns, name=n),
+        "dimensions": lambda n: fdl.allreduce(rows.ravel() if odd else rows, name=n),
+        "operation": lambda n: fdl.allreduce(rows, name=n, op=fdl.Max if odd else fdl.Sum),
+        "scale": lambda n: fdl.allreduce(rows, name=n, prescale_factor=2.0 if odd else 1.0),
+        "kind": lambda n: fdl.allgather(rows, n) if odd else fdl.allreduce(rows, name=n),
+        "root": lambda n: fdl.broadcast(rows, 1 if odd else 0, n),
+        "broadcast shape": lambda n: fdl.broadcast(other_columns, 0, n),
+        "columns": lambda n: fdl.allgather(other_columns, n),
+        "scatter operation": lambda n: fdl.reducescatter(rows, n, op=fdl.Max if odd else fdl.Sum),
+    }
+
+
+def message_of(call: Any, name: str) -> str:
+    try:
+        call(name)
+    except fdl.MismatchError as error:
+        assert isinstance(error, RuntimeError)
+        return str(error)
+    raise AssertionError(f"{name}: nobody noticed")
+
+
+def main() -> None:
+    fdl.init()
+    rank, size = fdl.rank(), fdl.size()
+    messages = {}
+    for name, call in disagreements(rank == size - 1).items():
+        messages[name] = message_of(call, name)
+        # The same name, rightly used, works at once.
+        assert fdl.allreduce(np.ones(2), name=name, op=fdl.Sum).tolist() == [size, size]
+    assert all(other == messages for other in fdl.allgather_object(messages))
+    report(rank, messages=messages)
+
+
+main()

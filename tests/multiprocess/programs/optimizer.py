@@ -1,0 +1,369 @@
+"""DistributedOptimizer's options and mistakes, each against gradients that a rank can compute by
+itself: rank r has the gradient r + 1 times that of rank 0."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from common import report
+from torch import nn
+
+import farandole.torch as hvd
+
+CASES: list[Callable[[], None]] = []
+
+
+def case(function: Callable[[], None]) -> Callable[[], None]:
+    CASES.append(function)
+    return function
+
+
+def mean() -> float:
+    """Of r + 1 over the ranks."""
+    return (hvd.size() + 1) / 2
+
+
+def parameters(count: int = 4) -> list[nn.Parameter]:
+    return [nn.Parameter(torch.zeros(i + 1)) for i in range(count)]
+
+
+def backward(tensors: list[nn.Parameter]) -> None:
+    sum(((hvd.rank() + 1) * p * (i + 1)).sum() for i, p in enumerate(tensors)).backward()
+
+
+def distributed(tensors: list[nn.Parameter], **options: Any) -> Any:
+    named = [(f"p{i}", p) for i, p in enumerate(tensors)]
+    return hvd.DistributedOptimizer(torch.optim.SGD(tensors, lr=1.0), named, **options)
+
+
+def expect(tensors: list[nn.Parameter], factor: float, tolerance: float = 1e-6) -> None:
+    for i, p in enumerate(tensors):
+        torch.testing.assert_close(
+            p.detach(), torch.full_like(p, -factor * (i + 1)), rtol=tolerance, atol=tolerance
+        )
+
+
+@case
+def average_and_sum() -> None:
+    for op, factor in ((hvd.Average, mean()), (hvd.Sum, mean() * hvd.size())):
+        tensors = parameters()
+        optimizer = distributed(tensors, op=op)
+        assert isinstance(optimizer, torch.optim.SGD)
+        backward(tensors)
+        optimizer.step()
+        expect(tensors, factor)
+
+
+@case
+def compression() -> None:
+    for compression in (hvd.Compression.fp16, hvd.Compression.bf16):
+        tensors = parameters()
+        optimizer = distributed(tensors, compression=compression)
+        backward(tensors)
+        optimizer.step()
+        expect(tensors, mean(), 1e-2)
+        assert tensors[0].grad is not None
+        assert tensors[0].grad.dtype == torch.float32
+
+
+@case
+def predivide() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors, gradient_predivide_factor=4.0)
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, mean())
+
+
+@case
+def groups() -> None:
+    tensors = parameters(6)
+    for option in (2, 100, [[tensors[5], tensors[0]], [tensors[2]]]):
+        for p in tensors:
+            p.data.zero_()
+        optimizer = distributed(tensors, groups=option)
+        for _ in range(2):
+            optimizer.zero_grad()
+            backward(tensors)
+            optimizer.step()
+        expect(tensors, 2 * mean())
+
+
+@case
+def groups_with_unused_member() -> None:
+    tensors = parameters(4)
+    optimizer = distributed(tensors, groups=[tensors])
+    backward(tensors[: 3 if hvd.rank() else 4])
+    optimizer.step()
+    expect(tensors[:3], mean())
+
+
+@case
+def several_backward_passes() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors, backward_passes_per_step=2)
+    for _ in range(2):
+        backward(tensors)
+    optimizer.step()
+    expect(tensors, 2 * mean())
+    optimizer.zero_grad()
+    optimizer.set_backward_passes_per_step(1)
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, 3 * mean())
+
+
+@case
+def fewer_backward_passes_than_announced() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors, backward_passes_per_step=3)
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, mean())
+
+
+@case
+def unused_parameters() -> None:
+    """A parameter that only rank 0 used counts as zero on the others."""
+    tensors = parameters(2)
+    optimizer = distributed(tensors)
+    backward(tensors if hvd.rank() == 0 else tensors[:1])
+    optimizer.step()
+    expect(tensors[:1], mean())
+    torch.testing.assert_close(tensors[1].detach(), torch.full((2,), -2.0 / hvd.size()))
+
+
+@case
+def closure() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+
+    def compute() -> float:
+        optimizer.zero_grad()
+        backward(tensors)
+        return 1.0
+
+    assert optimizer.step(compute) == 1.0
+    expect(tensors, mean())
+
+
+@case
+def lbfgs() -> None:
+    p = nn.Parameter(torch.full((3,), 5.0))
+    optimizer = hvd.DistributedOptimizer(torch.optim.LBFGS([p], max_iter=5), [("p", p)])
+
+    def compute() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = ((p - hvd.rank()) ** 2).sum()
+        loss.backward()
+        return hvd.allreduce(loss.detach())
+
+    optimizer.step(compute)
+    torch.testing.assert_close(p.detach(), torch.full((3,), (hvd.size() - 1) / 2))
+
+
+@case
+def synchronize_then_clip() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    backward(tensors)
+    optimizer.synchronize()
+    for p in tensors:
+        assert p.grad is not None
+        p.grad /= 2
+    with optimizer.skip_synchronize():
+        optimizer.step()
+    expect(tensors, mean() / 2)
+    optimizer.zero_grad()
+    backward(tensors)
+    optimizer.synchronize()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        optimizer.step()
+    assert any("skip_synchronize" in str(w.message) for w in caught)
+
+
+@case
+def mistakes() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    backward(tensors)
+    for wrong, text in (
+        (lambda: backward(tensors), "backward_passes_per_step"),
+        (optimizer.zero_grad, "race condition"),
+    ):
+        try:
+            wrong()
+        except AssertionError as error:
+            assert text in str(error)
+        else:
+            raise RuntimeError(f"no AssertionError about {text}")
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    assert tensors[0].grad is None
+
+
+@case
+def sparse() -> None:
+    for as_dense in (False, True):
+        embedding = nn.Embedding(10, 3, sparse=True)
+        nn.init.zeros_(embedding.weight)
+        optimizer = hvd.DistributedOptimizer(
+            torch.optim.SGD(embedding.parameters(), lr=1.0),
+            embedding.named_parameters(),
+            sparse_as_dense=as_dense,
+        )
+        embedding(torch.tensor([hvd.rank(), hvd.rank(), 9])).sum().backward()
+        optimizer.step()
+        expected = torch.zeros(10, 3)
+        for rank in range(hvd.size()):
+            expected[rank] -= 2 / hvd.size()
+        expected[9] = -1
+        torch.testing.assert_close(embedding.weight.detach(), expected)
+
+
+@case
+def unnamed_parameters_of_several_groups() -> None:
+    tensors = parameters()
+    groups = [{"params": tensors[:2]}, {"params": tensors[2:], "lr": 1.0}]
+    optimizer = hvd.DistributedOptimizer(torch.optim.SGD(groups, lr=1.0))
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, mean())
+
+
+@case
+def discarded_optimizer_does_nothing() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    del optimizer
+    optimizer = distributed(tensors)
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, mean())
+
+
+@case
+def state_of_optimizers() -> None:
+    for kind in (torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad, torch.optim.LBFGS):
+        p = nn.Parameter(torch.full((3,), 2.0))
+        options = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        inner = kind([p], lr=0.1 * (hvd.rank() + 1), **options)
+        if hvd.rank() == 0:
+            inner.step(lambda q=p, o=inner: _half_square(q, o))
+        optimizer = hvd.DistributedOptimizer(inner, [("p", p)])
+        before = p.detach().clone()
+        hvd.broadcast_optimizer_state(optimizer, root_rank=0)
+        assert torch.equal(p.detach(), before), "no step was taken"
+        described = repr(optimizer.state_dict())
+        assert hvd.allgather_object(described) == [described] * hvd.size()
+        assert optimizer.param_groups[0]["lr"] == 0.1
+        hvd.broadcast_parameters([("p", p)], root_rank=0)
+
+
+def _half_square(p: nn.Parameter, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    optimizer.zero_grad()
+    loss = (p**2).sum() / 2
+    loss.backward()
+    return loss
+
+
+@case
+def scheduler_and_hooks() -> None:
+    tensors = parameters()
+    inner = torch.optim.SGD(tensors, lr=1.0)
+    early = torch.optim.lr_scheduler.StepLR(inner, 1, gamma=0.5)
+    calls: list[str] = []
+    inner.register_step_pre_hook(lambda *_: calls.append("pre"))
+    optimizer = hvd.DistributedOptimizer(inner, [(f"p{i}", p) for i, p in enumerate(tensors)])
+    optimizer.load_state_dict(optimizer.state_dict())
+    backward(tensors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the scheduler counts the steps of the inner one
+        optimizer.step()
+        early.step()
+    assert calls == ["pre"], calls
+    expect(tensors, mean())
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    late = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    optimizer.zero_grad()
+    backward(tensors)
+    optimizer.step()
+    late.step()
+    expect(tensors, mean() * 1.5)
+
+
+@case
+def gradients_of_collectives() -> None:
+    rank, size = hvd.rank(), hvd.size()
+    x = torch.full((size, 2), float(rank + 1), requires_grad=True)
+
+    def gradient(result: torch.Tensor, weight: Any = 1.0) -> torch.Tensor:
+        x.grad = None
+        (result * weight).sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    ones = torch.ones(size, 2)
+    assert torch.equal(gradient(hvd.allreduce(x, op=hvd.Sum)), ones * size)
+    assert torch.equal(gradient(hvd.allreduce(x, name="named")), ones)
+    weight = float(rank + 1)
+    torch.testing.assert_close(gradient(hvd.allgather(x), weight), ones * mean())
+    expected = ones * mean() if rank == 1 else ones * 0
+    torch.testing.assert_close(gradient(hvd.broadcast(x, 1), weight), expected)
+    sent = torch.arange(1.0, size + 1).view(-1, 1).expand(size, 2)
+    assert torch.equal(gradient(hvd.alltoall(x), weight), sent)
+    output, _ = hvd.alltoall(x, [1] * size)
+    assert torch.equal(gradient(output, weight), sent)
+    assert torch.equal(gradient(hvd.reducescatter(x), weight), sent)
+    assert torch.equal(gradient(hvd.reducescatter(x, op=hvd.Sum), weight), sent * size)
+    first, second = hvd.grouped_allreduce([x, x * 2], op=hvd.Sum)
+    assert torch.equal(gradient(first + second), ones * 3 * size)
+    with torch.no_grad():
+        assert not hvd.allreduce(x).requires_grad
+
+
+@case
+def mismatch_leaves_the_optimizer_usable() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    other = distributed([nn.Parameter(torch.zeros(7))]) if hvd.rank() else None
+    try:
+        if other is None:
+            backward(tensors)
+            optimizer.step()
+        else:
+            p = other.param_groups[0]["params"][0]
+            p.sum().backward()
+            for i in range(1, 4):  # what rank 0 waits for besides
+                hvd.allreduce_async(torch.zeros(i + 1), name=f"gradient/p{i}")
+            other.step()
+    except hvd.MismatchError as error:
+        assert "gradient/p0" in str(error)
+    else:
+        raise RuntimeError("nobody noticed")
+    hvd.barrier()
+    optimizer.zero_grad()
+    for p in tensors:
+        p.data.zero_()
+    backward(tensors)
+    optimizer.step()
+    expect(tensors, mean())
+
+
+def main() -> None:
+    hvd.init()
+    torch.set_num_threads(1)
+    for function in CASES:
+        try:
+            function()
+        except BaseException as error:
+            error.add_note(f"in the case {function.__name__}")
+            raise
+    report(hvd.rank(), cases=len(CASES))
+
+
+main()

@@ -1,0 +1,68 @@
+"""Rank 0 waits for a tensor that the others never submit; they do what the argument says."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from common import report
+
+import farandole as fdl
+
+
+def tell_when_main_waits() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    while sys._current_frames()[main].f_code is not fdl.Handle.wait.__code__:
+        time.sleep(0.005)
+    report(0, ready=True)
+
+
+def wait_in_vain() -> dict[str, Any]:
+    try:
+        threading.Thread(target=tell_when_main_waits, daemon=True).start()
+        fdl.allreduce(np.ones(3), name="in vain")
+    except KeyboardInterrupt:
+        return {"kind": "KeyboardInterrupt"}
+    except fdl.HorovodInternalError as error:
+        return {
+            "kind": type(error).__name__,
+            "text": str(error),
+            "lost": getattr(error, "rank", -1),
+        }
+    return {"kind": "none"}
+
+
+def end(how: str) -> None:
+    if how == "release":
+        sys.stdin.read()  # until the test closes it
+    elif how == "shutdown":
+        fdl.shutdown()
+    elif how == "exit":
+        sys.exit(0)
+    elif how == "die":
+        os._exit(0)
+    elif how == "raise":
+        raise ValueError("a mistake in the program")
+    else:
+        raise AssertionError(how)
+
+
+def main() -> None:
+    fdl.init()
+    rank = fdl.rank()
+    fdl.barrier()
+    if rank == 0:
+        used = time.process_time()
+        found = wait_in_vain()
+        report(rank, **found, when=time.monotonic(), used=time.process_time() - used)
+    else:
+        report(rank, ready=True)
+        end(sys.argv[1])
+
+
+main()

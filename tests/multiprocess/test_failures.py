@@ -1,0 +1,97 @@
+"""Jobs in which a rank is killed, leaves, is interrupted or never comes."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from harness import Rank, hand_made_job
+
+pytestmark = pytest.mark.timeout(120)
+
+# A lost peer is to be noticed at once, by its closed connection. The bound leaves room for a loaded
+# machine and is still below the 3 s after which heartbeats alone would have told.
+AT_ONCE = 2.5
+SMALL, LARGE = "1024", str(32 << 20)
+
+
+def ready(job: list[Rank]) -> None:
+    for rank in job:
+        assert rank.report()["ready"]
+
+
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
+@pytest.mark.parametrize("bytes_", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(("ranks", "victim"), [(2, 0), (2, 1), (3, 1)])
+def test_killed_rank_is_named_by_all_others(
+    ranks: int, victim: int, bytes_: str, communicator: str
+) -> None:
+    with hand_made_job(ranks, "steps.py", bytes_, FARANDOLE_COMMUNICATOR=communicator) as job:
+        ready(job)
+        killed = job[victim].kill()
+        for number, rank in enumerate(job):
+            if number == victim:
+                continue
+            report = rank.report()
+            assert report["kind"] == "PeerLostError", report
+            assert report["lost"] == victim, report
+            assert f"rank {victim}" in report["text"], report
+            assert report["host"], report
+            assert report["when"] - killed < AT_ONCE, report
+            assert f"rank {victim}" in report["later"], report
+            assert rank.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["exit", "shutdown", "raise", "die"])
+def test_rank_that_ends_while_another_waits_for_it(how: str) -> None:
+    with hand_made_job(2, "waits.py", how) as job:
+        report = job[0].report()
+        report = job[0].report() if "ready" in report else report
+        assert report["kind"] == "PeerLostError", report
+        assert report["lost"] == 1, report
+        assert "in vain" in report["text"], report
+        job[1].wait()
+        assert job[0].wait() == 0
+
+
+def test_ctrl_c_interrupts_a_wait() -> None:
+    with hand_made_job(2, "waits.py", "release") as job:
+        ready(job)
+        sent = job[0].kill(signal.SIGINT)
+        report = job[0].report()
+        assert report["kind"] == "KeyboardInterrupt", report
+        assert report["when"] - sent < AT_ONCE, report
+        assert job[0].wait() == 0
+        job[1].release()
+        assert job[1].wait() == 0
+
+
+def test_waiting_uses_no_core() -> None:
+    with hand_made_job(2, "waits.py", "release") as job:
+        ready(job)
+        time.sleep(3)  # what is measured: how much of these seconds the waiting rank computes
+        job[0].kill(signal.SIGINT)
+        report = job[0].report()
+        assert report["used"] < 0.3, report
+        job[1].release()
+
+
+def test_missing_rank_is_named_at_the_deadline() -> None:
+    with hand_made_job(2, "steps.py", SMALL, FARANDOLE_START_TIMEOUT=3) as job:
+        job[1].kill()
+        assert job[0].wait() != 0
+        with pytest.raises(AssertionError, match="rank 1"):
+            job[0].report()
+
+
+def test_stopped_rank_accuses_nobody_when_it_wakes() -> None:
+    with hand_made_job(2, "waits.py", "release", FARANDOLE_HEARTBEAT_TIMEOUT=30) as job:
+        ready(job)
+        job[0].kill(signal.SIGSTOP)
+        time.sleep(5)  # longer than many heartbeats
+        job[0].kill(signal.SIGCONT)
+        job[0].kill(signal.SIGINT)
+        assert job[0].report()["kind"] == "KeyboardInterrupt"
+        job[1].release()
+        assert job[1].wait() == 0

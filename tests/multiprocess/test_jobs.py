@@ -1,0 +1,100 @@
+"""Jobs that go well, at several sizes."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Report, launch
+
+pytestmark = pytest.mark.timeout(200)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_collectives_through_numpy(ranks: int) -> None:
+    reports = launch(ranks, "collectives.py", "numpy")
+    assert all(r["checks"] > 200 and r["size"] == ranks for r in reports)
+    assert [r["local"] for r in reports] == list(range(ranks))
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_collectives_through_torch(ranks: int) -> None:
+    pytest.importorskip("torch")
+    assert all(r["checks"] > 200 for r in launch(ranks, "collectives.py", "torch"))
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_collectives_over_gloo(ranks: int) -> None:
+    reports = launch(ranks, "collectives.py", "numpy", FARANDOLE_COMMUNICATOR="gloo")
+    assert all(r["checks"] > 200 for r in reports)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_mismatch_is_the_same_error_everywhere_and_the_job_goes_on(ranks: int) -> None:
+    reports = launch(ranks, "mismatch.py")
+    messages = reports[0]["messages"]
+    assert all(r["messages"] == messages for r in reports)
+    last = ranks - 1
+    assert f"rank {last} has float64" in messages["dtype"]
+    assert "[2,3]" in messages["shape"]
+    assert "[2,4]" in messages["shape"]
+    assert f"rank {last} has Max" in messages["operation"]
+    assert f"rank {last} has allgather" in messages["kind"]
+
+
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_random_order_from_several_threads(ranks: int, communicator: str) -> None:
+    reports = launch(ranks, "random_order.py", FARANDOLE_COMMUNICATOR=communicator)
+    assert all(r["failures"] == [] for r in reports)
+
+
+def test_without_fusion_and_without_cache() -> None:
+    settings = {"FARANDOLE_FUSION_BYTES": 0, "FARANDOLE_CACHE_CAPACITY": 0}
+    assert all(r["failures"] == [] for r in launch(2, "random_order.py", **settings))
+
+
+@pytest.mark.parametrize("leaver", [0, 1])
+def test_rank_that_leaves_after_the_work_harms_nobody(leaver: int) -> None:
+    reports = launch(3, "departure.py", str(leaver))
+    for rank, report in enumerate(reports):
+        assert report["results"] == ([] if rank == leaver else list(range(100)))
+
+
+def test_init_and_shutdown_cycles_leak_nothing() -> None:
+    for report in launch(2, "cycles.py", "15"):
+        for counts in (report["descriptors"], report["threads"]):
+            assert len(counts) == 15
+            assert counts[-1] <= counts[0], report
+
+
+def test_forked_child_gets_an_error_and_the_parent_goes_on() -> None:
+    for report in launch(2, "forked.py"):
+        assert "forked" in report["seen"]
+        assert report["status"] == 0
+
+
+def test_optimizer_options_and_mistakes() -> None:
+    pytest.importorskip("torch")
+    reports = launch(2, "optimizer.py", timeout=150)
+    assert all(r["cases"] > 15 for r in reports)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Report, list[Report]]:
+    """What training brings on one rank, and on each of two."""
+    pytest.importorskip("torch")
+    (alone,) = launch(1, "training.py")
+    return alone, launch(2, "training.py")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-4)])
+def test_training_on_two_ranks_equals_training_on_one(
+    trained: tuple[Report, list[Report]], dtype: str, tolerance: float, optimizer: str
+) -> None:
+    name = f"{dtype}.{optimizer}"
+    alone, together = trained[0][name], [report[name] for report in trained[1]]
+    assert together[0]["weights"] == together[1]["weights"]
+    assert len(alone["losses"]) == 50
+    assert alone["losses"][-1] < alone["losses"][0] / 2
+    for what in ("losses", "weights"):
+        assert together[0][what] == pytest.approx(alone[what], rel=tolerance, abs=tolerance)

@@ -1,0 +1,275 @@
+"""farandole.torch on one rank: tensors, layouts, arguments."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import farandole  # noqa: E402
+import farandole.torch as hvd  # noqa: E402
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
+
+DTYPES = [
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.bool,
+    torch.complex64,
+    torch.complex128,
+]
+
+
+def sample(dtype: Any, *shape: int) -> Any:
+    shape = shape or (2, 3)
+    count = int(torch.Size(shape).numel())
+    return (torch.arange(count) % 3).reshape(shape).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_kind_takes_every_dtype(dtype: Any) -> None:
+    tensor = sample(dtype)
+    results = [
+        hvd.allreduce(tensor, op=hvd.Sum),
+        hvd.allgather(tensor),
+        hvd.broadcast(tensor, 0),
+        hvd.alltoall(tensor),
+        hvd.reducescatter(tensor, op=hvd.Sum),
+        hvd.synchronize(hvd.allreduce_async(tensor, op=hvd.Max))
+        if not tensor.is_complex()
+        else tensor.clone(),
+    ]
+    for result in results:
+        assert result.dtype == dtype
+        assert torch.equal(result, tensor)
+        assert result.data_ptr() != tensor.data_ptr()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 4), (3, 0), (1, 1)])
+def test_zero_dimensional_and_empty(shape: tuple[int, ...]) -> None:
+    tensor = torch.ones(shape)
+    assert torch.equal(hvd.allreduce(tensor, op=hvd.Sum), tensor)
+    assert torch.equal(hvd.broadcast_(tensor, 0), tensor)
+    if shape:
+        assert torch.equal(hvd.allgather(tensor), tensor)
+
+
+LAYOUTS = {
+    "transposed": lambda t: t.t(),
+    "stepped": lambda t: t[:, ::2],
+    "expanded": lambda t: t[:1].expand(5, 6),
+    "channels last": lambda t: torch.ones(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+    "conjugated": lambda t: torch.complex(t, t).conj(),
+    "negated": lambda t: torch.complex(t, t).conj().imag,
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts(name: str) -> None:
+    tensor = LAYOUTS[name](sample(torch.float32, 4, 6))
+    assert torch.equal(hvd.allreduce(tensor, op=hvd.Sum), tensor)
+    assert torch.equal(hvd.allgather(tensor), tensor)
+
+
+@pytest.mark.parametrize("name", ["transposed", "stepped", "channels last", "negated"])
+def test_layouts_in_place(name: str) -> None:
+    tensor = LAYOUTS[name](sample(torch.float32, 4, 6))
+    expected = tensor * 2
+    assert hvd.allreduce_(tensor, op=hvd.Sum, prescale_factor=2.0) is tensor
+    assert torch.equal(tensor, expected)
+
+
+def test_parameter_in_place() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    hvd.broadcast_(parameter, 0)
+    hvd.allreduce_(parameter, op=hvd.Sum, prescale_factor=3.0)
+    assert parameter.tolist() == [3, 3, 3]
+    stepped = torch.nn.Parameter(torch.ones(4))
+    hvd.allreduce_(stepped[::2], op=hvd.Sum, prescale_factor=3.0)
+    assert stepped.tolist() == [3, 1, 3, 1]
+
+
+def test_results_live_without_their_session() -> None:
+    result = hvd.allgather(torch.arange(6.0))
+    hvd.shutdown()
+    assert result.tolist() == [0, 1, 2, 3, 4, 5]
+    result.add_(1)
+
+
+def test_splits_may_be_a_tensor() -> None:
+    output, received = hvd.alltoall(torch.arange(3.0), splits=torch.tensor([3], dtype=torch.int32))
+    assert output.tolist() == [0, 1, 2]
+    assert received.dtype == torch.int32
+    assert received.tolist() == [3]
+
+
+WRONG = {
+    "array": (lambda: hvd.allreduce([1.0]), "a torch.Tensor is wanted, not a list"),
+    "sparse": (lambda: hvd.allreduce(torch.eye(2).to_sparse()), "layout torch.sparse_coo"),
+    "dense": (lambda: hvd.sparse_allreduce_async(torch.eye(2), "x", hvd.Sum), "sparse COO"),
+    "sparse op": (
+        lambda: hvd.sparse_allreduce_async(torch.eye(2).to_sparse(), "x", hvd.Max),
+        "Sum and Average only",
+    ),
+    "dtype": (lambda: hvd.allreduce(torch.ones(2).to(torch.float8_e5m2)), "float8_e5m2 is not"),
+    "both": (lambda: hvd.allreduce(torch.ones(2), True, op=hvd.Sum), "only one"),
+    "parameters": (lambda: hvd.broadcast_parameters(3, 0), "invalid params"),
+    "no parameter": (lambda: hvd.broadcast_parameters({"a": 1}, 0), "a is a int"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_is_refused(case: str) -> None:
+    call, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert hvd.allreduce(torch.ones(1)).item() == 1
+
+
+def test_device_without_memory_here_is_refused() -> None:
+    with pytest.raises(hvd.UnsupportedError, match='device "meta"'):
+        hvd.allreduce(torch.ones(2, device="meta"))
+
+
+def test_sparse_sum_coalesces() -> None:
+    tensor = torch.sparse_coo_tensor([[0, 0, 2]], [1.0, 2.0, 3.0], (4,), check_invariants=True)
+    handle = hvd.sparse_allreduce_async(tensor, "sparse", hvd.Sum)
+    assert handle().to_dense().tolist() == [3, 0, 3, 0]
+    assert hvd.synchronize(handle) is handle()
+
+
+MODEL = torch.nn.Linear(2, 2)
+
+
+def optimizer(**options: Any) -> Any:
+    inner = torch.optim.SGD(MODEL.parameters(), lr=0.1)
+    options.setdefault("named_parameters", MODEL.named_parameters())
+    return hvd.DistributedOptimizer(inner, **options)
+
+
+BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "unnamed": ({"named_parameters": [("w", MODEL.weight)]}, "were not named: 1 of 2"),
+    "twice": (
+        {"named_parameters": [("w", MODEL.weight), ("w", MODEL.bias)]},
+        "Found duplicates: w",
+    ),
+    "no tuples": ({"named_parameters": MODEL.parameters()}, "sequence of tuples"),
+    "predivide": ({"op": hvd.Sum, "gradient_predivide_factor": 2.0}, "op=Average only"),
+    "negative predivide": ({"gradient_predivide_factor": -1.0}, "must be positive"),
+    "passes": ({"backward_passes_per_step": 0}, "a whole number from 1"),
+    "groups": ({"groups": "two"}, "non-negative integer"),
+    "negative groups": ({"groups": -1}, "non-negative integer"),
+    "groups of names": ({"groups": [["w"]]}, "must consist of torch.Tensor"),
+    "member twice": ({"groups": [[MODEL.weight], [MODEL.weight]]}, "only appear once"),
+    "strange member": ({"groups": [[torch.ones(1)]]}, "does not update"),
+    "op": ({"op": 17}, "op=17"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OPTIONS)
+def test_bad_options_of_the_optimizer(case: str) -> None:
+    options, message = BAD_OPTIONS[case]
+    with pytest.raises(ValueError, match=message):
+        optimizer(**options)
+
+
+def test_options_that_are_not_there_yet() -> None:
+    with pytest.raises(hvd.UnsupportedError, match="Adasum"):
+        optimizer(op=hvd.Adasum)
+    with pytest.raises(hvd.UnsupportedError, match="global_process_set"):
+        optimizer(process_set=hvd.ProcessSet(3))
+    with pytest.warns(DeprecationWarning, match="groups"):
+        optimizer(num_groups=1)
+
+
+def test_optimizer_keeps_class_state_and_options() -> None:
+    inner = torch.optim.AdamW(MODEL.parameters(), lr=0.3, betas=(0.5, 0.6))
+    outer = hvd.DistributedOptimizer(inner, MODEL.named_parameters())
+    assert isinstance(outer, torch.optim.AdamW)
+    assert type(outer).__name__ == "AdamW"
+    assert outer.param_groups is inner.param_groups
+    assert outer.state is inner.state
+    assert outer.defaults["betas"] == (0.5, 0.6)
+    before = MODEL.weight.detach().clone()
+    MODEL(torch.ones(2)).sum().backward()
+    outer.step()
+    outer.zero_grad()
+    assert not torch.equal(MODEL.weight, before)
+    assert len(inner.state) == 2
+
+
+# Horovod's, of version 0.28.
+SIGNATURES = {
+    "allreduce": "tensor average name compression op prescale_factor postscale_factor process_set",
+    "allreduce_async": "tensor average name op prescale_factor postscale_factor process_set",
+    "allreduce_": "tensor average name op prescale_factor postscale_factor process_set",
+    "allreduce_async_": "tensor average name op prescale_factor postscale_factor process_set",
+    "grouped_allreduce": "tensors average name compression op prescale_factor postscale_factor "
+    "process_set",
+    "grouped_allreduce_async": "tensors average name op prescale_factor postscale_factor "
+    "process_set",
+    "sparse_allreduce_async": "tensor name op process_set",
+    "allgather": "tensor name process_set",
+    "allgather_async": "tensor name process_set",
+    "broadcast": "tensor root_rank name process_set",
+    "broadcast_": "tensor root_rank name process_set",
+    "broadcast_async": "tensor root_rank name process_set",
+    "broadcast_async_": "tensor root_rank name process_set",
+    "alltoall": "tensor splits name process_set",
+    "alltoall_async": "tensor splits name process_set",
+    "reducescatter": "tensor name compression op process_set prescale_factor postscale_factor",
+    "reducescatter_async": "tensor name op process_set prescale_factor postscale_factor",
+    "barrier": "process_set",
+    "poll": "handle",
+    "synchronize": "handle",
+    "broadcast_parameters": "params root_rank",
+    "broadcast_optimizer_state": "optimizer root_rank model",
+    "broadcast_object": "obj root_rank name process_set",
+    "allgather_object": "obj name process_set",
+    "DistributedOptimizer": "optimizer named_parameters compression backward_passes_per_step op "
+    "gradient_predivide_factor num_groups groups sparse_as_dense process_set",
+}
+DEFAULTS = {
+    "average": None,
+    "name": None,
+    "compression": hvd.Compression.none,
+    "prescale_factor": 1.0,
+    "postscale_factor": 1.0,
+    "process_set": hvd.global_process_set,
+    "splits": None,
+    "backward_passes_per_step": 1,
+    "gradient_predivide_factor": 1.0,
+    "num_groups": 0,
+    "groups": None,
+    "sparse_as_dense": False,
+    "named_parameters": None,
+    "model": None,
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_names_order_and_defaults_are_horovods(name: str) -> None:
+    parameters = inspect.signature(getattr(hvd, name)).parameters
+    assert list(parameters) == SIGNATURES[name].split()
+    for parameter in parameters.values():
+        if parameter.default is not inspect.Parameter.empty and parameter.name in DEFAULTS:
+            assert parameter.default == DEFAULTS[parameter.name]
+    scatters = name.startswith(("reducescatter", "Distributed"))
+    if "op" in parameters and name != "sparse_allreduce_async":
+        assert parameters["op"].default == (hvd.Average if scatters else None)
+
+
+def test_one_session_for_all_frameworks() -> None:
+    assert hvd.is_initialized()
+    assert farandole.is_initialized()
+    assert hvd.size() == farandole.size() == 1
