@@ -148,7 +148,8 @@ asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& han
     if (stranger.late)
       co_return error(Code::Timeout, "it did not finish the handshake in time");
     if (failed)
-      co_return error(Code::PeerLost, "it went away during the handshake; perhaps its secret is another one");
+      co_return error(
+          Code::PeerLost, "it went away during the handshake; perhaps its secret is another one");
     handshake.feed(ByteSpan(buffer).first(count));
     const Bytes out = handshake.output();
     // At most 90 bytes into an empty socket buffer: never short while the peer is honest.
