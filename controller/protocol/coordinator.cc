@@ -103,7 +103,7 @@ Actions Coordinator::on(int rank, Leave&) {
   Actions actions = tell();
   gone_[static_cast<size_t>(rank)] = true;
   const Member& member = members_[static_cast<size_t>(rank)];
-  PeerFailure failure{.rank = rank, .host = member.host, .cause = "left the job", .left = true};
+  PeerFailure failure{.rank = rank, .host = member.host, .cause = "shutdown", .left = true};
   broadcast(Failure{std::move(failure)}, std::vector<bool>(links_.size()), actions);
   readiness_.leave(
       rank,

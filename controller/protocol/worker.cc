@@ -321,7 +321,7 @@ Action Worker::farewell() {
   leaving_ = left_ = true;
   const size_t place = static_cast<size_t>(options_.rank);
   return Fail{
-      {.rank = options_.rank, .host = members_[place].host, .cause = "left the job", .left = true}};
+      {.rank = options_.rank, .host = members_[place].host, .cause = "shutdown", .left = true}};
 }
 
 Actions Worker::on_lost(const std::string& cause) {

@@ -101,7 +101,7 @@ TEST(TcpFailure, AnOrderlyGoodbyeIsToldToAllAndHarmsNobody) {
     const PeerFailure failure = job[rank].sink.failures(1).at(0);
     EXPECT_EQ(failure.rank, 1);
     EXPECT_TRUE(failure.left);
-    EXPECT_THAT(failure.cause, HasSubstr("left the job"));
+    EXPECT_THAT(failure.cause, HasSubstr("shutdown"));
   }
   // The two that stayed can still use the store, and end in order themselves.
   EXPECT_TRUE(job[2].plane->store().set("after", {1}).is_ok());

@@ -2,12 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <thread>
-
-#include "core/net/fd_io.h"
 
 namespace farandole::net {
 namespace {
@@ -368,85 +364,6 @@ TEST(Handshake, BytesOfVersionOne) {
   EXPECT_EQ(
       hex(pair.client.keys().send.bytes()),
       "4e8667c9bc180254508b17c1173e50c38ddbf5d927ed0af24026961dfd574150");
-}
-
-TEST(FrameTags, OpenOnlyInOrderUnalteredAndOnce) {
-  const Secret key = secret_of(5);
-  const Bytes header = {1, 2, 3};
-  const Bytes body = {4, 5, 6, 7};
-  FrameSealer sealer(key);
-  const Tag first = sealer.seal(header, body);
-  const Tag second = sealer.seal(header, body);
-  EXPECT_NE(first, second);
-
-  FrameOpener in_order(key);
-  EXPECT_TRUE(in_order.open(header, body, first));
-  EXPECT_TRUE(in_order.open(header, body, second));
-  EXPECT_FALSE(in_order.open(header, body, second));
-
-  FrameOpener swapped(key);
-  EXPECT_FALSE(swapped.open(header, body, second));
-  EXPECT_FALSE(swapped.open(header, body, first)) << "a failed opener stays failed";
-
-  for (size_t at = 0; at < header.size() + body.size() + kTagBytes; ++at) {
-    Bytes h = header, b = body, t(first.begin(), first.end());
-    (at < 3 ? h[at] : at < 7 ? b[at - 3] : t[at - 7]) ^= 0x80;
-    EXPECT_FALSE(FrameOpener(key).open(h, b, t)) << at;
-  }
-  EXPECT_FALSE(FrameOpener(secret_of(6)).open(header, body, first));
-  EXPECT_FALSE(FrameOpener(key).open(header, body, ByteSpan(first).first(15)));
-}
-
-TEST(Mac, AgreesWithRfc4231AndRfc5869) {
-  const auto filled = [](size_t count, uint8_t value) { return Bytes(count, value); };
-  Mac mac(Secret(filled(20, 0x0b)));
-  const Digest digest = mac.compute({as_bytes("Hi "), as_bytes("There")});
-  const Bytes expected = {0xb0, 0x34, 0x4c, 0x61, 0xd8, 0xdb, 0x38, 0x53};
-  EXPECT_TRUE(std::ranges::equal(ByteSpan(digest).first(8), expected));
-  EXPECT_EQ(mac.compute({as_bytes("Hi There")}), digest) << "reused";
-
-  const Bytes salt = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  const Bytes info = {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9};
-  const Secret derived = hkdf(Secret(filled(22, 0x0b)), salt, info);
-  const Bytes okm = {0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a};
-  EXPECT_TRUE(std::ranges::equal(derived.bytes().first(8), okm));
-}
-
-TEST(RunHandshake, OverASocketReadsNothingBeyond) {
-  int fds[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  Fd a(fds[0]), b(fds[1]);
-  const TimePoint deadline = steady_now() + std::chrono::seconds(20);
-  Handshake client = Handshake::client(client_params());
-  Status on_client;
-  std::thread thread([&] {
-    on_client = run_handshake(a.get(), client, deadline);
-    const Bytes more = {1, 2, 3};
-    EXPECT_TRUE(send_all(a.get(), more, deadline).is_ok());
-  });
-  Handshake server = Handshake::server(server_params());
-  const Status on_server = run_handshake(b.get(), server, deadline);
-  thread.join();
-  EXPECT_TRUE(on_client.is_ok()) << on_client.to_string();
-  EXPECT_TRUE(on_server.is_ok()) << on_server.to_string();
-  Bytes rest(16);
-  const Result<size_t> got = receive_some(b.get(), rest, deadline);
-  ASSERT_TRUE(got);
-  EXPECT_EQ(got.value(), 3u);
-}
-
-TEST(RunHandshake, EndsAtItsDeadlineAndAtEof) {
-  int fds[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  Fd a(fds[0]), b(fds[1]);
-  Handshake client = Handshake::client(client_params());
-  const Status late = run_handshake(a.get(), client, steady_now() + std::chrono::milliseconds(20));
-  EXPECT_EQ(late.code(), Code::Timeout);
-  b.reset();
-  Handshake again = Handshake::client(client_params());
-  EXPECT_EQ(
-      run_handshake(a.get(), again, steady_now() + std::chrono::seconds(20)).code(),
-      Code::PeerLost);
 }
 
 }  // namespace

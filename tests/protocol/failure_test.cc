@@ -69,7 +69,7 @@ TEST_F(FailureTest, AGoodbyeComesAfterWhatWasReadyAndRejectsTheRest) {
     while (cluster_->up_waiting(rank)) cluster_->step_up(rank);
   cluster_->act(2, cluster_->worker(2).leave());
   cluster_->settle();
-  const PeerFailure left{.rank = 2, .host = "host2", .cause = "left the job", .left = true};
+  const PeerFailure left{.rank = 2, .host = "host2", .cause = "shutdown", .left = true};
   for (int rank = 0; rank < 3; ++rank) {
     EXPECT_THAT(failures(rank), ElementsAre(left));
     EXPECT_THAT(told(rank)[0].ready, ElementsAre(ReadyOp{"ready", 0, {}}));

@@ -141,7 +141,7 @@ TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
   cluster_.settle();
   act(worker().leave());
   cluster_.settle();
-  const PeerFailure own{.rank = 1, .host = "host1", .cause = "left the job", .left = true};
+  const PeerFailure own{.rank = 1, .host = "host1", .cause = "shutdown", .left = true};
   ASSERT_EQ(seen().failures.size(), 2U);
   EXPECT_EQ(seen().failures[1], own);
   EXPECT_TRUE(cluster_.coordinator().left(1));
@@ -154,7 +154,7 @@ TEST_F(WorkerTest, AGoodbyeToAGoneCoordinatorIsAcknowledgedHere) {
   cluster_.settle();
   act(worker().on_lost("closed"));
   act(worker().leave());
-  const PeerFailure own{.rank = 1, .host = "host1", .cause = "left the job", .left = true};
+  const PeerFailure own{.rank = 1, .host = "host1", .cause = "shutdown", .left = true};
   ASSERT_EQ(seen().failures.size(), 2U);
   EXPECT_EQ(seen().failures[1], own);
   act(worker().on_lost("closed"));
