@@ -194,7 +194,9 @@ constexpr std::array kPlaces{
     Place{CommunicatorChoice::Shm, 2, 1},
     Place{CommunicatorChoice::Shm, 4, 1},
     Place{CommunicatorChoice::Gloo, 2, 1},
-    Place{CommunicatorChoice::Gloo, 3, 3}};
+    Place{CommunicatorChoice::Gloo, 3, 3},
+    Place{CommunicatorChoice::Auto, 4, 2},
+    Place{CommunicatorChoice::Auto, 3, 2}};
 
 INSTANTIATE_TEST_SUITE_P(
     Alone, Cluster, ::testing::Values(Place{CommunicatorChoice::Auto, 1, 1}), place_name);
