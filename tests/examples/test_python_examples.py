@@ -53,6 +53,7 @@ def test_gpt_learns_and_stays_one_model(tmp_path: Path, launcher: tuple[str, ...
     assert "--- a sample\ndef " in output
 
 
+@pytest.mark.timeout(600)
 def test_gpt_is_reproducible(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     script = str(EXAMPLES / "torch/train_gpt.py")

@@ -1,0 +1,124 @@
+"""The set-up does what is missing and nothing else; commands of the system are replaced here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command(folder: Path, name: str, body: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.chmod(0o755)
+
+
+def install(folder: Path, installed: set[str], user: int) -> subprocess.CompletedProcess[str]:
+    """Runs install_packages.sh on a list of two packages and records what it calls."""
+    listing = folder / "packages.txt"
+    listing.write_text("# comment\nalpha\n\nbeta\n")
+    known = " ".join(sorted(installed)) or "none"
+    command(
+        folder,
+        "dpkg-query",
+        f'[[ " {known} " = *" ${{@: -1}} "* ]] && echo -n installed',
+    )
+    command(folder, "id", f"echo {user}")
+    command(folder, "apt-get", 'echo "apt-get $* ($DEBIAN_FRONTEND)" >> "$CALLS"')
+    if user:
+        command(folder, "sudo", 'echo sudo >> "$CALLS"; exec "$@"')
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "CALLS": str(folder / "calls")}
+    (folder / "calls").touch()
+    return subprocess.run(
+        [str(ROOT / "scripts/install_packages.sh"), str(listing)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_machine_that_has_everything_is_left_alone(tmp_path: Path) -> None:
+    result = install(tmp_path, {"alpha", "beta"}, user=0)
+    assert result.returncode == 0
+    assert "all 2 are there" in result.stdout
+    assert (tmp_path / "calls").read_text() == ""
+
+
+def test_only_what_is_missing_is_installed(tmp_path: Path) -> None:
+    result = install(tmp_path, {"alpha"}, user=0)
+    assert result.returncode == 0, result.stderr
+    update, wanted = (tmp_path / "calls").read_text().splitlines()
+    assert update.startswith("apt-get update")
+    assert wanted.endswith("beta (noninteractive)")
+    assert "alpha" not in wanted
+
+
+def test_sudo_is_used_by_those_who_are_not_root(tmp_path: Path) -> None:
+    result = install(tmp_path, set(), user=1000)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "calls").read_text().count("sudo\n") == 2
+
+
+def describe(own: Path | str, *, environment: dict[str, str] | None = None) -> list[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts/describe_python.py"), str(own)],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout.splitlines()
+
+
+def test_the_interpreter_is_never_that_of_the_environment(tmp_path: Path) -> None:
+    interpreter, version, _ = describe(tmp_path)
+    assert not Path(interpreter).is_relative_to(Path(sys.prefix))
+    assert version == sys.version.split()[0]
+
+
+@pytest.mark.parametrize(("version", "used"), [("2.4.1", True), ("1.13.1", False)])
+def test_a_torch_that_is_there_is_used(tmp_path: Path, version: str, used: bool) -> None:
+    packages = tmp_path / "python/lib"
+    metadata = packages / f"torch-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+    environment = {"PYTHONPATH": str(packages)}
+    elsewhere = describe(tmp_path / "venv", environment=environment)[2]
+    assert elsewhere == (str(packages) if used else "")
+    # One in the environment itself does not count: it is there because we put it there.
+    assert describe(tmp_path / "python", environment=environment)[2] == ""
+
+
+def sum_up(folder: Path, *reports: str) -> subprocess.CompletedProcess[str]:
+    paths = []
+    for number, report in enumerate(reports):
+        path = folder / f"{number}.xml"
+        path.write_text(f"<testsuite>{report}</testsuite>")
+        paths.append(str(path))
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts/sum_up.py"), *paths],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_reports_are_added_up(tmp_path: Path) -> None:
+    good = "<testcase/><testcase><skipped/></testcase>"
+    bad = "<testcase><failure/></testcase><testcase><error/></testcase><testcase/>"
+    result = sum_up(tmp_path, good, good)
+    assert (result.returncode, result.stdout) == (0, "2 passed, 0 failed, 2 skipped\n")
+    result = sum_up(tmp_path, good, bad)
+    assert (result.returncode, result.stdout) == (1, "2 passed, 2 failed, 1 skipped\n")
+
+
+def test_no_test_at_all_is_a_failure(tmp_path: Path) -> None:
+    assert sum_up(tmp_path, "").returncode == 1
