@@ -17,7 +17,9 @@ TYPED = (
     "tests/bench",
     "tests/examples",
     "tests/lint",
+    "tests/multiprocess",
     "tests/packaging",
+    "tests/python",
 )
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from harness import Rank, hand_made_job
+from jobs import Rank, hand_made_job
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Report, launch
+from jobs import Report, launch
 
 pytestmark = pytest.mark.timeout(200)
 

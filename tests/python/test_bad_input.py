@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import farandole as fdl
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
 
+WRONG_TYPE: Any = "sum"
 ONES = np.ones((2, 3), dtype="f4")
 OTHER_SET = fdl.ProcessSet(7)
 
@@ -24,10 +26,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "uint64": (lambda: fdl.allreduce(np.ones(2, "u8")), "dtype uint64 is not supported"),
     "datetime": (lambda: fdl.allreduce(np.zeros(2, "M8[s]")), "is not supported"),
     "byte order": (lambda: fdl.allreduce(np.ones(2, ">f4")), "byte order"),
-    "buffer of uint32": (lambda: fdl.allreduce(memoryview(np.ones(2, "u4"))), "not supported"),
+    "buffer of uint32": (lambda: fdl.allreduce(memoryview(array.array("I", [1]))), "not supported"),
     "stepped buffer": (lambda: fdl.allreduce(memoryview(b"abcd")[::2]), "cannot be read"),
     "operation": (lambda: fdl.allreduce(ONES, op=9), "op=9 is no reduce operation"),
-    "operation's type": (lambda: fdl.allreduce(ONES, op="sum"), "op='sum'"),
+    "operation's type": (lambda: fdl.allreduce(ONES, op=WRONG_TYPE), "op='sum'"),
     "average of bool": (lambda: fdl.allreduce(np.ones(2, "?")), "Average has no meaning for bool"),
     "order of complex": (
         lambda: fdl.allreduce(np.ones(2, "c8"), op=fdl.Max),
@@ -49,7 +51,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "null in name": (lambda: fdl.allreduce(ONES, name="a\0b"), "null character"),
     "handle": (lambda: fdl.synchronize(3), "3 is no handle"),
     "handle to poll": (lambda: fdl.poll(None), "None is no handle"),
-    "process set": (lambda: fdl.allreduce(ONES, process_set=3), "must be a ProcessSet"),
+    "process set": (lambda: fdl.allreduce(ONES, process_set=WRONG_TYPE), "must be a ProcessSet"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,8 +114,9 @@ def test_splits_may_be_a_tensor() -> None:
     assert received.tolist() == [3]
 
 
-WRONG = {
-    "array": (lambda: hvd.allreduce([1.0]), "a torch.Tensor is wanted, not a list"),
+WRONG_TYPE: Any = [1.0]
+WRONG: dict[str, tuple[Callable[[], Any], str]] = {
+    "array": (lambda: hvd.allreduce(WRONG_TYPE), "a torch.Tensor is wanted, not a list"),
     "sparse": (lambda: hvd.allreduce(torch.eye(2).to_sparse()), "layout torch.sparse_coo"),
     "dense": (lambda: hvd.sparse_allreduce_async(torch.eye(2), "x", hvd.Sum), "sparse COO"),
     "sparse op": (

@@ -42,7 +42,8 @@ class Torch:
         return self.torch.from_numpy(values.copy()).to(getattr(self.torch, dtype))
 
     def read(self, tensor: Any) -> np.ndarray:
-        return tensor.to(self.torch.complex128).numpy()
+        array: np.ndarray = tensor.to(self.torch.complex128).numpy()
+        return array
 
 
 def values_of(rank: int, rows: int, dtype: str) -> np.ndarray:

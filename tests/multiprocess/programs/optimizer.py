@@ -31,7 +31,8 @@ def parameters(count: int = 4) -> list[nn.Parameter]:
 
 
 def backward(tensors: list[nn.Parameter]) -> None:
-    sum(((hvd.rank() + 1) * p * (i + 1)).sum() for i, p in enumerate(tensors)).backward()
+    parts = [((hvd.rank() + 1) * p * (i + 1)).sum() for i, p in enumerate(tensors)]
+    torch.autograd.backward(torch.stack(parts).sum())
 
 
 def distributed(tensors: list[nn.Parameter], **options: Any) -> Any:
@@ -153,12 +154,13 @@ def closure() -> None:
 @case
 def lbfgs() -> None:
     p = nn.Parameter(torch.full((3,), 5.0))
-    optimizer = hvd.DistributedOptimizer(torch.optim.LBFGS([p], max_iter=5), [("p", p)])
+    inner = torch.optim.LBFGS([p], max_iter=5)
+    optimizer: Any = hvd.DistributedOptimizer(inner, [("p", p)])
 
     def compute() -> torch.Tensor:
         optimizer.zero_grad()
         loss = ((p - hvd.rank()) ** 2).sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         return hvd.allreduce(loss.detach())
 
     optimizer.step(compute)
@@ -228,7 +230,7 @@ def sparse() -> None:
 @case
 def unnamed_parameters_of_several_groups() -> None:
     tensors = parameters()
-    groups = [{"params": tensors[:2]}, {"params": tensors[2:], "lr": 1.0}]
+    groups: Any = [{"params": tensors[:2]}, {"params": tensors[2:], "lr": 1.0}]
     optimizer = hvd.DistributedOptimizer(torch.optim.SGD(groups, lr=1.0))
     backward(tensors)
     optimizer.step()
@@ -250,10 +252,11 @@ def discarded_optimizer_does_nothing() -> None:
 def state_of_optimizers() -> None:
     for kind in (torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad, torch.optim.LBFGS):
         p = nn.Parameter(torch.full((3,), 2.0))
-        options = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        options: dict[str, Any] = {"momentum": 0.9} if kind is torch.optim.SGD else {}
         inner = kind([p], lr=0.1 * (hvd.rank() + 1), **options)
         if hvd.rank() == 0:
-            inner.step(lambda q=p, o=inner: _half_square(q, o))
+            step: Any = inner.step
+            step(lambda q=p, o=inner: _half_square(q, o))
         optimizer = hvd.DistributedOptimizer(inner, [("p", p)])
         before = p.detach().clone()
         hvd.broadcast_optimizer_state(optimizer, root_rank=0)
@@ -266,8 +269,8 @@ def state_of_optimizers() -> None:
 
 def _half_square(p: nn.Parameter, optimizer: torch.optim.Optimizer) -> torch.Tensor:
     optimizer.zero_grad()
-    loss = (p**2).sum() / 2
-    loss.backward()
+    loss: torch.Tensor = (p**2).sum() / 2
+    torch.autograd.backward(loss)
     return loss
 
 
@@ -303,7 +306,7 @@ def gradients_of_collectives() -> None:
 
     def gradient(result: torch.Tensor, weight: Any = 1.0) -> torch.Tensor:
         x.grad = None
-        (result * weight).sum().backward()
+        torch.autograd.backward((result * weight).sum())
         assert x.grad is not None
         return x.grad
 
@@ -358,11 +361,8 @@ def main() -> None:
     hvd.init()
     torch.set_num_threads(1)
     for function in CASES:
-        try:
-            function()
-        except BaseException as error:
-            error.add_note(f"in the case {function.__name__}")
-            raise
+        print("case", function.__name__, flush=True)
+        function()
     report(hvd.rank(), cases=len(CASES))
 
 

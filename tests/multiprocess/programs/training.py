@@ -41,7 +41,7 @@ def train(dtype: torch.dtype, kind: str) -> dict[str, list[float]]:
         mine = slice(hvd.rank() * share, (hvd.rank() + 1) * share)
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(inputs[mine]), targets[mine])
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(hvd.allreduce(loss.detach().double(), name="loss").item())
     weights = torch.cat([p.detach().double().flatten() for p in model.parameters()])

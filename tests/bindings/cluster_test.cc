@@ -1,0 +1,163 @@
+// Whole jobs through the C interface: every rank is a thread with a session of its own, told its
+// place by settings alone.
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/bindings/c_api_fixture.h"
+#include "tests/support/session_cluster.h"
+
+namespace farandole::testing {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+fdl_session* start(const TestJob& job, int rank, int size, const Settings& more) {
+  const Config config = job.config(rank, size);
+  Settings settings{
+      {"rank", std::to_string(rank)},
+      {"size", std::to_string(size)},
+      {"controller", config.controller},
+      {"job", config.job},
+      {"secret_file", config.secret_file}};
+  settings.insert(settings.end(), more.begin(), more.end());
+  std::vector<fdl_setting> given;
+  for (const auto& [key, value] : settings)
+    given.push_back({key.c_str(), value.c_str()});
+  fdl_options options = FDL_OPTIONS_INIT;
+  options.settings = given.data();
+  options.setting_count = given.size();
+  options.ignore_environment = 1;
+  fdl_session* session = nullptr;
+  EXPECT_OK(fdl_init(&options, &session));
+  return session;
+}
+
+// Runs `body` on one thread per rank. The body ends its session itself.
+void run_job(
+    int size, const std::function<void(fdl_session*, int)>& body, const Settings& more = {}) {
+  const TestJob job;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      fdl_session* session = start(job, rank, size, more);
+      ASSERT_NE(session, nullptr);
+      body(session, rank);
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+}
+
+class ClusterTest : public ::testing::TestWithParam<std::pair<int, const char*>> {
+ protected:
+  int size() const { return GetParam().first; }
+  Settings settings() const { return {{"communicator", GetParam().second}}; }
+};
+
+TEST_P(ClusterTest, EveryKind) {
+  run_job(
+      size(),
+      [this](fdl_session* session, int rank) {
+        const int n = fdl_size(session);
+        const std::vector<double> in(static_cast<size_t>(n), rank + 1.0);
+        std::vector<double> out(in.size());
+        EXPECT_OK(fdl_allreduce(session, "r", in.data(), out.data(), n, FDL_FLOAT64, FDL_SUM));
+        EXPECT_EQ(out, std::vector<double>(in.size(), n * (n + 1) / 2.0));
+        double part = 0;
+        EXPECT_OK(fdl_reducescatter(session, "s", in.data(), &part, n, 1, FDL_FLOAT64, FDL_MAX));
+        EXPECT_EQ(part, n);
+        double root = rank;
+        EXPECT_OK(fdl_broadcast(session, "b", &root, 1, FDL_FLOAT64, n - 1));
+        EXPECT_EQ(root, n - 1);
+        fdl_handle* handle = nullptr;
+        fdl_result result = FDL_RESULT_INIT;
+        // Rank r brings r rows.
+        ASSERT_OK(fdl_allgather(session, "g", in.data(), rank, 1, FDL_FLOAT64, &handle));
+        EXPECT_OK(fdl_get_result(handle, &result));
+        EXPECT_EQ(result.shape[0], n * (n - 1) / 2);
+        EXPECT_OK(fdl_release(handle));
+        ASSERT_OK(fdl_alltoall(session, "a", in.data(), n, 1, FDL_FLOAT64, nullptr, &handle));
+        EXPECT_OK(fdl_get_result(handle, &result));
+        for (int r = 0; r < size(); ++r)
+          EXPECT_EQ(static_cast<const double*>(result.data)[r], r + 1);
+        EXPECT_OK(fdl_release(handle));
+        EXPECT_OK(fdl_barrier(session));
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
+TEST_P(ClusterTest, MismatchIsTheSameTextEverywhere) {
+  std::vector<std::string> texts(static_cast<size_t>(size()));
+  run_job(
+      size(),
+      [&](fdl_session* session, int rank) {
+        const std::vector<float> in(8);
+        std::vector<float> out(8);
+        EXPECT_EQ(
+            fdl_allreduce(
+                session, "x", in.data(), out.data(), rank == 0 ? 8 : 7, FDL_FLOAT32, FDL_SUM),
+            FDL_MISMATCH);
+        texts[static_cast<size_t>(rank)] = fdl_last_error();
+        EXPECT_OK(fdl_allreduce(session, "x", in.data(), out.data(), 8, FDL_FLOAT32, FDL_SUM));
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+  EXPECT_THAT(texts, ::testing::Each(texts[0]));
+  EXPECT_THAT(texts[0], ::testing::HasSubstr("[8]"));
+}
+
+TEST_P(ClusterTest, RankThatLeavesIsNamedToThoseWhoWait) {
+  run_job(
+      size(),
+      [this](fdl_session* session, int rank) {
+        EXPECT_OK(fdl_barrier(session));
+        if (rank == size() - 1) {
+          EXPECT_OK(fdl_destroy(session));
+          return;
+        }
+        float data = 0;
+        EXPECT_EQ(
+            fdl_allreduce(session, "alone", &data, &data, 1, FDL_FLOAT32, FDL_SUM), FDL_PEER_LOST);
+        EXPECT_EQ(fdl_last_error_rank(), size() - 1);
+        EXPECT_THAT(fdl_last_error(), ::testing::HasSubstr("alone"));
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Jobs,
+    ClusterTest,
+    ::testing::Values(
+        std::pair(2, "shm"), std::pair(3, "shm"), std::pair(2, "gloo"), std::pair(3, "gloo")),
+    [](const auto& info) { return info.param.second + std::to_string(info.param.first); });
+
+TEST(CTransferTest, WaitEndsAtItsDeadlineWhileTheOperationGoesOn) {
+  run_job(2, [](fdl_session* session, int rank) {
+    float data = 1;
+    fdl_handle* handle = nullptr;
+    if (rank == 0) {
+      ASSERT_OK(
+          fdl_allreduce_async(session, "late", &data, &data, 1, FDL_FLOAT32, FDL_SUM, &handle));
+      fdl_result result = FDL_RESULT_INIT;
+      EXPECT_EQ(fdl_wait(handle, 0.05), FDL_PENDING);
+      EXPECT_EQ(fdl_get_result(handle, &result), FDL_PENDING);
+    }
+    EXPECT_OK(fdl_barrier(session));
+    if (rank == 1)
+      ASSERT_OK(
+          fdl_allreduce_async(session, "late", &data, &data, 1, FDL_FLOAT32, FDL_SUM, &handle));
+    EXPECT_OK(fdl_wait(handle, 30));
+    EXPECT_EQ(data, 2);
+    EXPECT_OK(fdl_release(handle));
+    EXPECT_OK(fdl_destroy(session));
+  });
+}
+
+}  // namespace
+}  // namespace farandole::testing
