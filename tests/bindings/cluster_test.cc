@@ -25,8 +25,7 @@ fdl_session* start(const TestJob& job, int rank, int size, const Settings& more)
       {"secret_file", config.secret_file}};
   settings.insert(settings.end(), more.begin(), more.end());
   std::vector<fdl_setting> given;
-  for (const auto& [key, value] : settings)
-    given.push_back({key.c_str(), value.c_str()});
+  for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
   fdl_options options = FDL_OPTIONS_INIT;
   options.settings = given.data();
   options.setting_count = given.size();
@@ -48,8 +47,7 @@ void run_job(
       body(session, rank);
     });
   }
-  for (std::thread& thread : threads)
-    thread.join();
+  for (std::thread& thread : threads) thread.join();
 }
 
 class ClusterTest : public ::testing::TestWithParam<std::pair<int, const char*>> {
@@ -149,9 +147,10 @@ TEST(CTransferTest, WaitEndsAtItsDeadlineWhileTheOperationGoesOn) {
       EXPECT_EQ(fdl_get_result(handle, &result), FDL_PENDING);
     }
     EXPECT_OK(fdl_barrier(session));
-    if (rank == 1)
+    if (rank == 1) {
       ASSERT_OK(
           fdl_allreduce_async(session, "late", &data, &data, 1, FDL_FLOAT32, FDL_SUM, &handle));
+    }
     EXPECT_OK(fdl_wait(handle, 30));
     EXPECT_EQ(data, 2);
     EXPECT_OK(fdl_release(handle));
