@@ -34,7 +34,6 @@ void stream_copy(uint8_t* HWY_RESTRICT to, const uint8_t* HWY_RESTRICT from, siz
     hn::Stream(e, d, to + i + 3 * lanes);
   }
   std::memcpy(to + i, from + i, bytes - i);
-  hwy::FlushStream();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -46,7 +45,7 @@ namespace farandole::cpu {
 namespace {
 
 HWY_EXPORT(stream_copy);
-// Below this a stream gains nothing over the cost of its ends and its fence.
+// Below this a stream gains nothing over the cost of its ends.
 constexpr size_t kStreamBytes = 1024;
 
 }  // namespace
@@ -60,6 +59,10 @@ void copy(void* to, const void* from, size_t bytes, StorePolicy policy) {
   }
   HWY_DYNAMIC_DISPATCH(stream_copy)
   (static_cast<uint8_t*>(to), static_cast<const uint8_t*>(from), bytes);
+}
+
+void finish_stores() {
+  hwy::FlushStream();
 }
 
 }  // namespace farandole::cpu

@@ -8,6 +8,7 @@
 #define FARANDOLE_COLLECTIVES_CPU_REDUCE_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -65,6 +66,7 @@ struct DirectLane {
   using Tag = hn::ScalableTag<T>;
   static HWY_INLINE hn::Vec<Tag> load(const T* p) { return hn::LoadU(Tag(), p); }
   static HWY_INLINE void store(hn::Vec<Tag> v, T* p) { hn::StoreU(v, Tag(), p); }
+  static HWY_INLINE void stream(hn::Vec<Tag> v, T* p) { hn::Stream(v, Tag(), p); }
 };
 
 template <class Tag>
@@ -95,6 +97,25 @@ struct NoScaler {
   }
 };
 
+// Where results go: to `dst`, and to `second` where there is one.
+template <class Lane>
+struct Sink {
+  using T = typename Lane::Stored;
+  T* dst;
+  T* second;
+  bool streams;
+
+  HWY_INLINE void put(hn::Vec<typename Lane::Tag> v, size_t i) const {
+    Lane::store(v, dst + i);
+    if (second == nullptr)
+      return;
+    if (streams)
+      Lane::stream(v, second + i);
+    else
+      Lane::store(v, second + i);
+  }
+};
+
 // One vector of results, `offset` elements into the sources.
 template <class Lane, class Op, class S>
 HWY_INLINE hn::Vec<typename Lane::Tag> reduce_vector(
@@ -107,22 +128,36 @@ HWY_INLINE hn::Vec<typename Lane::Tag> reduce_vector(
   return scaler.after(sum);
 }
 
-// What is left after the last whole vector goes through padded copies, so that every element meets
-// the same instructions wherever it stands.
+// Less than a vector, [begin, end), goes through padded copies, so that every element meets the
+// same instructions wherever it stands.
 template <class Lane, class Op, class S>
-HWY_INLINE void reduce_tail(const S& scaler, const Work& work, size_t done) {
+HWY_INLINE void reduce_part(
+    const S& scaler, const Work& work, const Sink<Lane>& sink, size_t begin, size_t end) {
   using T = typename Lane::Stored;
   const typename Lane::Tag d;
-  const size_t bytes = (work.count - done) * sizeof(T);
+  const size_t bytes = (end - begin) * sizeof(T);
   HWY_ALIGN T padded[hn::MaxLanes(typename Lane::Tag())] = {};
-  std::memcpy(padded, static_cast<const T*>(work.sources[0]) + work.first + done, bytes);
+  std::memcpy(padded, static_cast<const T*>(work.sources[0]) + begin, bytes);
   auto sum = scaler.before(Lane::load(padded));
   for (size_t k = 1; k < work.sources.size(); ++k) {
-    std::memcpy(padded, static_cast<const T*>(work.sources[k]) + work.first + done, bytes);
+    std::memcpy(padded, static_cast<const T*>(work.sources[k]) + begin, bytes);
     sum = Op::apply(d, sum, scaler.before(Lane::load(padded)));
   }
   Lane::store(scaler.after(sum), padded);
-  std::memcpy(static_cast<T*>(work.dst) + done, padded, bytes);
+  std::memcpy(sink.dst + begin, padded, bytes);
+  if (sink.second != nullptr)
+    std::memcpy(sink.second + begin, padded, bytes);
+}
+
+// Elements before the first at which whole vectors can be streamed to `second`; none where no
+// element lies so that they could, and then the sink does not stream.
+template <class Lane>
+HWY_INLINE size_t align_for_stream(Sink<Lane>& sink, size_t vector_bytes) {
+  const size_t beyond = reinterpret_cast<uintptr_t>(sink.second) % vector_bytes;
+  sink.streams = sink.streams && beyond % sizeof(typename Lane::Stored) == 0;
+  if (!sink.streams || beyond == 0)
+    return 0;
+  return (vector_bytes - beyond) / sizeof(typename Lane::Stored);
 }
 
 template <class Lane, class Op, class S>
@@ -132,12 +167,13 @@ void reduce_all(const Work& work) {
   const size_t lanes = hn::Lanes(d);
   const S scaler(work.scales);
   const void* const* sources = work.sources.data();
-  T* dst = static_cast<T*>(work.dst);
-  size_t i = 0;
+  Sink<Lane> sink{static_cast<T*>(work.dst), static_cast<T*>(work.second), work.streams};
+  size_t i = std::min(work.count, align_for_stream(sink, lanes * sizeof(T)));
+  if (i > 0)
+    reduce_part<Lane, Op>(scaler, work, sink, 0, i);
   for (; i + 4 * lanes <= work.count; i += 4 * lanes) {
     auto load = [&](size_t k, size_t part) HWY_ATTR {
-      return scaler.before(
-          Lane::load(static_cast<const T*>(sources[k]) + work.first + i + part * lanes));
+      return scaler.before(Lane::load(static_cast<const T*>(sources[k]) + i + part * lanes));
     };
     auto a = load(0, 0);
     auto b = load(0, 1);
@@ -149,15 +185,15 @@ void reduce_all(const Work& work) {
       c = Op::apply(d, c, load(k, 2));
       e = Op::apply(d, e, load(k, 3));
     }
-    Lane::store(scaler.after(a), dst + i);
-    Lane::store(scaler.after(b), dst + i + lanes);
-    Lane::store(scaler.after(c), dst + i + 2 * lanes);
-    Lane::store(scaler.after(e), dst + i + 3 * lanes);
+    sink.put(scaler.after(a), i);
+    sink.put(scaler.after(b), i + lanes);
+    sink.put(scaler.after(c), i + 2 * lanes);
+    sink.put(scaler.after(e), i + 3 * lanes);
   }
   for (; i + lanes <= work.count; i += lanes)
-    Lane::store(reduce_vector<Lane, Op>(scaler, work, sources, work.first + i), dst + i);
+    sink.put(reduce_vector<Lane, Op>(scaler, work, sources, i), i);
   if (i < work.count)
-    reduce_tail<Lane, Op>(scaler, work, i);
+    reduce_part<Lane, Op>(scaler, work, sink, i, work.count);
 }
 
 template <class Lane, class Op>

@@ -1,8 +1,5 @@
 #include "collectives/cpu/reduce.h"
 
-#include <algorithm>
-#include <array>
-
 #include "collectives/cpu/copy.h"
 #include "collectives/cpu/reduce_kernels.h"
 #include "core/base/format.h"
@@ -10,16 +7,12 @@
 namespace farandole::cpu {
 namespace {
 
-// Results that go elsewhere besides, or around the caches, are made in pieces that stay in L1.
-constexpr size_t kPieceBytes = 8192;
-
-Kernel pick(DType dtype, ReduceOp op, bool scaled) {
-  Kernel kernel = float_kernel(dtype, op, scaled);
-  if (kernel == nullptr)
-    kernel = half_kernel(dtype, op, scaled);
-  if (kernel == nullptr && !scaled)
-    kernel = integer_kernel(dtype, op);
-  return kernel != nullptr ? kernel : scalar_kernel(dtype, op, scaled);
+Kernel simd_kernel(DType dtype, ReduceOp op, bool scaled) {
+  if (is_half(dtype))
+    return half_kernel(dtype, op, scaled);
+  if (is_float(dtype))
+    return float_kernel(dtype, op, scaled);
+  return scaled ? nullptr : integer_kernel(dtype, op);
 }
 
 size_t divisor_of(const ReduceSpec& spec) {
@@ -63,39 +56,24 @@ bool is_identity(const ReduceSpec& spec) noexcept {
   return spec.dtype != DType::Bool && !is_scaled(spec);
 }
 
-void reduce(
-    const ReduceSpec& spec,
-    void* dst,
-    std::span<const void* const> sources,
-    size_t count,
-    StorePolicy policy) {
-  Reducer(spec).to(dst, sources, count, policy);
+void reduce(const ReduceSpec& spec, void* dst, std::span<const void* const> sources, size_t count) {
+  Reducer(spec).to(dst, sources, count);
 }
 
 Reducer::Reducer(const ReduceSpec& spec)
-    : kernel_(pick(computed_dtype(spec), spec.op, is_scaled(spec))),
+    : kernel_(simd_kernel(computed_dtype(spec), spec.op, is_scaled(spec))),
+      simd_(kernel_ != nullptr),
       prescale_(spec.prescale),
       postscale_(spec.postscale),
       divisor_(divisor_of(spec)),
       element_bytes_(size_of(computed_dtype(spec))),
-      parts_(splits(spec) ? 2 : 1) {}
+      parts_(splits(spec) ? 2 : 1) {
+  if (!simd_)
+    kernel_ = scalar_kernel(computed_dtype(spec), spec.op, is_scaled(spec));
+}
 
-void Reducer::to(
-    void* dst, std::span<const void* const> sources, size_t count, StorePolicy policy) const {
-  const Scales scales{prescale_, postscale_, divisor_};
-  const size_t total = count * parts_;
-  if (policy == StorePolicy::Plain) {
-    kernel_({scales, dst, sources, 0, total});
-    return;
-  }
-  alignas(64) std::array<char, kPieceBytes> piece;
-  const size_t step = kPieceBytes / element_bytes_;
-  for (size_t first = 0; first < total; first += step) {
-    const size_t part = std::min(step, total - first);
-    kernel_({scales, piece.data(), sources, first, part});
-    char* place = static_cast<char*>(dst) + first * element_bytes_;
-    copy(place, piece.data(), part * element_bytes_, policy);
-  }
+void Reducer::to(void* dst, std::span<const void* const> sources, size_t count) const {
+  kernel_({{prescale_, postscale_, divisor_}, dst, sources, count * parts_});
 }
 
 void Reducer::to_both(
@@ -104,16 +82,13 @@ void Reducer::to_both(
     std::span<const void* const> sources,
     size_t count,
     StorePolicy policy) const {
-  const Scales scales{prescale_, postscale_, divisor_};
-  const size_t total = count * parts_;
-  const size_t step = kPieceBytes / element_bytes_;
-  for (size_t first = 0; first < total; first += step) {
-    const size_t part = std::min(step, total - first);
-    char* piece = static_cast<char*>(dst) + first * element_bytes_;
-    kernel_({scales, piece, sources, first, part});
-    char* place = static_cast<char*>(second) + first * element_bytes_;
-    copy(place, piece, part * element_bytes_, policy);
+  if (simd_) {
+    const bool streams = policy == StorePolicy::NonTemporal;
+    kernel_({{prescale_, postscale_, divisor_}, dst, sources, count * parts_, second, streams});
+    return;
   }
+  to(dst, sources, count);
+  copy(second, dst, count * parts_ * element_bytes_, policy);
 }
 
 }  // namespace farandole::cpu

@@ -42,12 +42,7 @@ Status check(const ReduceSpec& spec);
 // payload of a NaN may differ.
 // Thread: any. Requires: check(spec) is ok; at least one source; dst is any of the sources or
 // overlaps none.
-void reduce(
-    const ReduceSpec& spec,
-    void* dst,
-    std::span<const void* const> sources,
-    size_t count,
-    StorePolicy policy = StorePolicy::Plain);
+void reduce(const ReduceSpec& spec, void* dst, std::span<const void* const> sources, size_t count);
 
 struct Work;
 
@@ -58,12 +53,9 @@ class Reducer {
   explicit Reducer(const ReduceSpec& spec);
 
   // As reduce().
-  void to(
-      void* dst,
-      std::span<const void* const> sources,
-      size_t count,
-      StorePolicy policy = StorePolicy::Plain) const;
-  // The same, written to two places in one pass: `policy` is that of `second`.
+  void to(void* dst, std::span<const void* const> sources, size_t count) const;
+  // The same, written to two places in one pass: `policy` is that of `second`. After NonTemporal
+  // the caller calls finish_stores() (copy.h) before it tells others.
   // Requires: the two destinations do not overlap.
   void to_both(
       void* dst,
@@ -74,6 +66,7 @@ class Reducer {
 
  private:
   void (*kernel_)(const Work&) = nullptr;
+  bool simd_ = false;
   double prescale_, postscale_;
   size_t divisor_;
   size_t element_bytes_;  // of what the kernel counts

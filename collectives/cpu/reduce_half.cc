@@ -31,6 +31,9 @@ struct HalfLane {
   static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
     hn::StoreU(hn::DemoteTo(HalfTag(), v), HalfTag(), p);
   }
+  static HWY_INLINE void stream(hn::Vec<Tag> v, Stored* p) {
+    hn::Stream(hn::DemoteTo(HalfTag(), v), HalfTag(), p);
+  }
 };
 
 template <>
@@ -47,6 +50,7 @@ struct HalfLane<false> {
     hn::Store(v, Tag(), wide);
     for (size_t i = 0; i < hn::Lanes(Tag()); ++i) p[i] = float_to_half(wide[i]);
   }
+  static HWY_INLINE void stream(hn::Vec<Tag> v, Stored* p) { store(v, p); }
 };
 
 // bfloat16 is the upper half of a float32. Highway 1.0 truncates, so the rounding is done here on
@@ -60,14 +64,24 @@ struct BfloatLane {
   static HWY_INLINE hn::Vec<Tag> load(const Stored* p) {
     return hn::BitCast(Tag(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), hn::LoadU(Half(), p))));
   }
-  static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
+  static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) { hn::StoreU(narrow(v), Half(), p); }
+  static HWY_INLINE void stream(hn::Vec<Tag> v, Stored* p) {
+    // A stream writes 16 bytes at least, which half a small vector does not have.
+    if constexpr (hn::MaxLanes(Tag()) >= 8)
+      hn::Stream(narrow(v), Half(), p);
+    else
+      store(v, p);
+  }
+
+ private:
+  static HWY_INLINE hn::Vec<Half> narrow(hn::Vec<Tag> v) {
     const auto bits = hn::BitCast(Bits(), v);
     const auto upper = hn::ShiftRight<16>(bits);
     const auto odd = hn::And(upper, hn::Set(Bits(), 1));
     const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(Bits(), 0x7fff)), odd));
     const auto quiet = hn::Or(upper, hn::Set(Bits(), 0x40));
     const auto result = hn::IfThenElse(hn::RebindMask(Bits(), hn::IsNaN(v)), quiet, rounded);
-    hn::StoreU(hn::DemoteTo(Half(), hn::BitCast(Signed(), result)), Half(), p);
+    return hn::DemoteTo(Half(), hn::BitCast(Signed(), result));
   }
 };
 

@@ -92,7 +92,7 @@ void real_kernel(const Work& work) {
   const Scales& s = work.scales;
   for (size_t i = 0; i < work.count; ++i) {
     auto source = [&](size_t k) {
-      const T value = load<T>(work.sources[k], work.first + i);
+      const T value = load<T>(work.sources[k], i);
       return kScaled ? scaled(value, s.prescale) : value;
     };
     T result = source(0);
@@ -108,7 +108,7 @@ void bool_kernel(const Work& work) {
   for (size_t i = 0; i < work.count; ++i) {
     bool result = !kAny;
     for (const void* source : work.sources) {
-      const bool value = load<uint8_t>(source, work.first + i) != 0;
+      const bool value = load<uint8_t>(source, i) != 0;
       result = kAny ? result || value : result && value;
     }
     store<uint8_t>(work.dst, i, result ? 1 : 0);
@@ -126,10 +126,10 @@ void complex_product_kernel(const Work& work) {
   const T before = static_cast<T>(work.scales.prescale);
   const T after = static_cast<T>(work.scales.postscale);
   for (size_t i = 0; i < work.count; ++i) {
-    C p = load<C>(work.sources[0], work.first + i);
+    C p = load<C>(work.sources[0], i);
     p = {p.real * before, p.imaginary * before};
     for (size_t k = 1; k < work.sources.size(); ++k) {
-      C x = load<C>(work.sources[k], work.first + i);
+      C x = load<C>(work.sources[k], i);
       x = {x.real * before, x.imaginary * before};
       p = {
           p.real * x.real - p.imaginary * x.imaginary, p.real * x.imaginary + p.imaginary * x.real};

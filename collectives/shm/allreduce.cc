@@ -23,10 +23,8 @@ namespace {
 
 constexpr size_t kOneShotBytes = 8192;
 constexpr size_t kPartAlignment = 64;  // a cache line, and a multiple of every element
-// From here on the way of storing matters and is measured.
-constexpr size_t kTunedBytes = 256 << 10;
-// One of so many tuned operations is preceded by a few empty steps that measure a hand-off.
-constexpr uint64_t kProbePeriod = 16;
+// One of so many pipelined operations is preceded by a few empty steps that measure a hand-off.
+constexpr uint64_t kProbePeriod = 32;
 constexpr int kProbes = 6;
 
 }  // namespace
@@ -38,9 +36,8 @@ Status ShmCommunicator::allreduce(const CollectiveOp& op) {
   const size_t slot_bytes = segment_.geometry().slot_bytes;
   if (size() == 1 || list_.bytes() <= std::min(kOneShotBytes, slot_bytes))
     return allreduce_one_shot(op);
-  if (list_.bytes() < kTunedBytes || options_.oversubscribed)
-    return allreduce_pipelined(op);
-  if (large_ops_++ % kProbePeriod == 0)
+  // Where ranks share cores a hand-off measures the scheduler, so there is one class of latency.
+  if (!options_.oversubscribed && pipelined_ops_++ % kProbePeriod == 0)
     FARANDOLE_RETURN_IF_ERROR(measure_handoff(op));
   if (options_.index != 0)
     return allreduce_pipelined(op);
@@ -49,7 +46,7 @@ Status ShmCommunicator::allreduce(const CollectiveOp& op) {
       chosen == cpu::StorePolicy::NonTemporal ? 1 : 0, std::memory_order_relaxed);
   const TimePoint start = steady_now();
   FARANDOLE_RETURN_IF_ERROR(allreduce_pipelined(op));
-  tuner_.report(list_.bytes(), steady_now() - start);
+  tuner_.report(list_.bytes(), steady_now() - start - waited_);
   return Status::ok();
 }
 
@@ -108,8 +105,15 @@ Status ShmCommunicator::allreduce_pipelined(const CollectiveOp& op) {
       reduce_own(op, reducer, chunk(t - 1), first + t - 1);
     if (t >= 2)
       copy_out(chunk(t - 2), first + t - 2);
-    if (t < chunks + 1)
+    if (t == 0 && options_.index == 0) {
+      // Members come when they come: that is no cost of storing.
+      cpu::finish_stores();
+      const TimePoint came = steady_now();
       FARANDOLE_RETURN_IF_ERROR(next_step(op));
+      waited_ = steady_now() - came;
+    } else if (t < chunks + 1) {
+      FARANDOLE_RETURN_IF_ERROR(next_step(op));
+    }
   }
   return Status::ok();
 }

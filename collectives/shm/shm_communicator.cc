@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "collectives/cpu/check_op.h"
+#include "collectives/cpu/copy.h"
 #include "core/base/format.h"
 
 namespace farandole::shm {
@@ -54,6 +55,7 @@ Status ShmCommunicator::failure() {
 }
 
 Status ShmCommunicator::next_step(const CollectiveOp& op) {
+  cpu::finish_stores();
   switch (barrier_.pass()) {
     case FlagBarrier::Outcome::Passed:
       return Status::ok();

@@ -75,7 +75,8 @@ class ShmCommunicator final : public Communicator {
   ShmOptions options_;
   FlagBarrier barrier_;
   StoreTuner tuner_;
-  uint64_t large_ops_ = 0;
+  Duration waited_{};  // of member 0, for the others to come to the last pipelined allreduce
+  uint64_t pipelined_ops_ = 0;
   SegmentList list_;
   std::vector<const void*> sources_;
   Mutex mutex_;

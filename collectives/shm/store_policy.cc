@@ -16,7 +16,7 @@ constexpr double kMuchDearer = 2.0;
 constexpr double kRise = 0.1;
 
 constexpr int kLowestLatencyBits = 5;  // below 64 ns
-constexpr int kLowestSizeBits = 18;    // below 512 KiB
+constexpr int kLowestSizeBits = 13;    // below 16 KiB
 
 size_t class_of(uint64_t value, int lowest_bits, size_t classes) {
   const int bits = std::bit_width(value) - 1 - lowest_bits;

@@ -30,7 +30,7 @@ class StoreTuner {
   void report(size_t bytes, Duration took) noexcept;
 
  private:
-  static constexpr size_t kLatencyClasses = 8, kSizeClasses = 10;
+  static constexpr size_t kLatencyClasses = 8, kSizeClasses = 16;
 
   struct Arm {
     double cost = 0;  // nanoseconds per byte

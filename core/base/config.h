@@ -59,7 +59,7 @@ struct Config {
   int64_t store_bytes = 16 << 20;
 
   // Shared memory.
-  int64_t shm_slot_bytes = 1 << 20;
+  int64_t shm_slot_bytes = 512 << 10;
   int64_t shm_slots = 4;
   Duration spin_time = 50us;
 

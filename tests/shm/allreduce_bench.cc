@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "collectives/cpu/cpu_device.h"
 #include "collectives/shm/connect.h"
 #include "core/base/cgroup.h"
 #include "core/base/config.h"
@@ -37,6 +38,21 @@ struct Options {
   std::string name = "farandole-shm";
   bool pin = false;
   Config config;
+};
+
+// Memory as frameworks give it: aligned to a cache line, as a vector's is not.
+class Tensor {
+ public:
+  explicit Tensor(size_t count)
+      : count_(count), buffer_(cpu::CpuDevice().allocate(count * sizeof(float))) {
+    std::fill(begin(), begin() + count, 0.0F);
+  }
+  float* begin() { return static_cast<float*>(buffer_.value().data.get()); }
+  Segment segment() { return {begin(), begin(), count_}; }
+
+ private:
+  size_t count_;
+  Result<Buffer> buffer_;
 };
 
 int iterations_for(size_t bytes, double scale) {
@@ -70,19 +86,21 @@ class Rank {
   }
 
   void run_size(size_t bytes) {
-    std::vector<float> data(std::max<size_t>(1, bytes / sizeof(float)));
-    for (size_t i = 0; i < data.size(); ++i)
+    const size_t count = std::max<size_t>(1, bytes / sizeof(float));
+    Tensor tensor(count);
+    float* data = tensor.begin();
+    for (size_t i = 0; i < count; ++i)
       data[i] = static_cast<float>((index_ + 1) * static_cast<int>(1 + i % 7));
-    const Segment segment{data.data(), data.data(), data.size()};
+    const Segment segment = tensor.segment();
     allreduce({&segment, 1});
     const int sum = options_.ranks * (options_.ranks + 1) / 2;
-    for (size_t i = 0; i < data.size(); ++i) {
+    for (size_t i = 0; i < count; ++i) {
       if (data[i] != static_cast<float>(sum * static_cast<int>(1 + i % 7))) {
         std::fprintf(stderr, "member %d: wrong at %zu\n", index_, i);
         std::_Exit(1);
       }
     }
-    std::fill(data.begin(), data.end(), 0.0F);
+    std::fill(data, data + count, 0.0F);
     measure(options_.name, bytes, iterations_for(bytes, options_.scale), [&] {
       allreduce({&segment, 1});
     });
@@ -90,14 +108,14 @@ class Rank {
 
   void run_shapes() {
     std::ifstream file(options_.shapes);
-    std::vector<std::vector<float>> tensors;
+    std::vector<Tensor> tensors;
     size_t count = 0, total = 0;
     while (file >> count) {
-      tensors.emplace_back(count, 0.0F);
+      tensors.emplace_back(count);
       total += count * sizeof(float);
     }
     std::vector<Segment> segments;
-    for (auto& tensor : tensors) segments.push_back({tensor.data(), tensor.data(), tensor.size()});
+    for (Tensor& tensor : tensors) segments.push_back(tensor.segment());
     const int rounds = std::max(5, static_cast<int>(15 * options_.scale));
     measure(options_.name + ":fused", total, rounds, [&] { allreduce(segments); });
     measure(options_.name + ":per-tensor", total, rounds, [&] {
