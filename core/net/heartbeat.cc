@@ -55,6 +55,8 @@ struct Heartbeat::Impl {
   bool on_body(int rank, Peer& peer, ByteSpan body);
   void beat();
   void push(Peer& peer);
+  void drop(Fd& fd) const;
+  void drop(int rank);
   void lose_connection(Peer& peer);
   void judge(TimePoint now);
   bool add(int fd, uint64_t tag) const;
@@ -128,7 +130,24 @@ void Heartbeat::Impl::watch(int rank, Established connection) {
 
 void Heartbeat::Impl::forget(int rank) {
   options.judge->forget(rank);
-  peers.erase(rank);
+  drop(rank);
+}
+
+// Closing alone would not take it out of the epoll set while a forked child holds a copy, and its
+// events would come for ever.
+void Heartbeat::Impl::drop(Fd& fd) const {
+  if (fd)
+    epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+  fd.reset();
+}
+
+void Heartbeat::Impl::drop(int rank) {
+  const auto found = peers.find(rank);
+  if (found == peers.end())
+    return;
+  drop(found->second.fd);
+  drop(found->second.process);
+  peers.erase(found);
 }
 
 void Heartbeat::Impl::wait(TimePoint until) {
@@ -193,7 +212,7 @@ bool Heartbeat::Impl::on_body(int rank, Peer& peer, ByteSpan body) {
 
 // The control connection says why a peer went; here only its silence counts from now on.
 void Heartbeat::Impl::lose_connection(Peer& peer) {
-  peer.fd.reset();
+  drop(peer.fd);
 }
 
 void Heartbeat::Impl::beat() {
@@ -219,7 +238,7 @@ void Heartbeat::Impl::push(Peer& peer) {
 
 void Heartbeat::Impl::judge(TimePoint now) {
   for (const HeartbeatJudge::Silence& silence : options.judge->tick(now)) {
-    peers.erase(silence.rank);
+    drop(silence.rank);
     options.silent(silence.rank, silence.length);
   }
 }

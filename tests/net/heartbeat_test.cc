@@ -3,9 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
-#include <map>
+#include <ctime>
 
 #include "core/net/process_card.h"
 #include "tests/net/net_support.h"
@@ -128,6 +129,35 @@ TEST(Heartbeat, TheEndOfAProcessOfThisMachineIsSeenAtOnce) {
   EXPECT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status));
   close(hold[1]);
+}
+
+// While a forked child holds a copy of a socket that has ended, its events must not keep the thread
+// busy.
+TEST(Heartbeat, AnEndedConnectionThatAForkedChildHoldsCostsNothing) {
+  Ends ends = established_pair();
+  int hold[2];
+  ASSERT_EQ(pipe(hold), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(hold[1]);
+    char byte;
+    _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  close(hold[0]);
+  {
+    Side zero(10ms);
+    zero.heartbeat->watch(1, std::move(ends.a));
+    EXPECT_EQ(zero.log.watched.take(), 1);
+    shutdown(ends.b.fd.get(), SHUT_RDWR);
+    for (int i = 0; i < 5; ++i) zero.log.ticks.take();
+    const clock_t before = clock();
+    for (int i = 0; i < 50; ++i) zero.log.ticks.take();
+    EXPECT_LT(static_cast<double>(clock() - before) / CLOCKS_PER_SEC, 0.25) << "of 0.5 s or more";
+  }
+  close(hold[1]);
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Heartbeat, LeavesNoDescriptorOrThreadBehind) {
