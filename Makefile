@@ -23,9 +23,9 @@ help: ## list the targets
 clean: ## remove what was built; .venv stays
 	rm -rf build dist
 
-$(STAMPS)/packages: scripts/debian-packages.txt
+$(STAMPS)/packages: .ci/debian-packages.txt
 	@mkdir -p $(@D)
-	@scripts/install_packages.sh $<
+	@.ci/install_packages.sh $<
 	@touch $@
 
 ifeq ($(TAG),)
@@ -43,7 +43,7 @@ build: $(STAMPS)/packages ## build library, launcher and C++ tests (preset dev)
 	@cmake --build --preset dev -j $(JOBS)
 
 test: setup build .venv/.installed ## every test: C++, Python, several processes, examples, docs, lint
-	@$(IN_VENV) scripts/run_tests.sh
+	@$(IN_VENV) .ci/run_tests.sh
 
 demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
 	@echo "==> demo: farandolerun -np 2 python examples/torch/train_gpt.py"
@@ -76,19 +76,19 @@ asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sa
 
 # Which Python was chosen; these change only when that changes.
 $(STAMPS)/python $(STAMPS)/python-$(TAG): FORCE | $(STAMPS)/packages
-	@$(PYTHON) scripts/describe_python.py .venv > $@.new
+	@$(PYTHON) .ci/describe_python.py .venv > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 .venv/.ready: $(STAMPS)/python requirements-build.txt requirements-dev.txt requirements-torch.txt
-	@scripts/make_venv.sh .venv $< requirements-dev.txt requirements-torch.txt
+	@.ci/make_venv.sh .venv $< requirements-dev.txt requirements-torch.txt
 	@touch $@
 
 $(TOOLS)/.ready: $(STAMPS)/python-$(TAG) requirements-build.txt
-	@scripts/make_venv.sh $(TOOLS) $< requirements-build.txt
+	@.ci/make_venv.sh $(TOOLS) $< requirements-build.txt
 	@touch $@
 
 $(WHEEL): $(TOOLS)/.ready $(WHEEL_SOURCES)
-	@scripts/build_wheel.sh $(TOOLS)
+	@.ci/build_wheel.sh $(TOOLS)
 	@touch $@
 
 .venv/.installed: .venv/.ready $(WHEEL)

@@ -6,7 +6,7 @@ tree that breaks it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,17 @@ ONLY_IN = (
         "nothing waits by sleeping",
     ),
 )
+
+
+# The folders of the tree; those that hold sources are the layers, with their tests and examples.
+FOLDERS = {"core", "collectives", "bindings", "controller", "tests", "examples", "docs"}
+TOOL_FOLDERS = {"cmake", ".ci"}
+
+
+def stray_folders(names: Iterable[str]) -> list[str]:
+    """Folders at the top of the tree that have no business there."""
+    found = {name.split("/")[0] for name in names if "/" in name}
+    return sorted(found - FOLDERS - TOOL_FOLDERS)
 
 
 def sources(root: Path, *folders: str) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import architecture
 import pytest
+from test_tools import tracked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,6 +15,11 @@ def write(root: Path, name: str, text: str) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def test_folders_are_the_layers_and_nothing_else() -> None:
+    assert architecture.stray_folders(tracked()) == []
+    assert architecture.stray_folders(["Makefile", "core/a.cc", "scripts/b.sh"]) == ["scripts"]
 
 
 def test_includes_follow_the_layers() -> None:

@@ -24,7 +24,7 @@ def missing_links(page: Path) -> list[str]:
 
 def paths_named(text: str) -> set[str]:
     """Files and folders of the tree that a page names in code type."""
-    top = r"(?:core|controller|collectives|bindings|tests|examples|docs|cmake|scripts)"
+    top = r"(?:core|controller|collectives|bindings|tests|examples|docs|cmake|\.ci)"
     return set(re.findall(rf"`({top}/[\w./-]+)`", text))
 
 

@@ -35,7 +35,7 @@ def install(folder: Path, installed: set[str], user: int) -> subprocess.Complete
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "CALLS": str(folder / "calls")}
     (folder / "calls").touch()
     return subprocess.run(
-        [str(ROOT / "scripts/install_packages.sh"), str(listing)],
+        [str(ROOT / ".ci/install_packages.sh"), str(listing)],
         env=environment,
         capture_output=True,
         text=True,
@@ -68,7 +68,7 @@ def test_sudo_is_used_by_those_who_are_not_root(tmp_path: Path) -> None:
 
 def describe(own: Path | str, *, environment: dict[str, str] | None = None) -> list[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts/describe_python.py"), str(own)],
+        [sys.executable, str(ROOT / ".ci/describe_python.py"), str(own)],
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
@@ -103,7 +103,7 @@ def sum_up(folder: Path, *reports: str) -> subprocess.CompletedProcess[str]:
         path.write_text(f"<testsuite>{report}</testsuite>")
         paths.append(str(path))
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts/sum_up.py"), *paths],
+        [sys.executable, str(ROOT / ".ci/sum_up.py"), *paths],
         capture_output=True,
         text=True,
         timeout=30,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # mypy takes scripts of one name in several folders only one folder at a time.
 TYPED = (
     "bindings/python/farandole",
-    "scripts",
+    ".ci",
     "tests/bench",
     "tests/examples",
     "tests/lint",

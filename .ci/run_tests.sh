@@ -13,5 +13,5 @@ echo "==> ctest"
 ctest --preset dev --no-tests=error --output-junit "$PWD/$results/ctest.xml" || failed=1
 echo "==> pytest"
 .venv/bin/python -m pytest --junitxml="$results/pytest.xml" || failed=1
-.venv/bin/python scripts/sum_up.py "$results/ctest.xml" "$results/pytest.xml" || failed=1
+.venv/bin/python .ci/sum_up.py "$results/ctest.xml" "$results/pytest.xml" || failed=1
 exit "$failed"
