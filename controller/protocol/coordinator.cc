@@ -20,7 +20,6 @@ void append(Actions& to, Actions more) {
 
 Coordinator::Coordinator(CoordinatorOptions options, Group group)
     : options_(std::move(options)),
-      epoch_(group.epoch),
       members_(std::move(group.members)),
       links_(std::move(group.links)),
       gone_(options_.limits.size),
@@ -37,9 +36,9 @@ void Coordinator::broadcast(const Message& message, const std::vector<bool>& ski
   for (size_t rank = 0; rank < links_.size(); ++rank) {
     if (skip[rank])
       continue;
-    Bytes copy = bytes;
-    restamp(copy, links_[rank].next());
-    to.emplace_back(std::in_place_type<SendTo>, static_cast<int>(rank), std::move(copy));
+    SendTo send{static_cast<int>(rank), bytes};
+    restamp(send.bytes, links_[rank].next());
+    to.emplace_back(std::move(send));
   }
 }
 

@@ -76,7 +76,6 @@ class Coordinator {
   }
 
   CoordinatorOptions options_;
-  uint32_t epoch_;
   std::vector<Member> members_;
   std::vector<Link> links_;
   std::vector<bool> gone_;  // left in order

@@ -11,7 +11,10 @@ namespace farandole::control {
 struct Key {
   uint32_t process_set = 0;
   std::string name;
-  auto operator<=>(const Key&) const = default;
+  bool operator==(const Key&) const = default;
+  bool operator<(const Key& other) const {
+    return std::tie(process_set, name) < std::tie(other.process_set, other.name);
+  }
 };
 
 struct KeyHash {

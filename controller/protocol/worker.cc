@@ -20,8 +20,8 @@ size_t wire_bytes(const Announcement& item) {
 
 }  // namespace
 
-Worker::Worker(WorkerOptions options)
-    : options_(std::move(options)), link_(options_.job, options_.incarnation) {}
+Worker::Worker(const WorkerOptions& options)
+    : options_(options), link_(options_.job, options_.incarnation) {}
 
 Action Worker::send(const Message& message) {
   return SendTo{0, encode(link_.next(), message)};
@@ -319,7 +319,7 @@ Actions Worker::leave() {
 // The acknowledgement of this rank's own goodbye, where the coordinator can give none.
 Action Worker::farewell() {
   leaving_ = left_ = true;
-  const size_t place = static_cast<size_t>(options_.rank);
+  const auto place = static_cast<size_t>(options_.rank);
   return Fail{
       {.rank = options_.rank, .host = members_[place].host, .cause = "shutdown", .left = true}};
 }

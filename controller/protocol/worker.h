@@ -28,7 +28,7 @@ struct WorkerOptions {
 // Thread: one at a time. No I/O, no clock.
 class Worker {
  public:
-  explicit Worker(WorkerOptions options);
+  explicit Worker(const WorkerOptions& options);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
