@@ -20,10 +20,9 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
             f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "
             "(tensor.to_dense()), or use sparse_allreduce_async"
         )
-    tensor = tensor.detach()
-    if tensor.is_conj() or tensor.is_neg():
-        tensor = tensor.resolve_conj().resolve_neg()
-    return tensor.contiguous()
+    if tensor.is_contiguous() and not (tensor.is_conj() or tensor.is_neg()):
+        return tensor
+    return tensor.detach().resolve_conj().resolve_neg().contiguous()
 
 
 def result_of(native: _native.Handle) -> torch.Tensor:
@@ -45,7 +44,7 @@ def writing_back(
     tensor: torch.Tensor, copy: torch.Tensor
 ) -> Callable[[_native.Handle], torch.Tensor]:
     """A handle's finish for an operation in place whose memory was perhaps that of a copy."""
-    if copy.data_ptr() == tensor.data_ptr():
+    if copy is tensor:
         return returning(tensor)
 
     def finish(_: _native.Handle) -> torch.Tensor:
