@@ -12,7 +12,6 @@ namespace {
 
 // A prefix of our own among Gloo's slots (gloo/types.h ends at 0x08).
 constexpr uint8_t kOneShotSlot = 0x40;
-constexpr uint8_t kDirectSlot = 0x41;
 
 uint64_t slot_of(uint8_t prefix, uint32_t operation) {
   return uint64_t{prefix} << 56 | uint64_t{operation} << 8;
@@ -21,14 +20,6 @@ uint64_t slot_of(uint8_t prefix, uint32_t operation) {
 struct Wide {
   uint64_t parts[2];
 };
-
-const uint8_t* at(const void* base, size_t offset) {
-  return static_cast<const uint8_t*>(base) + offset;
-}
-
-uint8_t* at(void* base, size_t offset) {
-  return static_cast<uint8_t*>(base) + offset;
-}
 
 // Gloo asks for an element type only to know its size.
 template <typename T>
@@ -122,65 +113,8 @@ void GlooCommunicator::allreduce_direct(const CollectiveOp& op, const Segment& s
   for (size_t i = 0; i < size(); ++i)
     counts[i] = segment.count * (i + 1) / size() - segment.count * i / size();
   const size_t before = std::accumulate(counts.begin(), counts.begin() + self(), size_t{0});
-  reducescatter(op, segment.in, at(segment.out, before * element), counts);
+  reducescatter(op, segment.in, static_cast<uint8_t*>(segment.out) + before * element, counts);
   allgather(segment.out, element, counts);
-}
-
-// Round k moves piece k of every part to the part's owner; while one round's pieces are reduced the
-// next one's are on their way. Sends come straight from the input.
-void GlooCommunicator::reducescatter(
-    const CollectiveOp& op, const void* in, void* out, std::span<const size_t> counts) {
-  const size_t element = size_of(op.dtype);
-  const size_t others = size() - 1;
-  const size_t piece = std::max<size_t>(
-      1, std::min(options_.piece_bytes, options_.staging_bytes / (2 * others)) / element);
-  const size_t longest = *std::max_element(counts.begin(), counts.end());
-  const size_t rounds = (longest + piece - 1) / piece;
-  const uint64_t slot = slot_of(kDirectSlot, operations_);
-  std::vector<size_t> first(size() + 1);
-  std::partial_sum(counts.begin(), counts.end(), first.begin() + 1);
-  const auto elements_in = [&](size_t member, size_t round) {
-    return std::min(piece, counts[member] - std::min(counts[member], round * piece));
-  };
-
-  const size_t half_bytes = size() * std::min(piece, counts[self()]) * element;
-  const size_t place_bytes = half_bytes / size();
-  uint8_t* memory = staging(2 * half_bytes);
-  const auto mine = context_->createUnboundBuffer(const_cast<void*>(in), first.back() * element);
-  std::unique_ptr<::gloo::transport::UnboundBuffer> halves[2] = {
-      context_->createUnboundBuffer(memory, half_bytes),
-      context_->createUnboundBuffer(memory + half_bytes, half_bytes)};
-  size_t sends = 0;
-  const auto post = [&](size_t round) {
-    for (size_t step = 1; step < size(); ++step) {
-      const size_t from = (self() + size() - step) % size();
-      const size_t to = (self() + step) % size();
-      if (const size_t n = elements_in(self(), round); n > 0)
-        halves[round % 2]->recv(static_cast<int>(from), slot, from * place_bytes, n * element);
-      if (const size_t n = elements_in(to, round); n > 0) {
-        mine->send(static_cast<int>(to), slot, (first[to] + round * piece) * element, n * element);
-        ++sends;
-      }
-    }
-  };
-
-  const cpu::Reducer reducer(cpu::reduce_spec(op, size()));
-  std::vector<const void*> sources(size());
-  for (size_t round = 0; round < rounds; ++round) {
-    if (round == 0)
-      post(0);
-    if (round + 1 < rounds)
-      post(round + 1);
-    const size_t n = elements_in(self(), round);
-    if (n == 0)
-      continue;
-    for (size_t i = 0; i < others; ++i) halves[round % 2]->waitRecv();
-    for (size_t other = 0; other < size(); ++other)
-      sources[other] = other == self() ? at(in, (first[self()] + round * piece) * element)
-                                       : memory + (round % 2) * half_bytes + other * place_bytes;
-    reducer.to(at(out, round * piece * element), sources, n);
-  }
-  for (; sends > 0; --sends) mine->waitSend();
 }
 
 }  // namespace farandole::gloo_comm

@@ -17,7 +17,6 @@
 #include <gloo/broadcast_one_to_all.h>
 #include <gloo/gather.h>
 #include <gloo/math.h>
-#include <gloo/pairwise_exchange.h>
 #include <gloo/reduce.h>
 #include <gloo/reduce_scatter.h>
 #include <gloo/scatter.h>
@@ -289,13 +288,6 @@ std::vector<Algorithm> older_ones() {
   all.push_back(older(
       "OldBarrierAllToOne",
       [](Memory& m) { return std::make_unique<::gloo::BarrierAllToOne>(m.context); },
-      anything));
-  all.push_back(older(
-      "OldPairwiseExchange",
-      [](Memory& m) {
-        return std::make_unique<::gloo::PairwiseExchange>(
-            m.context, static_cast<int>(m.n * sizeof(float)), 1);
-      },
       anything));
   return all;
 }

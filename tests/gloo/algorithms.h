@@ -1,5 +1,6 @@
 #pragma once
-// Every algorithm of Gloo that works over a context, each as one call on buffers of its own.
+// Every algorithm of Gloo that works over a context, each as one call on buffers of its own. (Less
+// PairwiseExchange, a benchmark whose destructor frees an array as if it were an object.)
 
 #include <gloo/context.h>
 
