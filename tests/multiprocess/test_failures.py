@@ -37,7 +37,8 @@ def test_killed_rank_is_named_by_all_others(
             assert report["kind"] == "PeerLostError", report
             assert report["lost"] == victim, report
             assert f"rank {victim}" in report["text"], report
-            assert report["host"], report
+            assert f"(host {report['host']}) {report['cause']}" in report["text"], report
+            assert "rank" not in report["cause"], report
             assert report["when"] - killed < AT_ONCE, report
             assert f"rank {victim}" in report["later"], report
             assert rank.wait() == 0
@@ -85,12 +86,14 @@ def test_missing_rank_is_named_at_the_deadline() -> None:
             job[0].report()
 
 
-def test_stopped_rank_accuses_nobody_when_it_wakes() -> None:
-    with hand_made_job(2, "waits.py", "release", FARANDOLE_HEARTBEAT_TIMEOUT=30) as job:
+def test_stopped_job_accuses_nobody_when_it_wakes() -> None:
+    with hand_made_job(2, "waits.py", "release") as job:
         ready(job)
-        job[0].kill(signal.SIGSTOP)
-        time.sleep(5)  # longer than many heartbeats
-        job[0].kill(signal.SIGCONT)
+        for rank in job:
+            rank.kill(signal.SIGSTOP)
+        time.sleep(5)  # longer than the time after which a silent rank counts as lost
+        for rank in job:
+            rank.kill(signal.SIGCONT)
         job[0].kill(signal.SIGINT)
         assert job[0].report()["kind"] == "KeyboardInterrupt"
         job[1].release()

@@ -7,6 +7,7 @@ a mismatch is a mistake in the program, which a retry repeats.
 from __future__ import annotations
 
 import builtins
+import re
 
 
 class FarandoleError(RuntimeError):
@@ -82,5 +83,6 @@ def from_code(code: int, message: str, rank: int, host: str) -> FarandoleError:
     """The exception for a code of the C interface."""
     kind = _CLASSES.get(code, InternalError)
     if issubclass(kind, PeerLostError):
-        return kind(message, rank, host)
+        seen = re.search(r"rank \d+ \(host [^)]*\) (.+)$", message)
+        return kind(message, rank, host, seen.group(1) if seen else "")
     return kind(message)

@@ -3,6 +3,7 @@ itself: rank r has the gradient r + 1 times that of rank 0."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -297,6 +298,34 @@ def scheduler_and_hooks() -> None:
     optimizer.step()
     late.step()
     expect(tensors, mean() * 1.5)
+
+
+class Whereabouts(torch.utils.data.Dataset[tuple[int, bool]]):
+    """Tells which process reads an item, and whether that one believes to be a rank."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> tuple[int, bool]:
+        return os.getpid(), hvd.is_initialized()
+
+
+@case
+def forked_workers_of_a_loader() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    loader = torch.utils.data.DataLoader(
+        Whereabouts(), num_workers=2, multiprocessing_context="fork"
+    )
+    steps = 0
+    for process, initialized in loader:
+        assert process.item() != os.getpid()
+        assert not initialized.item()
+        optimizer.zero_grad()
+        backward(tensors)
+        optimizer.step()
+        steps += 1
+    expect(tensors, steps * mean())
 
 
 @case

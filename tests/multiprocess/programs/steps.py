@@ -25,7 +25,7 @@ def main() -> None:
         when = time.monotonic()
         described = {"kind": type(error).__name__, "text": str(error), "when": when}
         if isinstance(error, fdl.PeerLostError):
-            described |= {"lost": error.rank, "host": error.host}
+            described |= {"lost": error.rank, "host": error.host, "cause": error.cause}
         report(rank, **described, later=later_failure())
 
 
