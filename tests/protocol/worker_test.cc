@@ -135,7 +135,8 @@ TEST_F(WorkerTest, AGoodbyeIsAcknowledgedOnce) {
   EXPECT_EQ(seen().failures.size(), 1U);
 }
 
-// Rank 0 said goodbye, but still finishes what was agreed upon: it must not take this rank for lost.
+// Rank 0 said goodbye, but still finishes what was agreed upon: it must not take this rank for
+// lost.
 TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
