@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <map>
-#include <string>
 #include <utility>
 
 #include "collectives/cpu/cpu_device.h"
@@ -17,16 +15,6 @@
 
 namespace farandole {
 namespace {
-
-// How many sessions this process has started as a rank of a job. All ranks of a group must have
-// counted alike, so that a rank that is ahead never joins the group before (see Hello::generation).
-// Process-wide because that is what it counts.
-uint32_t next_generation(const std::string& job, int rank) {
-  static Mutex mutex;
-  static std::map<std::pair<std::string, int>, uint32_t> started;
-  MutexLock lock(mutex);
-  return started[{job, rank}]++;
-}
 
 void connect_alone(SessionParts& parts) {
   auto loop = std::make_shared<ThreadLoop>("fdl-engine");
@@ -45,7 +33,6 @@ void connect_to_job(SessionParts& parts, JobSpec job) {
   options.config = parts.config;
   options.secret = parts.secret;
   options.controller = std::move(job.controller);
-  options.generation = next_generation(job.job, job.rank);
   parts.control = std::make_unique<TcpControlPlane>(io, std::move(options));
   // The engine shares the thread of the sockets: one hand-off less per message.
   parts.loop = std::move(io);
