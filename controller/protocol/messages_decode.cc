@@ -1,4 +1,6 @@
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -8,6 +10,8 @@
 
 namespace farandole::control {
 namespace {
+
+static_assert(std::endian::native == std::endian::little, "numbers travel as they lie in memory");
 
 // Depth of the deepest message (message, body, item, status), with some air.
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
@@ -48,7 +52,12 @@ class Decoder {
       require(from == nullptr || from->size() <= max, what);
       return {};
     }
-    return {from->begin(), from->end()};
+    // Copied as bytes: the Verifier sees to the alignment of a vector's length, not of its
+    // elements.
+    std::vector<T> out(from->size());
+    if (!out.empty())
+      std::memcpy(out.data(), from->Data(), out.size() * sizeof(T));
+    return out;
   }
 
   template <typename Table, typename Make>
