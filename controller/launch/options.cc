@@ -4,13 +4,13 @@
 #include <charconv>
 #include <cmath>
 #include <memory>
-#include <numeric>
 
 #include <CLI/CLI.hpp>
 
 #include "controller/launch/report.h"
 #include "core/base/config.h"
 #include "core/base/format.h"
+#include "core/base/nearest.h"
 
 namespace farandole::launch {
 namespace {
@@ -96,30 +96,12 @@ CommandLine failure(const std::string& text) {
   return {std::nullopt, "farandolerun: " + text + "\n", kUsageExit};
 }
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string nearest_flag(const CLI::App& app, const std::string& flag) {
-  std::string best;
+  std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      const std::string candidate = "--" + name;
-      if (best.empty() || edit_distance(flag, candidate) < edit_distance(flag, best))
-        best = candidate;
-    }
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
-  return best;
+  return nearest(flag, known);
 }
 
 // The launcher's own flags in the one form that needs no further thought (--name=value), and where

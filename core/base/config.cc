@@ -3,14 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstdlib>
-#include <numeric>
-#include <utility>
 
 #include "core/base/config_table.h"
 #include "core/base/format.h"
+#include "core/base/nearest.h"
 
 namespace farandole {
 namespace {
@@ -29,23 +27,6 @@ Status bad_value(std::string_view name, std::string_view value, const ConfigKey&
       printable(value, 128),
       row.accepts);
 }
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row[b.size()];
-}
-
-// Variables of the project that other programs than the library read; known, not of the table.
-constexpr std::array<const char*, 1> kForeignNames{"FARANDOLE_LAUNCHER"};
 
 }  // namespace
 
@@ -108,19 +89,17 @@ Status Config::check() const {
 }
 
 std::vector<std::string> Config::unknown_names(const std::vector<std::string>& names) {
-  std::vector<std::string> known(kForeignNames.begin(), kForeignNames.end());
+  std::vector<std::string> known;
   for (const ConfigKey& row : config_table()) known.push_back(variable_name(row.key));
   std::vector<std::string> warnings;
   for (const std::string& name : names) {
     if (!name.starts_with("FARANDOLE_") ||
         std::find(known.begin(), known.end(), name) != known.end())
       continue;
-    const auto nearest =
-        std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-          return edit_distance(name, a) < edit_distance(name, b);
-        });
     warnings.push_back(fmt::format(
-        "unknown variable {} is ignored; did you mean {}?", printable(name, 128), *nearest));
+        "unknown variable {} is ignored; did you mean {}?",
+        printable(name, 128),
+        nearest(name, known)));
   }
   return warnings;
 }
