@@ -11,12 +11,18 @@ std::string NameRegistry::key(uint32_t process_set, const std::string& name) {
 void NameRegistry::name(std::vector<Request>& requests) {
   MutexLock lock(mutex_);
   for (Request& request : requests) {
-    if (!request.name.empty())
-      continue;
-    const CollectiveKind kind = request.signature.kind;
-    request.name =
-        fmt::format("{}.noname.{}", name_of(kind), ++next_.at(static_cast<size_t>(kind)));
+    if (request.name.empty())
+      request.name = next_name(request.signature.kind);
   }
+}
+
+std::string NameRegistry::next(CollectiveKind kind) {
+  MutexLock lock(mutex_);
+  return next_name(kind);
+}
+
+std::string NameRegistry::next_name(CollectiveKind kind) {
+  return fmt::format("{}.noname.{}", name_of(kind), ++next_.at(static_cast<size_t>(kind)));
 }
 
 Status NameRegistry::claim(const std::vector<Request>& requests) {

@@ -21,11 +21,14 @@ class NameRegistry {
   // Gives every unnamed request its name ("allreduce.noname.7"). Done before anything can fail, so
   // that automatic names advance alike on every rank.
   void name(std::vector<Request>& requests);
+  // The name of the next unnamed request of that kind.
+  std::string next(CollectiveKind kind);
   // Claims all names or none. Fails: InvalidArgument naming the one in flight already.
   Status claim(const std::vector<Request>& requests);
   void release(uint32_t process_set, const std::string& name);
 
  private:
+  std::string next_name(CollectiveKind kind) FARANDOLE_REQUIRES(mutex_);
   static std::string key(uint32_t process_set, const std::string& name);
 
   const size_t max_in_flight_;

@@ -33,6 +33,7 @@ class Session::Impl final : public ControlSink {
   bool wait_until(Ticket& ticket, TimePoint deadline) {
     return group_->lane.help_until(ticket, deadline);
   }
+  std::string next_name(CollectiveKind kind) { return names_.next(kind); }
   Status health() const { return engine_ ? engine_->health() : Status::ok(); }
   Status shutdown();
   bool in_own_process() const { return getpid() == pid_; }
@@ -242,6 +243,9 @@ Result<std::vector<TicketPtr>> Session::submit(std::vector<Request> requests) {
 }
 bool Session::wait_until(Ticket& ticket, TimePoint deadline) {
   return impl_->wait_until(ticket, deadline);
+}
+std::string Session::next_name(CollectiveKind kind) {
+  return impl_->next_name(kind);
 }
 Status Session::health() const {
   return impl_->health();

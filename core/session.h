@@ -54,6 +54,9 @@ class Session {
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
   // Waits like Ticket::wait_until, and lends this thread to the lane meanwhile.
   bool wait_until(Ticket& ticket, TimePoint deadline);
+  // Takes the name that the next unnamed request of this kind would get. For callers with checks of
+  // their own before submit(): a rank where one fails must count the call as the others do.
+  std::string next_name(CollectiveKind kind);
 
   // Why the job cannot go on, Ok while it can.
   Status health() const;

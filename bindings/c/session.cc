@@ -1,8 +1,5 @@
 // fdl_init to fdl_host_of: a session's life and what it knows about the job.
 
-#include <algorithm>
-#include <cstring>
-
 #include "bindings/c/error.h"
 #include "bindings/c/objects.h"
 #include "bindings/c/sized.h"
@@ -85,10 +82,7 @@ Status host_of(const Session& session, int rank, char* host, size_t capacity) {
         "rank {} does not exist; ranks are 0 to {}",
         rank,
         members.size() - 1);
-  const std::string& name = members[static_cast<size_t>(rank)].host;
-  const size_t length = std::min(name.size(), capacity - 1);
-  std::memcpy(host, name.data(), length);
-  host[length] = '\0';
+  copy_text(members[static_cast<size_t>(rank)].host, host, capacity);
   return Status::ok();
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string_view>
 
 #include "core/base/format.h"
 
@@ -60,6 +61,13 @@ Status write_sized(T value, T* to, const char* what) {
   std::memset(static_cast<void*>(to), 0, size);
   std::memcpy(static_cast<void*>(to), &value, std::min(size, sizeof(T)));
   return Status::ok();
+}
+
+// Writes as much of `text` as there is room for, and a terminating 0. Requires: capacity > 0.
+inline void copy_text(std::string_view text, char* to, size_t capacity) {
+  const size_t length = std::min(text.size(), capacity - 1);
+  std::memcpy(to, text.data(), length);
+  to[length] = '\0';
 }
 
 }  // namespace farandole::capi

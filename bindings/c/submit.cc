@@ -115,6 +115,29 @@ Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
   return requests;
 }
 
+// Unnamed requests count although they are refused, so that later ones match on all ranks.
+void count_names(Session& session, const fdl_request* first, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    fdl_request request = FDL_REQUEST_INIT;
+    const fdl_request* from = element(first, i);
+    if (from->struct_size != first->struct_size ||
+        !read_sized(from, request, "fdl_request").is_ok())
+      return;
+    const bool known = in_range(request.kind, kCollectiveKindCount, "the kind").is_ok();
+    if (known && (!request.name || !*request.name))
+      static_cast<void>(session.next_name(static_cast<CollectiveKind>(request.kind)));
+  }
+}
+
+Status next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity) {
+  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCollectiveKindCount, "the kind"));
+  if (!name || capacity == 0)
+    return {Code::InvalidArgument, "fdl_next_name: there is no room for the name"};
+  copy_text(session->box->session().next_name(static_cast<CollectiveKind>(kind)), name, capacity);
+  return Status::ok();
+}
+
 // Made before the submission, so that nothing can fail after it.
 std::vector<std::unique_ptr<fdl_handle>> make_handles(
     const fdl_session& session, const std::vector<Request>& requests) {
@@ -145,8 +168,10 @@ Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_
         target.config().max_pending);
   FARANDOLE_RETURN_IF_ERROR(check_size(first->struct_size, "fdl_request"));
   Result<std::vector<Request>> requests = translate(first, count);
-  if (!requests)
+  if (!requests) {
+    count_names(target, first, count);
     return requests.status();
+  }
   std::vector<std::unique_ptr<fdl_handle>> handles = make_handles(*session, requests.value());
   Result<std::vector<TicketPtr>> tickets = target.submit(std::move(requests).value());
   if (!tickets)
@@ -165,4 +190,10 @@ extern "C" fdl_code fdl_submit(
     fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles) {
   return farandole::capi::guarded(
       [&] { return farandole::capi::submit(session, requests, count, handles); });
+}
+
+extern "C" fdl_code fdl_next_name(
+    fdl_session* session, fdl_kind kind, char* name, size_t capacity) {
+  return farandole::capi::guarded(
+      [&] { return farandole::capi::next_name(session, kind, name, capacity); });
 }

@@ -149,6 +149,27 @@ TEST_F(ArgumentTest, AllRequestsOrNone) {
       "struct_size of request 1");
 }
 
+TEST_F(ArgumentTest, UnnamedRequestsThatAreRefusedCount) {
+  std::array<char, 64> name{};
+  float data = 0;
+  std::array<fdl_request, 3> requests{{FDL_REQUEST_INIT, FDL_REQUEST_INIT, FDL_REQUEST_INIT}};
+  for (fdl_request& request : requests) request.in = &data;
+  requests[0].dtype = static_cast<fdl_dtype>(77);
+  requests[1].name = "named";
+  std::array<fdl_handle*, 3> handles{};
+  EXPECT_FAILS(
+      fdl_submit(session_, requests.data(), 3, handles.data()), FDL_INVALID_ARGUMENT, "dtype 77");
+  EXPECT_OK(fdl_next_name(session_, FDL_ALLREDUCE, name.data(), name.size()));
+  EXPECT_STREQ(name.data(), "allreduce.noname.3");
+  EXPECT_OK(fdl_next_name(session_, FDL_BROADCAST, name.data(), 6));
+  EXPECT_STREQ(name.data(), "broad");
+  EXPECT_FAILS(fdl_next_name(session_, FDL_BROADCAST, nullptr, 6), FDL_INVALID_ARGUMENT, "room");
+  EXPECT_FAILS(
+      fdl_next_name(session_, static_cast<fdl_kind>(6), name.data(), 6),
+      FDL_INVALID_ARGUMENT,
+      "the kind 6");
+}
+
 TEST_F(ArgumentTest, RequestOfAnOlderCallerHasDefaults) {
   const int64_t shape = 1;
   const float in = 3;

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import farandole as fdl
+from farandole import _native, _session
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
 
@@ -58,9 +59,44 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_is_refused(case: str) -> None:
     call, message = WRONG[case]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         call()
+    assert "\n" not in str(caught.value)
     np.testing.assert_array_equal(fdl.allreduce(ONES), ONES)
+
+
+# Each is wrong for another check, from the first to the last.
+UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
+    "process set": (_native.ALLREDUCE, lambda: fdl.allreduce(ONES, process_set=OTHER_SET)),
+    "operation": (_native.ALLREDUCE, lambda: fdl.allreduce_(ONES, op=9)),
+    "compression": (
+        _native.ALLREDUCE,
+        lambda: fdl.allreduce(None, compression=fdl.Compression.fp16),
+    ),
+    "member": (_native.ALLREDUCE, lambda: fdl.grouped_allreduce([ONES, None])),
+    "array": (_native.ALLGATHER, lambda: fdl.allgather([1])),
+    "dtype": (_native.BROADCAST, lambda: fdl.broadcast_(np.ones(2, "u8"), 0)),
+    "splits": (_native.ALLTOALL, lambda: fdl.alltoall(ONES, [])),
+    "shape": (_native.REDUCESCATTER, lambda: fdl.reducescatter(np.ones(()))),
+    "root": (_native.BROADCAST, lambda: fdl.broadcast_object(1, root_rank=7)),
+    "object's process set": (
+        _native.ALLGATHER,
+        lambda: fdl.allgather_object(1, process_set=OTHER_SET),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNNAMED)
+def test_unnamed_call_that_raises_counts_once(case: str) -> None:
+    kind, call = UNNAMED[case]
+
+    def count() -> int:
+        return int(_session.current().next_name(kind).rpartition(".")[2])
+
+    before = count()
+    with pytest.raises(fdl.FarandoleError):
+        call()
+    assert count() == before + 2
 
 
 @pytest.mark.parametrize(
@@ -78,8 +114,6 @@ def test_is_not_supported(call: Callable[[], Any], message: str) -> None:
 
 def test_name_in_flight_twice() -> None:
     arrays = [ONES, ONES]
-    from farandole import _native, _session
-
     session = _session.current()
     with pytest.raises(ValueError, match="twice"):
         session.allreduce_all(["twice", "twice"], arrays, [None, None], _native.SUM)

@@ -83,6 +83,15 @@ def current() -> _native.Session:
     return session
 
 
+def named(kind: int, name: str | None) -> str:
+    """The name, or the next automatic one of that kind of operation.
+
+    Taken before anything can fail, so that automatic names advance alike on every rank although a
+    call raises on one of them.
+    """
+    return name or current().next_name(kind)
+
+
 def topology() -> Topology:
     """This rank's place in the job."""
     place = _default.topology

@@ -24,10 +24,6 @@ def _dumps(obj: Any) -> bytes:
     return bytes(cloudpickle.dumps(obj))
 
 
-def _part(name: str | None, part: str) -> str:
-    return f"{name}.{part}" if name else ""
-
-
 def broadcast_object(
     obj: Any,
     root_rank: int = 0,
@@ -35,15 +31,16 @@ def broadcast_object(
     process_set: ProcessSet = global_process_set,
 ) -> Any:
     """The object of rank ``root_rank``, on every rank. Others may pass None."""
+    name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     session = _session.current()
     is_root = _session.rank() == root_rank
     data = bytearray(_dumps(obj)) if is_root else bytearray()
     size = bytearray(len(data).to_bytes(_SIZE_BYTES, "little"))
-    session.submit(_native.BROADCAST, _part(name, "size"), size, size, root=root_rank).wait()
+    session.submit(_native.BROADCAST, f"{name}.size", size, size, root=root_rank).wait()
     if not is_root:
         data = bytearray(int.from_bytes(size, "little"))
-    session.submit(_native.BROADCAST, _part(name, "object"), data, data, root=root_rank).wait()
+    session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
     return obj if is_root else pickle.loads(data)
 
 
@@ -51,12 +48,13 @@ def allgather_object(
     obj: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> list[Any]:
     """The objects of all ranks, in rank order."""
+    name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
     session = _session.current()
     data = _dumps(obj)
     size = len(data).to_bytes(_SIZE_BYTES, "little")
-    sizes = session.submit(_native.ALLGATHER, _part(name, "size"), size)
-    everything = session.submit(_native.ALLGATHER, _part(name, "object"), data)
+    sizes = session.submit(_native.ALLGATHER, f"{name}.size", size)
+    everything = session.submit(_native.ALLGATHER, f"{name}.object", data)
     sizes.wait()
     everything.wait()
     return _unpack(sizes.tobytes(), everything.tobytes())

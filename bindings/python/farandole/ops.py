@@ -51,11 +51,12 @@ def allreduce_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``allreduce``; the handle's result is the array."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     native = _session.current().submit(
         _native.ALLREDUCE,
-        name or "",
+        name,
         _plain(tensor),
         None,
         reduce_op,
@@ -77,6 +78,7 @@ def allreduce(
     process_set: ProcessSet = global_process_set,
 ) -> Any:
     """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    name = _session.named(_native.ALLREDUCE, name)
     small, ctx = compression.compress(tensor)
     handle = allreduce_async(
         small, average, name, op, prescale_factor, postscale_factor, process_set
@@ -94,12 +96,13 @@ def allreduce_async_(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``allreduce_``."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     plain = _plain(tensor)
     native = _session.current().submit(
         _native.ALLREDUCE,
-        name or "",
+        name,
         plain,
         plain,
         reduce_op,
@@ -135,6 +138,7 @@ def grouped_allreduce_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``grouped_allreduce``."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     plain = [_plain(tensor) for tensor in tensors]
@@ -160,6 +164,7 @@ def grouped_allreduce(
     process_set: ProcessSet = global_process_set,
 ) -> list[Any]:
     """``allreduce`` of several tensors in one call."""
+    name = _session.named(_native.ALLREDUCE, name)
     small = [compression.compress(tensor) for tensor in tensors]
     handle = grouped_allreduce_async(
         [tensor for tensor, _ in small],
@@ -176,17 +181,18 @@ def grouped_allreduce(
     ]
 
 
-def group_names(name: str | None, count: int) -> list[str]:
+def group_names(name: str, count: int) -> list[str]:
     """Names of a group's members: alike on every rank, as the group's own is."""
-    return [f"{name}_{i + 1}of{count}" if name else "" for i in range(count)]
+    return [f"{name}_{i + 1}of{count}" for i in range(count)]
 
 
 def allgather_async(
     tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> Handle:
     """Starts ``allgather``."""
+    name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    native = _session.current().submit(_native.ALLGATHER, name or "", _plain(tensor))
+    native = _session.current().submit(_native.ALLGATHER, name, _plain(tensor))
     return Handle(native, _array)
 
 
@@ -205,10 +211,9 @@ def broadcast_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``broadcast``."""
+    name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    native = _session.current().submit(
-        _native.BROADCAST, name or "", _plain(tensor), None, 0, root_rank
-    )
+    native = _session.current().submit(_native.BROADCAST, name, _plain(tensor), None, 0, root_rank)
     return Handle(native, _array)
 
 
@@ -229,9 +234,10 @@ def broadcast_async_(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``broadcast_``."""
+    name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     plain = _plain(tensor)
-    native = _session.current().submit(_native.BROADCAST, name or "", plain, plain, 0, root_rank)
+    native = _session.current().submit(_native.BROADCAST, name, plain, plain, 0, root_rank)
     return Handle(native, _write_back(tensor, plain))
 
 
@@ -254,10 +260,11 @@ def reducescatter_async(
     postscale_factor: float = 1.0,
 ) -> Handle:
     """Starts ``reducescatter``."""
+    name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
     native = _session.current().submit(
         _native.REDUCESCATTER,
-        name or "",
+        name,
         _plain(tensor),
         None,
         check_op(op),
@@ -279,6 +286,7 @@ def reducescatter(
 ) -> Any:
     """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
     divide evenly, the first ranks get a row more."""
+    name = _session.named(_native.REDUCESCATTER, name)
     small, ctx = compression.compress(tensor)
     handle = reducescatter_async(small, name, op, process_set, prescale_factor, postscale_factor)
     return compression.decompress(handle.wait(), ctx)
@@ -303,9 +311,10 @@ def alltoall_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts ``alltoall``."""
+    name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
     native = _session.current().submit(
-        _native.ALLTOALL, name or "", _plain(tensor), splits=split_rows(splits)
+        _native.ALLTOALL, name, _plain(tensor), splits=split_rows(splits)
     )
 
     def finish(native: _native.Handle) -> Any:

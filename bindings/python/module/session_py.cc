@@ -67,6 +67,7 @@ class PySession {
       double prescale,
       double postscale);
   HandlePtr barrier();
+  std::string next_name(int kind);
   size_t loans() const { return state_->orphans(); }
 
  private:
@@ -219,6 +220,14 @@ HandlePtr PySession::barrier() {
   return wrap(handle, nothing);
 }
 
+std::string PySession::next_name(int kind) {
+  std::array<char, 64> name{};
+  check(
+      fdl_next_name(state_->get(), static_cast<fdl_kind>(kind), name.data(), name.size()),
+      state_->get());
+  return name.data();
+}
+
 }  // namespace
 
 void register_session(py::module_& module) {
@@ -258,6 +267,11 @@ void register_session(py::module_& module) {
           py::arg("postscale") = 1.0,
           "Submits several tensors, all or none.")
       .def("barrier", &PySession::barrier)
+      .def(
+          "next_name",
+          &PySession::next_name,
+          py::arg("kind"),
+          "Takes the name that the next unnamed operation of this kind would get.")
       .def_property_readonly(
           "loans", &PySession::loans, "Operations in flight whose handles were dropped.");
 }

@@ -37,6 +37,18 @@ def message_of(call: Any, name: str) -> str:
     raise AssertionError(f"{name}: nobody noticed")
 
 
+def mistake_of_one_rank(odd: bool) -> None:
+    """An unnamed call that raises on one rank counts there, too: what follows still matches."""
+    unmatched = None  # where the call was right, it waits for the odd rank in vain
+    try:
+        unmatched = fdl.allreduce_async("no tensor" if odd else np.ones(2))
+    except ValueError:
+        assert odd
+    assert fdl.allreduce(np.ones(3), op=fdl.Sum).tolist() == [fdl.size()] * 3
+    assert odd or not fdl.poll(unmatched)
+    fdl.barrier()  # nobody leaves before all have looked
+
+
 def main() -> None:
     fdl.init()
     rank, size = fdl.rank(), fdl.size()
@@ -46,6 +58,7 @@ def main() -> None:
         # The same name, rightly used, works at once.
         assert fdl.allreduce(np.ones(2), name=name, op=fdl.Sum).tolist() == [size, size]
     assert all(other == messages for other in fdl.allgather_object(messages))
+    mistake_of_one_rank(rank == size - 1)
     report(rank, messages=messages)
 
 

@@ -23,7 +23,7 @@
  *             fdl_destroy.
  * Order       Ranks may submit in any order: operations are matched by name, and a name can be in
  *             flight once. Unnamed operations are named by their kind and a count, so every rank
- *             must submit its unnamed ones in the same order.
+ *             must submit its unnamed ones in the same order. A call that fails counts, too.
  * fork        A child of fork() shares no session: every call on an inherited one fails with
  *             FDL_ABORTED and harms neither parent nor child.
  * Signals     No disposition of the process is changed. fdl_wait goes on waiting when a signal
@@ -159,8 +159,9 @@ typedef struct fdl_topology {
  * Blocks until all ranks are there, at most start_timeout. `options` may be NULL. A process may
  * hold several sessions. */
 FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
-/* Leaves in order: operations in flight end with FDL_ABORTED, other ranks learn that this one has
- * left. Local: waits for no other rank. Calling it again does nothing. */
+/* Leaves in order: what all ranks had agreed upon is finished, other operations in flight end with
+ * FDL_ABORTED, other ranks learn that this one has left. Local: whatever they do, it takes at most
+ * shutdown_timeout and what an abort takes. Calling it again does nothing. */
 FDL_API fdl_code fdl_shutdown(fdl_session* session);
 /* fdl_shutdown, then frees. NULL is accepted. */
 FDL_API fdl_code fdl_destroy(fdl_session* session);
@@ -217,6 +218,10 @@ typedef struct fdl_request {
  * requests of one call have the same struct_size. */
 FDL_API fdl_code
 fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
+/* Takes the name that the next unnamed operation of this kind would get, written as fdl_host_of
+ * does. For callers with checks of their own before fdl_submit, where a call that fails on one rank
+ * must count there as it does on the others. */
+FDL_API fdl_code fdl_next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity);
 
 /* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
  * passed before. Negative: no deadline but those of the job. Blocks without using a core. */

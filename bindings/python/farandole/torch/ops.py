@@ -55,13 +55,14 @@ def allreduce_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts an allreduce into a new tensor."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     source = plain(tensor)
     output = torch.empty_like(source)
     native = _session.current().submit(
         _native.ALLREDUCE,
-        name or "",
+        name,
         source,
         output,
         reduce_op,
@@ -83,6 +84,7 @@ def allreduce(
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
     """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
     small, ctx = compression.compress(tensor)
     arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
@@ -103,12 +105,13 @@ def allreduce_async_(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts an allreduce in place."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     memory = plain(tensor)
     native = _session.current().submit(
         _native.ALLREDUCE,
-        name or "",
+        name,
         memory,
         memory,
         reduce_op,
@@ -146,6 +149,7 @@ def grouped_allreduce_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts allreduces of several tensors, all or none, with one handle."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     sources = [plain(tensor) for tensor in tensors]
@@ -169,6 +173,7 @@ def grouped_allreduce(
     process_set: ProcessSet = global_process_set,
 ) -> list[torch.Tensor]:
     """``allreduce`` of several tensors in one call."""
+    name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
     small = [compression.compress(tensor) for tensor in tensors]
     sent = [tensor for tensor, _ in small]
@@ -192,6 +197,7 @@ def grouped_allreduce_async_(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """``grouped_allreduce_async`` in place."""
+    name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     memories = [plain(tensor) for tensor in tensors]
@@ -230,8 +236,9 @@ def allgather_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts an allgather."""
+    name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    native = _session.current().submit(_native.ALLGATHER, name or "", plain(tensor))
+    native = _session.current().submit(_native.ALLGATHER, name, plain(tensor))
     return Handle(native, result_of)
 
 
@@ -242,6 +249,7 @@ def allgather(
 ) -> torch.Tensor:
     """The tensors of all ranks, one behind the other along the first dimension, in which they may
     differ."""
+    name = _session.named(_native.ALLGATHER, name)
     if autograd.wanted(tensor):
         gathered: torch.Tensor = autograd.apply(autograd.Allgather, tensor, name, process_set)
         return gathered
@@ -256,10 +264,11 @@ def broadcast_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts a broadcast into a new tensor."""
+    name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     source = plain(tensor)
     output = torch.empty_like(source)
-    native = _session.current().submit(_native.BROADCAST, name or "", source, output, 0, root_rank)
+    native = _session.current().submit(_native.BROADCAST, name, source, output, 0, root_rank)
     return Handle(native, returning(output))
 
 
@@ -270,6 +279,7 @@ def broadcast(
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
     """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
+    name = _session.named(_native.BROADCAST, name)
     if autograd.wanted(tensor):
         gathered: torch.Tensor = autograd.apply(
             autograd.Broadcast, tensor, root_rank, name, process_set
@@ -286,9 +296,10 @@ def broadcast_async_(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts a broadcast in place."""
+    name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     memory = plain(tensor)
-    native = _session.current().submit(_native.BROADCAST, name or "", memory, memory, 0, root_rank)
+    native = _session.current().submit(_native.BROADCAST, name, memory, memory, 0, root_rank)
     return Handle(native, writing_back(tensor, memory))
 
 
@@ -310,9 +321,10 @@ def alltoall_async(
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
     """Starts an alltoall."""
+    name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
     native = _session.current().submit(
-        _native.ALLTOALL, name or "", plain(tensor), splits=split_rows(splits)
+        _native.ALLTOALL, name, plain(tensor), splits=split_rows(splits)
     )
 
     def finish(native: _native.Handle) -> Any:
@@ -333,6 +345,7 @@ def alltoall(
 
     Returns the tensor, and where ``splits`` was given the number of rows from each rank, too.
     """
+    name = _session.named(_native.ALLTOALL, name)
     if not autograd.wanted(tensor):
         return alltoall_async(tensor, splits, name, process_set).wait()
     output, received = autograd.apply(autograd.Alltoall, tensor, splits, name, process_set)
@@ -348,10 +361,11 @@ def reducescatter_async(
     postscale_factor: float = 1.0,
 ) -> Handle:
     """Starts a reducescatter."""
+    name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
     native = _session.current().submit(
         _native.REDUCESCATTER,
-        name or "",
+        name,
         plain(tensor),
         None,
         check_op(op),
@@ -373,6 +387,7 @@ def reducescatter(
 ) -> torch.Tensor:
     """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
     divide evenly, the first ranks get a row more."""
+    name = _session.named(_native.REDUCESCATTER, name)
     small, ctx = compression.compress(tensor)
     arguments = (name, op, process_set, prescale_factor, postscale_factor)
     if autograd.wanted(small):
