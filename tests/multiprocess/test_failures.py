@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from jobs import Rank, hand_made_job
@@ -23,7 +24,7 @@ def ready(job: list[Rank]) -> None:
 
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
 @pytest.mark.parametrize("bytes_", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize(("ranks", "victim"), [(2, 0), (2, 1), (3, 1)])
+@pytest.mark.parametrize(("ranks", "victim"), [(2, 0), (2, 1), (3, 0), (3, 1)])
 def test_killed_rank_is_named_by_all_others(
     ranks: int, victim: int, bytes_: str, communicator: str
 ) -> None:
@@ -52,6 +53,9 @@ def test_rank_that_ends_while_another_waits_for_it(how: str) -> None:
         assert report["kind"] == "PeerLostError", report
         assert report["lost"] == 1, report
         assert "in vain" in report["text"], report
+        assert job[1].report()["ready"]
+        began = max(job[1].report()["ending"], report["since"])
+        assert report["when"] - began < AT_ONCE, report
         job[1].wait()
         assert job[0].wait() == 0
 
@@ -86,14 +90,23 @@ def test_missing_rank_is_named_at_the_deadline() -> None:
             job[0].report()
 
 
+def test_wrong_secret_is_one_clear_error_on_both_sides(tmp_path: Path) -> None:
+    settings = {"FARANDOLE_START_TIMEOUT": 5}
+    with hand_made_job(2, "stranger.py", str(tmp_path), **settings) as job:
+        reports = [rank.report() for rank in job]
+        assert all("\n" not in report["text"] for report in reports), reports
+        assert "secret" in reports[1]["text"], reports
+        assert "rank 1" in reports[0]["text"], reports
+        assert all(rank.wait() == 0 for rank in job)
+
+
 def test_stopped_job_accuses_nobody_when_it_wakes() -> None:
     with hand_made_job(2, "waits.py", "release") as job:
         ready(job)
-        for rank in job:
-            rank.kill(signal.SIGSTOP)
-        time.sleep(5)  # longer than the time after which a silent rank counts as lost
-        for rank in job:
-            rank.kill(signal.SIGCONT)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for rank in job:
+                rank.kill(number)
+            time.sleep(5)  # longer than it takes to be lost, stopped and then awake
         job[0].kill(signal.SIGINT)
         assert job[0].report()["kind"] == "KeyboardInterrupt"
         job[1].release()

@@ -66,6 +66,13 @@ def test_init_and_shutdown_cycles_leak_nothing() -> None:
             assert counts[-1] <= counts[0], report
 
 
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
+def test_idle_job_uses_less_than_half_a_percent_of_a_core(communicator: str) -> None:
+    report = launch(2, "idle.py", "10", FARANDOLE_COMMUNICATOR=communicator)[0]
+    assert report["processes"] == 6, "launcher, agent, two keepers, two ranks"
+    assert report["share"] < 0.005, report
+
+
 def test_forked_child_gets_an_error_and_the_parent_goes_on() -> None:
     for report in launch(2, "forked.py"):
         assert "forked" in report["seen"]

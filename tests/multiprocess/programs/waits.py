@@ -40,7 +40,9 @@ def wait_in_vain() -> dict[str, Any]:
 def end(how: str) -> None:
     if how == "release":
         sys.stdin.read()  # until the test closes it
-    elif how == "shutdown":
+        return
+    report(fdl.rank(), ending=time.monotonic())
+    if how == "shutdown":
         fdl.shutdown()
     elif how == "exit":
         sys.exit(0)
@@ -57,9 +59,10 @@ def main() -> None:
     rank = fdl.rank()
     fdl.barrier()
     if rank == 0:
-        used = time.process_time()
+        since, used = time.monotonic(), time.process_time()
         found = wait_in_vain()
-        report(rank, **found, when=time.monotonic(), used=time.process_time() - used)
+        used = time.process_time() - used
+        report(rank, **found, since=since, when=time.monotonic(), used=used)
     else:
         report(rank, ready=True)
         end(sys.argv[1])

@@ -1,0 +1,92 @@
+"""The launcher or its agent is killed under a real training job: nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from jobs import PROGRAMS, environment, parse
+
+pytestmark = pytest.mark.timeout(150)
+
+NOTHING_LEFT = 5.0
+RANKS, WORKERS = 2, 2
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Names of the living processes that have the mark in their environment."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found[int(entry.name)] = (entry / "comm").read_text().strip()
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def left_after(mark: str, seconds: float) -> dict[int, str]:
+    """Waits for the end of all marked processes; those that are still there."""
+    deadline = time.monotonic() + seconds
+    for pid in marked(mark):
+        try:
+            watched = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            select.select([watched], [], [], max(0.0, deadline - time.monotonic()))
+        finally:
+            os.close(watched)
+    return marked(mark)
+
+
+def wait_until_ready(launcher: subprocess.Popen[str]) -> None:
+    assert launcher.stdout is not None
+    ready = set()
+    lines = []
+    for line in launcher.stdout:
+        lines.append(line)
+        report = parse(line)
+        if report:
+            ready.add(report["rank"])
+        if len(ready) == RANKS:
+            return
+    raise AssertionError("".join(lines))
+
+
+@pytest.mark.parametrize(
+    "victims", [["farandolerun"], ["fdl-agent"], ["farandolerun", "fdl-agent"]]
+)
+def test_nothing_is_left(victims: list[str]) -> None:
+    pytest.importorskip("torch")
+    mark = f"FDL_TEST_MARK={uuid.uuid4().hex}"
+    name, value = mark.split("=")
+    program = shlex.join([sys.executable, str(PROGRAMS / "loader.py")])
+    launcher = subprocess.Popen(
+        ["farandolerun", "-np", str(RANKS), "--timeout", "100", "bash", "-c", f"{program}; true"],
+        env=environment(**{name: value}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_until_ready(launcher)
+        processes = marked(mark)
+        # Launcher and agent; and per rank keeper, shell, Python and its workers.
+        assert len(processes) >= 2 + RANKS * (3 + WORKERS), processes
+        for victim in victims:
+            (pid,) = (pid for pid, comm in processes.items() if comm == victim)
+            os.kill(pid, signal.SIGKILL)
+        assert left_after(mark, NOTHING_LEFT) == {}
+    finally:
+        launcher.kill()
+        launcher.communicate(timeout=30)
