@@ -13,22 +13,26 @@ namespace {
 // The coordinator merges small rounds while its own rank has this many buckets under way.
 constexpr size_t kBacklogWorthTelling = 2;
 
-std::string subject(const PeerFailure& failure) {
+// Who failed and how, as the rank `own` hears it.
+std::string subject(const PeerFailure& failure, int own) {
   if (failure.rank < 0)
     return failure.cause;
   const std::string who =
       failure.host.empty()
           ? fmt::format("rank {}", failure.rank)
           : fmt::format("rank {} (host {})", failure.rank, printable(failure.host, 256));
+  if (failure.rank == own)
+    return fmt::format("{}, this process, was given up by the others: {}", who, failure.cause);
   if (failure.code != Code::PeerLost)
     return fmt::format("{}: {}", who, failure.cause);
   return fmt::format("{} {}: {}", who, failure.left ? "left the job" : "was lost", failure.cause);
 }
 
-Status verdict_on(const PendingOp& op, const PeerFailure& failure) {
+Status verdict_on(const PendingOp& op, const PeerFailure& failure, int own) {
   const Request& request = op.request;
   return Status(
-             failure.code, describe(request.signature.kind, request.name) + ": " + subject(failure))
+             failure.code,
+             describe(request.signature.kind, request.name) + ": " + subject(failure, own))
       .blame(failure.rank);
 }
 
@@ -57,7 +61,7 @@ void Engine::on(message::Submit submit) {
   std::vector<Announcement> announcements;
   for (PendingOp& op : submit.ops) {
     if (closed_) {
-      parts_.completion->settle(std::move(op), *closed_);
+      end(std::move(op));
     } else if (failure_ || departed_) {
       fail(std::move(op), failure_ ? *failure_ : *departed_);
     } else {
@@ -138,7 +142,7 @@ void Engine::on(message::Broken broken) {
       if (failure_)
         fail(std::move(op), *failure_);
       else
-        parts_.completion->settle(std::move(op), *closed_);
+        end(std::move(op));
     }
     return;
   }
@@ -168,13 +172,20 @@ void Engine::on(message::Failed failed) {
   {
     MutexLock lock(mutex_);
     if (health_.is_ok())
-      health_ = Status(failure.code, subject(failure)).blame(failure.rank);
+      health_ = Status(failure.code, subject(failure, parts_.rank)).blame(failure.rank);
   }
   for (PendingOp& op : pending_.take_all()) fail(std::move(op), failure);
 }
 
 void Engine::fail(PendingOp op, const PeerFailure& failure) {
-  Status why = verdict_on(op, failure);
+  Status why = verdict_on(op, failure, parts_.rank);
+  parts_.completion->settle(std::move(op), std::move(why));
+}
+
+void Engine::end(PendingOp op) {
+  Status why(
+      closed_->code(),
+      describe(op.request.signature.kind, op.request.name) + ": " + closed_->message());
   parts_.completion->settle(std::move(op), std::move(why));
 }
 
@@ -182,7 +193,7 @@ void Engine::fail_everything(const PeerFailure& failure) {
   if (failure_)
     return;
   failure_ = failure;
-  const Status why = Status(failure.code, subject(failure)).blame(failure.rank);
+  const Status why = Status(failure.code, subject(failure, parts_.rank)).blame(failure.rank);
   {
     MutexLock lock(mutex_);
     health_ = why;
@@ -200,9 +211,8 @@ void Engine::on(message::Close close) {
   closed_ = close.why;
   if (!close.lanes_idle)
     for (const auto& [id, group] : groups_) group->executor->abort(close.why);
-  for (auto& [op, status] : std::exchange(broken_, {}))
-    parts_.completion->settle(std::move(op), close.why);
-  for (PendingOp& op : pending_.take_all()) parts_.completion->settle(std::move(op), close.why);
+  for (auto& [op, status] : std::exchange(broken_, {})) end(std::move(op));
+  for (PendingOp& op : pending_.take_all()) end(std::move(op));
 }
 
 }  // namespace farandole

@@ -50,6 +50,7 @@ class Engine {
 
   void dispatch(std::vector<ReadyTensor> ready);
   void fail(PendingOp op, const PeerFailure& failure);
+  void end(PendingOp op);  // by close; requires closed_
   void fail_everything(const PeerFailure& failure);
   void bucket_finished();  // on a lane
   void report_backlog();

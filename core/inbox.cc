@@ -53,6 +53,13 @@ void Inbox::close() {
   MutexLock lock(mutex_);
   closed_ = true;
   while (handling_ && !loop_.on_loop_thread()) quiet_.wait(mutex_);
+  while (!queue_.empty()) {
+    Message message = std::move(queue_.front());
+    queue_.pop_front();
+    mutex_.unlock();
+    handler_(std::move(message));
+    mutex_.lock();
+  }
 }
 
 }  // namespace farandole

@@ -62,7 +62,8 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   // Waits until every message pushed before has been handled; false at the deadline. Not from the
   // loop's thread.
   bool drain_until(TimePoint deadline);
-  // No message is handled afterwards; waits for one that is being handled on another thread.
+  // Handles here what is still queued; nothing afterwards, and nothing on the loop any more. Waits
+  // for a message that is being handled on another thread.
   void close();
 
  private:

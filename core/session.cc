@@ -115,6 +115,8 @@ Status Session::Impl::start() {
   const Status started = parts_.control->start(*this);
   if (started.is_ok())
     topology_ = topology_of(topology_.rank, parts_.control->members());
+  else
+    inbox_->close();  // what reached it on the loop must not outlive the engine
   return started;
 }
 

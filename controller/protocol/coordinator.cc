@@ -71,7 +71,7 @@ Actions Coordinator::on_frame(int rank, std::span<const uint8_t> bytes, TimePoin
     return {};
   Message& message = frame.value().body;
   if (Report* report = std::get_if<Report>(&message))
-    return accuse(std::move(report->failure), now);
+    return accuse(rank, std::move(report->failure), now);
   return std::visit([&](auto& body) { return on(rank, body); }, message);
 }
 
@@ -139,7 +139,9 @@ Actions Coordinator::answer(int rank, Result<StoreAnswers> answers) {
   return actions;
 }
 
-Actions Coordinator::accuse(PeerFailure failure, TimePoint now) {
+Actions Coordinator::accuse(int accuser, PeerFailure failure, TimePoint now) {
+  if (failure.rank == 0 && failure.code == Code::PeerLost)
+    gave_up_zero_.try_emplace(accuser, failure.cause);
   if (!accusation_)
     accusation_ = {std::move(failure), now + ControlPlane::kConfirm};
   return {};
@@ -162,7 +164,20 @@ Actions Coordinator::on_lost(int rank, const std::string& cause) {
     store_.forget(rank);
     return {};
   }
+  const auto gave_up = gave_up_zero_.find(rank);
+  if (gave_up != gave_up_zero_.end())
+    return fail({.rank = 0, .cause = gave_up->second}, rank);
   return fail({.rank = rank, .cause = cause}, rank);
+}
+
+Actions Coordinator::on_silent(int rank, const std::string& cause) {
+  Actions actions;
+  if (left(rank))
+    store_.forget(rank);
+  else if (!failed_)
+    actions = fail({.rank = rank, .cause = cause});
+  actions.push_back(CloseRank{rank, cause});
+  return actions;
 }
 
 Actions Coordinator::flush() {

@@ -36,8 +36,12 @@ class Coordinator {
   // A message from `rank`. One that is malformed, or that an honest rank would not send, ends in a
   // Failure blaming it, told to all.
   Actions on_frame(int rank, std::span<const uint8_t> frame, TimePoint now);
-  // `rank` cannot be reached any more, or is silent. Nothing if it had left before.
+  // `rank` cannot be reached any more. Nothing if it had left before. One that went because it had
+  // given up the coordinator's rank is not to blame: that rank is.
   Actions on_lost(int rank, const std::string& cause);
+  // `rank` says nothing any more, but may only have been stopped: it is told the verdict like all
+  // others before its connection closes, so that it accuses nobody when it wakes.
+  Actions on_silent(int rank, const std::string& cause);
   // Rounds that rank 0 has agreed to but not finished; see flush().
   void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
   // To be called at deadline(): an accusation by a peer that nothing better has replaced for
@@ -61,7 +65,7 @@ class Coordinator {
   Actions fail(PeerFailure failure, int unreachable = -1);
   Actions blame(int rank, const std::string& cause);
 
-  Actions accuse(PeerFailure failure, TimePoint now);
+  Actions accuse(int accuser, PeerFailure failure, TimePoint now);
   Actions answer(int rank, Result<StoreAnswers> answers);
   Actions tell();
 
@@ -86,7 +90,8 @@ class Coordinator {
     PeerFailure failure;
     TimePoint due;
   };
-  std::optional<Accusation> accusation_;  // the first one
+  std::optional<Accusation> accusation_;     // the first one
+  std::map<int, std::string> gave_up_zero_;  // who holds rank 0 for lost, and why
   uint64_t round_ = 0;
   bool failed_ = false;
 };

@@ -266,7 +266,9 @@ Actions Worker::orphan(PeerFailure failure) {
   state_ = State::Orphaned;
   left_ = left_ || failure.rank == options_.rank;
   Actions actions;
-  if (!already)
+  if (!already && failure.rank == options_.rank)
+    orphaned_ = {Code::Aborted, "ended by this rank's shutdown"};
+  else if (!already)
     orphaned_ = error(
                     Code::PeerLost,
                     "rank {} (host {}) left the job{}",
@@ -344,6 +346,16 @@ Actions Worker::on_lost(const std::string& cause) {
   if (leaving_ && !left_)
     actions.push_back(farewell());
   answer_waiting(ended_, actions);
+  return actions;
+}
+
+Actions Worker::on_silent(const std::string& cause) {
+  Actions actions;
+  // Who says goodbye goes for another reason.
+  if (state_ == State::Active && !leaving_)
+    actions.push_back(send(Report{{.rank = 0, .cause = cause}}));
+  Actions lost = on_lost(cause);
+  std::move(lost.begin(), lost.end(), std::back_inserter(actions));
   return actions;
 }
 

@@ -38,6 +38,9 @@ class Worker {
   Actions on_frame(std::span<const uint8_t> frame);
   // The coordinator cannot be reached any more. No Fail if either side had left before.
   Actions on_lost(const std::string& cause);
+  // As on_lost, of a coordinator that says nothing any more, but may only have been stopped: it is
+  // told, so that it accuses nobody when it wakes.
+  Actions on_silent(const std::string& cause);
 
   // What the engine asks for. Requires (announce): within the limits, and no name that is in
   // flight, unless its operation failed because a rank left. After this rank or the coordinator has

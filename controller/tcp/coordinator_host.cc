@@ -137,8 +137,12 @@ void CoordinatorHost::on_closed(int rank, const std::string& cause) {
 }
 
 void CoordinatorHost::on_dead(int rank, const std::string& cause) {
-  if (peer(rank).connection)
-    lose(rank, cause);
+  if (!peer(rank).connection)
+    return;
+  if (!coordinator_)
+    return lose(rank, cause);
+  apply(coordinator_->on_silent(rank, cause));
+  events_.something_to_do();
 }
 
 void CoordinatorHost::lose(int rank, const std::string& cause) {

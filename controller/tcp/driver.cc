@@ -98,7 +98,14 @@ void Driver::on_dead(int rank, const std::string& cause) {
   if (host_)
     host_->on_dead(rank, cause);
   else if (uplink_)
-    lose_coordinator(cause);
+    give_up_coordinator(cause);
+}
+
+void Driver::give_up_coordinator(const std::string& cause) {
+  take(worker_.on_silent(cause));
+  uplink_->flush();
+  uplink_.reset();
+  schedule_turn();
 }
 
 void Driver::lose_coordinator(const std::string& cause) {

@@ -70,6 +70,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void deliver();
   void deliver(Action& action);
   void lose_coordinator(const std::string& cause);
+  void give_up_coordinator(const std::string& cause);
 
   net::IoThread& io_;
   DriverOptions options_;

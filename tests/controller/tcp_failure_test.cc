@@ -49,6 +49,10 @@ TEST(TcpFailure, ASilentWorkerIsLost) {
   });
   job.form();
   expect_lost(job, 1, StartsWith("no heartbeat for 1."));
+  // It hears of it, and accuses nobody of having closed its connection.
+  const PeerFailure own = job[1].sink.failures(1).at(0);
+  EXPECT_EQ(own.rank, 1);
+  EXPECT_THAT(own.cause, StartsWith("no heartbeat for 1."));
 }
 
 TEST(TcpFailure, ASilentRankZeroIsLost) {
@@ -58,6 +62,9 @@ TEST(TcpFailure, ASilentRankZeroIsLost) {
   });
   job.form();
   expect_lost(job, 0, StartsWith("no heartbeat for 1."));
+  const PeerFailure own = job[0].sink.failures(1).at(0);
+  EXPECT_EQ(own.rank, 0);
+  EXPECT_THAT(own.cause, StartsWith("no heartbeat for 1."));
 }
 
 TEST(TcpFailure, AnAccusationBecomesTheVerdictOfAll) {

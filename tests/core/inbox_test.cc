@@ -58,6 +58,30 @@ TEST(Inbox, APushFromTheHandlerIsHandledAfterwards) {
   EXPECT_EQ(order, (std::vector<uint64_t>{1, 2}));
 }
 
+// A loop that runs nothing before it is told to.
+class HeldLoop final : public EventLoop {
+ public:
+  void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
+  bool on_loop_thread() const noexcept override { return false; }
+  void run() {
+    for (auto& task : std::exchange(tasks_, {})) task();
+  }
+
+ private:
+  std::vector<std::function<void()>> tasks_;
+};
+
+TEST(Inbox, ClosingLosesNoMessage) {
+  HeldLoop loop;
+  std::vector<uint64_t> order;
+  auto inbox = std::make_shared<Inbox>(loop, [&](Message m) { order.push_back(round_of(m)); });
+  EXPECT_TRUE(inbox->push(round(1)));
+  EXPECT_TRUE(inbox->push(round(2)));
+  inbox->close();
+  loop.run();
+  EXPECT_EQ(order, (std::vector<uint64_t>{1, 2}));
+}
+
 TEST(Inbox, RefusesOnceClosed) {
   ThreadLoop loop("inbox-test");
   auto inbox = std::make_shared<Inbox>(loop, [](Message) {});

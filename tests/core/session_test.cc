@@ -184,6 +184,19 @@ TEST_F(SessionTest, ALostRankEndsWhatRunsWhatWaitsAndWhatComes) {
   EXPECT_EQ(later.message(), "allreduce \"later\": rank 2 (host h2) was lost: connection closed");
 }
 
+TEST_F(SessionTest, ARankThatWasGivenUpSaysSoOfItself) {
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  control_->sink().on_failure({.rank = 0, .host = "h0", .cause = "no heartbeat for 3.1 s"});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_EQ(
+      ticket->status().message(),
+      "allreduce \"x\": rank 0 (host h0), this process, was given up by the others: "
+      "no heartbeat for 3.1 s");
+}
+
 TEST_F(SessionTest, ABrokenCollectiveWaitsForTheVerdict) {
   run_ = [](const CollectiveOp&) { return Status(Code::PeerLost, "connection reset").blame(1); };
   start();
@@ -236,7 +249,9 @@ TEST_F(SessionTest, ShutdownFinishesWhatWasAgreedAndAbortsTheRest) {
   EXPECT_TRUE(control_->stopped);
   EXPECT_TRUE(agreed->settled() && agreed->status().is_ok());
   ASSERT_TRUE(waiting->settled());
-  EXPECT_EQ(waiting->status().code(), Code::Aborted);
+  EXPECT_EQ(
+      waiting->status(),
+      Status(Code::Aborted, "allreduce \"waiting\": ended by this rank's shutdown"));
   EXPECT_EQ(session_->submit({sum("x", a)}).status().code(), Code::Aborted);
 }
 

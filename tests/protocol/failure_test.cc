@@ -28,6 +28,42 @@ TEST_F(FailureTest, ALostRankIsToldToAllOthersOnce) {
   }
 }
 
+// It may only have been stopped: told of the verdict, it accuses nobody when it wakes.
+TEST_F(FailureTest, ASilentRankIsToldLikeAllOthers) {
+  make(3);
+  cluster_->act(cluster_->coordinator().on_silent(1, "no heartbeat for 3.0 s"));
+  cluster_->settle();
+  for (int rank = 0; rank < 3; ++rank)
+    EXPECT_THAT(
+        failures(rank),
+        ElementsAre(PeerFailure{.rank = 1, .host = "host1", .cause = "no heartbeat for 3.0 s"}));
+  EXPECT_THAT(cluster_->closed, ElementsAre(CloseRank{1, "no heartbeat for 3.0 s"}));
+  EXPECT_THAT(cluster_->coordinator().on_lost(1, "connection closed"), IsEmpty());
+}
+
+TEST_F(FailureTest, ASilentRankThatHadLeftHarmsNobody) {
+  make(2);
+  cluster_->act(1, cluster_->worker(1).leave());
+  cluster_->settle();
+  EXPECT_THAT(
+      cluster_->coordinator().on_silent(1, "no heartbeat"),
+      ElementsAre(Action(CloseRank{1, "no heartbeat"})));
+  EXPECT_FALSE(cluster_->coordinator().failed());
+}
+
+TEST_F(FailureTest, WhoGaveUpASilentCoordinatorIsNotBlamedForGoing) {
+  make(3);
+  for (const int rank : {1, 2}) cluster_->act(rank, cluster_->worker(rank).on_silent("silent"));
+  // It wakes: whatever comes first of those who went, they said why before.
+  for (const int rank : {1, 2}) cluster_->step_up(rank);
+  cluster_->act(cluster_->coordinator().on_lost(2, "connection closed"));
+  cluster_->act(cluster_->coordinator().on_lost(1, "connection closed"));
+  cluster_->settle();
+  for (int rank = 0; rank < 3; ++rank)
+    EXPECT_THAT(
+        failures(rank), ElementsAre(PeerFailure{.rank = 0, .host = "host0", .cause = "silent"}));
+}
+
 TEST_F(FailureTest, AnAccusationBecomesTheVerdictAfterAWhile) {
   make(3);
   const PeerFailure accusation{.rank = 2, .cause = "no byte in 10 s", .code = Code::Timeout};
