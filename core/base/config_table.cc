@@ -139,6 +139,10 @@ bool is_host(std::string_view v) {
                   ch == '[' || ch == ']';
          });
 }
+// Not those that stand for every interface; where another spelling does, listening fails.
+bool is_bindable(std::string_view v) {
+  return is_host(v) && v != "0.0.0.0" && v != "0" && v != "::" && v != "[::]";
+}
 bool is_endpoint(std::string_view v) {
   const size_t colon = v.rfind(':');
   int64_t port = 0;
@@ -216,8 +220,8 @@ const std::vector<ConfigKey>& config_table() {
       text_row(
           "bind",
           &Config::bind,
-          "an address",
-          is_host,
+          "an address of this host, not all of them,",
+          is_bindable,
           "Address that this rank's listeners bind to. Default: the one that reaches the "
           "controller."),
       integer(

@@ -67,6 +67,15 @@ Endpoint SocketAddress::endpoint() const {
   return endpoint;
 }
 
+bool SocketAddress::is_wildcard() const noexcept {
+  if (family() == AF_INET6) {
+    const in6_addr& host = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+    return IN6_IS_ADDR_UNSPECIFIED(&host) ||
+           (IN6_IS_ADDR_V4MAPPED(&host) && host.s6_addr32[3] == INADDR_ANY);
+  }
+  return reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr == INADDR_ANY;
+}
+
 Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

@@ -31,6 +31,8 @@ struct SocketAddress {
   int family() const noexcept { return storage.ss_family; }
   // Host as a number, and port.
   Endpoint endpoint() const;
+  // Stands for every interface of the host (0.0.0.0, ::): nothing of ours listens there.
+  bool is_wildcard() const noexcept;
 };
 
 // All addresses of the host. Asks no name server where the host is a number.

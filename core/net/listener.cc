@@ -210,6 +210,10 @@ Result<std::unique_ptr<Listener>> Listener::open(IoThread& io, ListenerOptions o
   if (!addresses)
     return named(addresses.status());
   const SocketAddress& address = addresses.value().front();
+  if (address.is_wildcard())
+    return named(error(
+        Code::InvalidArgument,
+        "that is every interface of this host; the address of the job's one is wanted"));
   Result<Fd> fd = listen_at(address, options.reuse_port);
   if (!fd)
     return named(fd.status());

@@ -26,7 +26,7 @@ struct ListenerOptions {
 // Strangers cost one log line per second, whatever they send. Thread: the loop's, but open().
 class Listener {
  public:
-  // Thread: any. Fails: System naming the address.
+  // Thread: any. Fails: System naming the address, InvalidArgument where it stands for all.
   static Result<std::unique_ptr<Listener>> open(IoThread& io, ListenerOptions options);
   // Stops listening and ends all half-open connections. In a forked child: nothing.
   ~Listener();

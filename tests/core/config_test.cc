@@ -98,6 +98,11 @@ INSTANTIATE_TEST_SUITE_P(
             "a b\x1b[31m",
             "FARANDOLE_JOB=\"a b\\x1b[31m\" is not valid: 1 to 64 letters, digits, '_' and '-' is "
             "wanted"},
+        BadCase{
+            "FARANDOLE_BIND",
+            "0.0.0.0",
+            "FARANDOLE_BIND=\"0.0.0.0\" is not valid: an address of this host, not all of them, is "
+            "wanted"},
         BadCase{"FARANDOLE_RANK", "1", "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"},
         BadCase{
             "FARANDOLE_HEARTBEAT_TIMEOUT",

@@ -102,6 +102,18 @@ TEST(Listener, BindsToItsAddressOnly) {
   EXPECT_NE(connect(fd.get(), elsewhere.value()[0].get(), elsewhere.value()[0].size), 0);
 }
 
+TEST(Listener, NeverListensOnEveryInterface) {
+  IoThread io("test-io");
+  for (const char* all : {"0.0.0.0", "::", "::ffff:0.0.0.0", "0"}) {
+    ListenerOptions options;
+    options.at = {all, 0};
+    const auto opened = Listener::open(io, std::move(options));
+    ASSERT_FALSE(opened) << all;
+    EXPECT_EQ(opened.status().code(), Code::InvalidArgument) << all;
+    EXPECT_THAT(opened.status().message(), HasSubstr("every interface of this host")) << all;
+  }
+}
+
 TEST(Listener, AnAddressInUseIsNamed) {
   Server server;
   ListenerOptions options;
