@@ -177,6 +177,16 @@ TEST(Connect, WrongAddressesAreNamed) {
   EXPECT_EQ(gloo_transport::parse_endpoint("[::1]:80").value().to_string(), "[::1]:80");
 }
 
+TEST(Connect, ListensOnOneInterfaceAndNeverOnAll) {
+  for (const char* all : {"0.0.0.0", "::", "::ffff:0.0.0.0"}) {
+    const auto address = gloo_transport::resolve(all, 0);
+    ASSERT_TRUE(address) << all;
+    EXPECT_EQ(gloo_transport::listen_on(address.value(), 1).status().code(), Code::InvalidArgument)
+        << all;
+  }
+  EXPECT_TRUE(gloo_transport::listen_on(gloo_transport::resolve("127.0.0.1", 0).value(), 1));
+}
+
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);

@@ -64,6 +64,14 @@ void SocketAddress::set_port(uint16_t port) noexcept {
     reinterpret_cast<sockaddr_in&>(storage).sin_port = htons(port);
 }
 
+bool SocketAddress::is_wildcard() const noexcept {
+  if (family() != AF_INET6)
+    return reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr == INADDR_ANY;
+  const in6_addr& host = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  return IN6_IS_ADDR_UNSPECIFIED(&host) ||
+         (IN6_IS_ADDR_V4MAPPED(&host) && host.s6_addr32[3] == INADDR_ANY);
+}
+
 std::string SocketAddress::to_string() const {
   char text[NI_MAXHOST] = "?";
   // With the zone of a link-local address, which the peer may need to name otherwise.
@@ -99,6 +107,11 @@ Result<SocketAddress> parse_endpoint(const std::string& text) {
 }
 
 Result<Fd> listen_on(const SocketAddress& address, int backlog) {
+  if (address.is_wildcard())
+    return error(
+        Code::InvalidArgument,
+        "bind to {}: that is every interface of this host; the address of the job's one is wanted",
+        address.to_string());
   Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd)
     return system_error("socket", errno);

@@ -39,6 +39,8 @@ struct SocketAddress {
   sa_family_t family() const noexcept { return storage.ss_family; }
   uint16_t port() const noexcept;
   void set_port(uint16_t port) noexcept;
+  // Stands for every interface of the host (0.0.0.0, ::).
+  bool is_wildcard() const noexcept;
   // "192.0.2.1:80", "[2001:db8::1]:80"
   std::string to_string() const;
 };
@@ -50,7 +52,8 @@ Result<SocketAddress> resolve(const std::string& host, uint16_t port);
 Result<SocketAddress> parse_endpoint(const std::string& text);
 
 // All sockets are non-blocking, closed on exec, and without Nagle's delay.
-// Listens on `address`, port 0 meaning any. Fails: System naming the address.
+// Listens on `address`, port 0 meaning any. Fails: System naming the address, InvalidArgument where
+// it stands for every interface.
 Result<Fd> listen_on(const SocketAddress& address, int backlog);
 Result<SocketAddress> local_address(int fd);
 // Starts to connect; complete when the socket is writable and connect_error() is 0.
