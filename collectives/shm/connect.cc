@@ -103,7 +103,9 @@ class Forming {
     const Result<Meeting> meeting = Meeting::from_text(meeting_text);
     if (!meeting)
       return meeting.status();
-    Result<Descriptor> fd = receive_descriptor(meeting.value(), deadline_);
+    // The offer is there, so that the Store answers at once: with it, or with the job's end.
+    const auto healthy = [this] { return store_.get(prefix_ + "offer", deadline_).status(); };
+    Result<Descriptor> fd = receive_descriptor(meeting.value(), deadline_, healthy);
     if (!fd)
       return cannot(fd.status());
     Result<SharedSegment> segment =

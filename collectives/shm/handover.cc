@@ -26,6 +26,8 @@ constexpr size_t kNameDigits = 32, kTokenDigits = 64;
 // Who connects knows the token already; there is nothing to wait for.
 constexpr Duration kTokenPatience = 1s;
 constexpr int kBacklog = 128;
+// How often a member that waits for its descriptor asks whether the job still goes on.
+constexpr Duration kHealthCheckPeriod = std::chrono::milliseconds(500);
 
 std::string hex(std::span<const uint8_t> bytes) {
   std::string text;
@@ -97,16 +99,18 @@ void send_descriptor(int socket, int fd) {
   [[maybe_unused]] const ssize_t sent = ::sendmsg(socket, &parcel.message, MSG_NOSIGNAL);
 }
 
-Status wait_readable(int fd, TimePoint deadline) {
+Status wait_readable(int fd, TimePoint deadline, const HealthCheck& healthy) {
   for (;;) {
     pollfd wanted{fd, POLLIN, 0};
-    const int ready = ::poll(&wanted, 1, milliseconds_until(deadline));
+    const TimePoint look_up = std::min(deadline, steady_now() + kHealthCheckPeriod);
+    const int ready = ::poll(&wanted, 1, milliseconds_until(look_up));
     if (ready > 0)
       return Status::ok();
     if (ready < 0 && errno != EINTR)
       return system_error("poll", errno);
     if (steady_now() >= deadline)
       return error(Code::Timeout, "the member that created the shared memory did not hand it over");
+    FARANDOLE_RETURN_IF_ERROR(healthy());
   }
 }
 
@@ -201,8 +205,9 @@ void HandoverServer::serve() {
     if (peer)
       serve_one(peer);
     else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-      return;  // out of descriptors, say: those who ask are told by the closed socket
+      break;  // out of descriptors, say: those who ask are told by the closed socket
   }
+  listener_ = Descriptor();
 }
 
 void HandoverServer::serve_one(const Descriptor& peer) {
@@ -221,7 +226,8 @@ void HandoverServer::serve_one(const Descriptor& peer) {
     send_descriptor(peer.get(), shared_);
 }
 
-Result<Descriptor> receive_descriptor(const Meeting& meeting, TimePoint deadline) {
+Result<Descriptor> receive_descriptor(
+    const Meeting& meeting, TimePoint deadline, const HealthCheck& healthy) {
   const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket)
     return system_error("socket for shared memory", errno);
@@ -237,7 +243,7 @@ Result<Descriptor> receive_descriptor(const Meeting& meeting, TimePoint deadline
       ::send(socket.get(), meeting.token.data(), meeting.token.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(meeting.token.size()))
     return system_error("asking for shared memory", sent < 0 ? errno : EIO);
-  FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline));
+  FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline, healthy));
   return take_parcel(socket.get());
 }
 

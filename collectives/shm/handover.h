@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -51,7 +52,12 @@ class HandoverServer {
   std::thread thread_;
 };
 
-// Fails: System, Timeout, Mismatch where somebody else answers.
-Result<Descriptor> receive_descriptor(const Meeting& meeting, TimePoint deadline);
+// Ok while it is worth to go on waiting.
+using HealthCheck = std::function<Status()>;
+
+// Fails: System, Timeout, Mismatch where somebody else answers; what `healthy` says, soon after it
+// does. Who shall hand over may be dead although a forked child of it holds its socket open.
+Result<Descriptor> receive_descriptor(
+    const Meeting& meeting, TimePoint deadline, const HealthCheck& healthy);
 
 }  // namespace farandole::shm

@@ -1,7 +1,9 @@
 #include "collectives/shm/handover.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -32,13 +34,21 @@ class Handover : public ::testing::Test {
     server_ = std::move(server).value();
   }
   Result<Descriptor> receive(const Meeting& meeting) {
-    return receive_descriptor(meeting, steady_now() + 10s);
+    return receive_descriptor(meeting, steady_now() + 10s, [] { return Status::ok(); });
   }
 
   Meeting meeting_;
   Descriptor memory_;
   std::unique_ptr<HandoverServer> server_;
 };
+
+std::pair<sockaddr_un, socklen_t> address_of(const Meeting& meeting) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "farandole-" + meeting.name;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
+}
 
 // Names of abstract sockets of this kind on the machine.
 std::string socket_names() {
@@ -68,14 +78,10 @@ TEST_F(Handover, RefusesAWrongToken) {
 
 TEST_F(Handover, IsNotHeldUpByWhoSaysNothing) {
   // A stranger that connects and hangs up, and one that says half a token and waits.
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string name = "farandole-" + meeting_.name;
-  std::memcpy(address.sun_path + 1, name.data(), name.size());
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  const auto stranger = [&] {
+  const auto [address, length] = address_of(meeting_);
+  const auto stranger = [where = address, length = length] {
     Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), length), 0);
     return fd;
   };
   stranger();
@@ -84,11 +90,40 @@ TEST_F(Handover, IsNotHeldUpByWhoSaysNothing) {
   EXPECT_TRUE(receive(meeting_));
 }
 
+TEST_F(Handover, WhoAsksIsToldWhenItIsOutOfDescriptors) {
+  const auto [address, length] = address_of(meeting_);
+  const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{3, before.rlim_max};  // those of standard input and output
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  pollfd closed{fd.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&closed, 1, 10'000), 1);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  char byte;
+  EXPECT_LE(::recv(fd.get(), &byte, 1, MSG_DONTWAIT), 0);
+}
+
 TEST_F(Handover, LeavesNoSocketBehind) {
   EXPECT_NE(socket_names().find(meeting_.name), std::string::npos);
   server_.reset();
   EXPECT_EQ(socket_names().find(meeting_.name), std::string::npos);
   EXPECT_EQ(receive(meeting_).status().code(), Code::System);
+}
+
+// As where the creator was killed, and a forked child of it holds its socket.
+TEST(Receiving, EndsWithTheJobThoughNobodyAnswers) {
+  const auto meeting = Meeting::random();
+  ASSERT_TRUE(meeting);
+  const auto [address, length] = address_of(meeting.value());
+  const Descriptor mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(mute.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(mute.get(), 1), 0);
+  const Status lost(Code::PeerLost, "rank 0 was lost");
+  const TimePoint start = steady_now();
+  EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, [&] { return lost; }).status(), lost);
+  EXPECT_LT(steady_now() - start, 20s);
 }
 
 TEST(Meeting, IsReadBackFromItsText) {
