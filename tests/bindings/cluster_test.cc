@@ -1,6 +1,10 @@
 // Whole jobs through the C interface: every rank is a thread with a session of its own, told its
 // place by settings alone.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <functional>
 #include <string>
 #include <thread>
@@ -134,6 +138,44 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         std::pair(2, "shm"), std::pair(3, "shm"), std::pair(2, "gloo"), std::pair(3, "gloo")),
     [](const auto& info) { return info.param.second + std::to_string(info.param.first); });
+
+class KilledPeerTest : public ::testing::TestWithParam<const char*> {};
+
+fdl_code sum_until_it_fails(fdl_session* session, const std::function<void()>& once_moving) {
+  std::vector<float> data(1 << 20);
+  fdl_code code = FDL_OK;
+  for (int i = 0; code == FDL_OK; ++i) {
+    if (i == 3)
+      once_moving();
+    code =
+        fdl_allreduce(session, "gradient", data.data(), data.data(), 1 << 20, FDL_FLOAT32, FDL_SUM);
+  }
+  return code;
+}
+
+// As a C program has it: SIGPIPE would end the process.
+TEST_P(KilledPeerTest, IsAnErrorAndRaisesNoSignal) {
+  const TestJob job;
+  const Settings settings{{"communicator", GetParam()}};
+  const pid_t peer = fork();
+  if (peer == 0) {
+    fdl_session* session = start(job, 1, 2, settings);
+    _exit(session && sum_until_it_fails(session, [] {}) ? 1 : 2);
+  }
+  ASSERT_NE(std::signal(SIGPIPE, SIG_DFL), SIG_ERR);
+  fdl_session* session = start(job, 0, 2, settings);
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(sum_until_it_fails(session, [&] { kill(peer, SIGKILL); }), FDL_PEER_LOST);
+  EXPECT_EQ(fdl_last_error_rank(), 1);
+  EXPECT_THAT(fdl_last_error(), ::testing::HasSubstr("allreduce \"gradient\": rank 1 (host "));
+  EXPECT_OK(fdl_destroy(session));
+  EXPECT_EQ(std::signal(SIGPIPE, SIG_DFL), SIG_DFL) << "nobody has changed it";
+  int status = 0;
+  EXPECT_EQ(waitpid(peer, &status, 0), peer);
+  EXPECT_TRUE(WIFSIGNALED(status));
+}
+
+INSTANTIATE_TEST_SUITE_P(Jobs, KilledPeerTest, ::testing::Values("shm", "gloo"));
 
 TEST(CTransferTest, WaitEndsAtItsDeadlineWhileTheOperationGoesOn) {
   run_job(2, [](fdl_session* session, int rank) {
