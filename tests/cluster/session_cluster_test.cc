@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <future>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -167,6 +168,25 @@ TEST_P(SeveralRanks, AMismatchIsTheSameErrorEverywhereAndTheJobGoesOn) {
   });
   EXPECT_THAT(texts[0], ::testing::HasSubstr("allreduce \"bad\": ranks disagree on shape"));
   EXPECT_THAT(texts, ::testing::Each(texts[0]));
+}
+
+// What only the leaving rank has asked for is its own doing; the others did nothing wrong.
+TEST_P(SeveralRanks, AShutdownAbortsWhatNobodyElseSubmitted) {
+  std::promise<void> ended;
+  std::shared_future<void> has_ended = ended.get_future().share();
+  run([&](Session& session, int rank) {
+    if (rank != 1) {
+      EXPECT_EQ(has_ended.wait_until(soon()), std::future_status::ready);
+      return;
+    }
+    std::vector<float> alone{1};
+    const TicketPtr ticket = submit(session, sum("alone", alone));
+    EXPECT_TRUE(session.shutdown());
+    ended.set_value();
+    ASSERT_TRUE(ticket && ticket->settled());
+    EXPECT_EQ(ticket->status().code(), Code::Aborted);
+    EXPECT_EQ(ticket->status().message(), "allreduce \"alone\": ended by this rank's shutdown");
+  });
 }
 
 TEST_P(Cluster, ABarrierHoldsUntilTheLastHasCome) {
