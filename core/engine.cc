@@ -22,7 +22,7 @@ std::string subject(const PeerFailure& failure, int own) {
           ? fmt::format("rank {}", failure.rank)
           : fmt::format("rank {} (host {})", failure.rank, printable(failure.host, 256));
   if (failure.rank == own)
-    return fmt::format("{}, this process, was given up by the others: {}", who, failure.cause);
+    return fmt::format("{} is this process and was given up by the others: {}", who, failure.cause);
   if (failure.code != Code::PeerLost)
     return fmt::format("{}: {}", who, failure.cause);
   return fmt::format("{} {}: {}", who, failure.left ? "left the job" : "was lost", failure.cause);

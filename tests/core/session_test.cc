@@ -193,7 +193,7 @@ TEST_F(SessionTest, ARankThatWasGivenUpSaysSoOfItself) {
   ASSERT_TRUE(session_->wait_until(*ticket, soon()));
   EXPECT_EQ(
       ticket->status().message(),
-      "allreduce \"x\": rank 0 (host h0), this process, was given up by the others: "
+      "allreduce \"x\": rank 0 (host h0) is this process and was given up by the others: "
       "no heartbeat for 3.1 s");
 }
 
