@@ -20,8 +20,8 @@ struct TcpControlPlaneOptions {
   Config config;  // rank, size, job and limits
   Secret secret;
   net::Endpoint controller;  // of rank 0
-  // Which of the groups that the job forms one after another this is; equal on all its ranks. A rank
-  // that is ahead waits for rank 0. Nobody has to count: a listener closes when its group has
+  // Which of the groups that the job forms one after another this is; equal on all its ranks. A
+  // rank that is ahead waits for rank 0. Nobody has to count: a listener closes when its group has
   // formed, so that a later attempt finds none until rank 0 starts again.
   uint32_t generation = 0;
 };

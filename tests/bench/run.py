@@ -113,12 +113,11 @@ class Bench:
 
 def build(folder: Path) -> None:
     """Compiles the programs against the installed package."""
-    prefix = subprocess.run(
-        [sys.executable, "-m", "farandole", "--cmake-dir"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    asked = [sys.executable, "-m", "farandole", "--cmake-dir"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        sys.exit(f"farandole is not installed for {sys.executable}; make bench installs it")
+    prefix = answer.stdout.strip()
     configure = ["cmake", "-S", str(HERE), "-B", str(folder), f"-DCMAKE_PREFIX_PATH={prefix}"]
     for command in (configure, ["cmake", "--build", str(folder)]):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -79,7 +79,7 @@ def describe(own: Path | str, *, environment: dict[str, str] | None = None) -> l
 
 def test_the_interpreter_is_never_that_of_the_environment(tmp_path: Path) -> None:
     interpreter, version, _ = describe(tmp_path)
-    assert not Path(interpreter).is_relative_to(Path(sys.prefix))
+    assert Path(interpreter).resolve().is_relative_to(Path(sys.base_prefix).resolve())
     assert version == sys.version.split()[0]
 
 
