@@ -44,7 +44,19 @@ def launch(
     ranks: int, program: str, *arguments: str, timeout: float = 100, **settings: object
 ) -> list[Report]:
     """Runs a program under farandolerun; what every rank reported, in rank order."""
-    command = ["farandolerun", "-np", str(ranks), "--timeout", str(timeout)]
+    return launch_verbosely(ranks, program, *arguments, timeout=timeout, **settings)[0]
+
+
+def launch_verbosely(
+    ranks: int,
+    program: str,
+    *arguments: str,
+    timeout: float = 100,
+    wrapped: tuple[str, ...] = (),
+    **settings: object,
+) -> tuple[list[Report], str]:
+    """As launch, with all that was written. `wrapped` stands before each rank's command."""
+    command = ["farandolerun", "-np", str(ranks), "--timeout", str(timeout), *wrapped]
     result = subprocess.run(
         [*command, sys.executable, str(PROGRAMS / program), *arguments],
         env=environment(**settings),
@@ -60,7 +72,7 @@ def launch(
     for report in filter(None, map(parse, result.stdout.splitlines())):
         reports.setdefault(report["rank"], {}).update(report)
     assert sorted(reports) == list(range(ranks)), output
-    return [reports[rank] for rank in range(ranks)]
+    return [reports[rank] for rank in range(ranks)], output
 
 
 class Rank:
@@ -113,7 +125,7 @@ def hand_made_job(
     ranks: int, program: str, *arguments: str, **settings: object
 ) -> Iterator[list[Rank]]:
     """Ranks without a launcher, which would end them when one of them fails. All are gone
-    afterwards."""
+    afterwards. A setting that is a tuple holds one value per rank."""
     # The port stays reserved while the job lives, as the launcher does it.
     with socket.socket() as port, tempfile.NamedTemporaryFile() as secret:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -126,14 +138,13 @@ def hand_made_job(
             "FARANDOLE_CONTROLLER": f"127.0.0.1:{port.getsockname()[1]}",
             "FARANDOLE_JOB": uuid.uuid4().hex,
             "FARANDOLE_SECRET_FILE": secret.name,
-            **settings,
         }
-        started = [
-            Rank(
-                _start(program, arguments, {**job, "FARANDOLE_RANK": r, "FARANDOLE_LOCAL_RANK": r})
-            )
-            for r in range(ranks)
-        ]
+
+        def of_rank(r: int) -> dict[str, object]:
+            own = {k: v[r] if isinstance(v, tuple) else v for k, v in settings.items()}
+            return {**job, "FARANDOLE_RANK": r, "FARANDOLE_LOCAL_RANK": r, **own}
+
+        started = [Rank(_start(program, arguments, of_rank(r))) for r in range(ranks)]
         try:
             yield started
         finally:

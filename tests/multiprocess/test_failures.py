@@ -111,3 +111,16 @@ def test_stopped_job_accuses_nobody_when_it_wakes() -> None:
         assert job[0].report()["kind"] == "KeyboardInterrupt"
         job[1].release()
         assert job[1].wait() == 0
+
+
+def test_rank_that_was_stopped_for_too_long_accuses_nobody_else() -> None:
+    with hand_made_job(2, "waits.py", "give up", FARANDOLE_HEARTBEAT_TIMEOUT=(60, 1)) as job:
+        ready(job)
+        job[0].kill(signal.SIGSTOP)
+        assert "rank 0" in job[1].report()["gave_up"]
+        assert job[1].wait() == 0
+        job[0].kill(signal.SIGCONT)
+        report = job[0].report()
+        assert report["kind"] == "PeerLostError", report
+        assert report["lost"] == 0, report
+        assert "given up by the others: no heartbeat for" in report["text"], report

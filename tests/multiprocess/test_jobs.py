@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from jobs import Report, launch
+from jobs import Report, launch, launch_verbosely
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -25,6 +25,19 @@ def test_collectives_through_torch(ranks: int) -> None:
 def test_collectives_over_gloo(ranks: int) -> None:
     reports = launch(ranks, "collectives.py", "numpy", FARANDOLE_COMMUNICATOR="gloo")
     assert all(r["checks"] > 200 for r in reports)
+
+
+def test_without_room_for_shared_memory_gloo_serves_with_one_warning() -> None:
+    # No file may grow beyond 32 KiB, a shared memory neither.
+    reports, output = launch_verbosely(
+        2,
+        "collectives.py",
+        "numpy",
+        wrapped=("sh", "-c", 'ulimit -f 64 && exec "$@"', "sh"),
+        PYTHONDONTWRITEBYTECODE=1,
+    )
+    assert all(r["checks"] > 200 for r in reports)
+    assert output.count("no shared memory, so that Gloo is used") == 1, output
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

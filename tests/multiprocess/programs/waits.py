@@ -41,6 +41,12 @@ def end(how: str) -> None:
     if how == "release":
         sys.stdin.read()  # until the test closes it
         return
+    if how == "give up":
+        try:
+            fdl.allreduce(np.ones(3), name="never answered")
+        except fdl.PeerLostError as error:
+            report(fdl.rank(), gave_up=str(error))
+        return
     report(fdl.rank(), ending=time.monotonic())
     if how == "shutdown":
         fdl.shutdown()
