@@ -58,7 +58,8 @@ def test_named_targets_exist(page: str) -> None:
 
 
 def test_help_lists_every_target() -> None:
-    result = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {word for line in result.stdout.splitlines()[1:] for word in line[:14].split()}
     wanted = (
         "asan bench build clean contract demo format help lint setup test test-large tsan wheel"
