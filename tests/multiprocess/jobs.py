@@ -41,7 +41,7 @@ def parse(line: str) -> Report | None:
 
 
 def launch(
-    ranks: int, program: str, *arguments: str, timeout: float = 100, **settings: object
+    ranks: int, program: str, *arguments: str, timeout: float = 100, **settings: Any
 ) -> list[Report]:
     """Runs a program under farandolerun; what every rank reported, in rank order."""
     return launch_verbosely(ranks, program, *arguments, timeout=timeout, **settings)[0]
