@@ -14,6 +14,9 @@ namespace farandole::gloo_transport {
 namespace {
 
 constexpr Duration kFarewell = std::chrono::seconds(1);
+// After a failure: long enough for the frame that names the culprit, without which a peer would
+// blame this member.
+constexpr Duration kLastWords = std::chrono::milliseconds(100);
 constexpr Duration kFirstLook = std::chrono::milliseconds(1);
 
 timespec to_timespec(Duration d) noexcept {
@@ -25,7 +28,7 @@ timespec to_timespec(Duration d) noexcept {
 
 Mesh::~Mesh() {
   say_goodbye();
-  linger(steady_now() + (failed() ? Duration::zero() : kFarewell));
+  linger(steady_now() + (failed() ? kLastWords : kFarewell));
 }
 
 void Mesh::say_goodbye() noexcept {
