@@ -9,6 +9,7 @@
 #include "controller/loopback_control_plane.h"
 #include "controller/rendezvous/bootstrap.h"
 #include "controller/tcp/tcp_control_plane.h"
+#include "core/base/cgroup.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/net/io_thread.h"
@@ -28,7 +29,10 @@ void connect_alone(SessionParts& parts) {
 }
 
 void connect_to_job(SessionParts& parts, JobSpec job) {
-  auto io = std::make_shared<net::IoThread>("fdl-io");
+  // Only where no rank has to wait for a core that another one's looking takes.
+  const bool cores_enough = static_cast<double>(parts.config.local_size) <= usable_cores();
+  auto io = std::make_shared<net::IoThread>(
+      "fdl-io", cores_enough ? parts.config.spin_time : Duration::zero());
   TcpControlPlaneOptions options;
   options.config = parts.config;
   options.secret = parts.secret;

@@ -20,10 +20,32 @@ asio::io_context& context_of(IoThread& io) noexcept {
   return io.impl().context;
 }
 
-IoThread::IoThread(const char* thread_name) : impl_(std::make_unique<Impl>()) {
-  impl_->thread = std::thread([impl = impl_.get(), name = std::string(thread_name)] {
+namespace {
+
+// The next message often follows within microseconds, and to be woken for it costs more than to
+// look: so after work the thread goes on looking for `linger`, giving way to whoever wants the
+// core, before it blocks. An idle loop has long been blocked.
+void run_loop(asio::io_context& context, Duration linger) {
+  if (linger <= Duration::zero()) {
+    context.run();
+    return;
+  }
+  while (context.run_one() > 0) {
+    for (TimePoint until = steady_now() + linger; steady_now() < until && !context.stopped();) {
+      if (context.poll() > 0)
+        until = steady_now() + linger;
+      else
+        std::this_thread::yield();
+    }
+  }
+}
+
+}  // namespace
+
+IoThread::IoThread(const char* thread_name, Duration linger) : impl_(std::make_unique<Impl>()) {
+  impl_->thread = std::thread([impl = impl_.get(), name = std::string(thread_name), linger] {
     pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-    impl->context.run();
+    run_loop(impl->context, linger);
   });
 }
 

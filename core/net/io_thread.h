@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/base/clock.h"
 #include "core/base/fork_guard.h"
 #include "core/event_loop.h"
 
@@ -12,8 +13,8 @@ namespace farandole::net {
 
 class IoThread final : public EventLoop {
  public:
-  // Blocks in the kernel while there is nothing to do.
-  explicit IoThread(const char* thread_name);
+  // Blocks in the kernel once there has been nothing to do for `linger`.
+  explicit IoThread(const char* thread_name, Duration linger = Duration::zero());
   // Runs what was posted before, then joins. Not from the loop itself. In a forked child: nothing.
   ~IoThread() override;
   IoThread(const IoThread&) = delete;
