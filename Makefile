@@ -28,6 +28,11 @@ $(STAMPS)/packages: .ci/debian-packages.txt
 	@.ci/install_packages.sh $<
 	@touch $@
 
+$(STAMPS)/bench-packages: .ci/bench-packages.txt
+	@mkdir -p $(@D)
+	@.ci/install_packages.sh $<
+	@touch $@
+
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
 setup build test demo bench lint format wheel contract test-large asan tsan: $(STAMPS)/packages
@@ -49,7 +54,7 @@ demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
 	@echo "==> demo: farandolerun -np 2 python examples/torch/train_gpt.py"
 	@$(IN_VENV) farandolerun -np 2 python examples/torch/train_gpt.py
 
-bench: setup .venv/.installed ## measure beside Open MPI and Gloo
+bench: setup $(STAMPS)/bench-packages .venv/.installed ## measure beside Open MPI and Gloo
 	@$(IN_VENV) python tests/bench/run.py
 
 lint: setup build ## formats, types, layers, docs in step with code
