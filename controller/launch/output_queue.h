@@ -18,7 +18,7 @@ class OutputQueue {
   // Where the next bytes go; -1 when there are none.
   int next_fd() const noexcept { return chunks_.empty() ? -1 : chunks_.front().fd; }
 
-  // Writes while next_fd() takes more, a bounded amount. Wait: it takes no more for now. Closed:
+  // Writes while next_fd() takes more, a bounded amount. Wait: it takes no more yet. Closed:
   // its reader is gone. Failed: errno says why; what was meant for that descriptor is dropped.
   Write write_some();
   void drop_all() noexcept;
