@@ -14,7 +14,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large asan tsan FORCE
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large soak asan tsan FORCE
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
@@ -35,7 +35,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large asan tsan: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large soak asan tsan: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -72,6 +72,9 @@ contract: build ## the contract suite's full product of cases
 
 test-large: build ## collectives of more than 2^31 elements
 	@cmake --build --preset dev --target test-large
+
+soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
+	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)
 
 asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sanitizer
 	@echo "==> build: preset $@"

@@ -20,6 +20,7 @@ TYPED = (
     "tests/multiprocess",
     "tests/packaging",
     "tests/python",
+    "tests/soak",
 )
 
 

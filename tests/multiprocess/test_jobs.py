@@ -72,11 +72,14 @@ def test_rank_that_leaves_after_the_work_harms_nobody(leaver: int) -> None:
         assert report["results"] == ([] if rank == leaver else list(range(100)))
 
 
-def test_init_and_shutdown_cycles_leak_nothing() -> None:
-    for report in launch(2, "cycles.py", "15"):
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
+def test_init_and_shutdown_200_times_leak_nothing(communicator: str) -> None:
+    for report in launch(2, "cycles.py", "200", FARANDOLE_COMMUNICATOR=communicator):
         for counts in (report["descriptors"], report["threads"]):
-            assert len(counts) == 15
+            assert len(counts) == 200
             assert counts[-1] <= counts[0], report
+        memory = report["memory"]
+        assert max(memory[150:]) - max(memory[50:100]) < 1 << 20, memory
 
 
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
