@@ -61,10 +61,11 @@ def test_help_lists_every_target() -> None:
     command = ["make", "--no-print-directory", "help"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {word for line in result.stdout.splitlines()[1:] for word in line[:14].split()}
-    wanted = (
-        "asan bench build clean contract demo format help lint setup test test-large tsan wheel"
-    )
-    assert listed == set(wanted.split())
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (phony,) = re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)
+    wanted = set(phony.split()) - {"FORCE"}
+    assert {"help", "demo", "test"} < wanted
+    assert listed == wanted
 
 
 def test_settings_page_is_the_table() -> None:
