@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "core/base/format.h"
 
 namespace farandole::control {
@@ -50,6 +51,8 @@ Actions Coordinator::fail(PeerFailure failure, int unreachable) {
   std::vector<bool> skip(links_.size());
   if (unreachable >= 0)
     skip[static_cast<size_t>(unreachable)] = true;
+  if (FARANDOLE_MUTATE(TellOneRankOfTheVerdict))
+    std::fill(skip.begin() + 1, skip.end(), true);
   Actions actions;
   broadcast(Failure{std::move(failure)}, skip, actions);
   return actions;
@@ -99,8 +102,8 @@ Actions Coordinator::on(int rank, Leave&) {
   if (left(rank))
     return {};
   // Whatever was ready before is agreed upon with the leaving rank, which carries it out.
-  Actions actions = tell();
-  gone_[static_cast<size_t>(rank)] = true;
+  Actions actions = FARANDOLE_MUTATE(AcknowledgeBeforeReady) ? Actions{} : tell();
+  gone_[static_cast<size_t>(rank)] = !FARANDOLE_MUTATE(ForgetWhoLeft);
   const Member& member = members_[static_cast<size_t>(rank)];
   PeerFailure failure{.rank = rank, .host = member.host, .cause = "shutdown", .left = true};
   broadcast(Failure{std::move(failure)}, std::vector<bool>(links_.size()), actions);
@@ -142,7 +145,9 @@ Actions Coordinator::answer(int rank, Result<StoreAnswers> answers) {
 Actions Coordinator::accuse(int accuser, PeerFailure failure, TimePoint now) {
   if (failure.rank == 0 && failure.code == Code::PeerLost)
     gave_up_zero_.try_emplace(accuser, failure.cause);
-  if (!accusation_)
+  if (FARANDOLE_MUTATE(BelieveAccusations))
+    return fail(std::move(failure));
+  if (!accusation_ || FARANDOLE_MUTATE(TakeTheLastAccusation))
     accusation_ = {std::move(failure), now + ControlPlane::kConfirm};
   return {};
 }
@@ -152,21 +157,23 @@ std::optional<TimePoint> Coordinator::deadline() const noexcept {
 }
 
 Actions Coordinator::tick(TimePoint now) {
-  if (!accusation_ || now < accusation_->due)
+  if (!accusation_ || now < accusation_->due || FARANDOLE_MUTATE(SkipConfirmDeadline))
     return {};
   return fail(std::move(accusation_->failure));
 }
 
 Actions Coordinator::on_lost(int rank, const std::string& cause) {
-  if (failed_)
+  if (failed_ && !FARANDOLE_MUTATE(ReplaceTheVerdict))
     return {};
-  if (left(rank)) {
+  if (left(rank) && !FARANDOLE_MUTATE(BlameWhoLeft)) {
     store_.forget(rank);
     return {};
   }
   const auto gave_up = gave_up_zero_.find(rank);
   if (gave_up != gave_up_zero_.end())
     return fail({.rank = 0, .cause = gave_up->second}, rank);
+  if (FARANDOLE_MUTATE(BlameAnother))
+    rank = (rank + 1) % static_cast<int>(links_.size());
   return fail({.rank = rank, .cause = cause}, rank);
 }
 
@@ -175,7 +182,7 @@ Actions Coordinator::on_silent(int rank, const std::string& cause) {
   if (left(rank))
     store_.forget(rank);
   else if (!failed_)
-    actions = fail({.rank = rank, .cause = cause});
+    actions = fail({.rank = rank, .cause = cause}, FARANDOLE_MUTATE(TellNoSilentRank) ? rank : -1);
   actions.push_back(CloseRank{rank, cause});
   return actions;
 }
@@ -183,7 +190,7 @@ Actions Coordinator::on_silent(int rank, const std::string& cause) {
 Actions Coordinator::flush() {
   if (failed_ || left(0) || !readiness_.anything())
     return {};
-  const bool busy = backlog_ >= kBusyRounds;
+  const bool busy = backlog_ >= kBusyRounds || FARANDOLE_MUTATE(HoldBackForever);
   if (busy && !readiness_.urgent() && readiness_.ready_bytes() < options_.limits.fusion_bytes)
     return {};
   return tell();
@@ -194,6 +201,8 @@ Actions Coordinator::tell() {
   for (Round& round : readiness_.take()) {
     round.number = ++round_;
     broadcast(round, gone_, actions);
+    if (FARANDOLE_MUTATE(RejectToOneRank) && !round.rejected.empty())
+      actions.resize(1);
   }
   return actions;
 }

@@ -60,6 +60,7 @@ class Coordinator {
   size_t pending() const noexcept { return readiness_.pending(); }
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   Action send(int rank, const Message& message);
   void broadcast(const Message& message, const std::vector<bool>& skip, Actions& to);
   Actions fail(PeerFailure failure, int unreachable = -1);

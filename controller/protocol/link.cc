@@ -1,5 +1,7 @@
 #include "controller/protocol/link.h"
 
+#include "controller/protocol/mutation.h"
+
 namespace farandole::control {
 
 Envelope Link::next() noexcept {
@@ -12,19 +14,19 @@ Envelope Link::next() noexcept {
 }
 
 bool Link::accept(const Envelope& envelope) noexcept {
-  if (envelope.job != job_) {
+  if (envelope.job != job_ && !FARANDOLE_MUTATE(AcceptAnyJob)) {
     ++dropped_.job;
     return false;
   }
-  if (envelope.epoch != epoch_) {
+  if (envelope.epoch != epoch_ && !FARANDOLE_MUTATE(AcceptAnyEpoch)) {
     ++dropped_.epoch;
     return false;
   }
-  if (peer_known_ && envelope.incarnation != peer_) {
+  if (peer_known_ && envelope.incarnation != peer_ && !FARANDOLE_MUTATE(AcceptAnyIncarnation)) {
     ++dropped_.incarnation;
     return false;
   }
-  if (envelope.seq <= received_) {
+  if (envelope.seq <= received_ && !FARANDOLE_MUTATE(AcceptAnySeq)) {
     ++dropped_.seq;
     return false;
   }

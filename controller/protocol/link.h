@@ -36,6 +36,7 @@ class Link {
   bool operator==(const Link&) const = default;
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   uint64_t job_ = 0;
   uint64_t own_ = 0;
   uint64_t peer_ = 0;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "controller/protocol/ranks.h"
 #include "core/base/format.h"
 
@@ -70,7 +71,7 @@ Status Membership::judge(int rank, const Join& message) const {
         message.size);
   const auto& own = options_.settings;
   for (size_t i = 0; i < std::min(own.size(), message.settings.size()); ++i)
-    if (own[i] != message.settings[i])
+    if (own[i] != message.settings[i] && !FARANDOLE_MUTATE(IgnoreSettings))
       return error(
           Code::Mismatch,
           "ranks disagree on {}: rank 0 has {}, rank {} has {}",
@@ -90,7 +91,7 @@ Status Membership::judge(int rank, const Join& message) const {
 
 void Membership::on_lost(int rank) {
   const auto place = static_cast<size_t>(rank);
-  if (ended_)
+  if (ended_ || FARANDOLE_MUTATE(CountTheLost))
     return;
   links_.at(place).forget_peer();
   if (joined_[place])
@@ -107,7 +108,7 @@ std::vector<int> Membership::missing() const {
 }
 
 Actions Membership::tick(TimePoint now) {
-  if (ended_ || now < options_.deadline)
+  if (ended_ || now < options_.deadline || FARANDOLE_MUTATE(SkipFormationDeadline))
     return {};
   const std::vector<int> absent = missing();
   const std::chrono::duration<double> waited = options_.deadline - options_.start;

@@ -50,6 +50,7 @@ class Membership {
   Group take_group();
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   Actions join(int rank, Join message);
   Status judge(int rank, const Join& message) const;
   Actions form();

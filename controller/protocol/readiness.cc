@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "controller/protocol/ranks.h"
 #include "controller/protocol/validation.h"
 #include "core/base/format.h"
@@ -73,7 +74,7 @@ Status Readiness::announce(int rank, Announcement announcement) {
     reject(key, about(signature.kind, key, why));
     return Status::ok();
   }
-  const std::vector<int>& members = set->second;
+  const std::vector<int>& members = FARANDOLE_MUTATE(IgnoreProcessSets) ? sets_.at(0) : set->second;
   const auto place = std::lower_bound(members.begin(), members.end(), rank);
   if (place == members.end() || *place != rank)
     return error(
@@ -125,7 +126,7 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
     return error(
         Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
   size_t& in_flight = in_flight_.at(static_cast<size_t>(rank));
-  if (in_flight == limits_.max_pending)
+  if (in_flight == limits_.max_pending && !FARANDOLE_MUTATE(NoQuotaOfTensors))
     return error(Code::PeerLost, "announced more than {} tensors at once", limits_.max_pending);
   ++in_flight;
   slot.announced[place] = true;
@@ -134,6 +135,8 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
     if (slot.id != 0)
       idle_.erase(slot.idle);
   }
+  if (FARANDOLE_MUTATE(CountRankTwice) && rank == 1)
+    ++slot.count;
   return Status::ok();
 }
 
@@ -176,7 +179,7 @@ void Readiness::ready_again(Slot& slot) {
 void Readiness::agree(Slot& slot, std::vector<int64_t> extents, Signature first) {
   Detail detail{.id = slot.id, .process_set = slot.key->process_set, .extents = extents};
   const bool keeps_id = slot.id != 0 && same_but_rows(slot.agreed, first);
-  const bool unchanged = keeps_id && extents == slot.extents;
+  const bool unchanged = keeps_id && (extents == slot.extents || FARANDOLE_MUTATE(KeepOldExtents));
   slot.agreed = std::move(first);
   slot.extents = std::move(extents);
   if (unchanged) {
@@ -206,7 +209,10 @@ uint32_t Readiness::give_id() {
   if (by_id_.size() >= limits_.cache_capacity) {
     if (idle_.empty())
       return 0;
+    const uint32_t freed = idle_.front()->id;
     evict_oldest();
+    if (FARANDOLE_MUTATE(ReuseEvictedId))
+      return freed;
   }
   return ++last_id_;
 }
@@ -214,7 +220,8 @@ uint32_t Readiness::give_id() {
 void Readiness::evict_oldest() {
   Slot& slot = *idle_.front();
   idle_.pop_front();
-  room_for(kIdBytes).evicted.push_back(slot.id);
+  if (!FARANDOLE_MUTATE(EvictUntold))
+    room_for(kIdBytes).evicted.push_back(slot.id);
   forget_id(slot);
   erase(slot);
 }
@@ -264,11 +271,12 @@ void Readiness::reject(const Key& key, Status why) {
 
 void Readiness::leave(int rank, const Status& why) {
   for (const auto& [id, members] : sets_)
-    if (std::binary_search(members.begin(), members.end(), rank))
+    if (std::binary_search(members.begin(), members.end(), rank) &&
+        !FARANDOLE_MUTATE(ForgetTheRemoved))
       broken_.try_emplace(id, why);
   std::vector<Slot*> needing;
   for (auto& [key, slot] : slots_)
-    if (slot.count > 0 && broken_.contains(key.process_set))
+    if (slot.count > 0 && broken_.contains(key.process_set) && !FARANDOLE_MUTATE(KeepPending))
       needing.push_back(&slot);
   for (Slot* slot : needing) {
     const Signature& known = slot->full.empty() ? slot->agreed : slot->full.begin()->second;

@@ -47,6 +47,7 @@ class Readiness {
   size_t pending() const noexcept { return pending_; }
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   struct Slot;
   using Idle = std::list<Slot*>;
   // A tensor that is pending, cached, or both.

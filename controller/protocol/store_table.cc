@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "core/base/format.h"
 
 namespace farandole::control {
@@ -18,7 +19,7 @@ Result<StoreAnswers> StoreTable::set(int rank, StoreSet message) {
          error(Code::InvalidArgument, "store key \"{}\" is set already", printable(message.key)),
          {}}};
   const size_t bytes = message.key.size() + message.value.size();
-  if (bytes > max_bytes_ - usage.bytes)
+  if (bytes > max_bytes_ - usage.bytes && !FARANDOLE_MUTATE(NoQuotaOfStore))
     return error(Code::PeerLost, "put more than {} bytes into the store", max_bytes_);
   if (usage.keys == kMaxStoreKeys)
     return error(Code::PeerLost, "put more than {} keys into the store", kMaxStoreKeys);

@@ -34,6 +34,7 @@ class StoreTable {
   void forget(int rank);
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   struct Usage {
     size_t bytes = 0;
     size_t keys = 0;

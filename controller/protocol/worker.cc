@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "core/base/format.h"
 
 namespace farandole::control {
@@ -33,7 +34,7 @@ Actions Worker::join(Member self, std::vector<Setting> settings) {
 }
 
 Actions Worker::on_frame(std::span<const uint8_t> bytes) {
-  if (state_ == State::Ended || state_ == State::Closed)
+  if ((state_ == State::Ended && !FARANDOLE_MUTATE(ListenAfterTheEnd)) || state_ == State::Closed)
     return {};
   Result<Frame> frame = decode(bytes, options_.limits);
   if (!frame)
@@ -72,7 +73,8 @@ Actions Worker::announce(std::vector<Announcement> announcements) {
   for (Announcement& item : announcements) {
     auto [it, fresh] = table_.try_emplace(Key{item.signature.process_set, item.name});
     Entry& entry = it->second;
-    if (entry.id != 0 && !entry.in_flight && entry.announced && entry.signature == item.signature) {
+    if (entry.id != 0 && !entry.in_flight && entry.announced &&
+        (entry.signature == item.signature || FARANDOLE_MUTATE(IdForAnySignature))) {
       entry.sent_id = entry.id;
       cached.push_back(entry.id);
     } else {
@@ -131,12 +133,14 @@ Actions Worker::reject_locally(std::vector<Announcement> announcements) {
 Actions Worker::on(Round& message) {
   if (state_ != State::Active)
     return {};
-  if (message.number != round_ + 1)
+  if (message.number != round_ + 1 && !FARANDOLE_MUTATE(AcceptGaps))
     return malformed(fmt::format("round {} after round {}", message.number, round_));
   round_ = message.number;
   Agreement agreement{.epoch = epoch_, .round = round_};
   if (Status status = take_ready(message, agreement); !status.is_ok())
     return malformed(status.message());
+  if (FARANDOLE_MUTATE(OrderOfOwnRank) && options_.rank == 1)
+    std::ranges::reverse(agreement.ready);
   take_rejected(message, agreement);
   for (const uint32_t id : message.evicted) forget(id);
   if (by_id_.size() > options_.limits.cache_capacity)
@@ -188,7 +192,8 @@ void Worker::take_rejected(Round& round, Agreement& agreement) {
   for (Rejection& rejection : round.rejected) {
     const auto it = table_.find(Key{rejection.process_set, rejection.name});
     if (it != table_.end()) {
-      drop_id(*it);
+      if (!FARANDOLE_MUTATE(KeepRejectedId))
+        drop_id(*it);
       settle(*it);
     }
   }
@@ -237,7 +242,7 @@ Worker::Row* Worker::sent_under(uint32_t id) {
 }
 
 Actions Worker::on(Resend& message) {
-  if (state_ != State::Active)
+  if (state_ != State::Active || FARANDOLE_MUTATE(IgnoreResend))
     return {};
   std::vector<Announcement> full;
   for (const uint32_t id : message.ids) {
@@ -279,7 +284,7 @@ Actions Worker::orphan(PeerFailure failure) {
   actions.push_back(Fail{std::move(failure)});
   std::vector<Announcement> in_flight;
   for (auto& [key, entry] : table_)
-    if (entry.in_flight)
+    if (entry.in_flight && !FARANDOLE_MUTATE(ForgetInFlight))
       in_flight.push_back({key.name, std::move(entry.signature)});
   std::ranges::sort(in_flight, {}, [](const Announcement& item) {
     return std::pair(item.signature.process_set, item.name);
@@ -352,7 +357,7 @@ Actions Worker::on_lost(const std::string& cause) {
 Actions Worker::on_silent(const std::string& cause) {
   Actions actions;
   // Who says goodbye goes for another reason.
-  if (state_ == State::Active && !leaving_)
+  if (state_ == State::Active && !leaving_ && !FARANDOLE_MUTATE(GoWithoutAWord))
     actions.push_back(send(Report{{.rank = 0, .cause = cause}}));
   Actions lost = on_lost(cause);
   std::move(lost.begin(), lost.end(), std::back_inserter(actions));

@@ -63,6 +63,7 @@ class Worker {
   size_t cached() const noexcept { return by_id_.size(); }
 
  private:
+  friend struct StateAccess;  // of tests: copies and compares states
   enum class State : uint8_t {
     Joining,
     Active,

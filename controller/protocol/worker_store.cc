@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "controller/protocol/worker.h"
 #include "core/base/format.h"
 
@@ -92,6 +93,8 @@ Actions Worker::on(StoreError& message) {
 }
 
 void Worker::answer_waiting(const Status& why, Actions& actions) {
+  if (FARANDOLE_MUTATE(LeaveStoreWaiting))
+    return;
   for (const auto& [request, waiting] : store_waiting_)
     actions.push_back(StoreReply{request, why, {}});
   store_waiting_.clear();
