@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
+from farandole.arguments import check_name, check_root, check_scale, check_settings
 from farandole.errors import AbortedError, NotInitializedError, UnsupportedError
 
 
@@ -54,8 +55,7 @@ def init(
         if _default.session is not None:
             _check_process()
             return
-        pairs = [(key, str(value)) for key, value in (settings or {}).items()]
-        session = _native.Session(pairs)
+        session = _native.Session(check_settings(settings))
         _default.topology = Topology(*session.topology)
         _default.pid = os.getpid()
         _default.session = session
@@ -89,7 +89,46 @@ def named(kind: int, name: str | None) -> str:
     Taken before anything can fail, so that automatic names advance alike on every rank although a
     call raises on one of them.
     """
-    return name or current().next_name(kind)
+    return current().next_name(kind) if name is None or name == "" else check_name(name)
+
+
+def submit(
+    kind: int,
+    name: str,
+    tensor: Any,
+    output: Any = None,
+    op: int = 0,
+    root: Any = 0,
+    prescale: Any = 1.0,
+    postscale: Any = 1.0,
+    splits: list[int] | None = None,
+) -> _native.Handle:
+    """One operation of the default session; see ``_native.Session.submit``."""
+    return current().submit(
+        kind,
+        name,
+        tensor,
+        output,
+        op,
+        check_root(root),
+        check_scale("prescale_factor", prescale),
+        check_scale("postscale_factor", postscale),
+        splits,
+    )
+
+
+def allreduce_all(
+    names: list[str], tensors: list[Any], outputs: list[Any], op: int, prescale: Any, postscale: Any
+) -> list[_native.Handle]:
+    """Allreduces of the default session, all or none; see ``_native.Session.allreduce_all``."""
+    return current().allreduce_all(
+        names,
+        tensors,
+        outputs,
+        op,
+        check_scale("prescale_factor", prescale),
+        check_scale("postscale_factor", postscale),
+    )
 
 
 def topology() -> Topology:

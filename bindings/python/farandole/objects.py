@@ -9,6 +9,7 @@ import pickle
 from typing import Any
 
 from farandole import _native, _session
+from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
@@ -33,14 +34,13 @@ def broadcast_object(
     """The object of rank ``root_rank``, on every rank. Others may pass None."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    session = _session.current()
-    is_root = _session.rank() == root_rank
+    is_root = _session.rank() == check_root(root_rank)
     data = bytearray(_dumps(obj)) if is_root else bytearray()
     size = bytearray(len(data).to_bytes(_SIZE_BYTES, "little"))
-    session.submit(_native.BROADCAST, f"{name}.size", size, size, root=root_rank).wait()
+    _session.submit(_native.BROADCAST, f"{name}.size", size, size, root=root_rank).wait()
     if not is_root:
         data = bytearray(int.from_bytes(size, "little"))
-    session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
+    _session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
     return obj if is_root else pickle.loads(data)
 
 
@@ -50,11 +50,10 @@ def allgather_object(
     """The objects of all ranks, in rank order."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    session = _session.current()
     data = _dumps(obj)
     size = len(data).to_bytes(_SIZE_BYTES, "little")
-    sizes = session.submit(_native.ALLGATHER, f"{name}.size", size)
-    everything = session.submit(_native.ALLGATHER, f"{name}.object", data)
+    sizes = _session.submit(_native.ALLGATHER, f"{name}.size", size)
+    everything = _session.submit(_native.ALLGATHER, f"{name}.object", data)
     sizes.wait()
     everything.wait()
     return _unpack(sizes.tobytes(), everything.tobytes())

@@ -7,12 +7,13 @@ those with one write the result to the given object and return that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from farandole import _native, _session
+from farandole.arguments import check_compression, check_tensors
 from farandole.compression import Compression, Compressor, bfloat16
 from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle, Handle
@@ -54,7 +55,7 @@ def allreduce_async(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.ALLREDUCE,
         name,
         _plain(tensor),
@@ -79,6 +80,7 @@ def allreduce(
 ) -> Any:
     """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
     name = _session.named(_native.ALLREDUCE, name)
+    check_compression(compression)
     small, ctx = compression.compress(tensor)
     handle = allreduce_async(
         small, average, name, op, prescale_factor, postscale_factor, process_set
@@ -100,7 +102,7 @@ def allreduce_async_(
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     plain = _plain(tensor)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.ALLREDUCE,
         name,
         plain,
@@ -141,8 +143,8 @@ def grouped_allreduce_async(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
-    plain = [_plain(tensor) for tensor in tensors]
-    natives = _session.current().allreduce_all(
+    plain = [_plain(tensor) for tensor in check_tensors(tensors)]
+    natives = _session.allreduce_all(
         group_names(name, len(plain)),
         plain,
         [None] * len(plain),
@@ -165,7 +167,8 @@ def grouped_allreduce(
 ) -> list[Any]:
     """``allreduce`` of several tensors in one call."""
     name = _session.named(_native.ALLREDUCE, name)
-    small = [compression.compress(tensor) for tensor in tensors]
+    check_compression(compression)
+    small = [compression.compress(tensor) for tensor in check_tensors(tensors)]
     handle = grouped_allreduce_async(
         [tensor for tensor, _ in small],
         average,
@@ -192,7 +195,7 @@ def allgather_async(
     """Starts ``allgather``."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    native = _session.current().submit(_native.ALLGATHER, name, _plain(tensor))
+    native = _session.submit(_native.ALLGATHER, name, _plain(tensor))
     return Handle(native, _array)
 
 
@@ -213,7 +216,7 @@ def broadcast_async(
     """Starts ``broadcast``."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    native = _session.current().submit(_native.BROADCAST, name, _plain(tensor), None, 0, root_rank)
+    native = _session.submit(_native.BROADCAST, name, _plain(tensor), None, 0, root_rank)
     return Handle(native, _array)
 
 
@@ -237,7 +240,7 @@ def broadcast_async_(
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     plain = _plain(tensor)
-    native = _session.current().submit(_native.BROADCAST, name, plain, plain, 0, root_rank)
+    native = _session.submit(_native.BROADCAST, name, plain, plain, 0, root_rank)
     return Handle(native, _write_back(tensor, plain))
 
 
@@ -262,7 +265,7 @@ def reducescatter_async(
     """Starts ``reducescatter``."""
     name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.REDUCESCATTER,
         name,
         _plain(tensor),
@@ -287,6 +290,7 @@ def reducescatter(
     """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
     divide evenly, the first ranks get a row more."""
     name = _session.named(_native.REDUCESCATTER, name)
+    check_compression(compression)
     small, ctx = compression.compress(tensor)
     handle = reducescatter_async(small, name, op, process_set, prescale_factor, postscale_factor)
     return compression.decompress(handle.wait(), ctx)
@@ -296,8 +300,9 @@ def split_rows(splits: Any) -> list[int] | None:
     """``splits`` of alltoall, given as array, tensor or sequence, as numbers."""
     if splits is None:
         return None
-    rows = splits.tolist() if hasattr(splits, "tolist") else list(splits)
-    if not isinstance(rows, list) or not all(type(row) is int for row in rows):
+    rows = splits.tolist() if hasattr(splits, "tolist") else splits
+    rows = list(rows) if isinstance(rows, Iterable) else None
+    if rows is None or not all(type(row) is int for row in rows):
         raise InvalidArgumentError("splits must be a one-dimensional sequence of whole numbers")
     if not rows:
         raise InvalidArgumentError("splits is empty; one number for each rank is wanted")
@@ -313,9 +318,7 @@ def alltoall_async(
     """Starts ``alltoall``."""
     name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
-    native = _session.current().submit(
-        _native.ALLTOALL, name, _plain(tensor), splits=split_rows(splits)
-    )
+    native = _session.submit(_native.ALLTOALL, name, _plain(tensor), splits=split_rows(splits))
 
     def finish(native: _native.Handle) -> Any:
         if splits is None:

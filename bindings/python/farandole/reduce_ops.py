@@ -6,6 +6,7 @@ import enum
 import warnings
 
 from farandole import _native
+from farandole.arguments import check_flag
 from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
@@ -48,7 +49,7 @@ def choose_op(average: bool | None, op: object) -> int:
         if average is None:
             return _native.AVERAGE
         warnings.warn("average= is deprecated; use op=", DeprecationWarning, stacklevel=4)
-        return _native.AVERAGE if average else _native.SUM
+        return _native.AVERAGE if check_flag("average", average) else _native.SUM
     if average is not None:
         raise InvalidArgumentError("average and op say the same; give only one of them, op")
     return check_op(op)

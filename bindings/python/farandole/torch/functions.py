@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import torch
 
 from farandole import _session
+from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle
 from farandole.objects import broadcast_object
 from farandole.torch import ops
+from farandole.torch.tensors import check_optimizer
 
 
 def broadcast_parameters(params: Any, root_rank: int) -> None:
@@ -49,7 +51,8 @@ def broadcast_optimizer_state(
     Never calls ``step()``. ``model`` is accepted for Horovod's sake; nothing needs it.
     """
     del model
-    is_root = _session.rank() == root_rank
+    check_optimizer(optimizer)
+    is_root = _session.rank() == check_root(root_rank)
     tensors: list[torch.Tensor] = []
     described = _detach(optimizer.state_dict(), tensors) if is_root else None
     described = broadcast_object(described, root_rank, "optimizer_state")

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 from farandole import _native, _session
+from farandole.arguments import check_compression, check_tensors
 from farandole.handles import GroupHandle, Handle
 from farandole.ops import barrier, barrier_async, group_names, split_rows
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average, check_op, choose_op
 from farandole.torch import autograd
 from farandole.torch.compression import Compression, Compressor
-from farandole.torch.tensors import plain, result_of, returning, writing_back
+from farandole.torch.tensors import check_tensor, plain, result_of, returning, writing_back
 
 __all__ = [
     "allgather",
@@ -60,7 +61,7 @@ def allreduce_async(
     reduce_op = choose_op(average, op)
     source = plain(tensor)
     output = torch.empty_like(source)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.ALLREDUCE,
         name,
         source,
@@ -86,7 +87,8 @@ def allreduce(
     """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
     name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
-    small, ctx = compression.compress(tensor)
+    check_compression(compression)
+    small, ctx = compression.compress(check_tensor(tensor))
     arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
     if autograd.wanted(small):
         reduced = autograd.apply(autograd.Allreduce, small, *arguments)
@@ -109,7 +111,7 @@ def allreduce_async_(
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
     memory = plain(tensor)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.ALLREDUCE,
         name,
         memory,
@@ -152,10 +154,10 @@ def grouped_allreduce_async(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
-    sources = [plain(tensor) for tensor in tensors]
+    sources = [plain(tensor) for tensor in check_tensors(tensors)]
     outputs = [torch.empty_like(source) for source in sources]
     names = group_names(name, len(sources))
-    natives = _session.current().allreduce_all(
+    natives = _session.allreduce_all(
         names, sources, outputs, reduce_op, prescale_factor, postscale_factor
     )
     pairs = zip(natives, outputs, strict=True)
@@ -175,7 +177,8 @@ def grouped_allreduce(
     """``allreduce`` of several tensors in one call."""
     name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
-    small = [compression.compress(tensor) for tensor in tensors]
+    check_compression(compression)
+    small = [compression.compress(check_tensor(t)) for t in check_tensors(tensors)]
     sent = [tensor for tensor, _ in small]
     arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
     if any(autograd.wanted(tensor) for tensor in sent):
@@ -200,9 +203,10 @@ def grouped_allreduce_async_(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
+    tensors = check_tensors(tensors)
     memories = [plain(tensor) for tensor in tensors]
     names = group_names(name, len(memories))
-    natives = _session.current().allreduce_all(
+    natives = _session.allreduce_all(
         names, memories, memories, reduce_op, prescale_factor, postscale_factor
     )
     return GroupHandle(
@@ -238,7 +242,7 @@ def allgather_async(
     """Starts an allgather."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    native = _session.current().submit(_native.ALLGATHER, name, plain(tensor))
+    native = _session.submit(_native.ALLGATHER, name, plain(tensor))
     return Handle(native, result_of)
 
 
@@ -268,7 +272,7 @@ def broadcast_async(
     check_process_set(process_set)
     source = plain(tensor)
     output = torch.empty_like(source)
-    native = _session.current().submit(_native.BROADCAST, name, source, output, 0, root_rank)
+    native = _session.submit(_native.BROADCAST, name, source, output, 0, root_rank)
     return Handle(native, returning(output))
 
 
@@ -299,7 +303,7 @@ def broadcast_async_(
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     memory = plain(tensor)
-    native = _session.current().submit(_native.BROADCAST, name, memory, memory, 0, root_rank)
+    native = _session.submit(_native.BROADCAST, name, memory, memory, 0, root_rank)
     return Handle(native, writing_back(tensor, memory))
 
 
@@ -323,9 +327,7 @@ def alltoall_async(
     """Starts an alltoall."""
     name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
-    native = _session.current().submit(
-        _native.ALLTOALL, name, plain(tensor), splits=split_rows(splits)
-    )
+    native = _session.submit(_native.ALLTOALL, name, plain(tensor), splits=split_rows(splits))
 
     def finish(native: _native.Handle) -> Any:
         if splits is None:
@@ -363,7 +365,7 @@ def reducescatter_async(
     """Starts a reducescatter."""
     name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
-    native = _session.current().submit(
+    native = _session.submit(
         _native.REDUCESCATTER,
         name,
         plain(tensor),
@@ -388,7 +390,8 @@ def reducescatter(
     """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
     divide evenly, the first ranks get a row more."""
     name = _session.named(_native.REDUCESCATTER, name)
-    small, ctx = compression.compress(tensor)
+    check_compression(compression)
+    small, ctx = compression.compress(check_tensor(tensor))
     arguments = (name, op, process_set, prescale_factor, postscale_factor)
     if autograd.wanted(small):
         part = autograd.apply(autograd.Reducescatter, small, *arguments)

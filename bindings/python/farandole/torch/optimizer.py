@@ -11,11 +11,13 @@ from typing import Any, cast
 
 import torch
 
+from farandole.arguments import check_compression, check_flag, check_scale
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average, check_op
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.gradients import ExchangeOptions, GradientExchange
+from farandole.torch.tensors import check_optimizer
 
 
 class _DistributedOptimizer(torch.optim.Optimizer):
@@ -137,6 +139,7 @@ def DistributedOptimizer(
         the gradients of a group start together. ``num_groups`` is the older way to say it.
     sparse_as_dense: exchange sparse gradients as dense ones.
     """
+    check_optimizer(optimizer)
     check_process_set(process_set)
     names = _names_of(optimizer, named_parameters)
     options = _options(op, gradient_predivide_factor, compression, sparse_as_dense)
@@ -158,6 +161,9 @@ def _options(
     op: int, predivide: float, compression: type[Compressor], sparse_as_dense: bool
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
+    check_compression(compression)
+    check_flag("sparse_as_dense", sparse_as_dense)
+    predivide = check_scale("gradient_predivide_factor", predivide)
     if predivide != 1.0 and reduce_op != Average:
         raise InvalidArgumentError("gradient_predivide_factor is for op=Average only")
     if not predivide > 0:
@@ -172,7 +178,7 @@ def _names_of(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if named_parameters is None:
         return {p: f"noname.{i}" for i, p in enumerate(parameters)}
-    named = list(named_parameters)
+    named = list(named_parameters) if isinstance(named_parameters, Iterable) else [named_parameters]
     if not all(isinstance(item, tuple) and len(item) == 2 for item in named):
         raise InvalidArgumentError(
             "named_parameters should be a sequence of tuples (name, parameter), usually produced "
@@ -216,6 +222,10 @@ def _groups_of(
 
 
 def _checked_groups(names: dict[torch.Tensor, str], groups: list[Any]) -> list[list[torch.Tensor]]:
+    if not all(isinstance(group, Iterable) for group in groups):
+        raise InvalidArgumentError(
+            "groups should be a non-negative integer or a list of lists of torch.Tensor."
+        )
     members = [p for group in groups for p in group]
     if not all(isinstance(p, torch.Tensor) for p in members):
         raise InvalidArgumentError("groups must consist of torch.Tensor.")

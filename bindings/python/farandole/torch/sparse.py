@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 
-from farandole import _session
+from farandole import _native, _session
 from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle
 from farandole.process_sets import ProcessSet, global_process_set
 from farandole.reduce_ops import Average, Sum, check_op
 from farandole.torch import ops
+from farandole.torch.tensors import check_tensor
 
 
 class SparseHandle(GroupHandle):
@@ -31,17 +32,15 @@ def sparse_allreduce_async(
     process_set: ProcessSet = global_process_set,
 ) -> SparseHandle:
     """Starts the sum or average of a sparse COO tensor; the result is coalesced."""
+    name = _session.named(_native.ALLGATHER, name)
     if check_op(op) not in (Sum, Average):
         raise InvalidArgumentError("sparse tensors can be reduced with Sum and Average only")
-    if tensor.layout is not torch.sparse_coo:
+    if check_tensor(tensor).layout is not torch.sparse_coo:
         raise InvalidArgumentError(f"a sparse COO tensor is wanted, not one of {tensor.layout}")
     tensor = tensor.detach().coalesce()
     # Gathering is along the first dimension, that of the entries.
     parts = [("indices", tensor.indices().t()), ("values", tensor.values())]
-    handles = [
-        ops.allgather_async(part, f"{name}.{what}" if name else None, process_set)
-        for what, part in parts
-    ]
+    handles = [ops.allgather_async(part, f"{name}.{what}", process_set) for what, part in parts]
 
     def combine(gathered: list[Any]) -> torch.Tensor:
         indices, values = gathered

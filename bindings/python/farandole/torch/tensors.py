@@ -11,10 +11,24 @@ from farandole import _native
 from farandole.errors import InvalidArgumentError
 
 
-def plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor itself where its memory is as it looks, else a contiguous copy."""
+def check_tensor(tensor: object) -> torch.Tensor:
+    """Refuses whatever is no tensor of torch."""
     if not isinstance(tensor, torch.Tensor):
         raise InvalidArgumentError(f"a torch.Tensor is wanted, not a {type(tensor).__name__}")
+    return tensor
+
+
+def check_optimizer(optimizer: object) -> None:
+    """Refuses whatever is no optimizer of torch."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InvalidArgumentError(
+            f"a torch.optim.Optimizer is wanted, not a {type(optimizer).__name__}"
+        )
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself where its memory is as it looks, else a contiguous copy."""
+    check_tensor(tensor)
     if tensor.layout is not torch.strided:
         raise InvalidArgumentError(
             f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "

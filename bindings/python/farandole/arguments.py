@@ -1,0 +1,87 @@
+"""What users pass, judged before it goes further: one clear sentence for whatever is wrong.
+
+Wrong types are InvalidArgumentErrors like wrong values, so that one ``except`` meets both.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+from farandole.errors import InvalidArgumentError
+
+_RANKS = 1 << 31  # more than there can be
+
+
+def check_name(name: object) -> str:
+    """The name of a tensor."""
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"name={name!r} is no text; a str or None is wanted")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"name={name!a} cannot be written as UTF-8") from error
+    return name
+
+
+def check_scale(what: str, value: object) -> float:
+    """A prescale or postscale factor."""
+    if not isinstance(value, Real):
+        raise InvalidArgumentError(f"{what}={value!r} is no number; a finite float is wanted")
+    return float(value)
+
+
+def check_root(root_rank: Any) -> int:
+    """A rank to send from. Whether it exists is found out where all ranks are known."""
+    try:
+        rank = operator.index(root_rank)
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"root_rank={root_rank!r} is no rank; a whole number is wanted"
+        ) from error
+    if not -_RANKS <= rank < _RANKS:
+        raise InvalidArgumentError(f"root rank {rank} does not exist")
+    return rank
+
+
+def check_compression(compression: Any) -> None:
+    """A class or object with the methods of Compressor."""
+    for method in ("compress", "decompress"):
+        if not callable(getattr(compression, method, None)):
+            raise InvalidArgumentError(
+                f"compression={compression!r} has no method {method}; Compression.none, "
+                "Compression.fp16, Compression.bf16 or a Compressor of your own is wanted"
+            )
+
+
+def check_flag(what: str, value: object) -> bool:
+    """True or False, and nothing that merely counts as such."""
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"{what}={value!r} is neither True nor False")
+    return value
+
+
+def check_tensors(tensors: Any) -> list[Any]:
+    """The members of a group."""
+    single = isinstance(tensors, (str, bytes, Mapping)) or hasattr(tensors, "shape")
+    if single or not isinstance(tensors, Iterable):
+        raise InvalidArgumentError(
+            f"a sequence of tensors is wanted, not a {type(tensors).__name__}"
+        )
+    return list(tensors)
+
+
+def check_settings(settings: Any) -> list[tuple[str, str]]:
+    """What ``init`` gets besides the environment, as pairs."""
+    if settings is None:
+        return []
+    if not isinstance(settings, Mapping):
+        raise InvalidArgumentError(
+            f"settings={settings!r} is no mapping; {{'fusion_bytes': 0}}, for instance, is one"
+        )
+    for key in settings:
+        if not isinstance(key, str):
+            raise InvalidArgumentError(f"settings: {key!r} is no name of a setting")
+    return [(key, str(value)) for key, value in settings.items()]
