@@ -78,9 +78,12 @@ void LoopbackControlPlane::leave() {
   hub_->impl_->leave(self_.rank);
 }
 
-// Nothing is ever queued behind the hub's lock, so there is nothing to wait for.
-void LoopbackControlPlane::stop(TimePoint) {
-  if (const std::unique_ptr<LoopbackOutlet> outlet = hub_->impl_->stop(self_.rank))
+void LoopbackControlPlane::finished() {
+  hub_->impl_->finished(self_.rank);
+}
+
+void LoopbackControlPlane::stop(TimePoint deadline) {
+  if (const std::unique_ptr<LoopbackOutlet> outlet = hub_->impl_->stop(self_.rank, deadline))
     outlet->close();
 }
 

@@ -53,6 +53,7 @@ class LoopbackControlPlane final : public ControlPlane {
   void backlog(size_t rounds) override;
   Store& store() override;
   void leave() override;
+  void finished() override;
   void stop(TimePoint deadline) override;
 
  private:

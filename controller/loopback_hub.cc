@@ -197,7 +197,7 @@ void LoopbackHub::Impl::pump() {
     if (coordinator_)
       by_coordinator(coordinator_->flush());
   } while (!queue_.empty());
-  if (coordinator_ && coordinator_->deadline())
+  if (coordinator_ && (coordinator_->deadline() || coordinator_->concluded()))
     changed_.notify_all();
 }
 
@@ -251,6 +251,14 @@ void LoopbackHub::Impl::leave(int rank) {
   pump();
 }
 
+void LoopbackHub::Impl::finished(int rank) {
+  MutexLock lock(mutex_);
+  if (!usable(rank))
+    return;
+  by_worker(rank, port(rank).worker->finished());
+  pump();
+}
+
 void LoopbackHub::Impl::kill(int rank) {
   MutexLock lock(mutex_);
   if (!port(rank).open)
@@ -258,13 +266,19 @@ void LoopbackHub::Impl::kill(int rank) {
   cut(rank, kClosed);
   by_worker(rank, port(rank).worker->on_lost(kClosed));
   pump();
+  changed_.notify_all();
 }
 
-std::unique_ptr<LoopbackOutlet> LoopbackHub::Impl::stop(int rank) {
+std::unique_ptr<LoopbackOutlet> LoopbackHub::Impl::stop(int rank, TimePoint deadline) {
   MutexLock lock(mutex_);
   if (rank < 0 || static_cast<size_t>(rank) >= ports_.size() || !port(rank).worker)
     return nullptr;  // it never started
   Port& own = port(rank);
+  const auto needed = [&]() FARANDOLE_REQUIRES(mutex_) {
+    return rank == 0 && coordinator_ && coordinator_->left(0) && !coordinator_->concluded();
+  };
+  while (needed() && changed_.wait_until(mutex_, deadline)) {
+  }
   own.stopped = true;
   cut(rank, kClosed);
   pump();

@@ -52,9 +52,11 @@ class LoopbackHub::Impl {
   void report(int rank, PeerFailure failure);
   void backlog(int rank, size_t rounds);
   void leave(int rank);
+  void finished(int rank);
   void kill(int rank);
-  // Closes the rank's connection. Gives what is to be closed without the lock, or null.
-  std::unique_ptr<LoopbackOutlet> stop(int rank);
+  // Closes the rank's connection, that of rank 0 when the coordinator has concluded. Gives what is
+  // to be closed without the lock, or null.
+  std::unique_ptr<LoopbackOutlet> stop(int rank, TimePoint deadline);
   Status store_set(int rank, const std::string& key, std::vector<uint8_t> value);
   Result<std::vector<uint8_t>> store_get(int rank, const std::string& key, TimePoint deadline);
   const control::Worker& worker(int rank);

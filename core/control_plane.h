@@ -29,7 +29,8 @@ class ControlSink {
  public:
   virtual ~ControlSink() = default;
   virtual void on_agreement(Agreement agreement) = 0;
-  // At most one failure that is not `left`; any number that are.
+  // At most one failure that is not `left`; any number that are. After one of this rank or of rank
+  // 0 that is `left`, nothing is agreed upon any more: what is left to do ends in finished().
   virtual void on_failure(PeerFailure failure) = 0;
 };
 
@@ -60,8 +61,12 @@ class ControlPlane {
   // own sink gets it, no agreement that includes this rank follows. Until then agreements do arrive
   // and must be carried out. Thread: any. Never blocks.
   virtual void leave() = 0;
-  // Sends what is queued until `deadline`, closes, joins. No callback afterwards. Without leave()
-  // the other ranks take this one for lost. Not from the loop's thread.
+  // This rank has carried out all that was agreed upon, with success: its last word. Requires: the
+  // sink has heard that this rank or rank 0 has left. Thread: any. Never blocks.
+  virtual void finished() = 0;
+  // Sends what is queued, closes, joins; in rank 0, which keeps watch for the others, after all of
+  // them have finished. Waits until `deadline` at most. No callback afterwards. Without leave() and
+  // finished() the other ranks take this one for lost. Not from the loop's thread.
   virtual void stop(TimePoint deadline) = 0;
 };
 

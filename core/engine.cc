@@ -103,21 +103,31 @@ void Engine::dispatch(std::vector<ReadyTensor> ready) {
     auto bucket = std::make_shared<Bucket>();
     for (const size_t index : plan) bucket->push_back(std::move(ready[index]));
     ++backlog_;
-    group.lane.post([this, &group, bucket] {
-      group.executor->execute(std::move(*bucket));
-      bucket_finished();
-    });
+    group.lane.post(
+        [this, &group, bucket] { bucket_finished(group.executor->execute(std::move(*bucket))); });
   }
   report_backlog();
 }
 
-void Engine::bucket_finished() {
-  if (--backlog_ < kBacklogWorthTelling && backlog_told_)
+void Engine::bucket_finished(bool settled) {
+  if (!settled)
+    any_unsettled_ = true;
+  const size_t backlog = --backlog_;
+  if ((backlog < kBacklogWorthTelling && backlog_told_) || (backlog == 0 && last_agreed_))
     parts_.post(message::BucketDone{});
 }
 
 void Engine::on(message::BucketDone) {
   report_backlog();
+  tell_finished();
+}
+
+// A lane that ends its last bucket either sees `last_agreed_` or is seen here to have ended it.
+void Engine::tell_finished() {
+  if (!last_agreed_ || backlog_ > 0 || any_unsettled_ || failure_)
+    return;
+  if (!std::exchange(finished_told_, true))
+    parts_.control->finished();
 }
 
 void Engine::report_backlog() {
@@ -159,6 +169,10 @@ void Engine::on(message::Failed failed) {
   if (!failure.left) {
     fail_everything(failure);
     return;
+  }
+  if (failure.rank == parts_.rank || failure.rank == 0) {
+    last_agreed_ = true;
+    tell_finished();
   }
   if (failure.rank == parts_.rank) {
     MutexLock lock(mutex_);

@@ -52,8 +52,9 @@ class Engine {
   void fail(PendingOp op, const PeerFailure& failure);
   void end(PendingOp op);  // by close; requires closed_
   void fail_everything(const PeerFailure& failure);
-  void bucket_finished();  // on a lane
+  void bucket_finished(bool settled);  // on a lane
   void report_backlog();
+  void tell_finished();
 
   const Parts parts_;
   const std::map<uint32_t, Group*> groups_;
@@ -64,6 +65,9 @@ class Engine {
   std::optional<Status> closed_;
   std::atomic<size_t> backlog_{0};  // buckets given to lanes and not finished
   std::atomic<bool> backlog_told_{false};
+  std::atomic<bool> last_agreed_{false};    // nothing follows what is agreed upon
+  std::atomic<bool> any_unsettled_{false};  // a lane could not finish a bucket
+  bool finished_told_ = false;
 
   mutable Mutex mutex_;
   CondVar changed_;

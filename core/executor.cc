@@ -125,7 +125,7 @@ Status Executor::run(Plan& plan, const CollectiveOp& op, StreamHandle stream) {
   return parts_.device->unpack(memory.value(), plan.segments, plan.dtype, stream);
 }
 
-void Executor::execute(Bucket bucket) {
+bool Executor::execute(Bucket bucket) {
   const Request& first = bucket.front().op.request;
   const TimePoint start = steady_now();
   Event event{
@@ -153,11 +153,12 @@ void Executor::execute(Bucket bucket) {
   if (status.is_ok()) {
     for (size_t i = 0; i < bucket.size(); ++i)
       parts_.completion->settle(std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]));
-    return;
+    return true;
   }
   std::vector<PendingOp> unfinished;
   for (ReadyTensor& tensor : bucket) unfinished.push_back(std::move(tensor.op));
   parts_.broken(std::move(unfinished), std::move(status));
+  return false;
 }
 
 }  // namespace farandole

@@ -41,7 +41,8 @@ class Executor {
 
   explicit Executor(Parts parts) : parts_(std::move(parts)) {}
 
-  void execute(Bucket bucket);
+  // True when every tensor has been settled, false when they went to `broken`.
+  bool execute(Bucket bucket);
   // A running and every later execute() fails with `why`, within 100 ms. First call wins.
   void abort(Status why);
 

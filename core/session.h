@@ -61,9 +61,10 @@ class Session {
   // Why the job cannot go on, Ok while it can.
   Status health() const;
 
-  // Local and ordered: says goodbye, finishes what all ranks had agreed upon, ends what else is in
-  // flight with Aborted, joins every thread. Idempotent. Waits at most config().shutdown_timeout,
-  // plus what a lane needs to see the abort.
+  // Ordered: says goodbye, finishes what all ranks had agreed upon, ends what else is in flight
+  // with Aborted, joins every thread. Rank 0 waits until the others have finished, too, so that
+  // none is lost unseen. Idempotent. Waits at most config().shutdown_timeout, plus what a lane
+  // needs to see the abort.
   Status shutdown();
 
  private:

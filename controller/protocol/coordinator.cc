@@ -1,6 +1,7 @@
 #include "controller/protocol/coordinator.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -24,6 +25,7 @@ Coordinator::Coordinator(CoordinatorOptions options, Group group)
       members_(std::move(group.members)),
       links_(std::move(group.links)),
       gone_(options_.limits.size),
+      finished_(options_.limits.size),
       readiness_(options_.limits, options_.process_sets),
       store_(options_.limits) {}
 
@@ -48,7 +50,7 @@ Actions Coordinator::fail(PeerFailure failure, int unreachable) {
   accusation_.reset();
   failure.left = false;
   failure.host = failure.rank < 0 ? "" : members_[static_cast<size_t>(failure.rank)].host;
-  std::vector<bool> skip(links_.size());
+  std::vector<bool> skip = finished_;
   if (unreachable >= 0)
     skip[static_cast<size_t>(unreachable)] = true;
   if (FARANDOLE_MUTATE(TellOneRankOfTheVerdict))
@@ -72,6 +74,8 @@ Actions Coordinator::on_frame(int rank, std::span<const uint8_t> bytes, TimePoin
     return blame(rank, "sent a malformed message: " + frame.status().message());
   if (!links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
     return {};
+  if (finished(rank))
+    return blame(rank, "went on to speak after its last word");
   Message& message = frame.value().body;
   if (Report* report = std::get_if<Report>(&message))
     return accuse(rank, std::move(report->failure), now);
@@ -106,7 +110,7 @@ Actions Coordinator::on(int rank, Leave&) {
   gone_[static_cast<size_t>(rank)] = !FARANDOLE_MUTATE(ForgetWhoLeft);
   const Member& member = members_[static_cast<size_t>(rank)];
   PeerFailure failure{.rank = rank, .host = member.host, .cause = "shutdown", .left = true};
-  broadcast(Failure{std::move(failure)}, std::vector<bool>(links_.size()), actions);
+  broadcast(Failure{std::move(failure)}, finished_, actions);
   readiness_.leave(
       rank,
       error(Code::PeerLost, "rank {} (host {}) left the job", rank, printable(member.host))
@@ -114,6 +118,18 @@ Actions Coordinator::on(int rank, Leave&) {
   if (!left(0))
     append(actions, tell());
   return actions;
+}
+
+Actions Coordinator::on(int rank, Finished&) {
+  if (!left(rank) && !left(0))
+    return blame(rank, "said that it had finished, but nobody had left");
+  finished_[static_cast<size_t>(rank)] = true;
+  store_.forget(rank);
+  return {};
+}
+
+bool Coordinator::concluded() const {
+  return failed_ || std::ranges::all_of(finished_, std::identity());
 }
 
 Actions Coordinator::on(int rank, StoreSet& message) {
@@ -163,26 +179,25 @@ Actions Coordinator::tick(TimePoint now) {
 }
 
 Actions Coordinator::on_lost(int rank, const std::string& cause) {
+  return lose(rank, cause, rank);
+}
+
+Actions Coordinator::lose(int rank, const std::string& cause, int unreachable) {
   if (failed_ && !FARANDOLE_MUTATE(ReplaceTheVerdict))
     return {};
-  if (left(rank) && !FARANDOLE_MUTATE(BlameWhoLeft)) {
-    store_.forget(rank);
+  if (finished(rank) && !FARANDOLE_MUTATE(BlameWhoLeft))
     return {};
-  }
   const auto gave_up = gave_up_zero_.find(rank);
   if (gave_up != gave_up_zero_.end())
-    return fail({.rank = 0, .cause = gave_up->second}, rank);
+    return fail({.rank = 0, .cause = gave_up->second}, unreachable);
+  const char* when = left(rank) ? ", before it had finished what was agreed upon" : "";
   if (FARANDOLE_MUTATE(BlameAnother))
     rank = (rank + 1) % static_cast<int>(links_.size());
-  return fail({.rank = rank, .cause = cause}, rank);
+  return fail({.rank = rank, .cause = cause + when}, unreachable);
 }
 
 Actions Coordinator::on_silent(int rank, const std::string& cause) {
-  Actions actions;
-  if (left(rank))
-    store_.forget(rank);
-  else if (!failed_)
-    actions = fail({.rank = rank, .cause = cause}, FARANDOLE_MUTATE(TellNoSilentRank) ? rank : -1);
+  Actions actions = lose(rank, cause, FARANDOLE_MUTATE(TellNoSilentRank) ? rank : -1);
   actions.push_back(CloseRank{rank, cause});
   return actions;
 }

@@ -27,6 +27,7 @@ struct CoordinatorOptions {
 // A rank that leaves is told so like all others (Failure{left}): after that it is part of no
 // agreement, but may go on to use the store while it finishes what was agreed upon before. Once
 // rank 0 has left, nothing is agreed upon any more; the workers reject what they still have.
+// Until a rank has said Finished, which is its last word, it can still be lost.
 // Every announcement is answered once: ready, rejected or asked for in full; unless the job fails,
 // after which nothing is answered any more. Thread: one at a time. No I/O, no clock.
 class Coordinator {
@@ -36,8 +37,8 @@ class Coordinator {
   // A message from `rank`. One that is malformed, or that an honest rank would not send, ends in a
   // Failure blaming it, told to all.
   Actions on_frame(int rank, std::span<const uint8_t> frame, TimePoint now);
-  // `rank` cannot be reached any more. Nothing if it had left before. One that went because it had
-  // given up the coordinator's rank is not to blame: that rank is.
+  // `rank` cannot be reached any more. Nothing if it had finished before. One that went because it
+  // had given up the coordinator's rank is not to blame: that rank is.
   Actions on_lost(int rank, const std::string& cause);
   // `rank` says nothing any more, but may only have been stopped: it is told the verdict like all
   // others before its connection closes, so that it accuses nobody when it wakes.
@@ -55,6 +56,10 @@ class Coordinator {
 
   bool failed() const noexcept { return failed_; }
   bool left(int rank) const { return gone_.at(static_cast<size_t>(rank)); }
+  bool finished(int rank) const { return finished_.at(static_cast<size_t>(rank)); }
+  // Nobody relies on this coordinator any more: after rank 0 has left, its driver goes on, and
+  // closes no connection, until this holds.
+  bool concluded() const;
   Dropped dropped() const;  // sum over all ranks
   size_t cached() const noexcept { return readiness_.cached(); }
   size_t pending() const noexcept { return readiness_.pending(); }
@@ -64,6 +69,7 @@ class Coordinator {
   Action send(int rank, const Message& message);
   void broadcast(const Message& message, const std::vector<bool>& skip, Actions& to);
   Actions fail(PeerFailure failure, int unreachable = -1);
+  Actions lose(int rank, const std::string& cause, int unreachable);
   Actions blame(int rank, const std::string& cause);
 
   Actions accuse(int accuser, PeerFailure failure, TimePoint now);
@@ -75,6 +81,7 @@ class Coordinator {
   Actions on(int rank, StoreSet& message);
   Actions on(int rank, StoreGet& message);
   Actions on(int rank, StoreCancel& message);
+  Actions on(int rank, Finished& message);
   template <typename Other>
   Actions on(int rank, Other&) {
     return blame(rank, "sent a message that only a coordinator sends, or joined again");
@@ -83,7 +90,8 @@ class Coordinator {
   CoordinatorOptions options_;
   std::vector<Member> members_;
   std::vector<Link> links_;
-  std::vector<bool> gone_;  // left in order
+  std::vector<bool> gone_;      // left in order
+  std::vector<bool> finished_;  // and carried out all that was agreed upon
   Readiness readiness_;
   StoreTable store_;
   size_t backlog_ = 0;

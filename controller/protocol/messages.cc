@@ -157,6 +157,10 @@ Offset<void> body(FlatBufferBuilder& out, const StoreError& m) {
   return wire::CreateStoreError(out, m.request, pack(out, m.why)).Union();
 }
 
+Offset<void> body(FlatBufferBuilder& out, const Finished&) {
+  return wire::CreateFinished(out).Union();
+}
+
 wire::Envelope pack(const Envelope& e) {
   return {e.job, e.incarnation, e.seq, e.version, e.epoch};
 }

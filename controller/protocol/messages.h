@@ -18,7 +18,7 @@
 
 namespace farandole::control {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 using Bytes = std::vector<uint8_t>;
 
 // Who says it: stands in front of every message.
@@ -74,6 +74,12 @@ struct StoreGet {
 struct StoreCancel {
   uint64_t request = 0;
   bool operator==(const StoreCancel&) const = default;
+};
+
+// The last word of a rank: it has left, or the coordinator's rank has, and all that was agreed upon
+// is carried out here. Only after it may the connection close.
+struct Finished {
+  bool operator==(const Finished&) const = default;
 };
 
 // --- from the coordinator to a rank
@@ -148,7 +154,8 @@ using Message = std::variant<
     Resend,
     Failure,
     StoreValue,
-    StoreError>;
+    StoreError,
+    Finished>;
 
 struct Frame {
   Envelope envelope;

@@ -303,6 +303,10 @@ StoreError read(Decoder& in, const wire::StoreError& m) {
   return {m.request(), in.status(m.why())};
 }
 
+Finished read(Decoder&, const wire::Finished&) {
+  return {};
+}
+
 Message read(Decoder& in, const wire::Message& m) {
   switch (m.body_type()) {
     case wire::Body::Join:
@@ -333,6 +337,8 @@ Message read(Decoder& in, const wire::Message& m) {
       return read(in, *m.body_as_StoreValue());
     case wire::Body::StoreError:
       return read(in, *m.body_as_StoreError());
+    case wire::Body::Finished:
+      return read(in, *m.body_as_Finished());
     case wire::Body::NONE:
       break;
   }

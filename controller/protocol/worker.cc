@@ -64,7 +64,7 @@ Actions Worker::on(Refuse& message) {
 }
 
 Actions Worker::announce(std::vector<Announcement> announcements) {
-  if (state_ == State::Orphaned || state_ == State::Closed)
+  if (over())
     return reject_locally(std::move(announcements));
   if (state_ != State::Active)
     return {};
@@ -267,8 +267,9 @@ Actions Worker::on(Failure& message) {
 
 // Nothing is agreed upon any more: what is in flight is rejected here.
 Actions Worker::orphan(PeerFailure failure) {
-  const bool already = state_ == State::Orphaned;
-  state_ = State::Orphaned;
+  const bool already = over();
+  if (!already)
+    state_ = State::Orphaned;
   left_ = left_ || failure.rank == options_.rank;
   Actions actions;
   if (!already && failure.rank == options_.rank)
@@ -300,27 +301,35 @@ Actions Worker::orphan(PeerFailure failure) {
 }
 
 Actions Worker::report(PeerFailure failure) {
-  if (state_ == State::Closed)
-    return end(std::move(failure));
-  if (!connected() || reported_)
-    return {};
   failure.left = false;
-  reported_ = failure;
+  if (state_ == State::Finished || state_ == State::Closed)
+    return end(std::move(failure));
+  if (!may_send() || std::exchange(reported_, true))
+    return {};
   return {send(Report{std::move(failure)})};
 }
 
 Actions Worker::leave() {
   if (leaving_)
     return {};
-  // A coordinator whose own rank has left wants to know, too: else it takes this one for lost.
-  if (state_ == State::Active || state_ == State::Orphaned) {
+  if (may_send()) {
     leaving_ = true;
     return {send(Leave{})};
   }
-  // Nobody acknowledges it any more, and nothing is agreed upon any more.
-  if (state_ == State::Closed)
+  // The coordinator has been told all that it needs to know, and may have gone.
+  if (state_ == State::Finished || state_ == State::Closed)
     return {farewell()};
   return {};
+}
+
+Actions Worker::finished() {
+  if (state_ != State::Orphaned)
+    return {};
+  state_ = State::Finished;
+  ended_ = orphaned_;
+  Actions actions{send(Finished{})};
+  answer_waiting(ended_, actions);
+  return actions;
 }
 
 // The acknowledgement of this rank's own goodbye, where the coordinator can give none.
@@ -340,24 +349,19 @@ Actions Worker::on_lost(const std::string& cause) {
     ended_ = error(Code::PeerLost, "rank 0 was lost while the group formed: {}", cause).blame(0);
     return {NotFormed{ended_}};
   }
-  if (state_ == State::Active)
+  // The coordinator's rank stays until all have finished.
+  if (state_ != State::Finished)
     return end({.rank = 0, .host = host, .cause = cause});
-  // Orphaned: an orderly end, unless this rank waits for a verdict that cannot come any more.
-  if (reported_)
-    return end(*std::move(reported_));
   state_ = State::Closed;
-  ended_ = orphaned_;
   Actions actions;
   if (leaving_ && !left_)
     actions.push_back(farewell());
-  answer_waiting(ended_, actions);
   return actions;
 }
 
 Actions Worker::on_silent(const std::string& cause) {
   Actions actions;
-  // Who says goodbye goes for another reason.
-  if (state_ == State::Active && !leaving_ && !FARANDOLE_MUTATE(GoWithoutAWord))
+  if (may_send() && !FARANDOLE_MUTATE(GoWithoutAWord))
     actions.push_back(send(Report{{.rank = 0, .cause = cause}}));
   Actions lost = on_lost(cause);
   std::move(lost.begin(), lost.end(), std::back_inserter(actions));

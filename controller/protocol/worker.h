@@ -24,7 +24,7 @@ struct WorkerOptions {
   uint64_t incarnation = 0;
 };
 
-// States: Joining -> Active -> Orphaned -> Closed; each -> Ended, by a failure.
+// States: Joining -> Active -> Orphaned -> Finished -> Closed; each -> Ended, by a failure.
 // Thread: one at a time. No I/O, no clock.
 class Worker {
  public:
@@ -36,7 +36,7 @@ class Worker {
   Actions join(Member self, std::vector<Setting> settings);
   // A message from the coordinator. One that is malformed ends in Fail blaming rank 0.
   Actions on_frame(std::span<const uint8_t> frame);
-  // The coordinator cannot be reached any more. No Fail if either side had left before.
+  // The coordinator cannot be reached any more. No Fail if finished() came before.
   Actions on_lost(const std::string& cause);
   // As on_lost, of a coordinator that says nothing any more, but may only have been stopped: it is
   // told, so that it accuses nobody when it wakes.
@@ -47,10 +47,13 @@ class Worker {
   // left, announcements come back rejected; after a failure nothing comes back, but store requests
   // are always answered.
   Actions announce(std::vector<Announcement> announcements);
-  // An accusation, to be judged by the coordinator; by this rank itself once that has left.
+  // An accusation, to be judged by the coordinator; by this rank itself after finished().
   Actions report(PeerFailure failure);
   // Says goodbye. Agreements go on to be delivered until Fail{this rank, left}.
   Actions leave();
+  // All that was agreed upon is carried out. Requires: Fail{this rank or rank 0, left} came.
+  // Nothing is sent any more; waiting store requests end.
+  Actions finished();
 
   // `request` comes back in a StoreReply; unique among this rank's requests.
   Actions store_set(uint64_t request, std::string key, Bytes value);
@@ -68,6 +71,7 @@ class Worker {
     Joining,
     Active,
     Orphaned,  // this rank or the coordinator has left: no agreement any more
+    Finished,  // and all that was agreed upon is carried out
     Closed,    // and the connection is closed
     Ended,     // the job has failed, or the group did not form
   };
@@ -88,7 +92,11 @@ class Worker {
     bool is_set = false;
   };
 
-  bool connected() const noexcept { return state_ == State::Active || state_ == State::Orphaned; }
+  bool may_send() const noexcept { return state_ == State::Active || state_ == State::Orphaned; }
+  // Nothing is agreed upon any more, in order.
+  bool over() const noexcept {
+    return state_ == State::Orphaned || state_ == State::Finished || state_ == State::Closed;
+  }
   Action send(const Message& message);
   Actions send_announcements(std::vector<Announcement> full, std::vector<uint32_t> cached);
   Actions reject_locally(std::vector<Announcement> announcements);
@@ -135,7 +143,7 @@ class Worker {
   std::map<uint64_t, StoreRequest> store_waiting_;
   size_t store_bytes_ = 0;  // published, or being
   size_t store_keys_ = 0;
-  std::optional<PeerFailure> reported_;
+  bool reported_ = false;
   bool leaving_ = false;  // said goodbye
   bool left_ = false;     // and it has been acknowledged
   Status orphaned_;       // why nothing is agreed upon any more

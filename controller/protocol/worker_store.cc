@@ -43,13 +43,13 @@ Actions Worker::store_get(uint64_t request, std::string key) {
 }
 
 Actions Worker::store_cancel(uint64_t request) {
-  if (store_waiting_.erase(request) == 0 || !connected())
+  if (store_waiting_.erase(request) == 0 || !may_send())
     return {};
   return {send(StoreCancel{request})};
 }
 
 Status Worker::store_admits(const std::string& key, size_t bytes) const {
-  if (!connected())
+  if (!may_send())
     return state_ == State::Joining ? Status(Code::InvalidArgument, "the group has not formed yet")
                                     : ended_;
   if (key.empty() || key.size() > kMaxTextBytes)

@@ -115,7 +115,7 @@ void CoordinatorHost::on_message(int rank, std::span<const uint8_t> bytes) {
   Actions actions = coordinator_ ? coordinator_->on_frame(rank, bytes, steady_now())
                                  : membership_->on_frame(rank, bytes);
   // Not left to the end of the batch: the connection may not live to see it.
-  if (!actions.empty())
+  if (!actions.empty() || ending_)
     events_.something_to_do();
   apply(std::move(actions));
 }
@@ -185,14 +185,22 @@ void CoordinatorHost::turn() {
     if (peer.connection)
       peer.connection->flush();
   }
+  end_if_concluded();
+}
+
+std::optional<TimePoint> CoordinatorHost::next_deadline() const {
+  std::optional<TimePoint> next;
+  if (coordinator_)
+    next = coordinator_->deadline();
+  else if (!membership_->ended())
+    next = membership_->deadline();
+  if (ending_ && (!next || ending_->deadline < *next))
+    next = ending_->deadline;
+  return next;
 }
 
 void CoordinatorHost::set_timer() {
-  std::optional<TimePoint> when;
-  if (coordinator_)
-    when = coordinator_->deadline();
-  else if (!membership_->ended())
-    when = membership_->deadline();
+  const std::optional<TimePoint> when = next_deadline();
   if (when == timer_set_)
     return;
   timer_set_ = when;
@@ -224,13 +232,26 @@ void CoordinatorHost::close_after_flush(int rank, TimePoint deadline, std::funct
 
 void CoordinatorHost::finish(TimePoint deadline, std::function<void()> done) {
   listener_.reset();
+  ending_ = Ending{deadline, std::move(done)};
+  set_timer();
+  end_if_concluded();
+}
+
+// Rank 0 that goes without a goodbye keeps nobody waiting.
+void CoordinatorHost::end_if_concluded() {
+  if (!ending_)
+    return;
+  const bool needed = coordinator_ && coordinator_->left(0) && !coordinator_->concluded();
+  if (needed && steady_now() < ending_->deadline)
+    return;
+  const auto [deadline, done] = *std::exchange(ending_, std::nullopt);
   timer_.cancel();
   for (Peer& peer : peers_) {
     peer.control.reset();
     peer.heartbeat.reset();
   }
   // Those that were being turned away get no more time than the others.
-  const std::function<void()> one_done = after(peers_.size(), std::move(done));
+  const std::function<void()> one_done = after(peers_.size(), done);
   for (size_t rank = 0; rank < peers_.size(); ++rank)
     close_after_flush(static_cast<int>(rank), deadline, one_done);
 }

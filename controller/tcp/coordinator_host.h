@@ -54,7 +54,8 @@ class CoordinatorHost {
   void on_dead(int rank, const std::string& cause);
   // Tells what has become ready, and sends all that is queued: one write per connection.
   void turn();
-  // Sends what is queued and closes; then `done`. No event afterwards.
+  // Once the coordinator has concluded, or at the deadline: sends what is queued and closes; then
+  // `done`, and no event afterwards. Until then it goes on for the other ranks.
   void finish(TimePoint deadline, std::function<void()> done);
 
  private:
@@ -65,6 +66,10 @@ class CoordinatorHost {
     std::unique_ptr<net::Connection> connection;  // made of `control`
   };
   using Closing = std::list<std::unique_ptr<net::Connection>>;
+  struct Ending {
+    TimePoint deadline;
+    std::function<void()> done;
+  };
 
   net::ServerParams server_params() const;
   net::Verdict admit(const net::Hello& hello) const;
@@ -76,6 +81,8 @@ class CoordinatorHost {
   void apply(Actions actions);
   void form();
   void close_after_flush(int rank, TimePoint deadline, std::function<void()> done);
+  void end_if_concluded();
+  std::optional<TimePoint> next_deadline() const;
   void set_timer();
   void on_timer();
   Peer& peer(int rank) { return peers_.at(static_cast<size_t>(rank)); }
@@ -88,6 +95,7 @@ class CoordinatorHost {
   std::optional<Coordinator> coordinator_;
   std::vector<Peer> peers_;  // by rank; 0 stays empty
   Closing closing_;
+  std::optional<Ending> ending_;
   net::LoopTimer timer_;
   std::optional<TimePoint> timer_set_;
 };

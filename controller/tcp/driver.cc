@@ -37,12 +37,12 @@ void Driver::join(Member self) {
 template <typename Task>
 void Driver::on_loop(Task task) {
   if (io_.on_loop_thread()) {
-    if (!finished_)
+    if (!finishing_)
       task();
     return;
   }
   io_.post([self = shared_from_this(), task = std::move(task)]() mutable {
-    if (!self->finished_)
+    if (!self->finishing_)
       task();
   });
 }
@@ -64,6 +64,13 @@ void Driver::report(PeerFailure failure) {
 void Driver::leave() {
   on_loop([this] {
     take(worker_.leave());
+    schedule_turn();
+  });
+}
+
+void Driver::finished() {
+  on_loop([this] {
+    take(worker_.finished());
     schedule_turn();
   });
 }
@@ -93,12 +100,15 @@ void Driver::store(StoreRequest request) {
 }
 
 void Driver::on_dead(int rank, const std::string& cause) {
-  if (finished_)
-    return;
   if (host_)
     host_->on_dead(rank, cause);
-  else if (uplink_)
+  else if (uplink_ && !finishing_)
     give_up_coordinator(cause);
+}
+
+void Driver::on_own_message(Bytes bytes) {
+  if (!finishing_)
+    to_worker_.push_back(std::move(bytes));
 }
 
 void Driver::give_up_coordinator(const std::string& cause) {
@@ -131,8 +141,10 @@ void Driver::schedule_turn() {
     return;
   io_.post([self = shared_from_this()] {
     self->turn_scheduled_ = false;
-    if (!self->finished_)
+    if (!self->finishing_)
       self->turn();
+    else if (self->host_)
+      self->host_->turn();
   });
 }
 
@@ -170,7 +182,7 @@ void Driver::exchange_own_messages() {
 void Driver::deliver() {
   if (std::exchange(delivering_, true))
     return;
-  while (!upcalls_.empty() && !finished_) {
+  while (!upcalls_.empty() && !finishing_) {
     Action action = std::move(upcalls_.front());
     upcalls_.pop_front();
     deliver(action);
@@ -195,7 +207,7 @@ void Driver::deliver(Action& action) {
 
 void Driver::finish(TimePoint deadline, std::function<void()> done) {
   push();
-  finished_ = true;
+  finishing_ = true;
   if (host_)
     return host_->finish(deadline, std::move(done));
   if (uplink_)
@@ -204,7 +216,7 @@ void Driver::finish(TimePoint deadline, std::function<void()> done) {
 }
 
 void Driver::release() {
-  finished_ = true;
+  finishing_ = released_ = true;
   host_.reset();
   uplink_.reset();
 }

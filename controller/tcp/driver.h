@@ -41,24 +41,26 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void connect(net::Established control);
   void join(Member self);
 
-  // Thread: any, for the five below. Never block.
+  // Thread: any, for the six below. Never block.
   void announce(std::vector<Announcement> announcements);
   void report(PeerFailure failure);
   void leave();
+  void finished();
   void backlog(size_t rounds);
   void store(StoreRequest request);
 
   // Messages of the own coordinator.
-  void on_own_message(Bytes bytes) { to_worker_.push_back(std::move(bytes)); }
+  void on_own_message(Bytes bytes);
   void schedule_turn();
   // The heartbeats of `rank` say that it cannot go on.
   void on_dead(int rank, const std::string& cause);
 
-  // Sends what is queued, closes, and lets go of the sink; then `done`.
+  // Lets go of the sink, sends what is queued and closes, in rank 0 when the coordinator has
+  // concluded; then `done`.
   void finish(TimePoint deadline, std::function<void()> done);
-  bool finished() const noexcept { return finished_; }
   // Destroys the connections, whatever is left of them.
   void release();
+  bool released() const noexcept { return released_; }
 
  private:
   template <typename Task>
@@ -82,7 +84,8 @@ class Driver : public std::enable_shared_from_this<Driver> {
   std::deque<Action> upcalls_;               // for sink, starter and store
   bool turn_scheduled_ = false;
   bool delivering_ = false;
-  bool finished_ = false;
+  bool finishing_ = false;  // nothing for this rank any more
+  bool released_ = false;
 };
 
 }  // namespace farandole::control

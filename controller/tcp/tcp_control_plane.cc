@@ -236,7 +236,7 @@ void TcpControlPlane::Impl::on_silent(int rank, Duration silence) {
 
 void TcpControlPlane::Impl::on_ended(int rank) {
   io->post([this, driver = driver, rank] {
-    if (driver->finished())
+    if (driver->released())
       return;
     net::LoopTimer& timer = last_words.try_emplace(rank, *io).first->second;
     timer.set(steady_now() + kLastWords, [this, driver, rank] {
@@ -252,14 +252,14 @@ void TcpControlPlane::Impl::stop(TimePoint until) {
   if (driver) {
     const auto done = std::make_shared<std::promise<void>>();
     std::future<void> finished = done->get_future();
-    io->post([this, until, done] {
-      last_words.clear();
-      driver->finish(until, [done] { done->set_value(); });
-    });
+    io->post([this, until, done] { driver->finish(until, [done] { done->set_value(); }); });
     if (finished.wait_until(std::max(until, steady_now()) + kLoopSlack) !=
         std::future_status::ready)
       FARANDOLE_LOG(Error, "the control connections could not be closed in time");
-    io->run_and_wait([this] { driver->release(); });
+    io->run_and_wait([this] {
+      last_words.clear();
+      driver->release();
+    });
   }
   store.close({Code::Aborted, "the session is shut down"});
   heartbeat.reset();
@@ -298,6 +298,9 @@ Store& TcpControlPlane::store() {
 }
 void TcpControlPlane::leave() {
   impl_->driver->leave();
+}
+void TcpControlPlane::finished() {
+  impl_->driver->finished();
 }
 void TcpControlPlane::stop(TimePoint deadline) {
   impl_->stop(deadline);

@@ -43,6 +43,7 @@ class TcpControlPlane final : public ControlPlane {
   void backlog(size_t rounds) override;
   Store& store() override;
   void leave() override;
+  void finished() override;
   void stop(TimePoint deadline) override;
 
   struct Impl;

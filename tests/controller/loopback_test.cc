@@ -224,6 +224,7 @@ TEST_F(LoopbackTest, AGoodbyeIsAcknowledgedAndHarmsNobody) {
     EXPECT_EQ(failure.rank, 2);
     EXPECT_TRUE(failure.left);
   }
+  at(2).plane->finished();
   at(2).plane->stop(steady_now());
   at(0).plane->announce({tensor("late", {1})});
   const std::vector<Agreement> told = at(0).sink.agreements(2);
@@ -239,9 +240,15 @@ TEST_F(LoopbackTest, TheCoordinatorMayLeaveFirst) {
   at(1).plane->announce({tensor("waits", {1})});
   at(0).plane->leave();
   EXPECT_TRUE(at(0).sink.failures(1)[0].left);
-  at(0).plane->stop(steady_now());
+  at(0).plane->finished();
+  auto stopped =
+      std::async(std::launch::async, [&] { at(0).plane->stop(steady_now() + kPatience); });
   for (const int rank : {1, 2}) {
     EXPECT_EQ(at(rank).sink.failures(1)[0].rank, 0);
+    at(rank).plane->finished();
+  }
+  stopped.get();
+  for (const int rank : {1, 2}) {
     at(rank).plane->leave();
     const PeerFailure own = at(rank).sink.failures(2)[1];
     EXPECT_EQ(own.rank, rank);
@@ -249,6 +256,20 @@ TEST_F(LoopbackTest, TheCoordinatorMayLeaveFirst) {
   }
   EXPECT_EQ(at(1).sink.agreements(1)[0].rejected[0].name, "waits");
 }
+
+class LoopbackGoodbyeTest : public LoopbackTest, public testing::WithParamInterface<int> {};
+
+TEST_P(LoopbackGoodbyeTest, WhoGoesBeforeItHasFinishedIsLost) {
+  form(3);
+  at(GetParam()).plane->leave();
+  EXPECT_TRUE(at(2).sink.failures(1)[0].left);
+  at(GetParam()).plane->stop(steady_now());
+  const PeerFailure failure = at(2).sink.failures(2)[1];
+  EXPECT_EQ(failure.rank, GetParam());
+  EXPECT_FALSE(failure.left);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, LoopbackGoodbyeTest, testing::Values(0, 1));
 
 TEST_F(LoopbackTest, StoreWaitsForAKey) {
   form(2);
@@ -288,6 +309,8 @@ TEST_F(LoopbackTest, StoreEndsWhenTheOwnRankStops) {
   auto waiting =
       std::async(std::launch::async, [&] { return at(1).plane->store().get("key", deadline); });
   at(1).plane->leave();
+  EXPECT_TRUE(at(1).sink.failures(1)[0].left);
+  at(1).plane->finished();
   at(1).plane->stop(steady_now());
   EXPECT_EQ(waiting.get().status().code(), Code::Aborted);
 }

@@ -121,12 +121,14 @@ TEST(TcpFailure, AnOrderlyGoodbyeIsToldToAllAndHarmsNobody) {
 TEST(TcpFailure, RankZeroMayLeaveFirst) {
   TcpJob job(3);
   job.form();
-  job[0].leave_and_stop();
+  std::thread leaver([&] { job[0].leave_and_stop(); });
   for (const int rank : {1, 2}) {
     const PeerFailure failure = job[rank].sink.failures(1).at(0);
     EXPECT_EQ(failure.rank, 0);
     EXPECT_TRUE(failure.left);
+    job[rank].plane->finished();
   }
+  leaver.join();
   // No coordinator acknowledges their goodbyes any more; they end all the same, and quickly.
   const TimePoint begin = steady_now();
   for (const int rank : {1, 2}) {
@@ -134,6 +136,59 @@ TEST(TcpFailure, RankZeroMayLeaveFirst) {
     EXPECT_EQ(job[rank].sink.failures_now(), 2u);
   }
   EXPECT_LT(steady_now() - begin, kPatience / 2);
+}
+
+TEST(TcpFailure, ARankThatClosesAfterItsGoodbyeButBeforeItFinishedIsLost) {
+  TcpJob job(3);
+  job.form();
+  job[2].plane->leave();
+  EXPECT_TRUE(job[2].sink.failure_of(2).left);
+  job[2].plane->stop(steady_now() + kPatience);
+  for (const int rank : {0, 1}) {
+    const std::vector<PeerFailure> failures = job[rank].sink.failures(2);
+    EXPECT_TRUE(failures[0].left);
+    EXPECT_EQ(failures[1].rank, 2);
+    EXPECT_FALSE(failures[1].left);
+    EXPECT_THAT(failures[1].cause, HasSubstr("before it had finished what was agreed upon"));
+  }
+}
+
+TEST(TcpFailure, RankZeroThatClosesAfterItsGoodbyeButBeforeItFinishedIsLost) {
+  TcpJob job(2);
+  job.form();
+  job[0].plane->leave();
+  EXPECT_TRUE(job[1].sink.failure_of(0).left);
+  job[0].plane->stop(steady_now());
+  const PeerFailure failure = job[1].sink.failures(2).at(1);
+  EXPECT_EQ(failure.rank, 0);
+  EXPECT_FALSE(failure.left);
+}
+
+// Rank 0 has done its part, and is still the one that tells the others who is lost.
+TEST(TcpFailure, RankZeroStaysUntilAllHaveFinished) {
+  TcpJob job(3);
+  job.form();
+  std::thread leaver([&] { job[0].leave_and_stop(); });
+  for (const int rank : {1, 2}) EXPECT_TRUE(job[rank].sink.failure_of(0).left);
+  EXPECT_TRUE(job[1].plane->store().set("still", {1}).is_ok());
+  EXPECT_TRUE(job[2].plane->store().get("still", steady_now() + kPatience));
+  job[1].plane->stop(steady_now() + kPatience);
+  const PeerFailure failure = job[2].sink.failures(2).at(1);
+  EXPECT_EQ(failure.rank, 1);
+  EXPECT_FALSE(failure.left);
+  leaver.join();
+}
+
+TEST(TcpFailure, RankZeroWaitsForTheOthersNoLongerThanItsDeadline) {
+  TcpJob job(2);
+  job.form();
+  job[0].plane->leave();
+  EXPECT_TRUE(job[0].sink.failure_of(0).left);
+  job[0].plane->finished();
+  const TimePoint begin = steady_now();
+  job[0].plane->stop(begin + 100ms);
+  EXPECT_GE(steady_now() - begin, 100ms);
+  EXPECT_EQ(job[1].sink.failures(2).at(1).rank, 0);
 }
 
 TEST(TcpFailure, AllMayLeaveAtOnce) {

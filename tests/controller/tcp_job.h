@@ -56,6 +56,7 @@ struct TcpRank {
   void leave_and_stop() {
     plane->leave();
     EXPECT_TRUE(sink.failure_of(rank).left);
+    plane->finished();
     plane->stop(steady_now() + kPatience);
   }
 

@@ -34,7 +34,7 @@ struct Pipe {
 class ChildRank {
  public:
   // `once_formed` runs in the child; the child then waits to be killed.
-  ChildRank(TcpControlPlaneOptions options, const std::function<void()>& once_formed) {
+  ChildRank(TcpControlPlaneOptions options, const std::function<void(TcpRank&)>& once_formed) {
     pid_ = fork();
     if (pid_ != 0)
       return;
@@ -42,7 +42,7 @@ class ChildRank {
     TcpRank rank(std::move(options));
     if (!rank.start().is_ok())
       _exit(1);
-    once_formed();
+    once_formed(rank);
     hold_.wait();
     _exit(0);
   }
@@ -59,7 +59,7 @@ class ChildRank {
 
 TEST(TcpProcess, AKilledWorkerIsNamedAtOnce) {
   ReservedPort port;
-  const ChildRank one(options_of(1, 2, port), [] {});
+  const ChildRank one(options_of(1, 2, port), [](TcpRank&) {});
   TcpRank zero(options_of(0, 2, port));
   ASSERT_TRUE(zero.start().is_ok());
   const TimePoint begin = steady_now();
@@ -76,9 +76,38 @@ TEST(TcpProcess, AKilledWorkerIsNamedAtOnce) {
   EXPECT_LT(steady_now() - begin, 2s) << "not by its silence, which takes 3 s";
 }
 
+// Between its goodbye and the end of what it had agreed to, a rank is watched like any other.
+TEST(TcpProcess, AWorkerKilledAfterItsGoodbyeIsNamedAtOnce) {
+  ReservedPort port;
+  const ChildRank one(options_of(1, 2, port), [](TcpRank& rank) { rank.plane->leave(); });
+  TcpRank zero(options_of(0, 2, port));
+  ASSERT_TRUE(zero.start().is_ok());
+  EXPECT_TRUE(zero.sink.failures(1).at(0).left);
+  const TimePoint begin = steady_now();
+  one.signal(SIGKILL);
+  const PeerFailure failure = zero.sink.failures(2).at(1);
+  EXPECT_EQ(failure.rank, 1);
+  EXPECT_FALSE(failure.left);
+  EXPECT_LT(steady_now() - begin, 2s);
+}
+
+TEST(TcpProcess, ARankZeroKilledAfterItsGoodbyeIsNamedAtOnce) {
+  ReservedPort port;
+  const ChildRank zero(options_of(0, 2, port), [](TcpRank& rank) { rank.plane->leave(); });
+  TcpRank one(options_of(1, 2, port));
+  ASSERT_TRUE(one.start().is_ok());
+  EXPECT_TRUE(one.sink.failures(1).at(0).left);
+  const TimePoint begin = steady_now();
+  zero.signal(SIGKILL);
+  const PeerFailure failure = one.sink.failures(2).at(1);
+  EXPECT_EQ(failure.rank, 0);
+  EXPECT_FALSE(failure.left);
+  EXPECT_LT(steady_now() - begin, 2s);
+}
+
 TEST(TcpProcess, AKilledRankZeroIsNamedAtOnce) {
   ReservedPort port;
-  const ChildRank zero(options_of(0, 2, port), [] {});
+  const ChildRank zero(options_of(0, 2, port), [](TcpRank&) {});
   TcpRank one(options_of(1, 2, port));
   ASSERT_TRUE(one.start().is_ok());
   const TimePoint begin = steady_now();
@@ -92,7 +121,7 @@ TEST(TcpProcess, AKilledRankZeroIsNamedAtOnce) {
 TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
   ReservedPort port;
   Pipe grandchild, forked;
-  const ChildRank one(options_of(1, 2, port), [&] {
+  const ChildRank one(options_of(1, 2, port), [&](TcpRank&) {
     if (fork() == 0) {
       grandchild.write_end.reset();
       grandchild.wait();
@@ -113,7 +142,7 @@ TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
 
 TEST(TcpProcess, AFrozenWorkerIsNamedByItsSilence) {
   ReservedPort port;
-  const ChildRank one(options_of(1, 2, port), [] {});
+  const ChildRank one(options_of(1, 2, port), [](TcpRank&) {});
   TcpControlPlaneOptions options = options_of(0, 2, port);
   options.config.heartbeat_interval = 50ms;
   options.config.heartbeat_timeout = 1s;

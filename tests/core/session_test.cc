@@ -115,6 +115,39 @@ TEST_F(SessionTest, AgreedTogetherTravelTogetherPackedOrNot) {
   }
 }
 
+// The other ranks rely on this one until it has said so.
+TEST_F(SessionTest, SaysThatItHasFinishedAfterTheLastAgreedTensor) {
+  std::promise<void> gate;
+  run_ = [&](const CollectiveOp& op) {
+    gate.get_future().wait();
+    return double_all(op);
+  };
+  start();
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  control_->sink().on_failure({.rank = 0, .cause = "shutdown", .left = true});
+  EXPECT_EQ(control_->finished_told, 0);
+  gate.set_value();
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_TRUE(session_->shutdown().is_ok());
+  EXPECT_EQ(control_->finished_told, 1);
+}
+
+TEST_F(SessionTest, WhatCouldNotBeCarriedOutIsNotFinished) {
+  run_ = [](const CollectiveOp&) { return Status(Code::Timeout, "moved no byte"); };
+  start();
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_EQ(control_->wait_reports(1).size(), 1U);
+  EXPECT_TRUE(session_->shutdown().is_ok());
+  EXPECT_EQ(control_->finished_told, 0);
+  EXPECT_TRUE(ticket->settled());
+}
+
 TEST_F(SessionTest, ResultsAreAllocatedWhereTheCallerGaveNoMemory) {
   start();
   std::vector<float> values{1, 2};

@@ -38,6 +38,14 @@ class ClusterTest : public testing::Test {
     return cluster_->bytes_up() + cluster_->bytes_down() - before;
   }
 
+  // Rank `rank` leaves, and has carried out all that was agreed upon.
+  void finish(int rank) {
+    cluster_->act(rank, cluster_->worker(rank).leave());
+    cluster_->settle();
+    cluster_->act(rank, cluster_->worker(rank).finished());
+    cluster_->settle();
+  }
+
   const std::vector<Agreement>& told(int rank = 0) { return cluster_->seen(rank).agreements; }
   const std::vector<PeerFailure>& failures(int rank) { return cluster_->seen(rank).failures; }
 

@@ -41,10 +41,9 @@ TEST_F(FailureTest, ASilentRankIsToldLikeAllOthers) {
   EXPECT_THAT(cluster_->coordinator().on_lost(1, "connection closed"), IsEmpty());
 }
 
-TEST_F(FailureTest, ASilentRankThatHadLeftHarmsNobody) {
+TEST_F(FailureTest, ASilentRankThatHadFinishedHarmsNobody) {
   make(2);
-  cluster_->act(1, cluster_->worker(1).leave());
-  cluster_->settle();
+  finish(1);
   EXPECT_THAT(
       cluster_->coordinator().on_silent(1, "no heartbeat"),
       ElementsAre(Action(CloseRank{1, "no heartbeat"})));
@@ -119,7 +118,9 @@ TEST_F(FailureTest, AGoodbyeComesAfterWhatWasReadyAndRejectsTheRest) {
           0,
           Status(Code::PeerLost, "allreduce \"pending\": rank 2 (host host2) left the job")
               .blame(2)}));
-  // Its connection may close now.
+  // Its connection may close once it has carried out its part.
+  cluster_->act(2, cluster_->worker(2).finished());
+  cluster_->settle();
   EXPECT_THAT(cluster_->coordinator().on_lost(2, "closed"), IsEmpty());
   EXPECT_TRUE(cluster_->coordinator().left(2));
 }
@@ -144,6 +145,85 @@ TEST_F(FailureTest, AfterAGoodbyeWhatNeedsTheRankIsRejectedAtOnce) {
   EXPECT_THAT(rejected, ElementsAre("late", "cached"));
   EXPECT_THAT(ready, ElementsAre("cached", "fine"));
   EXPECT_EQ(cluster_->coordinator().pending(), 0U);
+}
+
+TEST_F(FailureTest, WhoLeftButHasNotFinishedCanBeLost) {
+  for (const bool silent : {false, true}) {
+    make(3);
+    cluster_->act(2, cluster_->worker(2).leave());
+    cluster_->settle();
+    Coordinator& judge = cluster_->coordinator();
+    cluster_->act(silent ? judge.on_silent(2, "no beat") : judge.on_lost(2, "closed"));
+    cluster_->settle();
+    const std::string cause = std::string(silent ? "no beat" : "closed") +
+                              ", before it had finished what was agreed upon";
+    for (const int rank : {0, 1}) {
+      ASSERT_EQ(failures(rank).size(), 2U);
+      EXPECT_EQ(failures(rank)[1], (PeerFailure{.rank = 2, .host = "host2", .cause = cause}));
+    }
+    EXPECT_TRUE(judge.failed());
+  }
+}
+
+TEST_F(FailureTest, WhoHasFinishedIsToldNothingMore) {
+  make(3);
+  finish(1);
+  cluster_->act(2, cluster_->worker(2).leave());
+  cluster_->act(cluster_->coordinator().on_lost(0, "closed"));
+  cluster_->settle();
+  EXPECT_EQ(failures(1).size(), 1U);
+}
+
+// All stay together until each has carried out what was agreed upon.
+TEST_F(FailureTest, WhenRankZeroHasLeftItStaysUntilAllHaveFinished) {
+  make(3);
+  EXPECT_FALSE(cluster_->coordinator().concluded());
+  finish(0);
+  for (const int rank : {1, 2}) {
+    EXPECT_FALSE(cluster_->coordinator().concluded());
+    // It need not have said goodbye itself: nothing is agreed upon any more.
+    cluster_->act(rank, cluster_->worker(rank).finished());
+    cluster_->settle();
+    EXPECT_THAT(cluster_->coordinator().on_lost(rank, "closed"), IsEmpty());
+  }
+  EXPECT_TRUE(cluster_->coordinator().concluded());
+  EXPECT_FALSE(cluster_->coordinator().failed());
+}
+
+TEST_F(FailureTest, ALossConcludesToo) {
+  make(3);
+  finish(0);
+  cluster_->act(cluster_->coordinator().on_lost(1, "closed"));
+  EXPECT_TRUE(cluster_->coordinator().concluded());
+  cluster_->settle();
+  EXPECT_EQ(failures(2).back().rank, 1);
+  EXPECT_EQ(failures(0).size(), 1U);  // it had finished
+}
+
+TEST_F(FailureTest, AnAccusationAfterRankZeroHasFinishedBecomesTheVerdict) {
+  make(3);
+  finish(0);
+  cluster_->act(1, cluster_->worker(1).report({.rank = 2, .cause = "no byte in 10 s"}));
+  cluster_->settle();
+  cluster_->act(cluster_->coordinator().tick(kStart + ControlPlane::kConfirm));
+  cluster_->settle();
+  for (const int rank : {1, 2}) EXPECT_EQ(failures(rank).back().cause, "no byte in 10 s");
+}
+
+TEST_F(FailureTest, BlamesWhoHasFinishedBeforeAnybodyLeft) {
+  make(3);
+  forge(Finished{});
+  expect_blame("it said that it had finished, but nobody had left");
+}
+
+TEST_F(FailureTest, BlamesWhoSpeaksAfterItsLastWord) {
+  make(3);
+  forge(Leave{});
+  forge(Finished{}, 3);
+  EXPECT_FALSE(cluster_->coordinator().failed());
+  forge(Announce{{tensor("a", allreduce({1}))}, {}}, 4);
+  EXPECT_EQ(failures(0).back().rank, 1);
+  EXPECT_THAT(failures(0).back().cause, testing::HasSubstr("speak after its last word"));
 }
 
 TEST_F(FailureTest, ALeavingRankMayUseTheStoreMeanwhile) {

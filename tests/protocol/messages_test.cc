@@ -61,7 +61,7 @@ TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
   envelope.version = 9;
   EXPECT_EQ(
       refusal(encode(envelope, Leave{})),
-      "it speaks version 9 of the protocol, this rank version 1");
+      "it speaks version 9 of the protocol, this rank version 2");
 }
 
 TEST(Messages, LongTextLosesItsEnd) {

@@ -62,7 +62,8 @@ std::vector<Message> sample_messages() {
       Resend{{8, 9}},
       Failure{failure()},
       StoreValue{24, {0, 255}},
-      StoreError{25, status()}};
+      StoreError{25, status()},
+      Finished{}};
 }
 
 }  // namespace farandole::control

@@ -131,12 +131,44 @@ TEST_F(WorkerTest, AGoodbyeIsAcknowledgedOnce) {
   cluster_.settle();
   ASSERT_EQ(seen().failures.size(), 1U);
   EXPECT_EQ(seen().failures[0].rank, 1);
+  act(worker().finished());
   act(worker().on_lost("closed"));
   EXPECT_EQ(seen().failures.size(), 1U);
 }
 
-// Rank 0 said goodbye, but still finishes what was agreed upon: it must not take this rank for
-// lost.
+TEST_F(WorkerTest, HavingFinishedIsTheLastWord) {
+  act(worker().store_get(1, "key"));
+  act(worker().leave());
+  cluster_.settle();
+  act(worker().finished());
+  const Status over(Code::Aborted, "ended by this rank's shutdown");
+  EXPECT_THAT(seen().replies, ElementsAre(StoreReply{1, over, {}}));
+  cluster_.settle();
+  EXPECT_TRUE(cluster_.coordinator().finished(1));
+  act(worker().finished());
+  act(worker().leave());
+  act(worker().store_set(2, "key", {}));
+  act(worker().store_cancel(1));
+  act(worker().announce({tensor("late", allreduce({1}))}));
+  EXPECT_FALSE(cluster_.up_waiting(1));
+  EXPECT_EQ(seen().replies.back(), (StoreReply{2, over, {}}));
+  EXPECT_EQ(seen().agreements.back().rejected[0].name, "late");
+}
+
+// Whoever has left, this rank or rank 0: what was agreed upon cannot be carried out any more.
+TEST_F(WorkerTest, ACoordinatorThatGoesBeforeThisRankHasFinishedIsLost) {
+  for (const int leaver : {0, 1}) {
+    Cluster fresh(2);
+    fresh.form();
+    fresh.act(leaver, fresh.worker(leaver).leave());
+    fresh.settle();
+    fresh.act(1, fresh.worker(1).on_lost("closed"));
+    ASSERT_EQ(fresh.seen(1).failures.size(), 2U);
+    EXPECT_EQ(
+        fresh.seen(1).failures[1], (PeerFailure{.rank = 0, .host = "host0", .cause = "closed"}));
+  }
+}
+
 TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
@@ -146,6 +178,7 @@ TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
   ASSERT_EQ(seen().failures.size(), 2U);
   EXPECT_EQ(seen().failures[1], own);
   EXPECT_TRUE(cluster_.coordinator().left(1));
+  act(worker().finished());
   act(worker().on_lost("closed"));
   EXPECT_EQ(seen().failures.size(), 2U);
 }
@@ -153,6 +186,7 @@ TEST_F(WorkerTest, AGoodbyeIsToldToACoordinatorThatHasLeft) {
 TEST_F(WorkerTest, AGoodbyeToAGoneCoordinatorIsAcknowledgedHere) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
+  act(worker().finished());
   act(worker().on_lost("closed"));
   act(worker().leave());
   const PeerFailure own{.rank = 1, .host = "host1", .cause = "shutdown", .left = true};
@@ -169,30 +203,37 @@ TEST_F(WorkerTest, CrossingGoodbyesAreAcknowledged) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
   EXPECT_EQ(seen().failures.size(), 1U);
+  act(worker().finished());
   act(worker().on_lost("closed"));
   ASSERT_EQ(seen().failures.size(), 2U);
   EXPECT_EQ(seen().failures[1].rank, 1);
   EXPECT_TRUE(seen().failures[1].left);
 }
 
-TEST_F(WorkerTest, WithoutACoordinatorAnAccusationIsTheVerdict) {
+// There is nothing left to accuse anybody of; but whoever does gets a verdict.
+TEST_F(WorkerTest, AnAccusationAfterTheLastWordIsTheVerdict) {
   cluster_.act(0, cluster_.worker(0).leave());
   cluster_.settle();
-  act(worker().on_lost("closed"));
+  act(worker().finished());
   act(worker().report({.rank = 0, .cause = "no byte", .code = Code::Timeout}));
   ASSERT_EQ(seen().failures.size(), 2U);
   EXPECT_EQ(seen().failures[1].cause, "no byte");
   EXPECT_FALSE(seen().failures[1].left);
 }
 
-TEST_F(WorkerTest, AnUnansweredAccusationIsTheVerdictWhenTheCoordinatorCloses) {
-  cluster_.act(0, cluster_.worker(0).leave());
+TEST_F(WorkerTest, ACoordinatorThatIsGivenUpHearsOfItUntilTheLastWord) {
+  act(worker().leave());
   cluster_.settle();
-  act(worker().report({.rank = 0, .cause = "no byte"}));
-  EXPECT_EQ(seen().failures.size(), 1U);
-  act(worker().on_lost("closed"));
-  ASSERT_EQ(seen().failures.size(), 2U);
-  EXPECT_EQ(seen().failures[1].cause, "no byte");
+  act(worker().on_silent("silent"));
+  EXPECT_EQ(cluster_.up(1).size(), 1U);
+  EXPECT_EQ(seen().failures.back().cause, "silent");
+  Cluster fresh(2);
+  fresh.form();
+  fresh.act(1, fresh.worker(1).leave());
+  fresh.settle();
+  fresh.act(1, fresh.worker(1).finished());
+  fresh.settle();
+  EXPECT_THAT(fresh.worker(1).on_silent("silent"), IsEmpty());
 }
 
 TEST_F(WorkerTest, StoreRequestsOutOfBoundsAreRefusedHere) {

@@ -56,6 +56,7 @@ class FakeControlPlane final : public ControlPlane {
     if (answers_goodbye)
       sink_->on_failure({.rank = 0, .cause = "shutdown", .left = true});
   }
+  void finished() override { ++finished_told; }
   void stop(TimePoint) override { stopped = true; }
 
   ControlSink& sink() { return *sink_; }
@@ -66,6 +67,7 @@ class FakeControlPlane final : public ControlPlane {
 
   Status start_status;
   bool answers_goodbye = true;
+  std::atomic<int> finished_told{0};
   std::atomic<bool> stopped{false};
 
  private:
