@@ -21,6 +21,8 @@ std::string subject(const PeerFailure& failure, int own) {
       failure.host.empty()
           ? fmt::format("rank {}", failure.rank)
           : fmt::format("rank {} (host {})", failure.rank, printable(failure.host, 256));
+  if (failure.rank == own && failure.code != Code::PeerLost)
+    return failure.cause;
   if (failure.rank == own)
     return fmt::format("{} is this process and was given up by the others: {}", who, failure.cause);
   if (failure.code != Code::PeerLost)
@@ -156,8 +158,11 @@ void Engine::on(message::Broken broken) {
     }
     return;
   }
-  const PeerFailure accusation{
+  PeerFailure accusation{
       .rank = broken.why.culprit(), .cause = broken.why.message(), .code = broken.why.code()};
+  // What this process could not get from its system the others hear of by its name.
+  if (accusation.rank < 0 && accusation.code == Code::System)
+    accusation.rank = parts_.rank;
   for (PendingOp& op : broken.ops) broken_.emplace_back(std::move(op), broken.why);
   parts_.control->report(accusation);
 }

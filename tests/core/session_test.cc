@@ -244,6 +244,21 @@ TEST_F(SessionTest, ABrokenCollectiveWaitsForTheVerdict) {
   EXPECT_EQ(ticket->status().culprit(), 2);
 }
 
+TEST_F(SessionTest, WhatThisRankCouldNotGetFromItsSystemIsReportedAsItsOwn) {
+  run_ = [](const CollectiveOp&) { return Status(Code::System, "no memory"); };
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  PeerFailure reported = control_->wait_reports(1).at(0);
+  EXPECT_EQ(reported.rank, 0);
+  EXPECT_EQ(reported.code, Code::System);
+  control_->sink().on_failure(std::move(reported));
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_EQ(ticket->status().message(), "allreduce \"x\": no memory");
+}
+
 TEST_F(SessionTest, ARankThatLeftHarmsOnlyWhatNeedsIt) {
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
