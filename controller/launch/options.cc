@@ -134,10 +134,11 @@ bool takes_value(const CliTable& table, const CLI::Option* option) {
 }
 
 std::string unknown_flag(const CliTable& table, const std::string& word, const Flag& flag) {
+  const std::string near = nearest_flag(table.app, flag.name);
   return fmt::format(
-      "unknown flag {}; did you mean {}? (farandolerun --help lists all)",
+      "unknown flag {}{} (farandolerun --help lists all)",
       printable(word, 80),
-      nearest_flag(table.app, flag.name));
+      near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 
 SplitArguments split_arguments(const CliTable& table, const std::vector<std::string>& arguments) {

@@ -96,10 +96,11 @@ std::vector<std::string> Config::unknown_names(const std::vector<std::string>& n
     if (!name.starts_with("FARANDOLE_") ||
         std::find(known.begin(), known.end(), name) != known.end())
       continue;
+    const std::string near = nearest(name, known);
     warnings.push_back(fmt::format(
-        "unknown variable {} is ignored; did you mean {}?",
+        "unknown variable {} is ignored{}",
         printable(name, 128),
-        nearest(name, known)));
+        near.empty() ? "" : fmt::format("; did you mean {}?", near)));
   }
   return warnings;
 }

@@ -27,7 +27,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   const auto best = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
     return edit_distance(word, a) < edit_distance(word, b);
   });
-  return best == known.end() ? std::string() : *best;
+  const bool is_near = best != known.end() && 3 * edit_distance(word, *best) <= word.size();
+  return is_near ? *best : std::string();
 }
 
 }  // namespace farandole

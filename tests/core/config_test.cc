@@ -115,6 +115,9 @@ TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
       Config::unknown_names({"FARANDOLE_FUSION_BYTE", "PATH", "FARANDOLE_RANK"}),
       ElementsAre("unknown variable FARANDOLE_FUSION_BYTE is ignored; did you mean "
                   "FARANDOLE_FUSION_BYTES?"));
+  EXPECT_THAT(
+      Config::unknown_names({"FARANDOLE_NCCL_RINGS_PER_NODE"}),
+      ElementsAre("unknown variable FARANDOLE_NCCL_RINGS_PER_NODE is ignored"));
   EXPECT_THAT(Config::unknown_names({"HOME"}), IsEmpty());
 }
 
