@@ -57,6 +57,20 @@ fdl_code no_place(const char* call) {
       farandole::Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
 }
 
+// The waiting forms show no result of Farandole's own. The refused call counts as every other.
+fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
+  if (!name || !*name) {
+    std::array<char, 2> taken{};
+    const fdl_code code = fdl_next_name(session, kind, taken.data(), taken.size());
+    if (code != FDL_OK)
+      return code;
+  }
+  return farandole::capi::report(farandole::error(
+      farandole::Code::InvalidArgument,
+      "{0}: out is NULL, so there is no place for the result; {0}_async gives a handle that has it",
+      call));
+}
+
 void set_reduction(ShortRequest& request, const void* in, void* out, fdl_reduce_op op) {
   request->in = in;
   request->out = out;
@@ -90,6 +104,8 @@ fdl_code fdl_allreduce(
     int64_t count,
     fdl_dtype dtype,
     fdl_reduce_op op) {
+  if (!out && count > 0)
+    return no_out(session, FDL_ALLREDUCE, name, "fdl_allreduce");
   ShortRequest request(FDL_ALLREDUCE, name, dtype, {{count}});
   set_reduction(request, in, out, op);
   return request.run(session, nullptr);
@@ -196,6 +212,8 @@ fdl_code fdl_reducescatter(
     int64_t row,
     fdl_dtype dtype,
     fdl_reduce_op op) {
+  if (!out && rows > 0 && row > 0)
+    return no_out(session, FDL_REDUCESCATTER, name, "fdl_reducescatter");
   ShortRequest request(FDL_REDUCESCATTER, name, dtype, {{rows, row}});
   set_reduction(request, in, out, op);
   return request.run(session, nullptr);

@@ -72,9 +72,25 @@ TEST_F(ArgumentTest, NullPointers) {
       FDL_INVALID_ARGUMENT,
       "handle");
   EXPECT_FAILS(
-      fdl_allreduce(session_, "x", nullptr, nullptr, 3, FDL_UINT8, FDL_SUM),
+      fdl_allreduce(session_, "x", nullptr, &settled, 3, FDL_UINT8, FDL_SUM),
       FDL_INVALID_ARGUMENT,
       "null");
+  EXPECT_FAILS(
+      fdl_allreduce(session_, "x", &settled, nullptr, 1, FDL_INT32, FDL_SUM),
+      FDL_INVALID_ARGUMENT,
+      "fdl_allreduce: out is NULL");
+  EXPECT_FAILS(
+      fdl_reducescatter(session_, nullptr, &settled, nullptr, 1, 1, FDL_INT32, FDL_SUM),
+      FDL_INVALID_ARGUMENT,
+      "fdl_reducescatter: out is NULL");
+  std::array<char, 64> name{};
+  EXPECT_OK(fdl_next_name(session_, FDL_REDUCESCATTER, name.data(), name.size()));
+  EXPECT_STREQ(name.data(), "reducescatter.noname.2");
+  EXPECT_FAILS(
+      fdl_allreduce(nullptr, nullptr, &settled, nullptr, 1, FDL_INT32, FDL_SUM),
+      FDL_INVALID_ARGUMENT,
+      "session is NULL");
+  EXPECT_OK(fdl_allreduce(session_, "x", nullptr, nullptr, 0, FDL_INT32, FDL_SUM));
   EXPECT_EQ(fdl_rank(nullptr), -1);
   EXPECT_OK(fdl_release(nullptr));
   EXPECT_OK(fdl_destroy(nullptr));

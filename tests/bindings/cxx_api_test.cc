@@ -33,6 +33,15 @@ TEST_F(CxxApiTest, EveryKind) {
   session_.check_health();
 }
 
+TEST(CxxApi, SettingsAreGivenInBraces) {
+  fdl::Session one({{"fusion_bytes", "1024"}});
+  fdl::Session two{{{"fusion_bytes", "1024"}, {"max_dims", "8"}}, true};
+  fdl::Session none({}, true);
+  for (fdl::Session* session : {&one, &two, &none}) EXPECT_EQ(session->size(), 1);
+  EXPECT_THROW(fdl::Session({{"max_dims", "many"}}), fdl::InvalidArgument);
+  EXPECT_THROW(fdl::Session({{"no_such_setting", "1"}}), fdl::InvalidArgument);
+}
+
 TEST_F(CxxApiTest, HandlesShowTheirResult) {
   const std::vector<std::complex<double>> data{{1, 2}, {3, 4}};
   fdl::Handle handle = session_.allgather_async<std::complex<double>>(data);

@@ -24,6 +24,7 @@
  * Order       Ranks may submit in any order: operations are matched by name, and a name can be in
  *             flight once. Unnamed operations are named by their kind and a count, so every rank
  *             must submit its unnamed ones in the same order. A call that fails counts, too.
+ *             A tensor that another rank never submits is waited for as long as that rank lives.
  * fork        A child of fork() shares no session: every call on an inherited one fails with
  *             FDL_ABORTED and harms neither parent nor child.
  * Signals     No disposition of the process is changed. fdl_wait goes on waiting when a signal
@@ -256,7 +257,7 @@ FDL_API fdl_code fdl_release(fdl_handle* handle);
 /* ---- The same, in short --------------------------------------------------------------------- */
 
 /* One-dimensional tensors of `count` elements, or rows of `row` elements each. The forms without
- * _async wait, without a deadline of their own. */
+ * _async wait, without a deadline of their own, and those of them that have an `out` need one. */
 FDL_API fdl_code fdl_allreduce(
     fdl_session* session,
     const char* name,

@@ -4,6 +4,8 @@
 //   fdl::Session session;
 //   std::vector<float> gradient = …;
 //   session.allreduce<float>(gradient, gradient, FDL_AVERAGE, "gradient");
+//
+// The element type is always given, as here: it cannot be deduced from what makes a Span.
 #pragma once
 
 #include <farandole/farandole.h>
@@ -11,6 +13,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -191,7 +194,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 // One rank's membership in one job; leaves it when destroyed.
 class Session {
  public:
-  // Settings go before the environment.
+  // Settings go before the environment: Session({{"start_timeout", "60"}}).
   explicit Session(const Settings& settings = {}, bool ignore_environment = false) {
     std::vector<fdl_setting> given;
     given.reserve(settings.size());
@@ -202,6 +205,9 @@ class Session {
     options.ignore_environment = ignore_environment ? 1 : 0;
     check(fdl_init(&options, &session_));
   }
+  explicit Session(
+      std::initializer_list<Settings::value_type> settings, bool ignore_environment = false)
+      : Session(Settings(settings), ignore_environment) {}
   Session(Session&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
   Session& operator=(Session&& other) noexcept {
     std::swap(session_, other.session_);
