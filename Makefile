@@ -14,7 +14,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large soak asan tsan FORCE
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large soak chaos chaos-idle asan tsan FORCE
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
@@ -35,7 +35,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large soak asan tsan: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large soak chaos chaos-idle asan tsan: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -75,6 +75,12 @@ test-large: build ## collectives of more than 2^31 elements
 
 soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
 	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)
+
+chaos: setup .venv/.installed ## real failures, TRIALS=20 of each (deaths 100), measured: build/chaos/table.md
+	@$(IN_VENV) python tests/chaos/chaos.py --trials $(or $(TRIALS),20)
+
+chaos-idle: setup .venv/.installed ## jobs on cores loaded twofold for MINUTES=30: nobody may raise an alarm
+	@$(IN_VENV) python tests/chaos/chaos_idle.py --minutes $(or $(MINUTES),30)
 
 asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sanitizer
 	@echo "==> build: preset $@"

@@ -15,6 +15,7 @@ TYPED = (
     "bindings/python/farandole",
     ".ci",
     "tests/bench",
+    "tests/chaos",
     "tests/examples",
     "tests/lint",
     "tests/multiprocess",

@@ -1,0 +1,107 @@
+"""Jobs that nothing happens to, on cores that are loaded twofold: nobody may raise an alarm.
+
+    make chaos-idle MINUTES=30
+
+Over shared memory and over Gloo, one job each that computes without a pause and one that mostly
+waits, while two programs per core use all the time that they get.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+from chaos_job import FINISH, Build, Job, Work, launch
+
+RANKS = 3
+WORKS = (Work(), Work(pause_us=400_000))
+PROGRESS = 60.0  # seconds between two lines
+PATIENCE = 120.0  # for the end of the jobs
+BURN = "while True: pass"
+
+
+def burners(stack: contextlib.ExitStack) -> int:
+    count = 2 * len(os.sched_getaffinity(0))
+    for _ in range(count):
+        # It ends with this process, too.
+        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", BURN]
+        process = subprocess.Popen(command)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+    return count
+
+
+def start(stack: contextlib.ExitStack, build: Build) -> dict[str, Job]:
+    jobs = {}
+    for communicator in ("shm", "gloo"):
+        for work in WORKS:
+            settings = {"FARANDOLE_COMMUNICATOR": communicator}
+            job = stack.enter_context(launch(build, RANKS, work, 1, **settings))
+            jobs[f"{communicator}, pauses of {work.pause_us} us at most"] = job
+    for job in jobs.values():
+        job.wait_until_ready()
+    return jobs
+
+
+def alarms(jobs: dict[str, Job]) -> list[str]:
+    """What the jobs said that they should not have, so far."""
+    return [
+        f"{name}: rank {rank}: {report.get('text', report['event'])}"
+        for name, job in jobs.items()
+        for event in ("failed", "wrong")
+        for rank, report in job.heard(event).items()
+    ]
+
+
+def watch(jobs: dict[str, Job], minutes: float) -> list[str]:
+    began = time.monotonic()
+    end = began + minutes * 60
+    while not (found := alarms(jobs)) and time.monotonic() < end:
+        until = min(end, time.monotonic() + PROGRESS)
+        for number, job in enumerate(jobs.values()):
+            share = (until - time.monotonic()) / (len(jobs) - number)
+            job.wait_for(lambda job: bool(job.heard("failed")), share)
+        passed = (time.monotonic() - began) / 60
+        print(
+            f"{passed:6.1f} min, load {os.getloadavg()[0]:.1f}, {len(alarms(jobs))} alarms",
+            flush=True,
+        )
+    return found
+
+
+def end_in_order(jobs: dict[str, Job]) -> list[str]:
+    faults = []
+    for name, job in jobs.items():
+        job.signal(0, FINISH)
+        if not job.wait_until_all("finished", range(RANKS), PATIENCE):
+            faults.append(f"{name}: did not end in order: {job.output[-5:]}")
+    steps = {name: job.heard("finished").get(0, {}).get("steps") for name, job in jobs.items()}
+    for name, count in steps.items():
+        print(f"{name}: {count} steps")
+    return faults
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Jobs on loaded cores: nobody may raise an alarm.")
+    parser.add_argument("--minutes", type=float, default=30)
+    minutes = parser.parse_args().minutes
+    build = Build.of_wheel()
+    with contextlib.ExitStack() as stack:
+        jobs = start(stack, build)
+        count = burners(stack)
+        found = watch(jobs, minutes) or end_in_order(jobs)
+    found = found or alarms(jobs)
+    for text in found:
+        print(text)
+    cores = len(os.sched_getaffinity(0))
+    if not found:
+        print(f"{minutes:g} min, {count} busy programs on {cores} cores: no false alarm")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""One trial: a job, a fault at a random moment, and what everybody had to say about it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chaos_cases import Case, Outcome
+from chaos_job import FINISH, Build, Report, Watch
+from chaos_leftovers import GONE_AFTER, left_behind, shared_memory, sockets_of_tcp
+from chaos_scene import Scene
+
+LATEST_FAULT = 0.2  # after the job goes
+PATIENCE = 20.0  # far beyond every promise: who has not reported by then never will
+OBSERVED = 5.0  # how long a job has to bear what should harm nobody
+TYPED = {"PeerLost", "Timeout"}
+LATER_CALL = 1.0  # once the job has failed, every call does so at once
+
+
+@dataclass
+class Trial:
+    """`seconds`: from the fault to the last report that was due; None where there was none."""
+
+    case: str
+    seed: int
+    seconds: float | None = None
+    by_rank: dict[int, float] = field(default_factory=dict)
+    same_culprit: bool = True
+    same_operation: bool = True
+    left: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    texts: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        return not self.complaints and not self.left
+
+
+class Running:
+    """A trial whose fault has been applied."""
+
+    def __init__(self, case: Case, build: Build, seed: int) -> None:
+        chance = random.Random(seed)
+        self.case = case
+        self.trial = Trial(case.name, seed)
+        self.shared_before = shared_memory()
+        self.scene = Scene(case.stage, build, chance.choice(case.victims()), seed)
+        try:
+            # The random moment at which it happens: the job runs meanwhile.
+            time.sleep(chance.uniform(0, LATEST_FAULT))
+            watched = case.outcome is Outcome.ALL_END
+            self.watch = self.scene.watch_all() if watched else Watch([])
+            self.when = case.apply(self.scene)
+        except BaseException:
+            self.scene.close()
+            raise
+
+    def finish(self) -> Trial:
+        try:
+            if self.case.outcome is Outcome.NOTHING:
+                self._bear()
+            elif self.case.outcome is Outcome.ALL_END:
+                self._see_all_end()
+            else:
+                self._hear()
+            self._look_for_leftovers()
+        finally:
+            self.scene.close()
+        return self.trial
+
+    def _complain(self, text: str) -> None:
+        self.trial.complaints.append(text)
+
+    def _hear(self) -> None:
+        scene, job = self.scene, self.scene.job
+        due = [r for r in range(job.ranks) if r != scene.victim]
+        if self.case.outcome is Outcome.ALL_TELL:
+            due = list(range(job.ranks))
+        job.wait_until_all("failed", due, PATIENCE)
+        if self.case.heal is not None:
+            self.case.heal(scene)
+            job.wait_until_all("failed", range(job.ranks), PATIENCE)
+            self._judge_woken()
+        reports = {rank: r for rank, r in job.heard("failed").items() if rank in due}
+        self._judge(due, reports)
+
+    def _judge(self, due: Sequence[int], reports: dict[int, Report]) -> None:
+        trial, job = self.trial, self.scene.job
+        begin = self.when
+        if begin is None:
+            begin = job.heard("fault").get(self.scene.victim, {}).get("when")
+        if begin is None:
+            return self._complain("the victim did nothing")
+        silent = sorted(set(due) - set(reports))
+        if silent:
+            self._complain(f"no report of ranks {silent}: " + " / ".join(job.output[-5:]))
+        for rank, report in reports.items():
+            trial.by_rank[rank] = (report["when"] - begin) / 1e9
+            trial.texts[rank] = report["text"]
+            if report["code"] not in TYPED:
+                self._complain(f"rank {rank} ended with {report['code']}: {report['text']}")
+            if not report["later_failed"] or report["later_ns"] > LATER_CALL * 1e9:
+                self._complain(f"rank {rank}: a later call did not fail at once")
+        if trial.by_rank:
+            trial.seconds = max(trial.by_rank.values())
+        self._compare(reports)
+        for rank, report in job.heard("wrong").items():
+            self._complain(f"rank {rank} has a wrong result in step {report['step']}")
+
+    def _compare(self, reports: dict[int, Report]) -> None:
+        """Ranks that still reach each other name the same culprit, and it is the right one. Who has
+        lost rank 0 alone cannot know what the others were told, and is only counted."""
+        scene, trial = self.scene, self.trial
+        apart = self.case.outcome is Outcome.ALL_TELL and not self.case.joined
+        together = [
+            report for rank, report in reports.items() if not (apart and scene.with_victim(rank))
+        ]
+        culprits = {report["culprit"] for report in together}
+        operations = {(report["step"], report["operation"]) for report in together}
+        right = self.case.either_end or culprits <= {scene.victim}
+        trial.same_culprit = len(culprits) <= 1 and right
+        trial.same_operation = len(operations) <= 1
+        may_differ = scene.victim == 0 and self.case.outcome is Outcome.ALL_TELL
+        if not trial.same_culprit and not may_differ:
+            self._complain(f"the culprits named are {sorted(culprits)}")
+
+    def _judge_woken(self) -> None:
+        victim = self.scene.victim
+        report = self.scene.job.heard("failed").get(victim)
+        if report is None:
+            self._complain(f"rank {victim} woke and did not find out that it was given up")
+        elif report["culprit"] != victim:
+            self._complain(f"rank {victim} woke and blamed another: {report['text']}")
+
+    def _bear(self) -> None:
+        """The job goes on, through the fault and after it, and ends in order."""
+        scene, job = self.scene, self.scene.job
+        began = self.when or time.monotonic_ns()
+        left = OBSERVED - (time.monotonic_ns() - began) / 1e9
+        job.wait_for(lambda job: bool(job.heard("failed")), left)
+        if self.case.heal is not None:
+            self.case.heal(scene)
+        if not job.heard("failed"):
+            job.signal(scene.victim, FINISH)
+            job.wait_until_all("finished", range(job.ranks), PATIENCE)
+        for rank, report in job.heard("failed").items():
+            self._complain(f"false alarm of rank {rank}: {report['text']}")
+        missing = sorted(set(range(job.ranks)) - set(job.heard("finished")))
+        if missing and not job.heard("failed"):
+            self._complain(f"ranks {missing} did not end in order: {job.output[-5:]}")
+
+    def _see_all_end(self) -> None:
+        if self.when is not None and self.watch.wait(GONE_AFTER):
+            self.trial.seconds = (self.watch.last_end - self.when) / 1e9
+
+    def _look_for_leftovers(self) -> None:
+        scene = self.scene
+        scene.close_proxy()
+        port = scene.port if scene.network is None else None
+        self.trial.left = left_behind(scene.job, port, self.shared_before)
+        if scene.network is not None:
+            for table in scene.network.open_sockets():
+                self.trial.left += sockets_of_tcp(table, 0)
+
+
+def run_together(cases: Sequence[Case], build: Build, seed: int) -> list[Trial]:
+    """A trial of each case, at the same time; their seeds count up."""
+    running: list[Running] = []
+    try:
+        for index, case in enumerate(cases):
+            running.append(Running(case, build, seed + index))
+        return [each.finish() for each in running]
+    finally:
+        for each in running:
+            each.scene.close()
+
+
+def run_case(case: Case, build: Build, trials: int, seed: int) -> Iterator[Trial]:
+    """All trials of a case, some of them at a time where they mostly wait."""
+    for done in range(0, trials, case.together):
+        yield from run_together([case] * min(case.together, trials - done), build, seed + done)

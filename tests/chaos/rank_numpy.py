@@ -1,0 +1,102 @@
+"""A rank like rank.cc, in Python: steps without end, and one report per event.
+
+rank_numpy.py BYTES PAUSE_US SEED
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+import farandole as fdl
+
+THROW, EXIT, FINISH = (signal.SIGRTMIN + i for i in range(3))
+WARM_UP = 5
+GRADIENTS = 3
+
+
+def say(event: str, **values: Any) -> None:
+    line = "REPORT " + json.dumps({"rank": fdl.rank(), "event": event, **values}) + "\n"
+    os.write(1, line.encode())
+
+
+def obey(orders: list[int]) -> None:
+    if THROW in orders:
+        say("fault", when=time.monotonic_ns())
+        raise RuntimeError("this rank was told to throw")
+    if EXIT in orders:
+        say("fault", when=time.monotonic_ns())
+        sys.exit(0)
+
+
+def step(number: int, gradients: list[np.ndarray], finish: bool) -> bool:
+    value = 1 + number % 5
+    for gradient in gradients:
+        gradient.fill(value * (fdl.rank() + 1))
+    stop = fdl.allreduce_async(np.array([float(finish)]), name="stop", op=fdl.Max)
+    names = [f"gradient/{i}" for i in range(GRADIENTS)]
+    handles = [
+        fdl.allreduce_async_(g, name=n, op=fdl.Sum) for g, n in zip(gradients, names, strict=True)
+    ]
+    for handle in handles:
+        fdl.synchronize(handle)
+    wanted = value * fdl.size() * (fdl.size() + 1) // 2
+    if any((gradient != wanted).any() for gradient in gradients):
+        say("wrong", step=number)
+        sys.exit(4)
+    return bool(fdl.synchronize(stop)[0])
+
+
+def tell_failure(error: fdl.FarandoleError, when: int, number: int) -> None:
+    before = time.monotonic_ns()
+    try:
+        fdl.barrier()
+        later_failed = False
+    except fdl.FarandoleError:
+        later_failed = True
+    operation = str(error).partition('"')[2].partition('"')[0]
+    say(
+        "failed",
+        when=when,
+        code=type(error).__name__.removesuffix("Error"),
+        culprit=getattr(error, "rank", -1),
+        operation=operation,
+        step=number,
+        text=str(error),
+        later_ns=time.monotonic_ns() - before,
+        later_failed=later_failed,
+    )
+
+
+def main() -> None:
+    bytes_, pause_us, seed = map(int, sys.argv[1:])
+    orders: list[int] = []
+    for number in (THROW, EXIT, FINISH):
+        signal.signal(number, lambda received, _: orders.append(received))
+    fdl.init()
+    pauses = random.Random(seed * 1000 + fdl.rank())
+    gradients = [np.zeros(bytes_ // 4, "f4") for _ in range(GRADIENTS)]
+    number = 0
+    finished = False
+    while not finished:
+        obey(orders)
+        number += 1
+        try:
+            finished = step(number, gradients, FINISH in orders)
+        except fdl.FarandoleError as error:
+            tell_failure(error, time.monotonic_ns(), number)
+            sys.exit(3)
+        if number == WARM_UP:
+            say("ready", pid=os.getpid())
+        time.sleep(pauses.uniform(0, pause_us) / 1e6)
+    say("finished", steps=number)
+
+
+main()
