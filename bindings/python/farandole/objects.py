@@ -14,6 +14,9 @@ from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
 _SIZE_BYTES = 8
+# Instead of a size, where the object cannot be pickled: the other ranks raise, too, and wait for
+# nothing.
+_UNPICKLED = 2**64 - 1
 
 
 def _dumps(obj: Any) -> bytes:
@@ -25,21 +28,42 @@ def _dumps(obj: Any) -> bytes:
     return bytes(cloudpickle.dumps(obj))
 
 
+def _pickled(obj: Any) -> tuple[bytes, bytes, Exception | None]:
+    """The object's bytes, their number as it travels, and why there are none."""
+    try:
+        data = _dumps(obj)
+    except Exception as error:
+        return b"", _UNPICKLED.to_bytes(_SIZE_BYTES, "little"), error
+    return data, len(data).to_bytes(_SIZE_BYTES, "little"), None
+
+
+def _size_in(field: bytes | bytearray, rank: int) -> int:
+    """The number of bytes that a rank announces."""
+    size = int.from_bytes(field, "little")
+    if size == _UNPICKLED:
+        raise InvalidArgumentError(
+            f"the object of rank {rank} cannot be pickled; the error there says why"
+        )
+    return size
+
+
 def broadcast_object(
     obj: Any,
     root_rank: int = 0,
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """The object of rank ``root_rank``, on every rank. Others may pass None."""
+    """The object of rank ``root_rank``, on every rank. Others may pass None. One that cannot be
+    pickled is an error on every rank."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
-    data = bytearray(_dumps(obj)) if is_root else bytearray()
-    size = bytearray(len(data).to_bytes(_SIZE_BYTES, "little"))
+    pickled, field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
+    size = bytearray(field)
     _session.submit(_native.BROADCAST, f"{name}.size", size, size, root=root_rank).wait()
-    if not is_root:
-        data = bytearray(int.from_bytes(size, "little"))
+    if failure is not None:
+        raise failure
+    data = bytearray(pickled) if is_root else bytearray(_size_in(size, root_rank))
     _session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
     return obj if is_root else pickle.loads(data)
 
@@ -47,15 +71,17 @@ def broadcast_object(
 def allgather_object(
     obj: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> list[Any]:
-    """The objects of all ranks, in rank order."""
+    """The objects of all ranks, in rank order. One that cannot be pickled is an error on every
+    rank."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    data = _dumps(obj)
-    size = len(data).to_bytes(_SIZE_BYTES, "little")
+    data, size, failure = _pickled(obj)
     sizes = _session.submit(_native.ALLGATHER, f"{name}.size", size)
     everything = _session.submit(_native.ALLGATHER, f"{name}.object", data)
     sizes.wait()
     everything.wait()
+    if failure is not None:
+        raise failure
     return _unpack(sizes.tobytes(), everything.tobytes())
 
 
@@ -63,7 +89,7 @@ def _unpack(sizes: bytes, everything: bytes) -> list[Any]:
     objects = []
     begin = 0
     for at in range(0, len(sizes), _SIZE_BYTES):
-        end = begin + int.from_bytes(sizes[at : at + _SIZE_BYTES], "little")
+        end = begin + _size_in(sizes[at : at + _SIZE_BYTES], at // _SIZE_BYTES)
         objects.append(pickle.loads(everything[begin:end]))
         begin = end
     if begin != len(everything):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,24 @@ def mistake_of_one_rank(odd: bool) -> None:
     fdl.barrier()  # nobody leaves before all have looked
 
 
+def object_that_one_rank_cannot_pickle(odd: bool, root: int) -> None:
+    """Every rank raises, instead of waiting for what never comes, and the job goes on."""
+    obj = threading.Lock() if odd else 1
+    for call in (
+        lambda: fdl.broadcast_object(obj if odd else None, root),
+        lambda: fdl.allgather_object(obj),
+    ):
+        try:
+            call()
+        except TypeError as error:
+            assert odd and "pickle" in str(error), error
+        except fdl.InvalidArgumentError as error:
+            assert not odd and f"rank {root} cannot be pickled" in str(error), error
+        else:
+            raise AssertionError("nobody noticed")
+    assert fdl.allgather_object(1) == [1] * fdl.size()
+
+
 def main() -> None:
     fdl.init()
     rank, size = fdl.rank(), fdl.size()
@@ -59,6 +78,7 @@ def main() -> None:
         assert fdl.allreduce(np.ones(2), name=name, op=fdl.Sum).tolist() == [size, size]
     assert all(other == messages for other in fdl.allgather_object(messages))
     mistake_of_one_rank(rank == size - 1)
+    object_that_one_rank_cannot_pickle(rank == size - 1, size - 1)
     report(rank, messages=messages)
 
 
