@@ -185,6 +185,11 @@ def test_bad_options_of_the_optimizer(case: str) -> None:
         optimizer(**options)
 
 
+def test_is_not_wrapped_twice() -> None:
+    with pytest.raises(ValueError, match="DistributedOptimizer already"):
+        hvd.DistributedOptimizer(optimizer())
+
+
 def test_options_that_are_not_there_yet() -> None:
     with pytest.raises(hvd.UnsupportedError, match="Adasum"):
         optimizer(op=hvd.Adasum)

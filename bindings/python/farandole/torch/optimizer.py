@@ -140,6 +140,10 @@ def DistributedOptimizer(
     sparse_as_dense: exchange sparse gradients as dense ones.
     """
     check_optimizer(optimizer)
+    if isinstance(optimizer, _DistributedOptimizer):
+        raise InvalidArgumentError(
+            "the optimizer is a DistributedOptimizer already; wrap the plain one, once"
+        )
     check_process_set(process_set)
     names = _names_of(optimizer, named_parameters)
     options = _options(op, gradient_predivide_factor, compression, sparse_as_dense)
