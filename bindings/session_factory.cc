@@ -66,7 +66,10 @@ Result<std::unique_ptr<Session>> make_session(
     connect_alone(parts);
   else
     connect_to_job(parts, std::move(job).value());
-  return Session::start(std::move(parts));
+  Result<std::unique_ptr<Session>> session = Session::start(std::move(parts));
+  if (session && config.size > 1)
+    FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);
+  return session;
 }
 
 }  // namespace farandole

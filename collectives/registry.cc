@@ -19,15 +19,30 @@ size_t count_hosts(const GroupSpec& group) {
   return hosts.size();
 }
 
+void tell_choice(const GroupSpec& group, const char* choice) {
+  if (group.index == 0)
+    FARANDOLE_LOG(
+        Info, "group {} of {} ranks communicates over {}", group.tag, group.members.size(), choice);
+}
+
+Result<std::unique_ptr<Communicator>> over_shared_memory(
+    const GroupSpec& group, Store& store, const Config& config) {
+  Result<std::unique_ptr<Communicator>> shared = shm::connect(group, store, config);
+  if (shared)
+    tell_choice(group, "shared memory");
+  return shared;
+}
+
 Result<std::unique_ptr<Communicator>> over_gloo(
     const GroupSpec& group, Store& store, const Config& config) {
+  tell_choice(group, "Gloo");
   return gloo_comm::connect(group, store, config);
 }
 
 // Shared memory, or Gloo where it cannot be had: all members learn the same verdict.
 Result<std::unique_ptr<Communicator>> inside_host(
     const GroupSpec& group, Store& store, const Config& config) {
-  Result<std::unique_ptr<Communicator>> shared = shm::connect(group, store, config);
+  Result<std::unique_ptr<Communicator>> shared = over_shared_memory(group, store, config);
   if (shared || shared.status().code() != Code::Unsupported)
     return shared;
   if (group.index == 0)
@@ -54,7 +69,7 @@ Result<std::unique_ptr<Communicator>> forced_shared_memory(
           printable(first.host, 128),
           member.rank,
           printable(member.host, 128));
-  return shm::connect(group, store, config);
+  return over_shared_memory(group, store, config);
 }
 
 }  // namespace
@@ -78,6 +93,7 @@ Result<std::unique_ptr<Communicator>> make_communicator(
     return inside_host(group, store, config);
   if (hosts == group.members.size() && config.communicator == CommunicatorChoice::Auto)
     return over_gloo(group, store, config);
+  tell_choice(group, "shared memory inside hosts and Gloo between them");
   return hierarchical::connect(group, store, config, inside_host, over_gloo);
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from jobs import Report, launch, launch_verbosely
 
@@ -38,6 +40,14 @@ def test_without_room_for_shared_memory_gloo_serves_with_one_warning() -> None:
     )
     assert all(r["checks"] > 200 for r in reports)
     assert output.count("no shared memory, so that Gloo is used") == 1, output
+
+
+def test_log_level_info_tells_who_joined_and_what_is_used() -> None:
+    _, output = launch_verbosely(
+        2, "mismatch.py", FARANDOLE_LOG_LEVEL="info", FARANDOLE_COMMUNICATOR="gloo"
+    )
+    assert len(re.findall(r"rank [01].*joined job \S+ of 2 ranks", output)) == 2, output
+    assert len(re.findall(r"group \S+ of 2 ranks communicates over Gloo", output)) == 1, output
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
