@@ -39,6 +39,34 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
   return Status::ok();
 }
 
+// Of the output as far as it is known before all ranks are heard: its first byte at least.
+int64_t known_output_bytes(const Request& r, int64_t input_bytes, int members) {
+  switch (r.signature.kind) {
+    case CollectiveKind::Allreduce:
+    case CollectiveKind::Broadcast:
+      return input_bytes;
+    case CollectiveKind::Reducescatter:
+      return input_bytes / members;
+    default:
+      return 1;
+  }
+}
+
+// In place means the same memory; anything between would be read after it was written.
+Status check_overlap(const Request& r, const RequestLimits& limits) {
+  const int64_t bytes =
+      element_count(r.signature.shape) * static_cast<int64_t>(size_of(r.signature.dtype));
+  if (!r.in || !r.out || r.in == r.out || bytes == 0)
+    return Status::ok();
+  const auto in = reinterpret_cast<uintptr_t>(r.in);
+  const auto out = reinterpret_cast<uintptr_t>(r.out);
+  const int64_t written = known_output_bytes(r, bytes, static_cast<int>(limits.members));
+  if (out >= in + static_cast<uintptr_t>(bytes) || in >= out + static_cast<uintptr_t>(written))
+    return Status::ok();
+  return wrong(
+      r, "input and output overlap; give the same memory (in place), or memory apart from it");
+}
+
 Status check_splits(const Request& r, const RequestLimits& limits) {
   const auto& [splits, shape] = std::tie(r.signature.splits, r.signature.shape);
   if (r.signature.kind != CollectiveKind::Alltoall)
@@ -113,6 +141,7 @@ Status check_request(const Request& r, const RequestLimits& limits) {
   if (s.process_set != 0)
     return wrong(r, "there is no process set {}", s.process_set);
   FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
+  FARANDOLE_RETURN_IF_ERROR(check_overlap(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_reduction(r));
   if (s.kind == CollectiveKind::Broadcast && (s.root < 0 || s.root >= limits.members))

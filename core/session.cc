@@ -34,7 +34,11 @@ class Session::Impl final : public ControlSink {
     return group_->lane.help_until(ticket, deadline);
   }
   std::string next_name(CollectiveKind kind) { return names_.next(kind); }
-  Status health() const { return engine_ ? engine_->health() : Status::ok(); }
+  Status health() const {
+    if (stopping_)
+      return error(Code::Aborted, "the session is shut down; start a new one");
+    return engine_ ? engine_->health() : Status::ok();
+  }
   Status shutdown();
   bool in_own_process() const { return getpid() == pid_; }
 

@@ -52,19 +52,27 @@ class ShortRequest {
   fdl_request request_ = FDL_REQUEST_INIT;
 };
 
-fdl_code no_place(const char* call) {
+// A refused call counts as every other: where it has no name it takes one.
+fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
+  if (name && *name)
+    return FDL_OK;
+  std::array<char, 2> taken{};
+  return fdl_next_name(session, kind, taken.data(), taken.size());
+}
+
+fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
+  const fdl_code code = count_call(session, kind, name);
+  if (code != FDL_OK)
+    return code;
   return farandole::capi::report(farandole::error(
       farandole::Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
 }
 
-// The waiting forms show no result of Farandole's own. The refused call counts as every other.
+// The waiting forms show no result of Farandole's own.
 fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  if (!name || !*name) {
-    std::array<char, 2> taken{};
-    const fdl_code code = fdl_next_name(session, kind, taken.data(), taken.size());
-    if (code != FDL_OK)
-      return code;
-  }
+  const fdl_code code = count_call(session, kind, name);
+  if (code != FDL_OK)
+    return code;
   return farandole::capi::report(farandole::error(
       farandole::Code::InvalidArgument,
       "{0}: out is NULL, so there is no place for the result; {0}_async gives a handle that has it",
@@ -154,7 +162,7 @@ fdl_code fdl_allgather(
     fdl_dtype dtype,
     fdl_handle** handle) {
   if (!handle)
-    return no_place("fdl_allgather");
+    return no_place(session, FDL_ALLGATHER, name, "fdl_allgather");
   ShortRequest request(FDL_ALLGATHER, name, dtype, {{rows, row}});
   request->in = in;
   return request.run(session, handle);
@@ -183,7 +191,7 @@ fdl_code fdl_alltoall(
     const int64_t* splits,
     fdl_handle** handle) {
   if (!handle)
-    return no_place("fdl_alltoall");
+    return no_place(session, FDL_ALLTOALL, name, "fdl_alltoall");
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
   set_alltoall(request, session, in, splits);
   return request.run(session, handle);

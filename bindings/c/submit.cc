@@ -41,8 +41,8 @@ static_assert(same(ReduceOp::Product, FDL_PRODUCT) && kReduceOpCount == FDL_PROD
 static_assert(static_cast<int>(DeviceType::Cpu) == FDL_CPU);
 static_assert(static_cast<int>(DeviceType::Cuda) == FDL_CUDA);
 
-// Bounds what is read through a count that is garbage; the session's own limits are tighter.
-constexpr size_t kMaxDims = 1024;
+// Bounds what is read through a count that is garbage; the session's own limits may be tighter.
+constexpr size_t kMaxDims = 64;
 constexpr size_t kMaxSplits = 1 << 20;
 
 // Fails where `value`, whose enumeration the caller may have left, is not below `count`.
@@ -56,7 +56,12 @@ Status check_array(const int64_t* values, size_t count, size_t most, const char*
   if (count > 0 && !values)
     return error(Code::InvalidArgument, "{} is NULL, but {} values are announced", what, count);
   if (count > most)
-    return error(Code::InvalidArgument, "{} values of {} are too many", count, what);
+    return error(
+        Code::InvalidArgument,
+        "{} values of {} are too many; at most {} are taken",
+        count,
+        what,
+        most);
   return Status::ok();
 }
 

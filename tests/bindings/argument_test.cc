@@ -87,6 +87,12 @@ TEST_F(ArgumentTest, NullPointers) {
   EXPECT_OK(fdl_next_name(session_, FDL_REDUCESCATTER, name.data(), name.size()));
   EXPECT_STREQ(name.data(), "reducescatter.noname.2");
   EXPECT_FAILS(
+      fdl_alltoall(session_, nullptr, &settled, 1, 1, FDL_INT32, nullptr, nullptr),
+      FDL_INVALID_ARGUMENT,
+      "fdl_alltoall: there is no place for the handle");
+  EXPECT_OK(fdl_next_name(session_, FDL_ALLTOALL, name.data(), name.size()));
+  EXPECT_STREQ(name.data(), "alltoall.noname.2");
+  EXPECT_FAILS(
       fdl_allreduce(nullptr, nullptr, &settled, nullptr, 1, FDL_INT32, FDL_SUM),
       FDL_INVALID_ARGUMENT,
       "session is NULL");
@@ -117,7 +123,7 @@ TEST_F(ArgumentTest, EnumerationsOutOfRange) {
   const int64_t extent = 1;
   request.shape = &extent;
   request.ndim = std::numeric_limits<size_t>::max();
-  refused("too many");
+  refused("too many; at most 64 are taken");
 }
 
 TEST_F(ArgumentTest, ValuesThatHaveNoMeaning) {

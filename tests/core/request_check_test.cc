@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 namespace farandole {
@@ -47,6 +48,27 @@ TEST(RequestCheck, Shapes) {
   Request null = request(CollectiveKind::Allreduce, {2});
   null.in = nullptr;
   EXPECT_EQ(said(null), "allreduce \"t\": input is null, but the shape is [2]");
+}
+
+TEST(RequestCheck, OverlapThatIsNotInPlace) {
+  std::array<float, 8> data{};
+  const auto of = [&](CollectiveKind kind, size_t in, size_t out) {
+    Request r = request(kind, {4});
+    r.signature.dtype = DType::Float32;
+    r.in = data.data() + in;
+    r.out = data.data() + out;
+    return said(r);
+  };
+  const std::string overlap =
+      "input and output overlap; give the same memory (in place), or memory apart from it";
+  EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 0), "");
+  EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 4), "");
+  EXPECT_EQ(of(CollectiveKind::Allreduce, 4, 0), "");
+  EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 1), "allreduce \"t\": " + overlap);
+  EXPECT_EQ(of(CollectiveKind::Broadcast, 3, 0), "broadcast \"t\": " + overlap);
+  EXPECT_EQ(of(CollectiveKind::Reducescatter, 2, 0), "");
+  EXPECT_EQ(of(CollectiveKind::Reducescatter, 1, 0), "reducescatter \"t\": " + overlap);
+  EXPECT_EQ(of(CollectiveKind::Allgather, 0, 3), "allgather \"t\": " + overlap);
 }
 
 TEST(RequestCheck, Splits) {

@@ -301,6 +301,7 @@ TEST_F(SessionTest, ShutdownFinishesWhatWasAgreedAndAbortsTheRest) {
       waiting->status(),
       Status(Code::Aborted, "allreduce \"waiting\": ended by this rank's shutdown"));
   EXPECT_EQ(session_->submit({sum("x", a)}).status().code(), Code::Aborted);
+  EXPECT_EQ(session_->health().code(), Code::Aborted);
 }
 
 TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
