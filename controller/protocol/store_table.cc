@@ -1,5 +1,6 @@
 #include "controller/protocol/store_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/protocol/mutation.h"
@@ -43,9 +44,14 @@ Result<StoreAnswers> StoreTable::get(int rank, StoreGet message) {
   Usage& usage = usage_.at(static_cast<size_t>(rank));
   if (usage.waits.size() == kMaxStoreWaits)
     return error(Code::PeerLost, "waits for more than {} store keys", kMaxStoreWaits);
-  if (!usage.waits.emplace(message.request, message.key).second)
+  if (usage.waits.contains(message.request))
     return error(Code::PeerLost, "used store request {} twice", message.request);
-  waiting_[message.key].push_back({rank, message.request});
+  // Each wait is answered with a copy of the value: many of one rank would make a small set large.
+  std::vector<Waiter>& waiters = waiting_[message.key];
+  if (std::ranges::find(waiters, rank, &Waiter::rank) != waiters.end())
+    return error(Code::PeerLost, "waits twice for the store key \"{}\"", printable(message.key));
+  waiters.push_back({rank, message.request});
+  usage.waits.emplace(message.request, std::move(message.key));
   return StoreAnswers{};
 }
 

@@ -20,8 +20,8 @@ struct StoreAnswer {
 };
 using StoreAnswers = std::vector<StoreAnswer>;
 
-// Fails (all functions): a rank went over its quota of bytes, keys or waits, or used a request
-// number twice; honest ranks never do, so the caller fails the job.
+// Fails (all functions): a rank went over its quota of bytes, keys or waits, waits twice for one
+// key, or used a request number twice; honest ranks never do, so the caller fails the job.
 class StoreTable {
  public:
   explicit StoreTable(const Limits& limits);

@@ -1,5 +1,6 @@
 // The worker's part of the store.
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/protocol/mutation.h"
@@ -38,6 +39,16 @@ Actions Worker::store_set(uint64_t request, std::string key, Bytes value) {
 Actions Worker::store_get(uint64_t request, std::string key) {
   if (Status status = store_admits(key, key.size()); !status.is_ok())
     return refuse_store(request, std::move(status));
+  const auto waits_for_it = [&](const auto& waiting) {
+    return !waiting.second.is_set && waiting.second.key == key;
+  };
+  if (std::ranges::any_of(store_waiting_, waits_for_it))
+    return refuse_store(
+        request,
+        error(
+            Code::InvalidArgument,
+            "store key \"{}\": this rank waits for it already",
+            printable(key)));
   store_waiting_[request] = {key, 0, false};
   return {send(StoreGet{request, std::move(key)})};
 }

@@ -275,6 +275,21 @@ TEST_F(WorkerTest, ARefusedSetCostsNothing) {
   EXPECT_FALSE(small.coordinator().failed());
 }
 
+TEST_F(WorkerTest, AKeyIsWaitedForOnceAtATime) {
+  act(worker().store_get(1, "key"));
+  act(worker().store_get(2, "key"));
+  ASSERT_EQ(seen().replies.size(), 1U);
+  EXPECT_EQ(seen().replies[0].request, 2U);
+  EXPECT_EQ(
+      seen().replies[0].status,
+      Status(Code::InvalidArgument, "store key \"key\": this rank waits for it already"));
+  act(worker().store_cancel(1));
+  act(worker().store_get(3, "key"));
+  cluster_.settle();
+  EXPECT_EQ(seen().replies.size(), 1U);
+  EXPECT_FALSE(cluster_.coordinator().failed());
+}
+
 TEST_F(WorkerTest, ACancelledRequestIsNotAnswered) {
   act(worker().store_get(1, "key"));
   cluster_.settle();
