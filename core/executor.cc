@@ -48,8 +48,10 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
   plan.dtype = bucket.front().op.request.signature.dtype;
   for (const ReadyTensor& tensor : bucket) {
     const Request& request = tensor.op.request;
-    Layout layout = lay_out(
-        request.signature, tensor.extents, parts_.index, static_cast<int>(parts_.members.size()));
+    const int members = static_cast<int>(parts_.members.size());
+    FARANDOLE_RETURN_IF_ERROR(
+        check_extents(request.signature, tensor.extents, parts_.index, members));
+    Layout layout = lay_out(request.signature, tensor.extents, parts_.index, members);
     Outcome outcome;
     outcome.data = request.out;
     if (request.out == nullptr && request.signature.kind != CollectiveKind::Barrier) {

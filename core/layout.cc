@@ -1,6 +1,9 @@
 #include "core/layout.h"
 
+#include <algorithm>
 #include <numeric>
+
+#include "core/base/format.h"
 
 namespace farandole {
 namespace {
@@ -18,7 +21,62 @@ std::vector<size_t> elements(const std::vector<int64_t>& rows, int64_t row) {
   return counts;
 }
 
+// Whether so many rows have a number of bytes that exists.
+bool addressable(const Signature& s, int64_t rows) {
+  int64_t bytes = static_cast<int64_t>(size_of(s.dtype));
+  for (size_t d = 1; d < s.shape.size(); ++d)
+    if (__builtin_mul_overflow(bytes, s.shape[d], &bytes))
+      return false;
+  return rows >= 0 && !__builtin_mul_overflow(bytes, rows, &bytes);
+}
+
+// Sum of every `step`-th, from `first` on; -1 where it does not exist.
+int64_t sum_of(const std::vector<int64_t>& rows, size_t first, size_t step) {
+  int64_t sum = 0;
+  for (size_t i = first; i < rows.size(); i += step)
+    if (rows[i] < 0 || __builtin_add_overflow(sum, rows[i], &sum))
+      return -1;
+  return sum;
+}
+
+bool gather_fits(const Signature& s, const std::vector<int64_t>& rows, size_t index, size_t n) {
+  return !s.shape.empty() && rows.size() == n && rows[index] == s.shape[0] &&
+         addressable(s, sum_of(rows, 0, 1));
+}
+
+bool exchange_fits(const Signature& s, const std::vector<int64_t>& rows, size_t index, size_t n) {
+  if (s.shape.empty() || rows.size() != n * n || !addressable(s, sum_of(rows, 0, 1)))
+    return false;
+  const auto own = rows.begin() + static_cast<ptrdiff_t>(index * n);
+  if (!s.splits.empty())
+    return std::equal(s.splits.begin(), s.splits.end(), own, own + static_cast<ptrdiff_t>(n));
+  const auto count = static_cast<int64_t>(n);
+  const auto is_share = [&](int64_t r) { return r == s.shape[0] / count; };
+  return s.shape[0] % count == 0 && std::all_of(own, own + static_cast<ptrdiff_t>(n), is_share);
+}
+
+bool fits(const Signature& s, const std::vector<int64_t>& rows, size_t index, size_t n) {
+  if (s.kind == CollectiveKind::Allgather)
+    return gather_fits(s, rows, index, n);
+  if (s.kind == CollectiveKind::Alltoall)
+    return exchange_fits(s, rows, index, n);
+  return rows.empty() && (s.kind != CollectiveKind::Reducescatter || !s.shape.empty());
+}
+
 }  // namespace
+
+Status check_extents(
+    const Signature& signature, const std::vector<int64_t>& extents, int index, int members) {
+  if (fits(signature, extents, static_cast<size_t>(index), static_cast<size_t>(members)))
+    return Status::ok();
+  return error(
+             Code::PeerLost,
+             "rank 0 broke the protocol: it told {} extents for {} members that do not fit this "
+             "rank's tensor",
+             extents.size(),
+             members)
+      .blame(0);
+}
 
 Layout lay_out(const Signature& s, const std::vector<int64_t>& extents, int index, int members) {
   Layout layout;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/agreement.h"
+#include "core/base/status.h"
 #include "core/request.h"
 
 namespace farandole {
@@ -17,8 +18,14 @@ struct Layout {
   std::vector<int64_t> received;      // alltoall: rows from each member
 };
 
-// `extents` as in ReadyOp; `index` is the own place among `members` ranks.
-// Reducescatter gives the first (rows mod members) ranks one row more.
+// Whether `extents`, which the coordinator told, fit this rank's own tensor: as many as there must
+// be, none negative, this rank's own as it announced them, and sizes that exist. Fails: PeerLost
+// blaming the coordinator's rank; lay_out() must not see them then.
+Status check_extents(
+    const Signature& signature, const std::vector<int64_t>& extents, int index, int members);
+
+// Requires: check_extents(). `extents` as in ReadyOp; `index` is the own place among `members`
+// ranks. Reducescatter gives the first (rows mod members) ranks one row more.
 Layout lay_out(
     const Signature& signature, const std::vector<int64_t>& extents, int index, int members);
 

@@ -48,5 +48,51 @@ TEST(Layout, AlltoallReadsItsColumn) {
   EXPECT_THAT(layout.result_shape, ElementsAre(5, 2));
 }
 
+struct BadExtents {
+  const char* why;
+  Signature signature;
+  std::vector<int64_t> extents;
+};
+
+Signature with_splits(std::vector<int64_t> shape, std::vector<int64_t> splits) {
+  Signature s = of(CollectiveKind::Alltoall, std::move(shape));
+  s.splits = std::move(splits);
+  return s;
+}
+
+// What a coordinator that is no honest one could tell rank 1 of 2; memory depends on it.
+TEST(Extents, ThatDoNotFitAreRefused) {
+  constexpr int64_t kHuge = int64_t{1} << 61;
+  const BadExtents cases[] = {
+      {"too few", of(CollectiveKind::Allgather, {1, 4}), {1}},
+      {"too many", of(CollectiveKind::Allgather, {1, 4}), {1, 1, 1}},
+      {"not its own", of(CollectiveKind::Allgather, {1, 4}), {1, 2}},
+      {"negative", of(CollectiveKind::Allgather, {1, 4}), {-1, 1}},
+      {"no such size", of(CollectiveKind::Allgather, {1, 4}), {kHuge, 1}},
+      {"no such sum", of(CollectiveKind::Allgather, {kHuge}), {3 * kHuge, kHuge}},
+      {"no rows", of(CollectiveKind::Allgather, {}), {1, 1}},
+      {"no square", of(CollectiveKind::Alltoall, {2}), {1, 1, 1}},
+      {"not its share", of(CollectiveKind::Alltoall, {2}), {1, 1, 2, 0}},
+      {"not its splits", with_splits({3}, {1, 2}), {1, 1, 2, 1}},
+      {"negative", with_splits({3}, {1, 2}), {-1, 1, 1, 2}},
+      {"none wanted", of(CollectiveKind::Allreduce, {2}), {1, 1}},
+      {"no rows", of(CollectiveKind::Reducescatter, {}), {}},
+  };
+  for (const BadExtents& bad : cases) {
+    const Status status = check_extents(bad.signature, bad.extents, 1, 2);
+    EXPECT_EQ(status.code(), Code::PeerLost) << bad.why;
+    EXPECT_EQ(status.culprit(), 0) << bad.why;
+  }
+}
+
+TEST(Extents, ThatFitAreTaken) {
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Allreduce, {2}), {}, 1, 2));
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Barrier, {}), {}, 1, 2));
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Reducescatter, {3}), {}, 1, 2));
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Allgather, {1, 0}), {7, 1}, 1, 2));
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Alltoall, {2}), {5, 6, 1, 1}, 1, 2));
+  EXPECT_TRUE(check_extents(with_splits({3}, {1, 2}), {0, 4, 1, 2}, 1, 2));
+}
+
 }  // namespace
 }  // namespace farandole
