@@ -1,7 +1,6 @@
 #include "collectives/shm/connect.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "collectives/shm/handover.h"
+#include "collectives/shm/published.h"
 #include "collectives/shm/segment.h"
 #include "collectives/shm/shm_communicator.h"
 #include "core/base/cgroup.h"
@@ -118,9 +118,7 @@ class Forming {
   }
 
   Status publish(const std::string& key, const Status& status, const std::string& text) {
-    const std::string value =
-        fmt::format("{} {}", static_cast<int>(status.code()), status ? text : status.message());
-    return store_.set(prefix_ + key, {value.begin(), value.end()});
+    return store_.set(prefix_ + key, Published{status, text}.to_bytes());
   }
 
   // The status that another member published, or why it cannot be had.
@@ -128,16 +126,12 @@ class Forming {
     const auto value = store_.get(prefix_ + key, deadline_);
     if (!value)
       return value.status();
-    const std::string_view all(
-        reinterpret_cast<const char*>(value.value().data()), value.value().size());
-    int code = 0;
-    const auto [end, failed] = std::from_chars(all.data(), all.data() + all.size(), code);
-    const auto used = static_cast<size_t>(end - all.data());
-    if (failed != std::errc() || used >= all.size() || all[used] != ' ' || code < 0 ||
-        code > static_cast<int>(Code::Internal))
-      return error(Code::Mismatch, "store key {}{} holds \"{}\"", prefix_, key, printable(all, 64));
-    text = all.substr(used + 1);
-    return code == 0 ? Status::ok() : Status(static_cast<Code>(code), text);
+    Result<Published> published = Published::from_bytes(value.value());
+    if (!published)
+      return error(
+          Code::Mismatch, "store key {}{}: {}", prefix_, key, published.status().message());
+    text = std::move(published.value().text);
+    return published.value().status;
   }
 
   const GroupSpec& spec_;

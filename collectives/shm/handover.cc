@@ -13,6 +13,7 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/base/format.h"
 #include "core/base/secret.h"
@@ -114,23 +115,36 @@ Status wait_readable(int fd, TimePoint deadline, const HealthCheck& healthy) {
   }
 }
 
+// Whatever the kernel has opened for this process, so that what is refused is closed again: the
+// room for one descriptor is aligned up to that for two.
+std::vector<Descriptor> descriptors_in(msghdr& message) {
+  std::vector<Descriptor> taken;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+      continue;
+    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+      taken.emplace_back(fd);
+    }
+  }
+  return taken;
+}
+
 Result<Descriptor> take_parcel(int socket) {
   Parcel parcel;
   const ssize_t got = ::recvmsg(socket, &parcel.message, MSG_CMSG_CLOEXEC);
   if (got < 0)
     return system_error("receiving shared memory", errno);
-  const cmsghdr* header = CMSG_FIRSTHDR(&parcel.message);
-  const bool whole = got == 1 && (parcel.message.msg_flags & MSG_CTRUNC) == 0 &&
-                     header != nullptr && header->cmsg_level == SOL_SOCKET &&
-                     header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int));
-  if (!whole)
+  std::vector<Descriptor> taken = descriptors_in(parcel.message);
+  if (got != 1 || (parcel.message.msg_flags & MSG_CTRUNC) != 0 || taken.size() != 1)
     return error(
         Code::System,
         "the descriptor of the shared memory was refused, or did not fit into this process's limit "
         "of open files");
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
-  return Descriptor(fd);
+  return std::move(taken.front());
 }
 
 }  // namespace

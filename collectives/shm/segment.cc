@@ -78,6 +78,30 @@ Result<std::byte*> map(int fd, size_t bytes) {
 
 }  // namespace
 
+Result<Geometry> check_header(
+    const Header& header, size_t bytes, uint32_t members, uint64_t group) {
+  // Copied once: the other members can write there at any time.
+  const Geometry geometry{header.members, header.slots, header.slot_bytes};
+  if (header.magic == kMagic && header.version == kVersion && header.group == group &&
+      geometry.members == members && geometry.is_sane() && geometry.total_bytes() == bytes)
+    return geometry;
+  return error(
+      Code::Mismatch,
+      "shared memory is not this group's: magic {:x}, version {}, group {:x} of {} members, {} "
+      "slots of {} bytes in {}; wanted magic {:x}, version {}, group {:x} of {} members",
+      header.magic,
+      header.version,
+      header.group,
+      geometry.members,
+      geometry.slots,
+      geometry.slot_bytes,
+      bytes,
+      kMagic,
+      kVersion,
+      group,
+      members);
+}
+
 Descriptor::~Descriptor() {
   if (fd_ >= 0)
     ::close(fd_);
@@ -160,27 +184,11 @@ Result<SharedSegment> SharedSegment::attach(
   if (!base)
     return base.status();
   const Header& header = *reinterpret_cast<const Header*>(base.value());
-  const Geometry geometry{header.members, header.slots, header.slot_bytes};
-  if (header.magic == kMagic && header.version == kVersion && header.group == group &&
-      geometry.members == members && geometry.is_sane() && geometry.total_bytes() == bytes)
-    return SharedSegment(base.value(), geometry);
-  const Status why = error(
-      Code::Mismatch,
-      "shared memory is not this group's: magic {:x}, version {}, group {:x} of {} members, {} "
-      "slots of {} bytes in {}; wanted magic {:x}, version {}, group {:x} of {} members",
-      header.magic,
-      header.version,
-      header.group,
-      geometry.members,
-      geometry.slots,
-      geometry.slot_bytes,
-      bytes,
-      kMagic,
-      kVersion,
-      group,
-      members);
+  const Result<Geometry> geometry = check_header(header, bytes, members, group);
+  if (geometry)
+    return SharedSegment(base.value(), geometry.value());
   ::munmap(base.value(), bytes);
-  return why;
+  return geometry.status();
 }
 
 }  // namespace farandole::shm

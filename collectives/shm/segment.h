@@ -11,6 +11,10 @@
 
 namespace farandole::shm {
 
+// What a member that attaches wants to find, against what lies at the beginning of `bytes` bytes of
+// shared memory. Pure. Fails: Mismatch saying what is there and what is wanted.
+Result<Geometry> check_header(const Header& header, size_t bytes, uint32_t members, uint64_t group);
+
 // A file descriptor, closed with its owner.
 class Descriptor {
  public:

@@ -10,8 +10,10 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -124,6 +126,45 @@ TEST(Receiving, EndsWithTheJobThoughNobodyAnswers) {
   const TimePoint start = steady_now();
   EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, [&] { return lost; }).status(), lost);
   EXPECT_LT(steady_now() - start, 20s);
+}
+
+size_t open_descriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+// The room for one descriptor holds two: both are closed where one is wanted.
+TEST(Receiving, KeepsNothingOfAParcelThatItRefuses) {
+  const auto meeting = Meeting::random();
+  ASSERT_TRUE(meeting);
+  const auto [address, length] = address_of(meeting.value());
+  const Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  const size_t before = open_descriptors();
+  std::thread two([&] {
+    const Descriptor peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const int gifts[2] = {listener.get(), listener.get()};
+    char byte = 'f';
+    iovec data{&byte, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(gifts))> control{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(gifts));
+    std::memcpy(CMSG_DATA(header), gifts, sizeof(gifts));
+    EXPECT_EQ(::sendmsg(peer.get(), &message, MSG_NOSIGNAL), 1);
+  });
+  const auto fd =
+      receive_descriptor(meeting.value(), steady_now() + 20s, [] { return Status::ok(); });
+  two.join();
+  EXPECT_EQ(fd.status().code(), Code::System);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(Meeting, IsReadBackFromItsText) {
