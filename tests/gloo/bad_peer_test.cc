@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "collectives/gloo/transport/frame.h"
+#include "collectives/gloo/transport/link.h"
 #include "collectives/gloo/transport/mesh_failed.h"
 #include "tests/gloo/group.h"
 #include "tests/gloo/tcp_pair.h"
@@ -60,6 +61,35 @@ TEST_F(BadPeerTest, EagerBeyondItsWindow) {
     bytes.resize(bytes.size() + 16000);
   }
   EXPECT_EQ(after(bytes), "Internal: rank 11 (host h1) sent more than fits its window");
+}
+
+class Nothing final : public gloo_transport::Sink, public gloo_transport::AnySource {
+ public:
+  void on_sent(int) noexcept override {}
+  void on_received(int) noexcept override {}
+  bool take(int, uint64_t, bool, gloo_transport::Receive&) override { return false; }
+  bool wants(int, uint64_t) const override { return false; }
+};
+
+// Each question has an answer, which waits in memory while the peer does not read.
+TEST_F(BadPeerTest, QuestionsWithoutEnd) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  const gloo_transport::Fd far(ends[1]);
+  Nothing nothing;
+  gloo_transport::Link link(nothing, 1, gloo_transport::Fd(ends[0]));
+  const std::vector<uint8_t> data(gloo_transport::kEagerBytes + 1);
+  ASSERT_TRUE(link.send({&nothing, 7, data.data(), data.size()}));
+  const auto question = bytes_of({Opcode::Ask, 7, 0, 0});
+  Status status;
+  size_t asked = 0;
+  for (; status.is_ok() && asked < 2 * gloo_transport::kMaxOutstanding; ++asked) {
+    ASSERT_EQ(::send(far.get(), question.data(), question.size(), MSG_NOSIGNAL), 32);
+    size_t moved = 0;
+    status = link.read(moved);
+    ASSERT_TRUE(link.flush(moved));
+  }
+  EXPECT_EQ(status.to_string(), "Internal: sent questions without reading the answers");
 }
 
 TEST_F(BadPeerTest, NothingComesAfterTheLastFrame) {

@@ -130,10 +130,8 @@ Status Link::on_credit(const Frame& frame) {
 }
 
 Status Link::on_ask(uint64_t slot) {
-  if (find_slot(waiting_, slot) != waiting_.end()) {
-    push_control({Opcode::Offer, slot, 0, 0});
-    return Status::ok();
-  }
+  if (find_slot(waiting_, slot) != waiting_.end())
+    return push_answer({Opcode::Offer, slot, 0, 0});
   if (const auto found = find_slot(asked_, slot); found != asked_.end()) {
     found->count = std::min(found->count + 1, kMaxOutstanding);
     return Status::ok();
@@ -162,9 +160,7 @@ Status Link::on_offer(uint64_t slot) {
   if (find_slot(posted_, slot) != posted_.end()) {
     // The send offered may be the one that the posted receive's credit, still under way, will
     // release. Asked again behind that credit, the peer knows.
-    if (any_.wants(peer_, slot))
-      ask(slot);
-    return Status::ok();
+    return any_.wants(peer_, slot) ? push_answer({Opcode::Ask, slot, 0, 0}) : Status::ok();
   }
   Receive receive;
   if (any_.take(peer_, slot, true, receive)) {
@@ -275,6 +271,14 @@ void Link::deliver_into(const Receive& receive) noexcept {
 void Link::push_control(const Frame& frame) {
   if (!ended_)
     queue_.push_back({encode(frame), nullptr, 0, 0, nullptr});
+}
+
+// Who asks without end and reads nothing does not make the queue grow without end.
+Status Link::push_answer(const Frame& frame) {
+  if (queue_.size() >= kMaxOutstanding)
+    return broken_protocol("questions without reading the answers");
+  push_control(frame);
+  return Status::ok();
 }
 
 void Link::push_payload(Opcode opcode, const Send& send, uint64_t offset) {

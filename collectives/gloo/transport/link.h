@@ -119,6 +119,7 @@ class Link {
   Receive* exposed(uint64_t slot) noexcept;
   void deliver_into(const Receive& receive) noexcept;
   void push_control(const Frame& frame);
+  Status push_answer(const Frame& frame);
   void push_payload(Opcode opcode, const Send& send, uint64_t offset);
 
   // link_io.cc: what is moved
