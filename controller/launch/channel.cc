@@ -2,11 +2,30 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "core/base/format.h"
 
 namespace farandole::launch {
+
+std::optional<Message> decode_message(std::span<const uint8_t> bytes) {
+  static_assert(std::is_trivially_copyable_v<Message>);
+  if (bytes.size() != sizeof(Message))
+    return std::nullopt;
+  // Looked at before they are taken for an enumerator and a truth value.
+  int32_t kind = 0;
+  std::memcpy(&kind, bytes.data() + offsetof(Message, kind), sizeof(kind));
+  const bool known = kind >= static_cast<int32_t>(MessageKind::Signal) &&
+                     kind <= static_cast<int32_t>(MessageKind::Stuck);
+  if (!known || bytes[offsetof(Message, flag)] > 1)
+    return std::nullopt;
+  Message message;
+  std::memcpy(&message, bytes.data(), sizeof(Message));
+  return message;
+}
 
 Result<std::pair<Channel, Channel>> Channel::make_pair() {
   int ends[2];
@@ -40,11 +59,16 @@ void Channel::flush() {
 Channel::Receive Channel::receive(Message& message) {
   if (!is_open())
     return Receive::Closed;
+  std::array<uint8_t, sizeof(Message)> bytes;
   ssize_t got = 0;
-  do got = recv(fd_.get(), &message, sizeof(Message), 0);
+  do got = recv(fd_.get(), bytes.data(), bytes.size(), MSG_TRUNC);
   while (got < 0 && errno == EINTR);
-  if (got == static_cast<ssize_t>(sizeof(Message)))
-    return Receive::Got;
+  if (got == static_cast<ssize_t>(bytes.size())) {
+    if (const auto decoded = decode_message(bytes)) {
+      message = *decoded;
+      return Receive::Got;
+    }
+  }
   if (got < 0 && errno == EAGAIN)
     return Receive::Empty;
   close();

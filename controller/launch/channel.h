@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "controller/launch/fd.h"
@@ -36,7 +38,13 @@ struct Message {
   int64_t detail = 0;
   int64_t time = 0;   // nanoseconds
   bool flag = false;  // Signal: the terminal has sent it to the foreground group already
+
+  bool operator==(const Message&) const = default;
 };
+
+// The message that `bytes` are, as it lay in the sender's memory: both ends are one program.
+// nullopt where they are none.
+std::optional<Message> decode_message(std::span<const uint8_t> bytes);
 
 // One end. Neither sending nor receiving blocks; what the socket does not take at once waits here
 // (a sender's few messages per rank bound it).
@@ -52,7 +60,7 @@ class Channel {
   bool wants_write() const noexcept { return is_open() && !outbox_.empty(); }
   void send(const Message& message);
   void flush();
-  // Closed: the other end is gone; this one is closed too.
+  // Closed: the other end is gone, or sends no messages; this one is closed too.
   Receive receive(Message& message);
   void close() noexcept;
 

@@ -20,9 +20,10 @@ void LineAssembler::append(std::string_view bytes, const Sink& sink) {
   while (!bytes.empty()) {
     const size_t room = kMaxLineBytes - line_.size();
     const size_t taken = std::min(room, bytes.size());
+    const size_t before = line_.size();
     line_ += bytes.substr(0, taken);
     bytes.remove_prefix(taken);
-    apply_overwrite();
+    apply_overwrite(before);
     if (line_.size() == kMaxLineBytes && !bytes.empty()) {
       sink(line_);
       line_.clear();
@@ -31,13 +32,15 @@ void LineAssembler::append(std::string_view bytes, const Sink& sink) {
 }
 
 // Drops what stands before the last '\r' that is not the line's last byte: whether that one is
-// part of "\r\n" is not known yet.
-void LineAssembler::apply_overwrite() {
+// part of "\r\n" is not known yet. Of what was there before, only the last byte can be one: looking
+// at all of it would take a second for a long line that comes byte by byte.
+void LineAssembler::apply_overwrite(size_t before) {
   if (!overwrite_ || line_.size() < 2)
     return;
-  const size_t last = line_.find_last_of('\r', line_.size() - 2);
-  if (last != std::string::npos)
-    line_.erase(0, last + 1);
+  const size_t begin = before > 0 ? before - 1 : 0;
+  const size_t last = std::string_view(line_).substr(begin, line_.size() - 1 - begin).rfind('\r');
+  if (last != std::string_view::npos)
+    line_.erase(0, begin + last + 1);
 }
 
 void LineAssembler::finish(const Sink& sink) {

@@ -27,7 +27,7 @@ class LineAssembler {
 
  private:
   void append(std::string_view bytes, const Sink& sink);
-  void apply_overwrite();
+  void apply_overwrite(size_t before);
 
   bool overwrite_;
   std::string line_;

@@ -248,7 +248,14 @@ Status set_ranks(const RawOptions& raw, const CLI::App& app, Options& options) {
       return {
           Code::InvalidArgument,
           "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM"};
-    for (const Host& host : options.hosts) options.ranks += host.slots;
+    for (const Host& host : options.hosts) {
+      if (host.slots > kMaxRanks - options.ranks)
+        return error(
+            Code::InvalidArgument,
+            "-H has more than {} slots in all; fewer are wanted, or -np",
+            kMaxRanks);
+      options.ranks += host.slots;
+    }
     return Status::ok();
   }
   const char* const end = raw.ranks.data() + raw.ranks.size();

@@ -113,6 +113,13 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
   for (const auto& [arguments, expected] : cases) EXPECT_EQ(problem_of(arguments), expected);
 }
 
+TEST(CommandLine, AllSlotsTogetherAreBounded) {
+  EXPECT_EQ(
+      problem_of({"-H", "a:65536,b:1", "x"}),
+      "-H has more than 65536 slots in all; fewer are wanted, or -np\n");
+  EXPECT_EQ(options_of({"-H", "a:65535,b:1", "x"}).ranks, 65536);
+}
+
 TEST(CommandLine, RefusesAFlagGivenTwice) {
   EXPECT_EQ(problem_of({"-np", "1", "-np", "2", "p"}), "-np is given twice\n");
   EXPECT_EQ(problem_of({"-H", "a:1", "--hosts", "b:1", "p"}), "--hosts is given twice\n");
