@@ -112,7 +112,7 @@ void CoordinatorHost::attach(int rank, Peer& peer) {
 }
 
 void CoordinatorHost::on_message(int rank, std::span<const uint8_t> bytes) {
-  Actions actions = coordinator_ ? coordinator_->on_frame(rank, bytes, steady_now())
+  Actions actions = coordinator_ ? coordinator_->on_frame(rank, bytes, now())
                                  : membership_->on_frame(rank, bytes);
   // Not left to the end of the batch: the connection may not live to see it.
   if (!actions.empty() || ending_)
@@ -162,7 +162,7 @@ void CoordinatorHost::apply(Actions actions) {
       else if (net::Connection* to = peer(send->rank).connection.get())
         to->send(send->bytes);
     } else if (auto* close = std::get_if<CloseRank>(&action)) {
-      close_after_flush(close->rank, steady_now() + kFarewell, [] {});
+      close_after_flush(close->rank, now() + kFarewell, [] {});
     } else if (std::holds_alternative<Formed>(action)) {
       form();
     }
@@ -174,7 +174,8 @@ void CoordinatorHost::apply(Actions actions) {
 void CoordinatorHost::form() {
   listener_.reset();
   coordinator_.emplace(
-      CoordinatorOptions{.limits = Limits::of(options_.config), .process_sets = {}},
+      CoordinatorOptions{
+          .limits = Limits::of(options_.config), .process_sets = options_.process_sets},
       membership_->take_group());
 }
 
@@ -212,8 +213,7 @@ void CoordinatorHost::set_timer() {
 
 void CoordinatorHost::on_timer() {
   timer_set_.reset();
-  const TimePoint now = steady_now();
-  apply(coordinator_ ? coordinator_->tick(now) : membership_->tick(now));
+  apply(coordinator_ ? coordinator_->tick(now()) : membership_->tick(now()));
   events_.something_to_do();
 }
 
@@ -242,7 +242,7 @@ void CoordinatorHost::end_if_concluded() {
   if (!ending_)
     return;
   const bool needed = coordinator_ && coordinator_->left(0) && !coordinator_->concluded();
-  if (needed && steady_now() < ending_->deadline)
+  if (needed && now() < ending_->deadline)
     return;
   const auto [deadline, done] = *std::exchange(ending_, std::nullopt);
   timer_.cancel();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "controller/protocol/coordinator.h"
 #include "controller/protocol/membership.h"
+#include "core/base/clock.h"
 #include "core/base/config.h"
 #include "core/base/secret.h"
 #include "core/net/connection.h"
@@ -27,6 +29,9 @@ struct CoordinatorHostOptions {
   uint64_t incarnation = 0;
   TimePoint start;
   TimePoint deadline;  // of formation
+  // As in CoordinatorOptions.
+  std::map<uint32_t, std::vector<int>> process_sets;
+  std::shared_ptr<const Clock> clock = std::make_shared<SteadyClock>();
 };
 
 // How the host reaches what else is in rank 0. Called on the loop; must not call back.
@@ -58,6 +63,11 @@ class CoordinatorHost {
   // `done`, and no event afterwards. Until then it goes on for the other ranks.
   void finish(TimePoint deadline, std::function<void()> done);
 
+  // For looking at; null until the group has formed.
+  const Coordinator* coordinator() const noexcept {
+    return coordinator_ ? &*coordinator_ : nullptr;
+  }
+
  private:
   // A connection of another rank. It counts once both its sockets are there.
   struct Peer {
@@ -85,6 +95,7 @@ class CoordinatorHost {
   std::optional<TimePoint> next_deadline() const;
   void set_timer();
   void on_timer();
+  TimePoint now() const noexcept { return options_.clock->now(); }
   Peer& peer(int rank) { return peers_.at(static_cast<size_t>(rank)); }
 
   net::IoThread& io_;

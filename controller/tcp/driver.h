@@ -58,6 +58,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   // Lets go of the sink, sends what is queued and closes, in rank 0 when the coordinator has
   // concluded; then `done`.
   void finish(TimePoint deadline, std::function<void()> done);
+  const Worker& worker() const noexcept { return worker_; }
   // Destroys the connections, whatever is left of them.
   void release();
   bool released() const noexcept { return released_; }

@@ -1,0 +1,326 @@
+#include "tests/sim/caller.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+
+namespace farandole::sim {
+
+using control::Key;
+
+Caller::Caller(Parts parts)
+    : parts_(std::move(parts)),
+      random_(parts_.plan->seed, 0xCA11 + static_cast<uint64_t>(parts_.rank)) {}
+
+bool Caller::member_of(uint32_t process_set) const {
+  const std::vector<int> members = parts_.plan->members(process_set);
+  // Sets that do not exist are asked for by everybody.
+  return members.empty() || std::ranges::find(members, parts_.rank) != members.end();
+}
+
+void Caller::begin() {
+  think();
+}
+
+// The engine shares the loop, or is told through it.
+void Caller::hand_over(Task task) {
+  if (parts_.plan->hand_off)
+    parts_.process->post(std::move(task));
+  else
+    task();
+}
+
+void Caller::on_agreement(Agreement agreement) {
+  if (!parts_.process->act())
+    return;
+  for (const auto& monitor : *parts_.monitors) monitor->on_agreement(parts_.rank, agreement);
+  parts_.trace(fmt::format(
+      "round {}: {} ready, {} rejected",
+      agreement.round,
+      agreement.ready.size(),
+      agreement.rejected.size()));
+  hand_over([this, agreement = std::move(agreement)] { handle(agreement); });
+}
+
+void Caller::on_failure(PeerFailure failure) {
+  if (!parts_.process->act())
+    return;
+  for (const auto& monitor : *parts_.monitors) monitor->on_failure(parts_.rank, failure);
+  parts_.trace(fmt::format(
+      "hears: rank {} {}: {}", failure.rank, failure.left ? "left" : "lost", failure.cause));
+  hand_over([this, failure = std::move(failure)] { handle(failure); });
+}
+
+void Caller::handle(const Agreement& agreement) {
+  for (const Rejection& rejection : agreement.rejected) {
+    const Key key{rejection.process_set, rejection.name};
+    given_up_.erase(key);
+    settle(key);
+  }
+  for (const ReadyOp& op : agreement.ready) {
+    if (!member_of(op.process_set))
+      continue;
+    const Key key{op.process_set, op.name};
+    if (given_up_.erase(key) > 0 || closed_ || verdict_)
+      continue;
+    lanes_[op.process_set].queue.push_back(key);
+    run(op.process_set);
+  }
+  tell_backlog();
+}
+
+// Nothing follows, and everything is carried out.
+void Caller::tell_finished() {
+  if (!last_agreed_ || accused_ || verdict_ || closed_ || finished_told_)
+    return;
+  for (const auto& [set, lane] : lanes_)
+    if (!lane.queue.empty())
+      return;
+  finished_told_ = true;
+  parts_.trace("has finished");
+  parts_.driver().finished();
+}
+
+void Caller::handle(const PeerFailure& failure) {
+  if (failure.left && (failure.rank == parts_.rank || failure.rank == 0)) {
+    last_agreed_ = true;
+    tell_finished();
+  }
+  if (failure.left && failure.rank == parts_.rank) {
+    acknowledged_ = true;
+    left_or_late();
+    return;
+  }
+  if (failure.left) {
+    if (!parts_.plan->fails_on_leave || verdict_)
+      return;
+    departed_ = true;
+    std::set<Key> queued;
+    for (const auto& [set, lane] : lanes_) queued.insert(lane.queue.begin(), lane.queue.end());
+    for (auto it = in_flight_.begin(); it != in_flight_.end();) {
+      if (queued.contains(it->first)) {
+        ++it;
+        continue;
+      }
+      given_up_.insert(it->first);
+      it = in_flight_.erase(it);
+    }
+    think();
+    return;
+  }
+  if (verdict_)
+    return;
+  verdict_ = failure;
+  parts_.data->end(parts_.rank, failure.rank);
+  in_flight_.clear();
+  lanes_.clear();
+  left_or_late();
+  drained_or_late();
+  think();
+}
+
+void Caller::think() {
+  if (std::exchange(thinking_, true))
+    return;
+  parts_.process->later(random_.between(Duration(0), parts_.plan->think), [this] {
+    thinking_ = false;
+    go_on();
+  });
+}
+
+// Submits what there is to submit; shuts down where nothing more can be done.
+void Caller::go_on() {
+  if (stopping_)
+    return;
+  if (verdict_ || departed_)
+    return shut_down();
+  if (submit_some())
+    return think();
+  // Else something must settle first.
+  if (todo_.empty() && enter_step())
+    think();
+}
+
+bool Caller::enter_step() {
+  const Plan& plan = *parts_.plan;
+  const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
+  const bool last =
+      step_ + 1 >= plan.steps || (habit.leave_after >= 0 && step_ >= habit.leave_after);
+  const int oldest = last && habit.leave_after < 0 ? step_ : step_ + 1 - plan.depth;
+  for (const auto& [key, step] : in_flight_)
+    if (step <= oldest)
+      return false;
+  if (last) {
+    shut_down();
+    return false;
+  }
+  ++step_;
+  for (const Op& op : plan.ops)
+    if (op.step == step_ && op.absent != parts_.rank && member_of(op.signature.process_set))
+      todo_.push_back(&op);
+  random_.shuffle(todo_);
+  use_store();
+  return true;
+}
+
+// False: nothing could be submitted.
+bool Caller::submit_some() {
+  std::vector<Announcement> batch;
+  for (uint64_t n = 1 + random_.below(8); n > 0 && !todo_.empty(); --n) {
+    const Op& op = *todo_.back();
+    const Key key{op.signature.process_set, op.name};
+    if (in_flight_.contains(key))
+      break;
+    todo_.pop_back();
+    in_flight_[key] = op.step;
+    const Signature signature = signature_of(*parts_.plan, op, parts_.rank);
+    for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, signature);
+    parts_.trace(fmt::format("submits \"{}\" of set {}", op.name, key.process_set));
+    batch.push_back({op.name, signature});
+  }
+  if (batch.empty())
+    return false;
+  parts_.process->post([this, batch = std::move(batch)]() mutable {
+    // Where nothing comes back any more, the engine answers itself.
+    if (verdict_ || closed_ || departed_) {
+      for (const Announcement& item : batch) settle({item.signature.process_set, item.name});
+      return;
+    }
+    parts_.driver().announce(std::move(batch));
+  });
+  return true;
+}
+
+void Caller::use_store() {
+  using Kind = control::StoreRequest::Kind;
+  for (const StoreUse& use : parts_.plan->stores) {
+    if (use.rank != parts_.rank || use.step != step_)
+      continue;
+    const uint64_t number = ++store_requests_;
+    store_waiting_[number] = use.key;
+    const bool sets = use.kind == StoreUse::Kind::Set;
+    parts_.driver().store(
+        {sets ? Kind::Set : Kind::Get, number, use.key, std::vector<uint8_t>(sets ? 9 : 0)});
+    if (use.kind == StoreUse::Kind::GiveUp || use.kind == StoreUse::Kind::Get)
+      parts_.process->later(
+          use.kind == StoreUse::Kind::Get ? parts_.plan->shutdown_timeout : parts_.plan->think,
+          [this, number] {
+            if (store_waiting_.erase(number) > 0 && !closed_)
+              parts_.driver().store({Kind::Cancel, number, {}, {}});
+          });
+  }
+}
+
+void Caller::on_reply(const control::StoreReply& reply) {
+  store_waiting_.erase(reply.request);
+}
+
+void Caller::settle(const Key& key) {
+  if (in_flight_.erase(key) > 0)
+    think();
+}
+
+void Caller::run(uint32_t process_set) {
+  Lane& lane = lanes_[process_set];
+  if (lane.busy || lane.queue.empty())
+    return;
+  lane.busy = true;
+  const uint64_t index = lane.next++;
+  const Key key = lane.queue.front();
+  for (const auto& monitor : *parts_.monitors) monitor->on_execution(parts_.rank, key, index);
+  parts_.data->begin(
+      parts_.rank,
+      key,
+      index,
+      parts_.plan->members(process_set),
+      [this, process_set](std::optional<PeerFailure> found) {
+        executed(process_set, std::move(found));
+      });
+}
+
+void Caller::executed(uint32_t process_set, std::optional<PeerFailure> found) {
+  if (verdict_ || closed_)
+    return;
+  if (found) {  // its operation waits for the verdict
+    accused_ = true;
+    parts_.trace(fmt::format("accuses rank {}: {}", found->rank, found->cause));
+    parts_.driver().report(*std::move(found));
+    return;
+  }
+  Lane& lane = lanes_[process_set];
+  lane.busy = false;
+  settle(lane.queue.front());
+  lane.queue.pop_front();
+  tell_backlog();
+  run(process_set);
+  tell_finished();
+  drained_or_late();
+}
+
+void Caller::tell_backlog() {
+  if (parts_.rank != 0 || closed_)
+    return;
+  size_t backlog = 0;
+  for (const auto& [set, lane] : lanes_) backlog += lane.queue.size();
+  const bool much = backlog >= 2;
+  if (much || std::exchange(backlog_told_, much))
+    parts_.driver().backlog(backlog);
+  backlog_told_ = much;
+}
+
+void Caller::shut_down() {
+  if (std::exchange(stopping_, true))
+    return;
+  parts_.trace("says goodbye");
+  for (const auto& monitor : *parts_.monitors) monitor->on_goodbye(parts_.rank);
+  parts_.driver().leave();
+  waiting_left_ = true;
+  parts_.process->later(parts_.plan->shutdown_timeout, [this] {
+    late_ = !closed_;
+    if (late_)
+      close();
+  });
+  left_or_late();
+}
+
+// The goodbye has been acknowledged, or cannot be any more.
+void Caller::left_or_late() {
+  if (!waiting_left_ || !(acknowledged_ || verdict_))
+    return;
+  waiting_left_ = false;
+  // Behind what came with it.
+  parts_.process->post([this] {
+    draining_ = true;
+    drained_or_late();
+  });
+}
+
+void Caller::drained_or_late() {
+  if (!draining_ || closed_)
+    return;
+  for (const auto& [set, lane] : lanes_)
+    if (!lane.queue.empty())
+      return;
+  close();
+}
+
+void Caller::close() {
+  closed_ = true;
+  parts_.trace(late_ ? "closes, too late for a goodbye" : "closes");
+  if (!late_ && !in_flight_.empty())
+    parts_.violated("I5: not answered, though the goodbye was:" + unsettled());
+  parts_.data->end(parts_.rank, verdict_ ? verdict_->rank : parts_.rank);
+  in_flight_.clear();
+  lanes_.clear();
+  parts_.stop();
+}
+
+std::string Caller::unsettled() const {
+  std::string text;
+  for (const auto& [key, step] : in_flight_)
+    text += fmt::format(" \"{}\" of step {}", key.name, step);
+  for (const auto& [number, key] : store_waiting_) text += fmt::format(" store key {}", key);
+  return text;
+}
+
+}  // namespace farandole::sim

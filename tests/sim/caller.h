@@ -1,0 +1,96 @@
+#pragma once
+// Caller: the program of one rank, with what Session and Engine do for it: submits tensors in an
+// order of its own, executes what is agreed, uses the store, shuts down.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/actions.h"
+#include "controller/protocol/key.h"
+#include "controller/tcp/driver.h"
+#include "tests/sim/data_plane.h"
+#include "tests/sim/monitor.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/process.h"
+
+namespace farandole::sim {
+
+class Caller final : public ControlSink {
+ public:
+  struct Parts {
+    const Plan* plan = nullptr;
+    int rank = 0;
+    Process* process = nullptr;
+    DataPlane* data = nullptr;
+    Monitors* monitors = nullptr;
+    std::function<control::Driver&()> driver;
+    std::function<void(std::string)> trace;
+    std::function<void(std::string)> violated;
+    std::function<void()> stop;  // everything is over: close the control plane
+  };
+  explicit Caller(Parts parts);
+
+  void begin();  // the group has formed
+  void on_agreement(Agreement agreement) override;
+  void on_failure(PeerFailure failure) override;
+  void on_reply(const control::StoreReply& reply);
+  // What still waits for an answer, for people; empty once all is settled.
+  std::string unsettled() const;
+  bool closed() const noexcept { return closed_; }
+  bool late() const noexcept { return late_; }
+
+ private:
+  struct Lane {
+    std::deque<control::Key> queue;
+    uint64_t next = 0;
+    bool busy = false;
+  };
+  void hand_over(Task task);
+  void handle(const Agreement& agreement);
+  void handle(const PeerFailure& failure);
+  void think();
+  void go_on();
+  bool submit_some();
+  bool enter_step();
+  void use_store();
+  void settle(const control::Key& key);
+  void run(uint32_t process_set);
+  void executed(uint32_t process_set, std::optional<PeerFailure> found);
+  void tell_backlog();
+  void tell_finished();
+  void shut_down();
+  void left_or_late();
+  void drained_or_late();
+  void close();
+  bool member_of(uint32_t process_set) const;
+
+  Parts parts_;
+  Rng random_;
+  int step_ = -1;
+  std::vector<const Op*> todo_;            // of this step, in this rank's order
+  std::map<control::Key, int> in_flight_;  // and the step that each belongs to
+  std::set<control::Key> given_up_;        // settled here, not answered yet
+  std::map<uint32_t, Lane> lanes_;
+  std::map<uint64_t, std::string> store_waiting_;
+  uint64_t store_requests_ = 0;
+  std::optional<PeerFailure> verdict_;
+  bool departed_ = false;  // another rank has left, and the plan says that this ends all
+  bool acknowledged_ = false;
+  bool last_agreed_ = false;
+  bool accused_ = false;  // an operation waits for the verdict
+  bool finished_told_ = false;
+  bool stopping_ = false;
+  bool waiting_left_ = false;
+  bool draining_ = false;
+  bool closed_ = false;
+  bool late_ = false;  // the time for the goodbye was over
+  bool thinking_ = false;
+  bool backlog_told_ = false;
+};
+
+}  // namespace farandole::sim

@@ -1,0 +1,65 @@
+#pragma once
+// Monitor: one invariant. It is told what every rank sees, in the order in which it happens, and
+// says what must not be. It knows nothing of simulator or network: an exhaustive search can feed
+// the same monitors.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/key.h"
+#include "core/agreement.h"
+#include "core/control_plane.h"
+#include "core/request.h"
+#include "tests/sim/plan.h"
+
+namespace farandole::sim {
+
+// The first violation, and those behind it.
+class Findings {
+ public:
+  void add(std::string text) { texts_.push_back(std::move(text)); }
+  bool empty() const noexcept { return texts_.empty(); }
+  const std::string& first() const { return texts_.front(); }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+class Monitor {
+ public:
+  explicit Monitor(Findings& findings) : findings_(findings) {}
+  virtual ~Monitor() = default;
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  virtual void on_formed(int /*rank*/, uint32_t /*epoch*/, const std::vector<Member>&) {}
+  virtual void on_not_formed(int /*rank*/, const Status&) {}
+  virtual void on_submitted(int /*rank*/, const control::Key&, const Signature&) {}
+  // Before the rank does anything about it.
+  virtual void on_agreement(int /*rank*/, const Agreement&) {}
+  virtual void on_failure(int /*rank*/, const PeerFailure&) {}
+  // The index-th operation that this rank begins in the process set.
+  virtual void on_execution(int /*rank*/, const control::Key&, uint64_t /*index*/) {}
+  virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
+  // From now on this rank may be blamed; or, of two, either may by the other.
+  virtual void on_fault(const Fault&, TimePoint) {}
+  // `rank` holds the formed group's tables: what they hold now.
+  struct Tables {
+    size_t cached = 0;
+    size_t pending = 0;  // of the coordinator
+  };
+  virtual void on_tables(int /*rank*/, const Tables&) {}
+
+ protected:
+  void violated(std::string text) { findings_.add(std::move(text)); }
+
+ private:
+  Findings& findings_;
+};
+
+using Monitors = std::vector<std::unique_ptr<Monitor>>;
+// All there are.
+Monitors make_monitors(const Plan& plan, Findings& findings);
+
+}  // namespace farandole::sim

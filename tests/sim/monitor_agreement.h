@@ -1,0 +1,47 @@
+#pragma once
+// I4: an operation runs only if all members have submitted what fits together; what does not fit
+// ends in one error, and nothing else does.
+
+#include <map>
+#include <set>
+
+#include "tests/sim/monitor.h"
+
+namespace farandole::sim {
+
+class AgreementMonitor final : public Monitor {
+ public:
+  AgreementMonitor(const Plan& plan, Findings& findings);
+  void on_submitted(int rank, const control::Key& key, const Signature& signature) override;
+  void on_agreement(int rank, const Agreement& agreement) override;
+  void on_failure(int rank, const PeerFailure& failure) override;
+  void on_goodbye(int rank) override { goodbyes_.insert(rank); }
+
+ private:
+  struct Submission {
+    Signature signature;
+    bool in_flight = false;
+  };
+  struct Seen {
+    std::map<control::Key, Submission> submissions;
+    bool alone = false;
+    bool failed = false;
+  };
+  Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
+  void check_ready(const ReadyOp& op);
+  void check_rejected(const Rejection& rejection);
+  // What all members have in flight, in their order; fewer where some do not.
+  std::vector<Signature> collect(const control::Key& key, const std::vector<int>& members);
+
+  const Plan& plan_;
+  std::vector<Seen> seen_;
+  std::set<int> goodbyes_;
+  uint64_t newest_round_ = 0;
+};
+
+// Whether operations of these signatures can be one, judged anew: no code of the product is used.
+bool fit(const std::vector<Signature>& signatures);
+// As ReadyOp::extents.
+std::vector<int64_t> extents_of(const std::vector<Signature>& signatures);
+
+}  // namespace farandole::sim

@@ -1,0 +1,185 @@
+#include "tests/sim/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "core/base/format.h"
+#include "tests/sim/rng.h"
+
+namespace farandole::sim {
+namespace {
+
+int64_t ms(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+int64_t us(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+void make_misfit(Signature& s, int how, int size) {
+  switch (how % 5) {
+    case 0:
+      s.shape.push_back(2);
+      break;
+    case 1:
+      s.dtype = DType::Float64;
+      break;
+    case 2:
+      s.kind = s.kind == CollectiveKind::Allreduce ? CollectiveKind::Broadcast
+                                                   : CollectiveKind::Allreduce;
+      s.splits.clear();
+      break;
+    case 3:
+      if (!s.shape.empty() && s.shape.size() > 1)
+        s.shape.back() += 1;
+      else
+        s.dtype = DType::Int32;
+      break;
+    default:
+      if (s.kind == CollectiveKind::Broadcast)
+        s.root = (s.root + 1) % size;
+      else if (s.kind == CollectiveKind::Allreduce)
+        s.reduce = ReduceOp::Max;
+      else
+        s.dtype = DType::Int64;
+  }
+}
+
+}  // namespace
+
+const char* name_of(Fault::Kind kind) noexcept {
+  constexpr std::array<const char*, kFaultKinds> kNames = {
+      "kill",
+      "doom",
+      "exit",
+      "vanish",
+      "late-end",
+      "stop",
+      "block",
+      "cut",
+      "reset",
+      "jump",
+      "stale"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+std::vector<int> Plan::members(uint32_t process_set) const {
+  if (process_set != 0) {
+    const auto found = process_sets.find(process_set);
+    return found == process_sets.end() ? std::vector<int>() : found->second;
+  }
+  std::vector<int> all(static_cast<size_t>(size));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+Duration Plan::calm() const {
+  Duration last{};
+  for (const Fault& fault : faults) last = std::max(last, fault.at + fault.length);
+  for (const Habit& habit : habits) last = std::max(last, habit.start);
+  return last;
+}
+
+Signature signature_of(const Plan& plan, const Op& op, int rank) {
+  Signature s = op.signature;
+  Rng random(plan.seed, mix(static_cast<uint64_t>(rank) * 1000 + static_cast<uint64_t>(op.step)));
+  if (s.kind == CollectiveKind::Allgather && op.ragged)
+    s.shape[0] = random.between(0, 5);
+  if (s.kind == CollectiveKind::Alltoall) {
+    s.splits.clear();
+    for (size_t i = 0; i < plan.members(s.process_set).size(); ++i)
+      s.splits.push_back(op.ragged ? random.between(0, 3) : 2);
+    s.shape[0] = std::accumulate(s.splits.begin(), s.splits.end(), int64_t{0});
+  }
+  if (op.misfit == rank)
+    make_misfit(s, op.misfit_how, plan.size);
+  return s;
+}
+
+std::string to_string(const Fault& fault) {
+  std::string text =
+      fmt::format("{:>8} ms  {} rank {}", ms(fault.at), name_of(fault.kind), fault.rank);
+  if (fault.kind == Fault::Kind::Block)
+    text += fmt::format(" -> rank {}", fault.other);
+  if (fault.kind == Fault::Kind::Cut || fault.kind == Fault::Kind::Reset)
+    text += fmt::format(" <-> rank {}", fault.other);
+  if (fault.kind == Fault::Kind::Doom)
+    text += fmt::format(" after {} actions", fault.actions);
+  if (fault.length > Duration(0))
+    text += fmt::format(" for {} ms", ms(fault.length));
+  return text;
+}
+
+std::string to_string(const Plan& plan) {
+  std::string text = fmt::format(
+      "{} ranks on hosts {}; cache {}, fusion {}, frame {}, pending {}, queue {}, kernel {}\n"
+      "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms; delay {}..{} us, retry {} "
+      "us, slowness {} us, think {} us\n"
+      "{} steps, {} at once{}{}\n",
+      plan.size,
+      fmt::join(plan.hosts, ","),
+      plan.cache_capacity,
+      plan.fusion_bytes,
+      plan.max_frame_bytes,
+      plan.max_pending,
+      plan.send_queue_bytes,
+      plan.capacity,
+      ms(plan.heartbeat_interval),
+      ms(plan.heartbeat_timeout),
+      ms(plan.start_timeout),
+      ms(plan.shutdown_timeout),
+      ms(plan.data_timeout),
+      us(plan.delay_least),
+      us(plan.delay_most),
+      us(plan.retry),
+      us(plan.slowness),
+      us(plan.think),
+      plan.steps,
+      plan.depth,
+      plan.hand_off ? ", engine on its own loop" : "",
+      plan.fails_on_leave ? ", all ends when a rank leaves" : "");
+  for (const auto& [id, members] : plan.process_sets)
+    text += fmt::format("process set {}: {}\n", id, fmt::join(members, ","));
+  for (size_t rank = 0; rank < plan.habits.size(); ++rank) {
+    const Habit& habit = plan.habits[rank];
+    text += fmt::format(
+        "rank {} starts at {} ms{}{}",
+        rank,
+        ms(habit.start),
+        habit.never ? " (never)" : "",
+        habit.other_settings ? " with other settings" : "");
+    if (habit.leave_after >= 0)
+      text += fmt::format(", leaves after step {}", habit.leave_after);
+    text += '\n';
+  }
+  for (const Op& op : plan.ops) {
+    const Signature& s = op.signature;
+    text += fmt::format(
+        "step {}: {} \"{}\" set {}{}",
+        op.step,
+        name_of(s.kind),
+        op.name,
+        s.process_set,
+        op.ragged ? ", ragged" : "");
+    if (op.misfit >= 0)
+      text += fmt::format(", rank {} does not fit ({})", op.misfit, op.misfit_how % 5);
+    if (op.absent >= 0)
+      text += fmt::format(", rank {} never submits", op.absent);
+    text += '\n';
+  }
+  for (const StoreUse& use : plan.stores)
+    text += fmt::format(
+        "step {}: rank {} {} \"{}\"\n",
+        use.step,
+        use.rank,
+        use.kind == StoreUse::Kind::Set   ? "sets"
+        : use.kind == StoreUse::Kind::Get ? "gets"
+                                          : "gets and gives up",
+        use.key);
+  for (const Fault& fault : plan.faults) text += to_string(fault) + '\n';
+  return text;
+}
+
+}  // namespace farandole::sim

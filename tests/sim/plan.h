@@ -1,0 +1,110 @@
+#pragma once
+// Plan: everything that a seed decides beforehand. Taking an item out of it leaves the rest as it
+// was, so that a failing plan can be made smaller.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/request.h"
+
+namespace farandole::sim {
+
+// One tensor in one step of the program that all ranks run.
+struct Op {
+  int step = 0;
+  std::string name;
+  Signature signature;
+  bool ragged = false;  // rows differ between ranks
+  int misfit = -1;      // this rank's signature does not fit
+  int misfit_how = 0;
+  int absent = -1;  // this rank never submits it
+};
+
+struct StoreUse {
+  enum class Kind : uint8_t { Set, Get, GiveUp };  // GiveUp: a get that is cancelled
+  Kind kind = Kind::Set;
+  int rank = 0;
+  int step = 0;
+  std::string key;
+};
+
+// What one rank does differently from the others.
+struct Habit {
+  Duration start{};    // when its process starts
+  bool never = false;  // it does not
+  bool other_settings = false;
+  int leave_after = -1;  // step after which it leaves; -1: the last
+};
+
+struct Fault {
+  enum class Kind : uint8_t {
+    Kill,     // dead between two instructions
+    Doom,     // dead in the middle of an action: `actions` later
+    Exit,     // ends without a goodbye, as a program that returns early
+    Vanish,   // its host is gone: no packet ever again
+    LateEnd,  // dead, and the others' kernels hear of it much later
+    Stop,     // SIGSTOP for a while
+    Block,    // packets from `rank` to `other` are dropped for a while
+    Cut,      // both directions
+    Reset,    // RST injected between `rank` and `other`
+    Jump,     // the clock of `rank` leaps ahead
+    Stale,    // an old or foreign frame reaches `rank`
+  };
+  Kind kind = Kind::Kill;
+  Duration at{};
+  Duration length{};
+  int rank = 0;
+  int other = 0;
+  uint64_t actions = 0;
+};
+inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Stale) + 1;
+const char* name_of(Fault::Kind kind) noexcept;
+
+struct Plan {
+  uint64_t seed = 0;
+  int size = 2;
+  std::vector<int> hosts;  // of each rank
+  // Product knobs.
+  int64_t cache_capacity = 16384;
+  int64_t fusion_bytes = 64 << 20;
+  int64_t max_frame_bytes = 16 << 20;
+  int64_t max_pending = 1 << 20;
+  int64_t send_queue_bytes = 64 << 20;
+  Duration heartbeat_interval{};
+  Duration heartbeat_timeout{};
+  Duration start_timeout{};
+  Duration shutdown_timeout{};
+  Duration data_timeout{};
+  // The world.
+  Duration delay_least{};
+  Duration delay_most{};
+  Duration retry{};
+  Duration slowness{};          // of a process between two tasks
+  Duration think{};             // between two submissions
+  size_t capacity = 0;          // kernel buffers
+  bool hand_off = false;        // the engine has a loop of its own
+  bool fails_on_leave = false;  // as Session does today: nothing goes on once a rank has left
+  int depth = 1;                // steps under way at once
+  int steps = 1;
+  std::map<uint32_t, std::vector<int>> process_sets;
+  std::vector<Habit> habits;  // by rank
+  std::vector<Op> ops;
+  std::vector<StoreUse> stores;
+  std::vector<Fault> faults;
+
+  std::vector<int> members(uint32_t process_set) const;
+  // When the last fault is over.
+  Duration calm() const;
+};
+
+// What `rank` submits for `op`.
+Signature signature_of(const Plan& plan, const Op& op, int rank);
+
+Plan draw_plan(uint64_t seed);
+std::string to_string(const Plan& plan);
+std::string to_string(const Fault& fault);
+
+}  // namespace farandole::sim

@@ -1,0 +1,201 @@
+// What a seed decides. Swarm testing: each seed has a random subset of faults and oddities only, so
+// that rare combinations get their turn and common ones do not drown them.
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/rng.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""us;
+using std::chrono_literals::operator""s;
+
+int draw_size(Rng& random) {
+  const uint64_t roll = random.below(1000);
+  if (roll < 700)
+    return static_cast<int>(random.between(2, 4));
+  if (roll < 970)
+    return static_cast<int>(random.between(5, 8));
+  return static_cast<int>(roll < 997 ? random.between(9, 16) : random.between(17, 64));
+}
+
+void draw_knobs(Plan& plan, Rng& random) {
+  plan.cache_capacity = random.pick<int64_t>({0, 1, 2, 3, 5, 16384, 16384, 16384});
+  plan.fusion_bytes = random.pick<int64_t>({0, 64, 4096, 64 << 20});
+  plan.max_frame_bytes = random.pick<int64_t>({65536, 16 << 20});
+  plan.send_queue_bytes = std::max<int64_t>(plan.max_frame_bytes * 2, 1 << 20);
+  plan.heartbeat_interval = random.pick<Duration>({50ms, 100ms, 250ms});
+  plan.heartbeat_timeout = plan.heartbeat_interval * random.pick<int>({12, 12, 12, 8, 20});
+  plan.start_timeout = random.pick<Duration>({3s, 5s, 30s});
+  plan.shutdown_timeout = random.pick<Duration>({5s, 5s, 8s});
+  plan.data_timeout = random.pick<Duration>({2s, 4s, 10s});
+  plan.delay_least = random.pick<Duration>({0us, 5us, 50us});
+  plan.delay_most = plan.delay_least + random.pick<Duration>({1us, 50us, 500us, 5ms, 40ms});
+  plan.retry = random.pick<Duration>({0ms, 50ms, 200ms});
+  plan.slowness = random.pick<Duration>({1us, 20us, 200us, 2ms});
+  plan.think = random.pick<Duration>({0ms, 1ms, 1ms, 20ms});
+  plan.capacity = random.pick<size_t>({2048, 16384, 262144});
+  plan.hand_off = random.chance(50);
+  plan.fails_on_leave = random.chance(30);
+}
+
+void draw_program(Plan& plan, Rng& random) {
+  plan.steps = static_cast<int>(random.between(1, 4));
+  plan.depth = static_cast<int>(random.between(1, 2));
+  const size_t most_tensors = plan.size > 8 ? 4 : 10;
+  const int tensors = static_cast<int>(random.between(1, static_cast<int64_t>(most_tensors)));
+  if (random.chance(35))
+    for (uint32_t id = 1; id <= 1 + random.below(2); ++id) {
+      std::vector<int> members;
+      for (int rank = 0; rank < plan.size; ++rank)
+        if (random.chance(60))
+          members.push_back(rank);
+      if (!members.empty())
+        plan.process_sets[id] = members;
+    }
+  const bool misfits = random.chance(30);
+  const bool changes = random.chance(30);
+  for (int t = 0; t < tensors; ++t) {
+    Op op;
+    op.name = fmt::format("t{}", t);
+    Signature& s = op.signature;
+    s.kind = random.pick<CollectiveKind>(
+        {CollectiveKind::Allreduce,
+         CollectiveKind::Allreduce,
+         CollectiveKind::Allgather,
+         CollectiveKind::Broadcast,
+         CollectiveKind::Alltoall});
+    s.shape = {random.between(1, 8), random.between(1, 3)};
+    op.ragged = random.chance(50);
+    if (!plan.process_sets.empty() && random.chance(40))
+      s.process_set = static_cast<uint32_t>(random.between(1, 3));
+    const std::vector<int> members = plan.members(s.process_set);
+    if (s.kind == CollectiveKind::Broadcast && !members.empty())
+      s.root = random.pick(members);
+    for (op.step = 0; op.step < plan.steps; ++op.step) {
+      if (random.chance(15))
+        continue;
+      Op one = op;
+      if (changes && random.chance(30))
+        one.signature.shape[1] += 1;
+      if (members.size() > 1 && misfits && random.chance(20)) {
+        one.misfit = random.pick(members);
+        one.misfit_how = static_cast<int>(random.below(5));
+      }
+      plan.ops.push_back(one);
+    }
+  }
+}
+
+void draw_habits(Plan& plan, Rng& random) {
+  const bool leaves = random.chance(35);
+  const bool odd_start = random.chance(5);
+  plan.habits.resize(static_cast<size_t>(plan.size));
+  const Duration spread = random.pick<Duration>({1ms, 50ms, 500ms});
+  for (int rank = 0; rank < plan.size; ++rank) {
+    plan.hosts.push_back(static_cast<int>(random.below(3)));
+    Habit& habit = plan.habits[static_cast<size_t>(rank)];
+    habit.start = random.between(0ms, spread);
+    if (leaves && random.chance(30))
+      habit.leave_after = static_cast<int>(random.between(0, plan.steps - 1));
+    if (odd_start && random.chance(25)) {
+      habit.never = random.chance(30);
+      habit.other_settings = random.chance(50);
+    }
+  }
+}
+
+// One rank never submits some tensors, and leaves without having waited for them: the others learn
+// of it only then.
+void draw_absence(Plan& plan, Rng& random) {
+  if (!random.chance(12))
+    return;
+  const int rank = static_cast<int>(random.below(static_cast<uint64_t>(plan.size)));
+  int& leaves = plan.habits[static_cast<size_t>(rank)].leave_after;
+  for (Op& op : plan.ops) {
+    const std::vector<int> members = plan.members(op.signature.process_set);
+    if (std::ranges::find(members, rank) == members.end() || !random.chance(20))
+      continue;
+    op.absent = rank;
+    leaves = leaves < 0 ? op.step : std::min(leaves, op.step);
+  }
+}
+
+void draw_stores(Plan& plan, Rng& random) {
+  if (!random.chance(30))
+    return;
+  for (int64_t n = random.between(1, 8); n > 0; --n) {
+    StoreUse use;
+    use.kind = random.pick<StoreUse::Kind>(
+        {StoreUse::Kind::Set, StoreUse::Kind::Get, StoreUse::Kind::GiveUp});
+    use.rank = static_cast<int>(random.below(static_cast<uint64_t>(plan.size)));
+    use.step = static_cast<int>(random.between(0, plan.steps - 1));
+    use.key = fmt::format("k{}", random.below(3));
+    plan.stores.push_back(use);
+  }
+}
+
+Fault draw_fault(const Plan& plan, Fault::Kind kind, Rng& random) {
+  Fault fault;
+  fault.kind = kind;
+  fault.at = random.between(0ms, random.pick<Duration>({20ms, 100ms, 1s, 2s}));
+  const auto size = static_cast<uint64_t>(plan.size);
+  fault.rank = static_cast<int>(random.chance(30) ? 0 : random.below(size));
+  fault.other =
+      static_cast<int>((static_cast<uint64_t>(fault.rank) + 1 + random.below(size - 1)) % size);
+  fault.actions = random.below(random.pick<uint64_t>({4, 20, 100}));
+  const Duration dead = plan.heartbeat_timeout;
+  switch (kind) {
+    case Fault::Kind::Stop:
+    case Fault::Kind::Block:
+    case Fault::Kind::Cut:
+      fault.length =
+          random.pick<Duration>({dead / 20, dead / 3, dead * 2 / 3, dead * 11 / 10, dead * 3});
+      break;
+    case Fault::Kind::LateEnd:
+      fault.length = random.pick<Duration>({dead / 3, dead * 3});
+      break;
+    case Fault::Kind::Jump:
+      fault.length = random.pick<Duration>({dead / 10, dead * 2 / 3, dead * 10});
+      break;
+    default:
+      break;
+  }
+  return fault;
+}
+
+void draw_faults(Plan& plan, Rng& random) {
+  if (random.chance(20))
+    return;
+  std::vector<Fault::Kind> kinds;
+  for (size_t kind = 0; kind < kFaultKinds; ++kind)
+    if (random.chance(25))
+      kinds.push_back(static_cast<Fault::Kind>(kind));
+  if (kinds.empty())
+    return;
+  for (int64_t n = random.between(1, 3); n > 0; --n)
+    plan.faults.push_back(draw_fault(plan, random.pick(kinds), random));
+  std::ranges::stable_sort(plan.faults, {}, &Fault::at);
+}
+
+}  // namespace
+
+Plan draw_plan(uint64_t seed) {
+  Rng random(seed, 1);
+  Plan plan;
+  plan.seed = seed;
+  plan.size = draw_size(random);
+  draw_knobs(plan, random);
+  draw_program(plan, random);
+  draw_habits(plan, random);
+  draw_absence(plan, random);
+  draw_stores(plan, random);
+  draw_faults(plan, random);
+  return plan;
+}
+
+}  // namespace farandole::sim

@@ -1,0 +1,85 @@
+#pragma once
+// Process: a virtual process: it runs, is stopped or is dead; has a clock of its own and one event
+// loop, which takes tasks, sockets and timers in the order in which Asio on epoll does.
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/scheduler.h"
+
+namespace farandole::sim {
+
+class Process {
+ public:
+  enum class State : uint8_t { Running, Stopped, Dead };
+
+  Process(Scheduler& scheduler, uint64_t seed, Duration slowness)
+      : scheduler_(scheduler), random_(seed), slowness_(slowness) {}
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  State state() const noexcept { return state_; }
+  bool running() const noexcept { return state_ == State::Running; }
+  bool dead() const noexcept { return state_ == State::Dead; }
+  // CLOCK_MONOTONIC as this process reads it.
+  TimePoint now() const noexcept { return scheduler_.now() + ahead_; }
+
+  // A task of the loop.
+  void post(Task task);
+  // A socket has something for the loop.
+  void ready(Task task);
+  // On the loop at `when` of the own clock. Gives a number for cancel().
+  uint64_t set_timer(TimePoint when, Task task);
+  void cancel_timer(uint64_t timer);
+  bool on_loop() const noexcept { return on_loop_; }
+  // Runs at once, as the loop.
+  void as_loop(const Task& task);
+  // Another thread of the process does this after `delay`; while stopped, it waits.
+  void later(Duration delay, Task task);
+
+  // Everything that others can see counts as an action: after `actions` more of them it dies in
+  // the middle of what it does. False: it is dead, and nothing must become visible.
+  void doom(uint64_t actions, Task death);
+  bool act();
+
+  void stop() noexcept;
+  void resume();
+  void kill() noexcept { state_ = State::Dead; }
+  void jump(Duration ahead);
+  void slow_down(Duration slowness) noexcept { slowness_ = slowness; }
+  uint64_t stops() const noexcept { return stops_; }
+  // Dead for good: lets go of all that waits. What is destroyed thereby may still call.
+  void dismantle();
+
+ private:
+  void wake();
+  void step();
+  void poll();
+  void await_timer();
+
+  Scheduler& scheduler_;
+  Rng random_;
+  Duration slowness_;
+  State state_ = State::Running;
+  Duration ahead_{};
+  std::deque<Task> tasks_;
+  size_t batch_ = 0;         // tasks to run before sockets and timers are looked at again
+  std::vector<Task> ready_;  // of sockets
+  std::map<std::pair<TimePoint, uint64_t>, Task> timers_;
+  std::map<uint64_t, TimePoint> timer_times_;
+  uint64_t last_timer_ = 0;
+  std::optional<TimePoint> awaited_;  // an event for timers is scheduled then
+  std::vector<Task> waiting_;         // what other threads would have done while stopped
+  bool awake_ = false;                // a step is scheduled
+  bool on_loop_ = false;
+  uint64_t actions_left_ = 0;
+  Task death_;
+  uint64_t stops_ = 0;
+};
+
+}  // namespace farandole::sim

@@ -1,0 +1,263 @@
+#include "tests/sim/rank.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/format.h"
+#include "tests/sim/io_thread.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+constexpr char kJob[] = "simulated";
+// As in tcp_control_plane.cc and connector.cc.
+constexpr Duration kLastWords = 100ms;
+constexpr Duration kVerdict = 2s;
+constexpr Duration kFirstPause = 10ms;
+constexpr Duration kLongestPause = 200ms;
+constexpr Duration kHandshake = 2s;
+
+class ProcessClock final : public Clock {
+ public:
+  explicit ProcessClock(const Process& process) : process_(process) {}
+  TimePoint now() const noexcept override { return process_.now(); }
+
+ private:
+  const Process& process_;
+};
+
+}  // namespace
+
+Rank::Rank(Parts parts)
+    : parts_(std::move(parts)),
+      io_("sim"),
+      caller_(Caller::Parts{
+          .plan = parts_.plan,
+          .rank = parts_.rank,
+          .process = parts_.process,
+          .data = parts_.data,
+          .monitors = parts_.monitors,
+          .driver = [this]() -> control::Driver& { return *driver_; },
+          .trace = [this](std::string text) { say(std::move(text)); },
+          .violated = parts_.violated,
+          .stop = [this] { stop(); }}),
+      incarnation_(mix(parts_.plan->seed + static_cast<uint64_t>(parts_.rank)) | 1) {
+  io_.impl().process = parts_.process;
+  io_.impl().network = parts_.network;
+}
+
+Rank::~Rank() = default;
+
+Config Rank::config() const {
+  const Plan& plan = *parts_.plan;
+  Config config;
+  config.rank = parts_.rank;
+  config.size = plan.size;
+  config.job = kJob;
+  config.cache_capacity = plan.cache_capacity;
+  config.fusion_bytes = plan.fusion_bytes;
+  config.max_frame_bytes = plan.max_frame_bytes;
+  config.max_pending = plan.max_pending;
+  config.send_queue_bytes = plan.send_queue_bytes;
+  if (plan.habits[static_cast<size_t>(parts_.rank)].other_settings)
+    config.fusion_bytes += 1;
+  return config;
+}
+
+void Rank::start() {
+  Process& process = *parts_.process;
+  say("starts");
+  start_ = process.now();
+  deadline_ = start_ + parts_.plan->start_timeout;
+  control::DriverOptions options;
+  options.config = config();
+  options.incarnation = incarnation_;
+  options.sink = &caller_;
+  options.formed = [this](Result<control::Formed> formed) { on_formed(std::move(formed)); };
+  options.reply = [this](const control::StoreReply& reply) { caller_.on_reply(reply); };
+  driver_ = std::make_shared<control::Driver>(io_, std::move(options));
+  beats_ = std::make_shared<Beats>(
+      process,
+      *parts_.network,
+      Beats::Options{
+          parts_.plan->heartbeat_interval,
+          parts_.plan->heartbeat_timeout,
+          [this](int rank, Duration silence) { on_silent(rank, silence); },
+          [this](int rank) { on_ended(rank); }});
+  beats_->start();
+  process.later(parts_.plan->start_timeout + kVerdict, [this] {
+    if (!decided_)
+      give_up("the group did not form in time");
+  });
+  if (parts_.rank == 0) {
+    open_coordinator();
+    join();
+  } else {
+    connect(net::Role::Control, kFirstPause);
+  }
+}
+
+void Rank::open_coordinator() {
+  control::CoordinatorHostOptions options;
+  options.config = config();
+  options.incarnation = incarnation_;
+  options.start = start_;
+  options.deadline = deadline_;
+  options.process_sets = parts_.plan->process_sets;
+  options.clock = std::make_shared<ProcessClock>(*parts_.process);
+  control::CoordinatorHostEvents events;
+  events.to_own_worker = [this](control::Bytes bytes) {
+    driver_->on_own_message(std::move(bytes));
+  };
+  events.something_to_do = [this] { driver_->schedule_turn(); };
+  events.watch = [this](int rank, net::Established socket) {
+    beats_->watch(rank, std::move(socket));
+  };
+  events.forget = [this](int rank) { beats_->forget(rank); };
+  auto host =
+      std::make_unique<control::CoordinatorHost>(io_, std::move(options), std::move(events));
+  control::CoordinatorHost* const raw = host.get();
+  io_.run_and_wait([&] { driver_->host(std::move(host)); });
+  if (!raw->open())
+    parts_.violated("the virtual port could not be opened");
+}
+
+void Rank::connect(net::Role role, Duration pause) {
+  if (decided_)
+    return;
+  Process& process = *parts_.process;
+  if (process.now() >= deadline_)
+    return give_up("rank 0 could not be reached");
+  const uint64_t attempt = ++attempt_;
+  net::Hello hello;
+  hello.job = kJob;
+  hello.role = role;
+  hello.rank = static_cast<uint32_t>(parts_.rank);
+  hello.incarnation = incarnation_;
+  const auto again = [this, role, pause] { connect(role, std::min(2 * pause, kLongestPause)); };
+  parts_.network->connect(
+      process, std::move(hello), [this, role, attempt, pause, again](Network::Outcome outcome) {
+        const bool stale = attempt != attempt_ || decided_;
+        if (stale && outcome.connected)
+          parts_.network->take(outcome.socket)->close();
+        if (stale)
+          return;
+        ++attempt_;
+        if (outcome.connected)
+          connected(role, std::move(outcome.socket));
+        else
+          parts_.process->later(pause, again);
+      });
+  process.later(kHandshake, [this, attempt, again] {
+    if (attempt == attempt_)
+      again();
+  });
+}
+
+void Rank::connected(net::Role role, net::Established socket) {
+  if (role == net::Role::Control) {
+    control_.emplace(std::move(socket));
+    return connect(net::Role::Heartbeat, kFirstPause);
+  }
+  beats_->watch(0, std::move(socket));
+  io_.run_and_wait([&] { driver_->connect(std::move(*control_)); });
+  control_.reset();
+  join();
+}
+
+void Rank::join() {
+  const int host = parts_.plan->hosts[static_cast<size_t>(parts_.rank)];
+  io_.run_and_wait([&] {
+    driver_->join({parts_.rank, fmt::format("host{}", host), 100 + parts_.rank, "10.0.0.1"});
+  });
+}
+
+void Rank::on_formed(Result<control::Formed> formed) {
+  if (decided_ || !parts_.process->act())
+    return;
+  decided_ = true;
+  if (!formed) {
+    say("not formed: " + formed.status().message());
+    for (const auto& monitor : *parts_.monitors)
+      monitor->on_not_formed(parts_.rank, formed.status());
+    parts_.process->later(Duration(0), [this] { stop(); });
+    return;
+  }
+  say("formed");
+  for (const auto& monitor : *parts_.monitors)
+    monitor->on_formed(parts_.rank, formed.value().epoch, formed.value().members);
+  parts_.process->later(Duration(0), [this] { caller_.begin(); });
+}
+
+void Rank::give_up(const std::string& why) {
+  decided_ = true;
+  say("gives up: " + why);
+  if (control_)
+    parts_.network->take(*std::exchange(control_, std::nullopt))->close();
+  stop();
+}
+
+void Rank::on_silent(int rank, Duration silence) {
+  say(fmt::format(
+      "finds rank {} silent for {} ms",
+      rank,
+      std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()));
+  parts_.process->post([driver = driver_, rank] { driver->on_dead(rank, "no heartbeat"); });
+}
+
+void Rank::on_ended(int rank) {
+  parts_.process->post([this, rank] {
+    if (driver_->released())
+      return;
+    net::LoopTimer& timer = last_words_.try_emplace(rank, io_).first->second;
+    timer.set(parts_.process->now() + kLastWords, [this, rank] {
+      parts_.process->post(
+          [driver = driver_, rank] { driver->on_dead(rank, "its process ended"); });
+    });
+  });
+}
+
+void Rank::on_process_end(int rank) {
+  if (beats_)
+    beats_->on_process_end(rank);
+}
+
+void Rank::stop() {
+  if (std::exchange(stopped_, true))
+    return;
+  const TimePoint until = parts_.process->now() + parts_.plan->shutdown_timeout;
+  parts_.process->post([this, until] {
+    driver_->finish(until, [this] {
+      parts_.process->post([this] {
+        last_words_.clear();
+        driver_->release();
+        beats_->stop();
+        say("exits");
+        parts_.exit(parts_.rank);
+      });
+    });
+  });
+}
+
+void Rank::dismantle() {
+  last_words_.clear();
+  if (driver_)
+    driver_->release();
+}
+
+void Rank::look_at_tables() {
+  if (!driver_ || parts_.process->dead() || stopped_)
+    return;
+  Monitor::Tables tables;
+  tables.cached = driver_->worker().cached();
+  if (driver_->hosted() != nullptr && driver_->hosted()->coordinator() != nullptr) {
+    tables.cached = std::max(tables.cached, driver_->hosted()->coordinator()->cached());
+    tables.pending = driver_->hosted()->coordinator()->pending();
+  }
+  for (const auto& monitor : *parts_.monitors) monitor->on_tables(parts_.rank, tables);
+}
+
+}  // namespace farandole::sim

@@ -1,0 +1,80 @@
+#pragma once
+// Rank: one virtual process of the job. Runs the real Driver, and in rank 0 the real
+// CoordinatorHost; what TcpControlPlane does around them with threads is done here with events.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controller/tcp/driver.h"
+#include "core/net/io_thread.h"
+#include "tests/sim/beats.h"
+#include "tests/sim/caller.h"
+#include "tests/sim/data_plane.h"
+#include "tests/sim/monitor.h"
+#include "tests/sim/network.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/process.h"
+
+namespace farandole::sim {
+
+class Rank {
+ public:
+  struct Parts {
+    const Plan* plan = nullptr;
+    int rank = 0;
+    Process* process = nullptr;
+    Network* network = nullptr;
+    DataPlane* data = nullptr;
+    Monitors* monitors = nullptr;
+    std::function<void(int rank, std::string)> trace;
+    std::function<void(std::string)> violated;
+    std::function<void(int rank)> exit;  // the process has nothing more to do
+  };
+  explicit Rank(Parts parts);
+  ~Rank();
+  Rank(const Rank&) = delete;
+  Rank& operator=(const Rank&) = delete;
+
+  void start();
+  // Requires: the process is dead. Lets go of all objects of the product.
+  void dismantle();
+  // The kernel's word to watchers of one host.
+  void on_process_end(int rank);
+  // An old or foreign frame on the control connection.
+  void inject_stale(uint64_t how);
+  void look_at_tables();
+  std::string unsettled() const { return caller_.unsettled(); }
+  bool late() const noexcept { return caller_.late(); }
+
+ private:
+  Config config() const;
+  void open_coordinator();
+  void connect(net::Role role, Duration pause);
+  void connected(net::Role role, net::Established socket);
+  void join();
+  void on_formed(Result<control::Formed> formed);
+  void give_up(const std::string& why);
+  void on_silent(int rank, Duration silence);
+  void on_ended(int rank);
+  void stop();
+  void say(std::string text) { parts_.trace(parts_.rank, std::move(text)); }
+
+  Parts parts_;
+  net::IoThread io_;
+  Caller caller_;
+  std::shared_ptr<Beats> beats_;
+  std::shared_ptr<control::Driver> driver_;
+  std::map<int, net::LoopTimer> last_words_;
+  std::optional<net::Established> control_;
+  TimePoint start_;
+  TimePoint deadline_;
+  uint64_t incarnation_ = 0;
+  uint64_t attempt_ = 0;
+  bool decided_ = false;  // the group has formed, or not
+  bool stopped_ = false;
+};
+
+}  // namespace farandole::sim

@@ -1,0 +1,30 @@
+#pragma once
+// run_seed: one seed from its plan to its result.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/plan.h"
+
+namespace farandole::sim {
+
+struct RunOptions {
+  bool traced = false;
+};
+
+struct RunResult {
+  std::optional<std::string> violation;
+  uint64_t events = 0;
+  uint64_t digest = 0;                         // of everything that ranks were told
+  std::array<uint64_t, kFaultKinds> faults{};  // injected, by kind
+  std::vector<std::string> trace;
+};
+
+// The same plan gives the same result, always.
+RunResult run_plan(const Plan& plan, const RunOptions& options = {});
+RunResult run_seed(uint64_t seed, const RunOptions& options = {});
+
+}  // namespace farandole::sim

@@ -1,0 +1,182 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+// Far more than any job of these plans needs.
+constexpr uint64_t kMostEvents = 3'000'000;
+
+}  // namespace
+
+World::World(const Plan& plan, bool traced)
+    : plan_(plan),
+      traced_(traced),
+      monitors_(make_monitors(plan, findings_)),
+      exited_(static_cast<size_t>(plan.size)) {
+  const auto size = static_cast<size_t>(plan.size);
+  network_ = std::make_unique<Network>(
+      scheduler_,
+      mix(plan.seed ^ 0x4E7),
+      size,
+      NetworkOptions{{plan.delay_least, plan.delay_most, plan.retry}, plan.capacity});
+  std::vector<Process*> raw;
+  for (size_t rank = 0; rank < size; ++rank) {
+    processes_.push_back(
+        std::make_unique<Process>(scheduler_, mix(plan.seed ^ (0x9000 + rank)), plan.slowness));
+    raw.push_back(processes_.back().get());
+  }
+  data_ = std::make_unique<DataPlane>(*network_, raw, plan.data_timeout);
+  for (int rank = 0; rank < plan.size; ++rank)
+    ranks_.push_back(std::make_unique<Rank>(Rank::Parts{
+        .plan = &plan_,
+        .rank = rank,
+        .process = &process(rank),
+        .network = network_.get(),
+        .data = data_.get(),
+        .monitors = &monitors_,
+        .trace = [this](int who, const std::string& text) { say(who, text); },
+        .violated = [this](std::string text) { findings_.add(std::move(text)); },
+        .exit = [this](int who) { end_process(who, false); }}));
+}
+
+// Objects hold one another through what waits in the loops.
+World::~World() {
+  for (const auto& process : processes_) process->kill();
+  for (const auto& rank : ranks_) rank->dismantle();
+  for (const auto& process : processes_) process->dismantle();
+  scheduler_.clear();
+}
+
+void World::say(int rank, const std::string& text) {
+  uint64_t hash = static_cast<uint64_t>((scheduler_.now() - start_).count());
+  for (const char c : text) hash = hash * 31 + static_cast<uint8_t>(c);
+  digest_ = mix(digest_ ^ hash ^ static_cast<uint64_t>(rank));
+  if (traced_)
+    trace_.push_back(fmt::format(
+        "{:>10.3f} ms  rank {}: {}",
+        std::chrono::duration<double, std::milli>(scheduler_.now() - start_).count(),
+        rank,
+        text));
+}
+
+void World::run() {
+  for (int rank = 0; rank < plan_.size; ++rank) {
+    const Habit& habit = plan_.habits[static_cast<size_t>(rank)];
+    if (habit.never)
+      process(rank).kill();
+    else
+      process(rank).later(
+          habit.start, [this, rank] { ranks_[static_cast<size_t>(rank)]->start(); });
+  }
+  for (const Fault& fault : plan_.faults)
+    scheduler_.at(start_ + fault.at, [this, &fault] { inject(fault); });
+  // Everything ends within this once no more faults come: formation, the program with what it
+  // waits for, silence, shutdown and the last words.
+  const TimePoint bound = start_ + plan_.calm() + plan_.start_timeout +
+                          5 * plan_.heartbeat_timeout + 3 * plan_.shutdown_timeout +
+                          2 * plan_.data_timeout + 20s;
+  while (findings_.empty() && !all_ended() && scheduler_.step(bound)) {
+    for (const auto& rank : ranks_) rank->look_at_tables();
+    if (scheduler_.events() > kMostEvents)
+      findings_.add("I5: the job goes round in circles");
+  }
+  if (findings_.empty())
+    check_end();
+}
+
+bool World::all_ended() const {
+  return std::ranges::all_of(processes_, [](const auto& process) { return process->dead(); });
+}
+
+// I5: nobody waits any more; and where nothing went wrong, nobody was late.
+void World::check_end() {
+  const bool quiet = plan_.faults.empty() && std::ranges::none_of(plan_.habits, [](const Habit& h) {
+                       return h.never || h.other_settings;
+                     });
+  for (int rank = 0; rank < plan_.size; ++rank) {
+    if (!process(rank).dead())
+      findings_.add(fmt::format(
+          "I5: rank {} has not ended in time; waits for:{}",
+          rank,
+          ranks_[static_cast<size_t>(rank)]->unsettled()));
+    if (quiet && ranks_[static_cast<size_t>(rank)]->late())
+      findings_.add(fmt::format("I5: rank {} could not say goodbye in time", rank));
+  }
+}
+
+void World::inject(const Fault& fault) {
+  if (process(fault.rank).dead())
+    return;
+  ++injected_[static_cast<size_t>(fault.kind)];
+  say(fault.rank, fmt::format("--- {}", to_string(fault)));
+  for (const auto& monitor : monitors_) monitor->on_fault(fault, scheduler_.now());
+  apply(fault);
+}
+
+void World::apply(const Fault& fault) {
+  Process& victim = process(fault.rank);
+  switch (fault.kind) {
+    case Fault::Kind::Kill:
+    case Fault::Kind::Exit:
+      return end_process(fault.rank, false);
+    case Fault::Kind::Doom:
+      return victim.doom(fault.actions, [this, rank = fault.rank] {
+        say(rank, "dies");
+        end_process(rank, false);
+      });
+    case Fault::Kind::Vanish:
+      for (int other = 0; other < plan_.size; ++other) {
+        network_->path(fault.rank, other).block();
+        network_->path(other, fault.rank).block();
+      }
+      return end_process(fault.rank, true);
+    case Fault::Kind::LateEnd:
+      for (int other = 0; other < plan_.size; ++other)
+        if (other != fault.rank)
+          block(fault.rank, other, fault.length);
+      return end_process(fault.rank, true);
+    case Fault::Kind::Stop:
+      victim.stop();
+      return scheduler_.after(fault.length, [this, rank = fault.rank] {
+        say(rank, "goes on");
+        process(rank).resume();
+      });
+    case Fault::Kind::Cut:
+      block(fault.other, fault.rank, fault.length);
+      [[fallthrough]];
+    case Fault::Kind::Block:
+      return block(fault.rank, fault.other, fault.length);
+    case Fault::Kind::Reset:
+      return network_->reset_between(fault.rank, fault.other);
+    case Fault::Kind::Jump:
+      return victim.jump(fault.length);
+    case Fault::Kind::Stale:
+      return;
+  }
+}
+
+void World::block(int from, int to, Duration length) {
+  network_->path(from, to).block();
+  scheduler_.after(length, [this, from, to] { network_->path(from, to).unblock(); });
+}
+
+// Quiet: the kernels of other hosts hear of it late or never, and those of its own are gone, too.
+void World::end_process(int rank, bool quiet) {
+  if (process(rank).dead())
+    return;
+  process(rank).kill();
+  network_->close_all(rank);
+  data_->end(rank, rank);
+  for (int other = 0; other < plan_.size && !quiet; ++other)
+    if (other != rank && !process(other).dead() &&
+        plan_.hosts[static_cast<size_t>(other)] == plan_.hosts[static_cast<size_t>(rank)])
+      ranks_[static_cast<size_t>(other)]->on_process_end(rank);
+}
+
+}  // namespace farandole::sim
