@@ -14,7 +14,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large soak chaos chaos-idle asan tsan FORCE
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim soak chaos chaos-idle asan tsan FORCE
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
@@ -35,7 +35,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large soak chaos chaos-idle asan tsan: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim soak chaos chaos-idle asan tsan: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -72,6 +72,12 @@ contract: build ## the contract suite's full product of cases
 
 test-large: build ## collectives of more than 2^31 elements
 	@cmake --build --preset dev --target test-large
+
+sim: $(STAMPS)/packages ## simulated jobs, SEEDS=100000 from FIRST=1 on all cores, or SEED= alone with its trace
+	@cmake --preset dev > /dev/null
+	@cmake --build --preset dev -j $(JOBS) --target sim > build/sim.log || { cat build/sim.log; exit 1; }
+	@build/dev/tests/sim/sim --commit=$(shell git describe --always --dirty 2> /dev/null) $(if $(SEED),--seed=$(SEED), \
+		--seeds=$(or $(SEEDS),100000) --first=$(or $(FIRST),1) --jobs=$(JOBS))
 
 soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
 	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)

@@ -18,7 +18,7 @@ bool Link::accept(const Envelope& envelope) noexcept {
     ++dropped_.job;
     return false;
   }
-  if (envelope.epoch != epoch_ && !FARANDOLE_MUTATE(AcceptAnyEpoch)) {
+  if (envelope.epoch != epoch_ && envelope.epoch != before_ && !FARANDOLE_MUTATE(AcceptAnyEpoch)) {
     ++dropped_.epoch;
     return false;
   }
@@ -30,6 +30,8 @@ bool Link::accept(const Envelope& envelope) noexcept {
     ++dropped_.seq;
     return false;
   }
+  if (envelope.epoch == epoch_)
+    before_.reset();
   peer_ = envelope.incarnation;
   peer_known_ = true;
   received_ = envelope.seq;

@@ -2,6 +2,7 @@
 // Link: one side's view of one connection: stamps what goes out, judges what comes in.
 
 #include <cstdint>
+#include <optional>
 
 #include "controller/protocol/messages.h"
 
@@ -28,6 +29,12 @@ class Link {
   bool accept(const Envelope& envelope) noexcept;
   // From now on only this epoch, in and out.
   void enter(uint32_t epoch) noexcept { epoch_ = epoch; }
+  // As enter(), where the peer has yet to learn of it: until it speaks in the new epoch, what it
+  // says in the one before counts, too.
+  void lead_into(uint32_t epoch) noexcept {
+    before_ = epoch_;
+    epoch_ = epoch;
+  }
   // Forgets who the peer was; what goes out keeps counting.
   void forget_peer() noexcept;
 
@@ -42,6 +49,7 @@ class Link {
   uint64_t peer_ = 0;
   bool peer_known_ = false;
   uint32_t epoch_ = 0;
+  std::optional<uint32_t> before_;  // the epoch that the peer may not have left yet
   uint64_t sent_ = 0;
   uint64_t received_ = 0;
   Dropped dropped_;

@@ -28,10 +28,22 @@ Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
                       .blame(rank));
   if (!links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
     return {};
+  if (const Report* report = std::get_if<Report>(&frame.value().body))
+    return given_up(rank, report->failure);
   Join* join = std::get_if<Join>(&frame.value().body);
   if (join == nullptr)
     return refuse(error(Code::PeerLost, "rank {} spoke before it had joined", rank).blame(rank));
   return this->join(rank, std::move(*join));
+}
+
+// This process has been stopped for too long: the rank has gone, and others may have, too.
+Actions Membership::given_up(int rank, const PeerFailure& failure) {
+  return refuse(error(
+                    Code::PeerLost,
+                    "rank {} gave up rank 0 while the group formed: {}",
+                    rank,
+                    printable(failure.cause))
+                    .blame(0));
 }
 
 // Who comes after the group was refused hears why.
@@ -130,7 +142,7 @@ Actions Membership::form() {
   for (size_t rank = 0; rank < links_.size(); ++rank) {
     SendTo send{static_cast<int>(rank), bytes};
     restamp(send.bytes, links_[rank].next());
-    links_[rank].enter(options_.epoch);
+    links_[rank].lead_into(options_.epoch);
     actions.push_back(std::move(send));
   }
   actions.push_back(Formed{options_.epoch, std::move(welcome.members)});

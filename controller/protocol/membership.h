@@ -52,6 +52,7 @@ class Membership {
  private:
   friend struct StateAccess;  // of tests: copies and compares states
   Actions join(int rank, Join message);
+  Actions given_up(int rank, const PeerFailure& failure);
   Status judge(int rank, const Join& message) const;
   Actions form();
   Actions refuse(Status why);

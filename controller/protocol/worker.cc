@@ -361,7 +361,7 @@ Actions Worker::on_lost(const std::string& cause) {
 
 Actions Worker::on_silent(const std::string& cause) {
   Actions actions;
-  if (may_send() && !FARANDOLE_MUTATE(GoWithoutAWord))
+  if ((may_send() || state_ == State::Joining) && !FARANDOLE_MUTATE(GoWithoutAWord))
     actions.push_back(send(Report{{.rank = 0, .cause = cause}}));
   Actions lost = on_lost(cause);
   std::move(lost.begin(), lost.end(), std::back_inserter(actions));

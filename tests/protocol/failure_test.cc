@@ -63,6 +63,21 @@ TEST_F(FailureTest, WhoGaveUpASilentCoordinatorIsNotBlamedForGoing) {
         failures(rank), ElementsAre(PeerFailure{.rank = 0, .host = "host0", .cause = "silent"}));
 }
 
+// The last to join may be heard before those who gave up: they do not know that the group formed.
+TEST_F(FailureTest, WhoGaveUpASilentCoordinatorWhileTheGroupFormedIsNotBlamedForGoing) {
+  cluster_ = std::make_unique<Cluster>(3);
+  for (int rank = 0; rank < 3; ++rank)
+    cluster_->act(rank, cluster_->worker(rank).join({rank, "host0", 100 + rank, ""}, {}));
+  cluster_->act(1, cluster_->worker(1).on_silent("silent"));
+  ASSERT_TRUE(cluster_->seen(1).not_formed);
+  for (const int rank : {1, 0, 2, 1}) cluster_->step_up(rank);  // formed by the third
+  cluster_->act(cluster_->coordinator().on_lost(1, "connection closed"));
+  cluster_->settle();
+  for (const int rank : {0, 2})
+    EXPECT_THAT(
+        failures(rank), ElementsAre(PeerFailure{.rank = 0, .host = "host0", .cause = "silent"}));
+}
+
 TEST_F(FailureTest, AnAccusationBecomesTheVerdictAfterAWhile) {
   make(3);
   const PeerFailure accusation{.rank = 2, .cause = "no byte in 10 s", .code = Code::Timeout};

@@ -69,6 +69,18 @@ class MembershipTest : public testing::Test {
   Membership membership_{options()};
 };
 
+TEST_F(MembershipTest, WhoGaveUpRankZeroEndsTheFormation) {
+  join(1);
+  join(2);
+  const Report report{{.rank = 0, .cause = "no heartbeat for 3.0 s"}};
+  const Actions actions = membership_.on_frame(2, encode(envelope_of(2, 2), report));
+  EXPECT_EQ(
+      refusal(actions),
+      Status(Code::PeerLost, "rank 2 gave up rank 0 while the group formed: no heartbeat for 3.0 s")
+          .blame(0));
+  EXPECT_EQ(std::get<Refuse>(told(actions, 1)).why, refusal(actions));
+}
+
 TEST_F(MembershipTest, WelcomesAllWhenTheLastHasJoined) {
   for (const int rank : {2, 0, 3}) EXPECT_THAT(join(rank), IsEmpty());
   EXPECT_THAT(membership_.missing(), ElementsAre(1));

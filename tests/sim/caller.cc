@@ -45,7 +45,8 @@ void Caller::on_agreement(Agreement agreement) {
 void Caller::on_failure(PeerFailure failure) {
   if (!parts_.process->act())
     return;
-  for (const auto& monitor : *parts_.monitors) monitor->on_failure(parts_.rank, failure);
+  for (const auto& monitor : *parts_.monitors)
+    monitor->on_failure(parts_.rank, failure, parts_.process->true_now());
   parts_.trace(fmt::format(
       "hears: rank {} {}: {}", failure.rank, failure.left ? "left" : "lost", failure.cause));
   hand_over([this, failure = std::move(failure)] { handle(failure); });
@@ -307,6 +308,9 @@ void Caller::drained_or_late() {
 void Caller::close() {
   closed_ = true;
   parts_.trace(late_ ? "closes, too late for a goodbye" : "closes");
+  for (const auto& monitor : *parts_.monitors)
+    if (late_)
+      monitor->on_overdue(parts_.rank);
   if (!late_ && !in_flight_.empty())
     parts_.violated("I5: not answered, though the goodbye was:" + unsettled());
   parts_.data->end(parts_.rank, verdict_ ? verdict_->rank : parts_.rank);

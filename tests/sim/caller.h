@@ -36,6 +36,7 @@ class Caller final : public ControlSink {
   explicit Caller(Parts parts);
 
   void begin();  // the group has formed
+  void shut_down();
   void on_agreement(Agreement agreement) override;
   void on_failure(PeerFailure failure) override;
   void on_reply(const control::StoreReply& reply);
@@ -63,7 +64,6 @@ class Caller final : public ControlSink {
   void executed(uint32_t process_set, std::optional<PeerFailure> found);
   void tell_backlog();
   void tell_finished();
-  void shut_down();
   void left_or_late();
   void drained_or_late();
   void close();

@@ -39,6 +39,11 @@ void DataPlane::finish(const Id& id, int rank, std::optional<PeerFailure> found)
   });
 }
 
+void DataPlane::replace(int rank, Process* process) {
+  processes_[static_cast<size_t>(rank)] = process;
+  over_[static_cast<size_t>(rank)].reset();
+}
+
 void DataPlane::break_off(const Id& id, int rank, int dead) {
   network_.path(dead, rank).carry([this, id, rank, dead] {
     finish(

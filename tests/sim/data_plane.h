@@ -32,6 +32,8 @@ class DataPlane {
       uint64_t index,
       const std::vector<int>& members,
       Done done);
+  // Another process is the rank, which had not begun anything.
+  void replace(int rank, Process* process);
   // The rank's part in everything is over; whoever waits for it finds `culprit` at fault.
   void end(int rank, int culprit);
 

@@ -3,7 +3,9 @@
 // says what must not be. It knows nothing of simulator or network: an exhaustive search can feed
 // the same monitors.
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,15 +17,18 @@
 
 namespace farandole::sim {
 
-// The first violation, and those behind it.
+// The first violation.
 class Findings {
  public:
-  void add(std::string text) { texts_.push_back(std::move(text)); }
-  bool empty() const noexcept { return texts_.empty(); }
-  const std::string& first() const { return texts_.front(); }
+  void add(std::string text) {
+    if (!first_)
+      first_ = std::move(text);
+  }
+  bool empty() const noexcept { return !first_; }
+  const std::optional<std::string>& first() const noexcept { return first_; }
 
  private:
-  std::vector<std::string> texts_;
+  std::optional<std::string> first_;
 };
 
 class Monitor {
@@ -33,17 +38,22 @@ class Monitor {
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
-  virtual void on_formed(int /*rank*/, uint32_t /*epoch*/, const std::vector<Member>&) {}
+  // A process of this rank, which may have had others before.
+  virtual void on_start(int /*rank*/) {}
+  virtual void on_formed(int /*rank*/, uint32_t /*epoch*/, const std::vector<Member>&, TimePoint) {}
   virtual void on_not_formed(int /*rank*/, const Status&) {}
   virtual void on_submitted(int /*rank*/, const control::Key&, const Signature&) {}
   // Before the rank does anything about it.
   virtual void on_agreement(int /*rank*/, const Agreement&) {}
-  virtual void on_failure(int /*rank*/, const PeerFailure&) {}
+  virtual void on_failure(int /*rank*/, const PeerFailure&, TimePoint) {}
   // The index-th operation that this rank begins in the process set.
   virtual void on_execution(int /*rank*/, const control::Key&, uint64_t /*index*/) {}
   virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
+  // It goes at the deadline of its shutdown, though not all is done: it said so in its log.
+  virtual void on_overdue(int /*rank*/) {}
   // From now on this rank may be blamed; or, of two, either may by the other.
-  virtual void on_fault(const Fault&, TimePoint) {}
+  virtual void on_fault(const Fault&) {}
+  virtual void on_death(int /*rank*/, TimePoint) {}  // by a fault
   // `rank` holds the formed group's tables: what they hold now.
   struct Tables {
     size_t cached = 0;
@@ -59,6 +69,7 @@ class Monitor {
 };
 
 using Monitors = std::vector<std::unique_ptr<Monitor>>;
+using MonitorFactory = std::function<Monitors(const Plan&, Findings&)>;
 // All there are.
 Monitors make_monitors(const Plan& plan, Findings& findings);
 

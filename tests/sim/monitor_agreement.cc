@@ -44,7 +44,7 @@ void AgreementMonitor::on_submitted(int rank, const control::Key& key, const Sig
   seen(rank).submissions[key] = {signature, true};
 }
 
-void AgreementMonitor::on_failure(int rank, const PeerFailure& failure) {
+void AgreementMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
   Seen& own = seen(rank);
   if (!failure.left)
     own.failed = true;

@@ -7,7 +7,12 @@ namespace farandole::sim {
 SequenceMonitor::SequenceMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings), seen_(static_cast<size_t>(plan.size)) {}
 
-void SequenceMonitor::on_formed(int rank, uint32_t epoch, const std::vector<Member>& members) {
+void SequenceMonitor::on_start(int rank) {
+  seen_[static_cast<size_t>(rank)].refused = false;
+}
+
+void SequenceMonitor::on_formed(
+    int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint) {
   Seen& seen = seen_[static_cast<size_t>(rank)];
   if (seen.formed || seen.refused)
     violated(fmt::format("I1: rank {} was told twice what became of the group", rank));
@@ -28,7 +33,7 @@ void SequenceMonitor::on_not_formed(int rank, const Status& why) {
   seen.refused = true;
 }
 
-void SequenceMonitor::on_failure(int rank, const PeerFailure& failure) {
+void SequenceMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
   Seen& seen = seen_[static_cast<size_t>(rank)];
   if (!failure.left || failure.rank == 0 || failure.rank == rank)
     seen.alone = true;

@@ -13,10 +13,12 @@ namespace farandole::sim {
 class SequenceMonitor final : public Monitor {
  public:
   SequenceMonitor(const Plan& plan, Findings& findings);
-  void on_formed(int rank, uint32_t epoch, const std::vector<Member>& members) override;
+  void on_start(int rank) override;
+  void on_formed(
+      int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint now) override;
   void on_not_formed(int rank, const Status& why) override;
   void on_agreement(int rank, const Agreement& agreement) override;
-  void on_failure(int rank, const PeerFailure& failure) override;
+  void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
   void on_execution(int rank, const control::Key& key, uint64_t index) override;
 
  private:

@@ -1,15 +1,30 @@
 #include "tests/sim/monitor_verdict.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 
 namespace farandole::sim {
 
+using std::chrono_literals::operator""ms;
+
 VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
+      // Silence and two beats, an accusation's delay, last words; then what travels and is handled.
+      bound_(
+          plan.heartbeat_timeout + 2 * plan.heartbeat_interval + ControlPlane::kConfirm + 100ms +
+          20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
       touched_(static_cast<size_t>(plan.size)),
-      told_(static_cast<size_t>(plan.size)) {}
+      told_(static_cast<size_t>(plan.size)),
+      deaths_(static_cast<size_t>(plan.size)) {}
 
-void VerdictMonitor::on_fault(const Fault& fault, TimePoint) {
+void VerdictMonitor::on_death(int rank, TimePoint now) {
+  std::optional<TimePoint>& death = deaths_[static_cast<size_t>(rank)];
+  if (!death)
+    death = now;
+}
+
+void VerdictMonitor::on_fault(const Fault& fault) {
   switch (fault.kind) {
     case Fault::Kind::Block:
     case Fault::Kind::Cut:
@@ -17,14 +32,15 @@ void VerdictMonitor::on_fault(const Fault& fault, TimePoint) {
       touched(fault.rank).link = true;
       touched(fault.other).link = true;
       break;
-    case Fault::Kind::Stale:
-      break;  // must not matter
+    case Fault::Kind::Stale:  // must not matter
+    case Fault::Kind::Leave:  // is in order
+      break;
     default:
       touched(fault.rank).self = true;
   }
 }
 
-void VerdictMonitor::on_failure(int rank, const PeerFailure& failure) {
+void VerdictMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint now) {
   if (failure.left) {
     if (!left_.emplace(failure.rank, rank).second)
       violated(fmt::format("I14: rank {} was told twice that rank {} left", rank, failure.rank));
@@ -34,7 +50,31 @@ void VerdictMonitor::on_failure(int rank, const PeerFailure& failure) {
     violated(fmt::format("I14: rank {} was given a second verdict: {}", rank, failure.cause));
   told_[static_cast<size_t>(rank)] = true;
   judge_cause(rank, failure);
-  judge_unity(rank, failure);
+  judge_time(rank, failure, now);
+  if (failure.rank >= 0 && failure.rank < static_cast<int>(touched_.size()))
+    judge_unity(rank, failure);
+}
+
+void VerdictMonitor::on_formed(int, uint32_t, const std::vector<Member>&, TimePoint now) {
+  formed_ = now;
+}
+
+// Where nothing but a death happened, it is known in time: from the formation on, before which the
+// missing only hold it up.
+void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint now) {
+  const auto alone = [&](int other) { return other == failure.rank || !touched(other).any(); };
+  for (int other = 0; other < static_cast<int>(touched_.size()); ++other)
+    if (!alone(other))
+      return;
+  const std::optional<TimePoint> death =
+      failure.rank < 0 ? std::nullopt : deaths_.at(static_cast<size_t>(failure.rank));
+  if (death && now - std::max(*death, formed_) > bound_)
+    violated(fmt::format(
+        "I5: rank {} hears {} ms after it that rank {} died or the group formed; {} ms are allowed",
+        rank,
+        (now - std::max(*death, formed_)) / 1ms,
+        failure.rank,
+        bound_ / 1ms));
 }
 
 void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {

@@ -14,8 +14,13 @@ namespace farandole::sim {
 class VerdictMonitor final : public Monitor {
  public:
   VerdictMonitor(const Plan& plan, Findings& findings);
-  void on_failure(int rank, const PeerFailure& failure) override;
-  void on_fault(const Fault& fault, TimePoint now) override;
+  void on_start(int rank) override { deaths_[static_cast<size_t>(rank)].reset(); }
+  void on_formed(
+      int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint now) override;
+  void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
+  void on_fault(const Fault& fault) override;
+  void on_death(int rank, TimePoint now) override;
+  void on_overdue(int rank) override { touched(rank).self = true; }
 
  private:
   struct Touched {
@@ -24,12 +29,15 @@ class VerdictMonitor final : public Monitor {
     bool any() const { return self || link; }
   };
   Touched& touched(int rank) { return touched_[static_cast<size_t>(rank)]; }
-  // Whether the fault of `culprit` may be held against it by `rank`.
   void judge_cause(int rank, const PeerFailure& failure);
   void judge_unity(int rank, const PeerFailure& failure);
+  void judge_time(int rank, const PeerFailure& failure, TimePoint now);
 
+  Duration bound_;  // from a death to the last survivor's hearing of it
   std::vector<Touched> touched_;
   std::vector<bool> told_;
+  std::vector<std::optional<TimePoint>> deaths_;
+  TimePoint formed_{};                  // when the last that has heard of it did
   std::set<std::pair<int, int>> left_;  // whom, by whom
   std::optional<int> culprit_;          // named by a rank that nothing stood between and rank 0
 };

@@ -53,7 +53,7 @@ const char* name_of(Fault::Kind kind) noexcept {
   constexpr std::array<const char*, kFaultKinds> kNames = {
       "kill",
       "doom",
-      "exit",
+      "leave",
       "vanish",
       "late-end",
       "stop",
@@ -61,7 +61,8 @@ const char* name_of(Fault::Kind kind) noexcept {
       "cut",
       "reset",
       "jump",
-      "stale"};
+      "stale",
+      "respawn"};
   return kNames[static_cast<size_t>(kind)];
 }
 

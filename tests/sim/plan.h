@@ -43,7 +43,7 @@ struct Fault {
   enum class Kind : uint8_t {
     Kill,     // dead between two instructions
     Doom,     // dead in the middle of an action: `actions` later
-    Exit,     // ends without a goodbye, as a program that returns early
+    Leave,    // says goodbye in the middle of whatever it does
     Vanish,   // its host is gone: no packet ever again
     LateEnd,  // dead, and the others' kernels hear of it much later
     Stop,     // SIGSTOP for a while
@@ -52,6 +52,7 @@ struct Fault {
     Reset,    // RST injected between `rank` and `other`
     Jump,     // the clock of `rank` leaps ahead
     Stale,    // an old or foreign frame reaches `rank`
+    Respawn,  // dead; and where the group had not formed, started again after `length`
   };
   Kind kind = Kind::Kill;
   Duration at{};
@@ -60,7 +61,7 @@ struct Fault {
   int other = 0;
   uint64_t actions = 0;
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Stale) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Respawn) + 1;
 const char* name_of(Fault::Kind kind) noexcept;
 
 struct Plan {

@@ -32,7 +32,9 @@ void draw_knobs(Plan& plan, Rng& random) {
   plan.heartbeat_timeout = plan.heartbeat_interval * random.pick<int>({12, 12, 12, 8, 20});
   plan.start_timeout = random.pick<Duration>({3s, 5s, 30s});
   plan.shutdown_timeout = random.pick<Duration>({5s, 5s, 8s});
-  plan.data_timeout = random.pick<Duration>({2s, 4s, 10s});
+  // Silence of a process is found before that of its data connections: what the latter says of whom
+  // to blame is worth less.
+  plan.data_timeout = plan.heartbeat_timeout * random.pick<int>({5, 8});
   plan.delay_least = random.pick<Duration>({0us, 5us, 50us});
   plan.delay_most = plan.delay_least + random.pick<Duration>({1us, 50us, 500us, 5ms, 40ms});
   plan.retry = random.pick<Duration>({0ms, 50ms, 200ms});
@@ -153,14 +155,18 @@ Fault draw_fault(const Plan& plan, Fault::Kind kind, Rng& random) {
     case Fault::Kind::Stop:
     case Fault::Kind::Block:
     case Fault::Kind::Cut:
-      fault.length =
-          random.pick<Duration>({dead / 20, dead / 3, dead * 2 / 3, dead * 11 / 10, dead * 3});
+      fault.length = random.pick<Duration>(
+          {dead / 20, dead / 3, dead * 2 / 3, dead * 11 / 10, dead * 3, dead * 12});
       break;
     case Fault::Kind::LateEnd:
       fault.length = random.pick<Duration>({dead / 3, dead * 3});
       break;
     case Fault::Kind::Jump:
       fault.length = random.pick<Duration>({dead / 10, dead * 2 / 3, dead * 10});
+      break;
+    case Fault::Kind::Respawn:
+      fault.at = random.between(0ms, 600ms);
+      fault.length = random.pick<Duration>({1ms, 50ms, dead});
       break;
     default:
       break;
@@ -180,6 +186,10 @@ void draw_faults(Plan& plan, Rng& random) {
   for (int64_t n = random.between(1, 3); n > 0; --n)
     plan.faults.push_back(draw_fault(plan, random.pick(kinds), random));
   std::ranges::stable_sort(plan.faults, {}, &Fault::at);
+  // What nobody reads for long has to fit the kernel's buffers, or the last words to a rank that
+  // was given up are lost. Real ones hold far more than these plans say.
+  if (std::ranges::any_of(plan.faults, [](const Fault& f) { return f.length > Duration(0); }))
+    plan.capacity = std::max<size_t>(plan.capacity, 262144);
 }
 
 }  // namespace

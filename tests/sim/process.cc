@@ -61,6 +61,14 @@ bool Process::act() {
   return !dead();
 }
 
+void Process::inject_stale(uint64_t how) {
+  post([this, how] {
+    for (size_t i = 0; i < injections_.size(); ++i)
+      if (injections_[(how + i) % injections_.size()](how))
+        return;
+  });
+}
+
 void Process::stop() noexcept {
   if (!running())
     return;
@@ -89,6 +97,7 @@ void Process::dismantle() {
   const auto timers = std::exchange(timers_, {});
   const auto waiting = std::exchange(waiting_, {});
   death_ = nullptr;
+  injections_.clear();
 }
 
 void Process::wake() {

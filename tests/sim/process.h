@@ -3,6 +3,7 @@
 // loop, which takes tasks, sockets and timers in the order in which Asio on epoll does.
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -29,6 +30,8 @@ class Process {
   // CLOCK_MONOTONIC as this process reads it.
   TimePoint now() const noexcept { return scheduler_.now() + ahead_; }
 
+  TimePoint true_now() const noexcept { return scheduler_.now(); }
+
   // A task of the loop.
   void post(Task task);
   // A socket has something for the loop.
@@ -46,6 +49,14 @@ class Process {
   // the middle of what it does. False: it is dead, and nothing must become visible.
   void doom(uint64_t actions, Task death);
   bool act();
+  // The next action is the one that it does not survive.
+  bool about_to_die() const noexcept { return actions_left_ == 1; }
+
+  // A connection of this process takes part in injections of frames that are not for it. False: it
+  // is gone, or has heard nothing yet.
+  using Injection = std::function<bool(uint64_t how)>;
+  void add_injection(Injection injection) { injections_.push_back(std::move(injection)); }
+  void inject_stale(uint64_t how);
 
   void stop() noexcept;
   void resume();
@@ -80,6 +91,7 @@ class Process {
   uint64_t actions_left_ = 0;
   Task death_;
   uint64_t stops_ = 0;
+  std::vector<Injection> injections_;
 };
 
 }  // namespace farandole::sim

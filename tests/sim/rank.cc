@@ -44,7 +44,8 @@ Rank::Rank(Parts parts)
           .trace = [this](std::string text) { say(std::move(text)); },
           .violated = parts_.violated,
           .stop = [this] { stop(); }}),
-      incarnation_(mix(parts_.plan->seed + static_cast<uint64_t>(parts_.rank)) | 1) {
+      incarnation_(
+          mix(parts_.plan->seed + static_cast<uint64_t>(parts_.rank) + (parts_.life << 32)) | 1) {
   io_.impl().process = parts_.process;
   io_.impl().network = parts_.network;
 }
@@ -70,6 +71,7 @@ Config Rank::config() const {
 void Rank::start() {
   Process& process = *parts_.process;
   say("starts");
+  for (const auto& monitor : *parts_.monitors) monitor->on_start(parts_.rank);
   start_ = process.now();
   deadline_ = start_ + parts_.plan->start_timeout;
   control::DriverOptions options;
@@ -186,9 +188,11 @@ void Rank::on_formed(Result<control::Formed> formed) {
     parts_.process->later(Duration(0), [this] { stop(); });
     return;
   }
+  formed_ = true;
   say("formed");
   for (const auto& monitor : *parts_.monitors)
-    monitor->on_formed(parts_.rank, formed.value().epoch, formed.value().members);
+    monitor->on_formed(
+        parts_.rank, formed.value().epoch, formed.value().members, parts_.process->true_now());
   parts_.process->later(Duration(0), [this] { caller_.begin(); });
 }
 
@@ -230,15 +234,33 @@ void Rank::stop() {
     return;
   const TimePoint until = parts_.process->now() + parts_.plan->shutdown_timeout;
   parts_.process->post([this, until] {
-    driver_->finish(until, [this] {
-      parts_.process->post([this] {
-        last_words_.clear();
-        driver_->release();
-        beats_->stop();
-        say("exits");
-        parts_.exit(parts_.rank);
-      });
-    });
+    parts_.process->set_timer(until, [this] { note_overdue(); });
+    driver_->finish(until, [this] { parts_.process->post([this] { exit(); }); });
+  });
+}
+
+void Rank::exit() {
+  last_words_.clear();
+  driver_->release();
+  beats_->stop();
+  say("exits");
+  parts_.exit(parts_.rank);
+}
+
+// Rank 0, whose control plane is to close: whether it leaves before the others have finished.
+void Rank::note_overdue() {
+  const control::CoordinatorHost* host = driver_->hosted();
+  const control::Coordinator* coordinator = host == nullptr ? nullptr : host->coordinator();
+  if (coordinator == nullptr || !coordinator->left(0) || coordinator->concluded())
+    return;
+  overdue_ = true;
+  for (const auto& monitor : *parts_.monitors) monitor->on_overdue(parts_.rank);
+}
+
+void Rank::leave() {
+  parts_.process->later(Duration(0), [this] {
+    if (formed_ && !stopped_)
+      caller_.shut_down();
   });
 }
 

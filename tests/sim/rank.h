@@ -25,6 +25,7 @@ class Rank {
   struct Parts {
     const Plan* plan = nullptr;
     int rank = 0;
+    uint64_t life = 0;  // how many processes were this rank before
     Process* process = nullptr;
     Network* network = nullptr;
     DataPlane* data = nullptr;
@@ -41,13 +42,14 @@ class Rank {
   void start();
   // Requires: the process is dead. Lets go of all objects of the product.
   void dismantle();
+  // Its program ends, whatever is under way.
+  void leave();
   // The kernel's word to watchers of one host.
   void on_process_end(int rank);
-  // An old or foreign frame on the control connection.
-  void inject_stale(uint64_t how);
   void look_at_tables();
   std::string unsettled() const { return caller_.unsettled(); }
-  bool late() const noexcept { return caller_.late(); }
+  bool formed() const noexcept { return formed_; }
+  bool late() const noexcept { return caller_.late() || overdue_; }
 
  private:
   Config config() const;
@@ -60,6 +62,8 @@ class Rank {
   void on_silent(int rank, Duration silence);
   void on_ended(int rank);
   void stop();
+  void exit();
+  void note_overdue();
   void say(std::string text) { parts_.trace(parts_.rank, std::move(text)); }
 
   Parts parts_;
@@ -74,7 +78,9 @@ class Rank {
   uint64_t incarnation_ = 0;
   uint64_t attempt_ = 0;
   bool decided_ = false;  // the group has formed, or not
+  bool formed_ = false;
   bool stopped_ = false;
+  bool overdue_ = false;
 };
 
 }  // namespace farandole::sim

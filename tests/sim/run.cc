@@ -9,7 +9,7 @@ namespace farandole::sim {
 
 RunResult run_plan(const Plan& plan, const RunOptions& options) {
   RunResult result;
-  World world(plan, options.traced);
+  World world(plan, options);
   try {
     world.run();
   } catch (const std::exception& thrown) {

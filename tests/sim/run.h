@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/monitor.h"
 #include "tests/sim/plan.h"
 
 namespace farandole::sim {
 
 struct RunOptions {
   bool traced = false;
+  MonitorFactory monitors = make_monitors;
 };
 
 struct RunResult {

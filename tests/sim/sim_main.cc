@@ -1,24 +1,97 @@
+// sim: runs seeds of the simulator. A failing one is shown as it is and as small as it can be made.
+
+#include <unistd.h>
+
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
+#include "core/base/format.h"
+#include "tests/sim/campaign.h"
 #include "tests/sim/run.h"
-int main(int argc, char** argv) {
-  using namespace farandole::sim;
-  uint64_t from = strtoull(argv[1], nullptr, 10), to = strtoull(argv[2], nullptr, 10);
-  uint64_t events = 0, bad = 0;
-  for (uint64_t s = from; s < to; ++s) {
-    RunResult r = run_seed(s, {argc > 3});
-    events += r.events;
-    if (argc > 3) {
-      printf("%s", to_string(draw_plan(s)).c_str());
-      for (auto& t : r.trace) printf("%s\n", t.c_str());
-      printf("events %lu digest %lx\n", r.events, r.digest);
-    }
-    if (r.violation) {
-      ++bad;
-      printf("seed %lu [%lu]: %s\n", s, r.events, r.violation->c_str());
-      fflush(stdout);
-    }
+#include "tests/sim/shrink.h"
+
+namespace farandole::sim {
+namespace {
+
+constexpr const char* kUsage =
+    "sim [--seeds=N] [--first=N] [--jobs=N] [--commit=TEXT]   runs many seeds\n"
+    "sim --seed=N [--commit=TEXT]                             shows one\n";
+
+struct Arguments {
+  CampaignOptions campaign{.first = 1, .seeds = 20'000, .jobs = 1};
+  uint64_t seed = 0;  // 0: many
+  std::string commit;
+};
+
+bool read(std::string_view text, std::string_view name, uint64_t& to) {
+  if (!text.starts_with(name))
+    return false;
+  text.remove_prefix(name.size());
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), to);
+  return failed == std::errc() && end == text.data() + text.size() && to > 0;
+}
+
+bool read(int count, char** values, Arguments& to) {
+  for (int i = 1; i < count; ++i) {
+    const std::string_view text = values[i];
+    uint64_t jobs = 0;
+    if (read(text, "--jobs=", jobs) && jobs <= 1024)
+      to.campaign.jobs = static_cast<unsigned>(jobs);
+    else if (text.starts_with("--commit="))
+      to.commit = text.substr(9);
+    else if (
+        !read(text, "--seeds=", to.campaign.seeds) && !read(text, "--first=", to.campaign.first) &&
+        !read(text, "--seed=", to.seed))
+      return false;
   }
-  printf("%lu seeds %lu events %lu bad\n", to - from, events, bad);
+  return true;
+}
+
+void show(const Plan& plan, const RunResult& result) {
+  std::fputs(to_string(plan).c_str(), stdout);
+  for (const std::string& line : result.trace) std::puts(line.c_str());
+  if (result.violation)
+    std::puts(("VIOLATED  " + *result.violation).c_str());
+}
+
+int show_seed(uint64_t seed, const std::string& commit) {
+  std::puts(fmt::format("=== seed {}{}", seed, commit.empty() ? "" : " at " + commit).c_str());
+  std::fflush(stdout);
+  const Plan plan = draw_plan(seed);
+  const RunResult result = run_plan(plan, {.traced = true});
+  show(plan, result);
+  std::puts(fmt::format("{} events, digest {:016x}", result.events, result.digest).c_str());
+  if (!result.violation)
+    return EXIT_SUCCESS;
+  std::fflush(stdout);
+  const Shrunk small = shrink(plan);
+  std::puts(fmt::format("=== seed {}, made smaller in {} runs", seed, small.runs).c_str());
+  show(small.plan, small.result);
+  std::puts(fmt::format("=== again: make sim SEED={}", seed).c_str());
+  return EXIT_FAILURE;
+}
+
+int run_many(const Arguments& arguments) {
+  const Campaign campaign = run_campaign(arguments.campaign);
+  for (const uint64_t seed : campaign.failed) show_seed(seed, arguments.commit);
+  for (const uint64_t seed : campaign.crashed)
+    std::puts(fmt::format("=== seed {} crashes; again: make sim SEED={}", seed, seed).c_str());
+  std::puts(to_string(campaign).c_str());
+  return campaign.failed.empty() && campaign.crashed.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace farandole::sim
+
+int main(int argc, char** argv) {
+  farandole::sim::Arguments arguments;
+  if (!farandole::sim::read(argc, argv, arguments)) {
+    std::fputs(farandole::sim::kUsage, stderr);
+    return 2;
+  }
+  return arguments.seed != 0 ? farandole::sim::show_seed(arguments.seed, arguments.commit)
+                             : farandole::sim::run_many(arguments);
 }

@@ -14,11 +14,8 @@ constexpr uint64_t kMostEvents = 3'000'000;
 
 }  // namespace
 
-World::World(const Plan& plan, bool traced)
-    : plan_(plan),
-      traced_(traced),
-      monitors_(make_monitors(plan, findings_)),
-      exited_(static_cast<size_t>(plan.size)) {
+World::World(const Plan& plan, const RunOptions& options)
+    : plan_(plan), traced_(options.traced), monitors_(options.monitors(plan, findings_)) {
   const auto size = static_cast<size_t>(plan.size);
   network_ = std::make_unique<Network>(
       scheduler_,
@@ -32,24 +29,42 @@ World::World(const Plan& plan, bool traced)
     raw.push_back(processes_.back().get());
   }
   data_ = std::make_unique<DataPlane>(*network_, raw, plan.data_timeout);
-  for (int rank = 0; rank < plan.size; ++rank)
-    ranks_.push_back(std::make_unique<Rank>(Rank::Parts{
-        .plan = &plan_,
-        .rank = rank,
-        .process = &process(rank),
-        .network = network_.get(),
-        .data = data_.get(),
-        .monitors = &monitors_,
-        .trace = [this](int who, const std::string& text) { say(who, text); },
-        .violated = [this](std::string text) { findings_.add(std::move(text)); },
-        .exit = [this](int who) { end_process(who, false); }}));
+  for (int rank = 0; rank < plan.size; ++rank) ranks_.push_back(make_rank(rank, 0));
+}
+
+std::unique_ptr<Rank> World::make_rank(int rank, uint64_t life) {
+  return std::make_unique<Rank>(Rank::Parts{
+      .plan = &plan_,
+      .rank = rank,
+      .life = life,
+      .process = &process(rank),
+      .network = network_.get(),
+      .data = data_.get(),
+      .monitors = &monitors_,
+      .trace = [this](int who, const std::string& text) { say(who, text); },
+      .violated = [this](std::string text) { findings_.add(std::move(text)); },
+      .exit = [this](int who) { end_process(who, false); }});
+}
+
+// Whatever still points to the old process finds it dead.
+void World::respawn(int rank) {
+  const auto place = static_cast<size_t>(rank);
+  const uint64_t life = ++lives_;
+  graveyard_.emplace_back(std::move(processes_[place]), std::move(ranks_[place]));
+  processes_[place] = std::make_unique<Process>(
+      scheduler_, mix(plan_.seed ^ (0x9000 + place + 1000 * life)), plan_.slowness);
+  data_->replace(rank, processes_[place].get());
+  ranks_[place] = make_rank(rank, life);
+  ranks_[place]->start();
 }
 
 // Objects hold one another through what waits in the loops.
 World::~World() {
-  for (const auto& process : processes_) process->kill();
-  for (const auto& rank : ranks_) rank->dismantle();
-  for (const auto& process : processes_) process->dismantle();
+  for (size_t i = 0; i < processes_.size(); ++i)
+    graveyard_.emplace_back(std::move(processes_[i]), std::move(ranks_[i]));
+  for (const auto& [process, rank] : graveyard_) process->kill();
+  for (const auto& [process, rank] : graveyard_) rank->dismantle();
+  for (const auto& [process, rank] : graveyard_) process->dismantle();
   scheduler_.clear();
 }
 
@@ -115,7 +130,7 @@ void World::inject(const Fault& fault) {
     return;
   ++injected_[static_cast<size_t>(fault.kind)];
   say(fault.rank, fmt::format("--- {}", to_string(fault)));
-  for (const auto& monitor : monitors_) monitor->on_fault(fault, scheduler_.now());
+  for (const auto& monitor : monitors_) monitor->on_fault(fault);
   apply(fault);
 }
 
@@ -123,24 +138,22 @@ void World::apply(const Fault& fault) {
   Process& victim = process(fault.rank);
   switch (fault.kind) {
     case Fault::Kind::Kill:
-    case Fault::Kind::Exit:
-      return end_process(fault.rank, false);
+      return strike_dead(fault.rank, false);
     case Fault::Kind::Doom:
-      return victim.doom(fault.actions, [this, rank = fault.rank] {
-        say(rank, "dies");
-        end_process(rank, false);
-      });
+      return victim.doom(fault.actions, [this, rank = fault.rank] { strike_dead(rank, false); });
+    case Fault::Kind::Leave:
+      return ranks_[static_cast<size_t>(fault.rank)]->leave();
     case Fault::Kind::Vanish:
       for (int other = 0; other < plan_.size; ++other) {
         network_->path(fault.rank, other).block();
         network_->path(other, fault.rank).block();
       }
-      return end_process(fault.rank, true);
+      return strike_dead(fault.rank, true);
     case Fault::Kind::LateEnd:
       for (int other = 0; other < plan_.size; ++other)
         if (other != fault.rank)
           block(fault.rank, other, fault.length);
-      return end_process(fault.rank, true);
+      return strike_dead(fault.rank, true);
     case Fault::Kind::Stop:
       victim.stop();
       return scheduler_.after(fault.length, [this, rank = fault.rank] {
@@ -157,6 +170,11 @@ void World::apply(const Fault& fault) {
     case Fault::Kind::Jump:
       return victim.jump(fault.length);
     case Fault::Kind::Stale:
+      return victim.inject_stale(fault.actions);
+    case Fault::Kind::Respawn:
+      strike_dead(fault.rank, false);
+      if (!ranks_[static_cast<size_t>(fault.rank)]->formed())
+        scheduler_.after(fault.length, [this, rank = fault.rank] { respawn(rank); });
       return;
   }
 }
@@ -166,11 +184,17 @@ void World::block(int from, int to, Duration length) {
   scheduler_.after(length, [this, from, to] { network_->path(from, to).unblock(); });
 }
 
+void World::strike_dead(int rank, bool quiet) {
+  for (const auto& monitor : monitors_) monitor->on_death(rank, scheduler_.now());
+  end_process(rank, quiet);
+}
+
 // Quiet: the kernels of other hosts hear of it late or never, and those of its own are gone, too.
 void World::end_process(int rank, bool quiet) {
   if (process(rank).dead())
     return;
   process(rank).kill();
+  say(rank, "has ended");
   network_->close_all(rank);
   data_->end(rank, rank);
   for (int other = 0; other < plan_.size && !quiet; ++other)

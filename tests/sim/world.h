@@ -13,13 +13,14 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/process.h"
 #include "tests/sim/rank.h"
+#include "tests/sim/run.h"
 #include "tests/sim/scheduler.h"
 
 namespace farandole::sim {
 
 class World {
  public:
-  World(const Plan& plan, bool traced);
+  World(const Plan& plan, const RunOptions& options);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -35,10 +36,13 @@ class World {
 
  private:
   Process& process(int rank) { return *processes_[static_cast<size_t>(rank)]; }
+  std::unique_ptr<Rank> make_rank(int rank, uint64_t life);
+  void respawn(int rank);
   void say(int rank, const std::string& text);
   void inject(const Fault& fault);
   void apply(const Fault& fault);
   void block(int from, int to, Duration length);
+  void strike_dead(int rank, bool quiet);
   void end_process(int rank, bool quiet);
   void check_end();
   bool all_ended() const;
@@ -53,7 +57,8 @@ class World {
   std::vector<std::unique_ptr<Process>> processes_;
   std::unique_ptr<DataPlane> data_;
   std::vector<std::unique_ptr<Rank>> ranks_;
-  std::vector<bool> exited_;
+  std::vector<std::pair<std::unique_ptr<Process>, std::unique_ptr<Rank>>> graveyard_;
+  uint64_t lives_ = 0;  // processes started again
   std::vector<std::string> trace_;
   std::array<uint64_t, kFaultKinds> injected_{};
   uint64_t digest_ = 0;

@@ -1,0 +1,282 @@
+// The simulator itself: it repeats, its monitors see what they are for, its shrinker shrinks.
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/sim/monitor_agreement.h"
+#include "tests/sim/monitor_bounds.h"
+#include "tests/sim/monitor_sequence.h"
+#include "tests/sim/monitor_verdict.h"
+#include "tests/sim/run.h"
+#include "tests/sim/shrink.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+constexpr TimePoint kNow{1000s};
+
+Plan plan_of(int size) {
+  Plan plan;
+  plan.size = size;
+  plan.cache_capacity = 2;
+  plan.process_sets[1] = {0, 1};
+  return plan;
+}
+
+Signature shaped(std::vector<int64_t> shape) {
+  Signature s;
+  s.shape = std::move(shape);
+  return s;
+}
+
+Agreement round_of(uint64_t number, std::vector<ReadyOp> ready) {
+  return {.epoch = 1, .round = number, .ready = std::move(ready), .rejected = {}};
+}
+
+std::vector<Member> members_of(int size) {
+  std::vector<Member> members;
+  for (int rank = 0; rank < size; ++rank) members.push_back({rank, "host", 1, ""});
+  return members;
+}
+
+TEST(SimTest, ASeedRepeatsExactly) {
+  for (const uint64_t seed : {3U, 14U, 159U, 2653U}) {
+    const RunResult first = run_seed(seed, {.traced = true});
+    const RunResult second = run_seed(seed, {.traced = true});
+    EXPECT_EQ(first.digest, second.digest);
+    EXPECT_EQ(first.events, second.events);
+    EXPECT_EQ(first.trace, second.trace);
+    EXPECT_EQ(first.violation, second.violation);
+    EXPECT_NE(first.digest, run_seed(seed + 1).digest);
+  }
+}
+
+TEST(SimTest, SeedsHaveEveryKindOfFaultAndManySizes) {
+  std::set<int> sizes;
+  std::set<Fault::Kind> kinds;
+  size_t faultless = 0;
+  for (uint64_t seed = 1; seed <= 3000; ++seed) {
+    const Plan plan = draw_plan(seed);
+    sizes.insert(plan.size);
+    for (const Fault& fault : plan.faults) kinds.insert(fault.kind);
+    faultless += plan.faults.empty() ? 1 : 0;
+  }
+  EXPECT_EQ(*sizes.begin(), 2);
+  EXPECT_GT(*sizes.rbegin(), 16);
+  EXPECT_EQ(kinds.size(), kFaultKinds);
+  EXPECT_GT(faultless, 300U);
+  EXPECT_LT(faultless, 2000U);
+}
+
+class SequenceMonitorTest : public testing::Test {
+ protected:
+  SequenceMonitorTest() {
+    for (int rank = 0; rank < 2; ++rank) monitor_.on_formed(rank, 1, members_of(2), kNow);
+  }
+  Plan plan_ = plan_of(2);
+  Findings findings_;
+  SequenceMonitor monitor_{plan_, findings_};
+};
+
+TEST_F(SequenceMonitorTest, SeesAnotherOrder) {
+  monitor_.on_agreement(0, round_of(1, {{"a", 0, {}}, {"b", 0, {}}}));
+  EXPECT_TRUE(findings_.empty());
+  monitor_.on_agreement(1, round_of(1, {{"b", 0, {}}, {"a", 0, {}}}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(SequenceMonitorTest, SeesAGap) {
+  monitor_.on_agreement(0, round_of(2, {}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(SequenceMonitorTest, SeesOtherMembersAndASecondGroup) {
+  monitor_.on_formed(1, 1, members_of(2), kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(SequenceMonitorTest, SeesTwoAnswersToOneProcess) {
+  SequenceMonitor monitor(plan_, findings_);
+  for (int process = 0; process < 2; ++process) {
+    monitor.on_start(0);
+    monitor.on_not_formed(0, {Code::PeerLost, "why"});
+  }
+  EXPECT_TRUE(findings_.empty());
+  monitor.on_not_formed(0, {Code::PeerLost, "why"});
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(SequenceMonitorTest, SeesAnotherExecution) {
+  monitor_.on_execution(0, {0, "a"}, 0);
+  monitor_.on_execution(1, {0, "a"}, 0);
+  EXPECT_TRUE(findings_.empty());
+  monitor_.on_execution(0, {0, "b"}, 1);
+  monitor_.on_execution(1, {0, "c"}, 1);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(SequenceMonitorTest, SeesOperationsAfterTheEnd) {
+  monitor_.on_failure(1, {.rank = 1, .left = true}, kNow);
+  monitor_.on_agreement(1, round_of(1, {{"a", 0, {}}}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+class AgreementMonitorTest : public testing::Test {
+ protected:
+  void submit(int rank, std::vector<int64_t> shape) {
+    monitor_.on_submitted(rank, {0, "a"}, shaped(std::move(shape)));
+  }
+  void reject(Code code) {
+    Agreement agreement = round_of(1, {});
+    agreement.rejected.push_back({"a", 0, {code, "why"}});
+    monitor_.on_agreement(0, agreement);
+  }
+  Plan plan_ = plan_of(2);
+  Findings findings_;
+  AgreementMonitor monitor_{plan_, findings_};
+};
+
+TEST_F(AgreementMonitorTest, ContentWhenAllHaveSubmittedWhatFits) {
+  submit(0, {1});
+  submit(1, {1});
+  monitor_.on_agreement(0, round_of(1, {{"a", 0, {}}}));
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(AgreementMonitorTest, SeesWhoIsMissing) {
+  submit(0, {1});
+  monitor_.on_agreement(0, round_of(1, {{"a", 0, {}}}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(AgreementMonitorTest, SeesWhatDoesNotFit) {
+  submit(0, {1});
+  submit(1, {2});
+  monitor_.on_agreement(0, round_of(1, {{"a", 0, {}}}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(AgreementMonitorTest, SeesTheSameTensorTwice) {
+  submit(0, {1});
+  submit(1, {1});
+  monitor_.on_agreement(0, round_of(1, {{"a", 0, {}}}));
+  monitor_.on_agreement(0, round_of(2, {{"a", 0, {}}}));
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(AgreementMonitorTest, SeesARejectionWithoutCause) {
+  submit(0, {1});
+  submit(1, {1});
+  reject(Code::Mismatch);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(AgreementMonitorTest, SeesALossThatNobodyCaused) {
+  submit(0, {1});
+  reject(Code::PeerLost);
+  EXPECT_FALSE(findings_.empty());
+}
+
+class VerdictMonitorTest : public testing::Test {
+ protected:
+  void kill(int rank) {
+    monitor_.on_fault({.kind = Fault::Kind::Kill, .rank = rank});
+    monitor_.on_death(rank, kNow);
+  }
+  Plan plan_ = plan_of(4);
+  Findings findings_;
+  VerdictMonitor monitor_{plan_, findings_};
+};
+
+TEST_F(VerdictMonitorTest, ContentWithOneVerdict) {
+  kill(2);
+  for (const int rank : {0, 1, 3}) monitor_.on_failure(rank, {.rank = 2}, kNow);
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, SeesTheInnocentBlamed) {
+  kill(2);
+  monitor_.on_failure(0, {.rank = 1}, kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, SeesTwoCulprits) {
+  kill(2);
+  kill(3);
+  monitor_.on_failure(0, {.rank = 2}, kNow);
+  monitor_.on_failure(1, {.rank = 3}, kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, SeesASecondVerdict) {
+  kill(2);
+  monitor_.on_failure(0, {.rank = 2}, kNow);
+  monitor_.on_failure(0, {.rank = 2}, kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, SeesALateVerdict) {
+  kill(2);
+  monitor_.on_failure(0, {.rank = 2}, kNow + 100s);
+  EXPECT_FALSE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, ForgetsTheDeathOfAnEarlierProcess) {
+  kill(2);
+  monitor_.on_start(2);
+  monitor_.on_failure(2, {.rank = 2}, kNow + 100s);
+  EXPECT_TRUE(findings_.empty());
+}
+
+// Until then the deadline of formation is the bound.
+TEST_F(VerdictMonitorTest, CountsFromTheFormation) {
+  kill(2);
+  monitor_.on_formed(0, 1, members_of(4), kNow + 100s);
+  monitor_.on_failure(0, {.rank = 2}, kNow + 100s);
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST(BoundsMonitorTest, SeesTooManyIds) {
+  const Plan plan = plan_of(2);
+  Findings findings;
+  BoundsMonitor monitor(plan, findings);
+  monitor.on_tables(0, {.cached = 2, .pending = 0});
+  EXPECT_TRUE(findings.empty());
+  monitor.on_tables(0, {.cached = 3, .pending = 0});
+  EXPECT_FALSE(findings.empty());
+}
+
+// Objects to every loss.
+class PickyMonitor final : public Monitor {
+ public:
+  using Monitor::Monitor;
+  void on_failure(int, const PeerFailure& failure, TimePoint) override {
+    if (!failure.left)
+      violated("somebody was lost");
+  }
+};
+
+Monitors picky(const Plan&, Findings& findings) {
+  Monitors monitors;
+  monitors.push_back(std::make_unique<PickyMonitor>(findings));
+  return monitors;
+}
+
+TEST(ShrinkTest, LeavesWhatTheViolationNeeds) {
+  const RunOptions options{.traced = false, .monitors = picky};
+  uint64_t seed = 1;
+  while (!run_seed(seed, options).violation || draw_plan(seed).size < 4) ++seed;
+  const Shrunk small = shrink(draw_plan(seed), options);
+  EXPECT_EQ(small.result.violation, "somebody was lost");
+  EXPECT_FALSE(small.result.trace.empty());
+  EXPECT_EQ(small.plan.faults.size(), 1U);
+  EXPECT_EQ(small.plan.size, 2);
+  EXPECT_TRUE(small.plan.stores.empty());
+  EXPECT_EQ(run_plan(small.plan, options).violation, small.result.violation);
+}
+
+}  // namespace
+}  // namespace farandole::sim
