@@ -113,20 +113,23 @@ struct SplitArguments {
 };
 
 struct Flag {
-  std::string name;                  // "--timeout"
-  std::optional<std::string> value;  // where it was joined: --timeout=3, -H=a:1, -Ha:1
+  std::string written;               // "-np"
+  std::string name;                  // as CLI11 knows it: "--num-proc"
+  std::optional<std::string> value;  // where it was joined: --timeout=3, -H=a:1, -Ha:1, -np2
 };
 
 Flag read_flag(const std::string& word) {
-  if (word == "-np" || word.starts_with("-np="))
-    return {"--num-proc", word == "-np" ? std::nullopt : std::optional(word.substr(4))};
   const size_t equals = word.find('=');
-  if (equals != std::string::npos)
-    return {word.substr(0, equals), word.substr(equals + 1)};
+  if (equals != std::string::npos) {
+    const std::string written = word.substr(0, equals);
+    return {written, written == "-np" ? "--num-proc" : written, word.substr(equals + 1)};
+  }
+  if (word.starts_with("-np"))
+    return {"-np", "--num-proc", word == "-np" ? std::nullopt : std::optional(word.substr(3))};
   const bool joined_short = word.size() > 2 && (word.starts_with("-H") || word.starts_with("-n"));
   if (joined_short)
-    return {word.substr(0, 2), word.substr(2)};
-  return {word, std::nullopt};
+    return {word.substr(0, 2), word.substr(0, 2), word.substr(2)};
+  return {word, word, std::nullopt};
 }
 
 bool takes_value(const CliTable& table, const CLI::Option* option) {
@@ -154,16 +157,15 @@ SplitArguments split_arguments(const CliTable& table, const std::vector<std::str
     const CLI::Option* option = table.app.get_option_no_throw(flag.name);
     if (!option)
       return {{}, {}, unknown_flag(table, *word, flag)};
-    const std::string shown = flag.name == "--num-proc" ? "-np" : flag.name;
     if (std::find(seen.begin(), seen.end(), option) != seen.end())
-      return {{}, {}, shown + " is given twice"};
+      return {{}, {}, flag.written + " is given twice"};
     seen.push_back(option);
     if (flag.value && option->get_items_expected_max() == 0)
-      return {{}, {}, shown + " takes no value"};
+      return {{}, {}, flag.written + " takes no value"};
     if (takes_value(table, option) && !flag.value && word + 1 != arguments.end())
       flag.value = *++word;
-    if (takes_value(table, option) && flag.value.value_or("").empty())
-      return {{}, {}, shown + " needs a value"};
+    if (flag.value.value_or("").empty() && (flag.value || takes_value(table, option)))
+      return {{}, {}, flag.written + " needs a value"};
     const std::string name = "--" + option->get_lnames().front();
     split.flags.push_back(flag.value ? name + "=" + *flag.value : name);
   }
@@ -198,7 +200,7 @@ Status set_seconds(const char* flag, const std::string& text, double low, Durati
   if (!parsed)
     return error(
         Code::InvalidArgument,
-        "{} \"{}\" is not valid: seconds from {} to {} are wanted",
+        "{} \"{}\" is not valid: a number of seconds from {} to {} is wanted",
         flag,
         printable(text, 80),
         low,

@@ -28,6 +28,10 @@ Status bad_value(std::string_view name, std::string_view value, const ConfigKey&
       row.accepts);
 }
 
+std::string proposal(const std::string& near) {
+  return near.empty() ? "" : fmt::format("; did you mean {}?", near);
+}
+
 }  // namespace
 
 Result<Config> Config::from_env() {
@@ -55,11 +59,17 @@ Result<Config> Config::from(const Lookup& lookup) {
 }
 
 Status Config::set(std::string_view key, std::string_view text) {
+  std::vector<std::string> known;
   for (const ConfigKey& row : config_table()) {
     if (key == row.key)
       return row.parse(*this, text) ? Status::ok() : bad_value(key, text, row);
+    known.emplace_back(row.key);
   }
-  return error(Code::InvalidArgument, "there is no setting \"{}\"", printable(key, 64));
+  return error(
+      Code::InvalidArgument,
+      "there is no setting \"{}\"{}",
+      printable(key, 64),
+      proposal(nearest(key, known)));
 }
 
 Status Config::check() const {
@@ -96,11 +106,8 @@ std::vector<std::string> Config::unknown_names(const std::vector<std::string>& n
     if (!name.starts_with("FARANDOLE_") ||
         std::find(known.begin(), known.end(), name) != known.end())
       continue;
-    const std::string near = nearest(name, known);
     warnings.push_back(fmt::format(
-        "unknown variable {} is ignored{}",
-        printable(name, 128),
-        near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+        "unknown variable {} is ignored{}", printable(name, 128), proposal(nearest(name, known))));
   }
   return warnings;
 }

@@ -55,7 +55,7 @@ ConfigKey seconds(
   return {
       key,
       horovod,
-      fmt::format("seconds from {} to {}", low, high),
+      fmt::format("a number of seconds from {} to {}", low, high),
       text,
       [=](Config& c, std::string_view value) {
         double number = 0;
@@ -200,7 +200,7 @@ const std::vector<ConfigKey>& config_table() {
       text_row(
           "job",
           &Config::job,
-          "1 to 64 letters, digits, '_' and '-'",
+          "a word of 1 to 64 letters, digits, '_' and '-'",
           is_word,
           "Name of the job; ranks of another job are refused."),
       text_row(
@@ -220,7 +220,7 @@ const std::vector<ConfigKey>& config_table() {
       text_row(
           "bind",
           &Config::bind,
-          "an address of this host, not all of them,",
+          "one address of this host (not 0.0.0.0 or ::)",
           is_bindable,
           "Address that this rank's listeners bind to. Default: the one that reaches the "
           "controller."),

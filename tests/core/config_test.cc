@@ -83,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{
             "FARANDOLE_START_TIMEOUT",
             "nan",
-            "FARANDOLE_START_TIMEOUT=\"nan\" is not valid: seconds from 0.1 to 86400 is wanted"},
+            "FARANDOLE_START_TIMEOUT=\"nan\" is not valid: a number of seconds from 0.1 to 86400 "
+            "is wanted"},
         BadCase{
             "FARANDOLE_COMMUNICATOR",
             "mpi",
@@ -96,12 +97,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{
             "FARANDOLE_JOB",
             "a b\x1b[31m",
-            "FARANDOLE_JOB=\"a b\\x1b[31m\" is not valid: 1 to 64 letters, digits, '_' and '-' is "
+            "FARANDOLE_JOB=\"a b\\x1b[31m\" is not valid: a word of 1 to 64 letters, digits, '_' "
+            "and '-' is "
             "wanted"},
         BadCase{
             "FARANDOLE_BIND",
             "0.0.0.0",
-            "FARANDOLE_BIND=\"0.0.0.0\" is not valid: an address of this host, not all of them, is "
+            "FARANDOLE_BIND=\"0.0.0.0\" is not valid: one address of this host (not 0.0.0.0 or ::) "
+            "is "
             "wanted"},
         BadCase{"FARANDOLE_RANK", "1", "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"},
         BadCase{

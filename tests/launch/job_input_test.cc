@@ -93,7 +93,8 @@ INSTANTIATE_TEST_SUITE_P(
             "badTimeout",
             {"-np", "2", "--timeout", "soon", "echo"},
             2,
-            "--timeout \"soon\" is not valid: seconds from 0.001 to 100000000 are wanted"}),
+            "--timeout \"soon\" is not valid: a number of seconds from 0.001 to 100000000 is "
+            "wanted"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(JobInput, AnotherHostIsRefusedWithTheRemedy) {

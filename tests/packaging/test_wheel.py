@@ -55,6 +55,12 @@ def test_it_holds_everything(installation: Installation) -> None:
     assert strangers == []
 
 
+def test_the_docs_name_the_oldest_libc_that_its_tag_admits(installation: Installation) -> None:
+    oldest = min(map(int, re.findall(r"manylinux_2_(\d+)_", installation.wheel.name)))
+    for page in ("README.md", "docs/building.md"):
+        assert re.findall(r"glibc (\S+) or newer", (ROOT / page).read_text()) == [f"2.{oldest}"]
+
+
 def test_its_tag_is_right(installation: Installation) -> None:
     assert re.search(r"manylinux_2_\d\d_(x86_64|aarch64)\.whl$", installation.wheel.name)
     shown = tool(sys.executable, "-m", "auditwheel", "show", str(installation.wheel))

@@ -291,7 +291,7 @@ def test_without_session(module: ModuleType, function: Callable[..., Any]) -> No
         ({"settings": {3: 1}}, "3 is no name of a setting"),
         ({"settings": {"fusion_byts": 1}}, "fusion_byts"),
         ({"settings": {"fusion_bytes": "abc"}}, 'fusion_bytes="abc" is not valid'),
-        ({"settings": {"fusion_bytes": None}}, 'fusion_bytes="None" is not valid'),
+        ({"settings": {"fusion_bytes": None}}, "fusion_bytes=None is neither text nor a number"),
         ({"settings": {"rank": 1}}, "is not below"),
         ({"comm": 3}, "comm"),
         ({"process_sets": [[0]]}, "process_sets"),

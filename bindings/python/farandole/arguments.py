@@ -6,6 +6,7 @@ Wrong types are InvalidArgumentErrors like wrong values, so that one ``except`` 
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -19,10 +20,7 @@ def check_name(name: object) -> str:
     """The name of a tensor."""
     if not isinstance(name, str):
         raise InvalidArgumentError(f"name={name!r} is no text; a str or None is wanted")
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgumentError(f"name={name!a} cannot be written as UTF-8") from error
+    _check_text(f"name={name!a}", name)
     return name
 
 
@@ -74,14 +72,32 @@ def check_tensors(tensors: Any) -> list[Any]:
 
 
 def check_settings(settings: Any) -> list[tuple[str, str]]:
-    """What ``init`` gets besides the environment, as pairs."""
+    """What ``init`` gets besides the environment, as pairs. What they mean is judged by the
+    table of settings; here only that they get there whole."""
     if settings is None:
         return []
     if not isinstance(settings, Mapping):
         raise InvalidArgumentError(
             f"settings={settings!r} is no mapping; {{'fusion_bytes': 0}}, for instance, is one"
         )
-    for key in settings:
+    for key, value in settings.items():
         if not isinstance(key, str):
             raise InvalidArgumentError(f"settings: {key!r} is no name of a setting")
-    return [(key, str(value)) for key, value in settings.items()]
+        if isinstance(value, bool) or not isinstance(value, (str, Real, os.PathLike)):
+            raise InvalidArgumentError(
+                f"settings: {key}={value!r} is neither text nor a number nor a path"
+            )
+    pairs = [(key, str(value)) for key, value in settings.items()]
+    for key, value in pairs:
+        _check_text(f"settings: the name {key!a}", key)
+        _check_text(f"settings: {key}={value!a}", value)
+    return pairs
+
+
+def _check_text(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"{what} cannot be written as UTF-8") from error
+    if "\0" in text:
+        raise InvalidArgumentError(f"{what} contains a null character")

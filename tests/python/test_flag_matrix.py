@@ -1,0 +1,297 @@
+"""Every flag of farandolerun with whatever could be wrong about it, and every wrong program.
+
+Flags come from `farandolerun --help`: one that is not in the tables below fails a test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(*arguments: str | bytes, **environment: str) -> Answer:
+    result = subprocess.run(
+        ["farandolerun", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return Answer(result.returncode, result.stdout, result.stderr)
+
+
+def refusal(message: str, code: int = 2) -> Answer:
+    """One line on stderr, before anything has started."""
+    return Answer(code, "", f"farandolerun: {message}\n")
+
+
+class Flag(NamedTuple):
+    names: tuple[str, ...]
+    takes_value: bool
+
+    @property
+    def long(self) -> str:
+        return self.names[-1]
+
+
+def flags() -> list[Flag]:
+    found = []
+    lines = run("--help").out.partition("Options:\n")[2].partition("\n\n")[0]
+    for line in lines.splitlines():
+        match = re.match(r"  (-\S+)( [^ -]\S*)? {2,}(.*)", line)
+        assert match, line
+        also = re.findall(r"also written (-\w+)", match[3])
+        found.append(Flag((*also, *match[1].split(",")), bool(match[2])))
+    return found
+
+
+FLAGS = flags()
+SPELLINGS = [(flag, name) for flag in FLAGS for name in flag.names]
+# Values of flags that may stand without one are joined to them.
+OPTIONAL = {"--help-env"}
+
+
+def whole(low: int, high: int) -> dict[str, str]:
+    wanted = f"a whole number from {low} to {high} is wanted"
+    wrong = ["abc", "1.5", "1e1", "0x2", " 2", "2 ", "2x", "+2", "²", "nan", "--verbose"]
+    wrong += [str(low - 1), str(high + 1), "-" + str(high), "9" * 40]
+    return {value: f'{{flag}} "{value}" is not valid: {wanted}' for value in wrong}
+
+
+def seconds(low: str, high: str) -> dict[str, str]:
+    wanted = f"a number of seconds from {low} to {high} is wanted"
+    wrong = ["soon", "3s", "0x10", "nan", "inf", "-inf", "1e999", " 1", "1 ", "+1", "1,5", "-1"]
+    wrong += [str(float(high) * 10), "--color"]
+    if float(low) > 0:
+        wrong += ["0", str(float(low) / 10)]
+    return {value: f'{{flag}} "{value}" is not valid: {wanted}' for value in wrong}
+
+
+NO_SLOTS = '-H: "{}" gives no number of slots; host:slots is wanted, as in localhost:4'
+NO_NUMBER = (
+    '-H: "{}" is not a number of slots for localhost; a whole number from 1 to 65536 is wanted'
+)
+NO_HOST = (
+    "-H: \"{}\" is not a host name; letters, digits, '.', '_' and '-' are allowed, beginning with "
+    "a letter or digit, or an IPv6 address in brackets"
+)
+HOSTS = {
+    **{host: NO_SLOTS.format(host) for host in ("3", "localhost", "[::1]", "127.0.0.1")},
+    **{
+        f"localhost:{n}": NO_NUMBER.format(n)
+        for n in ("", "x", "0", "-1", "65537", "1.5", "0x1", " 1", "2x", "9" * 40)
+    },
+    **{
+        f"{host}:1": NO_HOST.format(shown)
+        for host, shown in {
+            "": "",
+            "-o": "-o",
+            "a b": "a b",
+            "a;b": "a;b",
+            "../a": "../a",
+            "[1": "[1",
+            "\x1b[2J": "\\x1b[2J",
+            "\udcff": "\\xff",
+        }.items()
+    },
+    "localhost:1,": NO_SLOTS.format(""),
+    "localhost:1,localhost:1": "-H: localhost is named twice; name it once, with the sum of its "
+    "slots",
+    "localhost:1,127.0.0.1:1": "-H: localhost and 127.0.0.1 are the same host; name it once, with "
+    "the sum of its slots",
+}
+
+# flag that takes a value -> wrong value -> what the error says
+WRONG: dict[str, dict[str, str]] = {
+    "--num-proc": whole(1, 65536),
+    "--hosts": HOSTS,
+    "--timeout": seconds("0.001", "100000000"),
+    "--start-timeout": seconds("0.1", "86400"),
+    "--grace": seconds("0", "100000000"),
+    "--help-env": {
+        value: f"--help-env={value} is not valid: nothing or markdown is wanted"
+        for value in ("html", "Markdown", "1", "markdown ")
+    },
+}
+
+
+def test_every_flag_that_takes_a_value_has_wrong_ones() -> None:
+    assert {flag.long for flag in FLAGS if flag.takes_value} == set(WRONG)
+    assert len(FLAGS) >= 10
+
+
+@pytest.mark.parametrize("flag", WRONG)
+def test_wrong_value(flag: str) -> None:
+    before = [] if flag in ("--num-proc", "--help-env") else ["-np", "1"]
+    for value, message in WRONG[flag].items():
+        expected = refusal(message.format(flag="-np" if flag == "--num-proc" else flag))
+        assert run(*before, f"{flag}={value}", "true") == expected, value
+        if flag not in OPTIONAL:
+            assert run(*before, flag, value, "true") == expected, value
+
+
+@pytest.mark.parametrize(("flag", "name"), SPELLINGS, ids=lambda x: x if type(x) is str else "")
+def test_missing_empty_or_unwanted_value(flag: Flag, name: str) -> None:
+    if flag.takes_value:
+        assert run(f"{name}=", "true") == refusal(f"{name} needs a value")
+        if flag.long not in OPTIONAL:
+            assert run(name) == refusal(f"{name} needs a value")
+            assert run(name, "", "true") == refusal(f"{name} needs a value")
+    else:
+        for value in ("", "1", "true"):
+            assert run(f"{name}={value}", "true") == refusal(f"{name} takes no value")
+
+
+RIGHT = {"--hosts": "localhost:1", "--help-env": "markdown"}
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.long)
+def test_given_twice_in_whatever_spelling(flag: Flag) -> None:
+    value = "=" + RIGHT.get(flag.long, "1") if flag.takes_value else ""
+    for first in flag.names:
+        for second in flag.names:
+            given = run(first + value, second + value, "true")
+            assert given == refusal(f"{second} is given twice")
+
+
+def misspelt(name: str) -> Iterator[str]:
+    yield name + name[-1]
+    yield name.replace(name[-2], "", 1)
+    yield name[:-2] + name[-1] + name[-2]
+    yield name.upper()[:3] + name[3:]
+
+
+@pytest.mark.parametrize("name", [name for _, name in SPELLINGS if len(name) > len("--np")])
+def test_misspelt_with_the_nearest(name: str) -> None:
+    known = {name for _, name in SPELLINGS}
+    for wrong in set(misspelt(name)) - known:
+        nearest = f"unknown flag {wrong}; did you mean {name}? (farandolerun --help lists all)"
+        assert run(wrong, "-np", "1", "true") == refusal(nearest)
+
+
+@pytest.mark.parametrize("word", ["-x", "-N", "-hv", "--fusion-threshold-mb", "-\x1b[2J"])
+def test_unknown_without_a_near_one(word: str) -> None:
+    shown = word.replace("\x1b", "\\x1b")
+    expected = refusal(f"unknown flag {shown} (farandolerun --help lists all)")
+    assert run("-np", "1", word, "true") == expected
+
+
+CONFLICTS = {
+    "no flag at all": (
+        [],
+        "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM",
+    ),
+    "no number of ranks": (
+        ["--verbose", "true"],
+        "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM",
+    ),
+    "no program": (
+        ["-np", "2"],
+        "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]",
+    ),
+    "no program after --": (
+        ["-np", "2", "--"],
+        "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]",
+    ),
+    "colours": (
+        ["-np", "1", "--color", "--no-color", "true"],
+        "--color and --no-color contradict each other: give one of them",
+    ),
+    "ranks and slots": (
+        ["-np", "3", "-H", "localhost:2", "true"],
+        "-np 3 is more than the 2 slots of -H; give the hosts more slots or start at most 2 ranks",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONFLICTS)
+def test_what_does_not_fit_together(case: str) -> None:
+    arguments, message = CONFLICTS[case]
+    assert run(*arguments) == refusal(message)
+
+
+def test_start_timeout_against_its_variable() -> None:
+    """The flag goes before the variable, which is then not even read."""
+    assert run(
+        "-np", "1", "--start-timeout", "7", "printenv", "FARANDOLE_START_TIMEOUT",
+        FARANDOLE_START_TIMEOUT="soon",
+    ) == Answer(0, "[0] 7\n", "")  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything that cannot be executed, and why."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").write_text("echo\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "executable").write_text("#!/bin/sh\n")
+    (tmp_path / "executable").chmod(0o755)
+    os.mkfifo(tmp_path / "fifo", 0o755)
+    return tmp_path
+
+
+PROGRAMS = {
+    "": (127, "the program's name is empty"),
+    "no-such-program": (127, "program no-such-program was not found in PATH"),
+    "executable": (
+        127,
+        "program executable was not found in PATH; there is a file of that name here: did you "
+        "mean ./executable?",
+    ),
+    "./missing": (127, "program ./missing was not found"),
+    "./plain/inside": (127, "program ./plain/inside was not found"),
+    "./dangling": (127, "program ./dangling was not found"),
+    "./loop": (126, "cannot start ./loop: Too many levels of symbolic links"),
+    "./" + "n" * 300: (126, f"cannot start ./{'n' * 254}…: File name too long"),
+    "./plain": (
+        126,
+        "cannot start ./plain: it is not executable (chmod +x would make it so)",
+    ),
+    "./folder": (126, "cannot start ./folder: it is a folder"),
+    "./folder/": (126, "cannot start ./folder/: it is a folder"),
+    "./fifo": (126, "cannot start ./fifo: it is not a file"),
+    "/dev/null": (126, "cannot start /dev/null: it is not a file"),
+    "./\udcff\x1b[2J": (127, "program ./\\xff\\x1b[2J was not found"),
+    "-": (127, "program - was not found in PATH"),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=ascii)
+@pytest.mark.usefixtures("folder")
+def test_program_that_cannot_be_started(program: str) -> None:
+    code, message = PROGRAMS[program]
+    assert run("-np", "2", program) == refusal(message, code)
+    assert run("-np", "2", "--verbose", "--", program, "-np") == refusal(message, code)
+
+
+def test_program_in_a_path_that_holds_nothing_executable(folder: Path) -> None:
+    name = "plain"
+    launcher = subprocess.check_output(["sh", "-c", "command -v farandolerun"], text=True).strip()
+    result = subprocess.run(
+        [launcher, "-np", "1", name],
+        env={**os.environ, "PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    expected = f"cannot start {folder}/plain: it is not executable (chmod +x would make it so)"
+    assert Answer(*(result.returncode, result.stdout, result.stderr)) == refusal(expected, 126)
