@@ -42,9 +42,13 @@ def why_not() -> str:
     if os.geteuid() != 0:
         return "network namespaces need root"
     try:
-        Network(2).close()
+        with Network(2) as network:
+            network.throttle(1, "10mbit")
+            network.drop(1)
+            redirect = f"meta l4proto tcp redirect to :{PROXY_PORT}"
+            network.router.run(chain("into", "type nat hook prerouting priority dstnat", redirect))
     except (OSError, AssertionError) as refused:
-        return f"network namespaces are refused: {refused}"
+        return f"network namespaces, or what breaks their links, are refused: {refused}"
     return ""
 
 
