@@ -196,6 +196,7 @@ PROXY_HARM = (
     ("data cut", "cut data"),
     ("control corrupted", "corrupt control"),
     ("heartbeat corrupted", "corrupt heartbeat"),
+    ("data header corrupted", "corrupt-header data"),
     ("all half-closed", "half-close all"),
     ("control half-closed", "half-close control"),
     ("heartbeat half-closed", "half-close heartbeat"),

@@ -10,6 +10,7 @@ input. Orders name the streams they mean: `all`, or `control`, `heartbeat` or `d
     stall STREAMS                  nothing is passed on any more, nothing is closed
     cut STREAMS                    half of the next piece, then the end of both sides
     corrupt STREAMS                one bit of the next piece is another, then all goes on
+    corrupt-header STREAMS         the same in the next piece that begins with a header of Gloo's
     half-close STREAMS             the end towards the destination, while answers pass
 """
 
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 
 SO_ORIGINAL_DST = 80
 PIECE = 1 << 16
+GLOO_MAGIC = b"Fdg1"  # of collectives/gloo/transport/frame.h
 QUEUED = 256  # pieces that wait for their time, per direction
 
 
@@ -82,12 +84,12 @@ class Direction:
                 raise ConnectionAbortedError  # ends the stream, both ways
 
     def _harmed(self, data: bytes) -> bytes:
-        what, self.next = self.next, ""
-        if not what:
+        if not self.next or (self.next == "corrupt-header" and not data.startswith(GLOO_MAGIC)):
             return data
+        what, self.next = self.next, ""
         if self.touched is not None and not self.touched.done():
             self.touched.set_result(time.monotonic_ns())
-        middle = len(data) // 2
+        middle = 0 if what == "corrupt-header" else len(data) // 2
         if what == "cut":
             return data[:middle]
         flipped = data[middle] ^ (1 << self.settings.random.randrange(8))
@@ -173,7 +175,7 @@ class Proxy:
         if not streams:
             raise ValueError(f"there is no stream of kind {wanted}")
         when = time.monotonic_ns()
-        if what in ("cut", "corrupt"):
+        if what in ("cut", "corrupt", "corrupt-header"):
             return await self._harm(what, streams)
         for stream in streams:
             if what == "half-close":

@@ -38,19 +38,19 @@ class BadPeerTest : public ::testing::Test {
 TEST_F(BadPeerTest, Junk) {
   EXPECT_EQ(
       after(std::vector<uint8_t>(64, 'x')),
-      "Internal: rank 11 (host h1) sent bytes that are no frame");
+      "PeerLost: rank 11 (host h1) broke the protocol: it sent bytes that are no frame");
 }
 
 TEST_F(BadPeerTest, DataThatNobodyWaitsFor) {
   EXPECT_EQ(
       after(bytes_of({Opcode::Data, 1, uint64_t{1} << 62, 0})),
-      "Internal: rank 11 (host h1) sent data that nobody waits for");
+      "PeerLost: rank 11 (host h1) broke the protocol: it sent data that nobody waits for");
 }
 
 TEST_F(BadPeerTest, EagerBeyondItsSize) {
   EXPECT_EQ(
       after(bytes_of({Opcode::Eager, 1, gloo_transport::kEagerBytes + 1, 0})),
-      "Internal: rank 11 (host h1) sent more than fits its window");
+      "PeerLost: rank 11 (host h1) broke the protocol: it sent more than fits its window");
 }
 
 TEST_F(BadPeerTest, EagerBeyondItsWindow) {
@@ -60,7 +60,9 @@ TEST_F(BadPeerTest, EagerBeyondItsWindow) {
     bytes.insert(bytes.end(), head.begin(), head.end());
     bytes.resize(bytes.size() + 16000);
   }
-  EXPECT_EQ(after(bytes), "Internal: rank 11 (host h1) sent more than fits its window");
+  EXPECT_EQ(
+      after(bytes),
+      "PeerLost: rank 11 (host h1) broke the protocol: it sent more than fits its window");
 }
 
 class Nothing final : public gloo_transport::Sink, public gloo_transport::AnySource {
@@ -89,14 +91,18 @@ TEST_F(BadPeerTest, QuestionsWithoutEnd) {
     status = link.read(moved);
     ASSERT_TRUE(link.flush(moved));
   }
-  EXPECT_EQ(status.to_string(), "Internal: sent questions without reading the answers");
+  EXPECT_EQ(
+      status.to_string(),
+      "PeerLost: broke the protocol: it sent questions without reading the answers");
 }
 
 TEST_F(BadPeerTest, NothingComesAfterTheLastFrame) {
   auto bytes = bytes_of({Opcode::Leave, 0, 0, 0});
   const auto more = bytes_of({Opcode::Credit, 1, 1, 0});
   bytes.insert(bytes.end(), more.begin(), more.end());
-  EXPECT_EQ(after(bytes), "Internal: rank 11 (host h1) sent a frame after its last");
+  EXPECT_EQ(
+      after(bytes),
+      "PeerLost: rank 11 (host h1) broke the protocol: it sent a frame after its last");
 }
 
 }  // namespace

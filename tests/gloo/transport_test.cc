@@ -279,7 +279,8 @@ TEST(Transport, AWriteBeyondTheBufferIsRefused) {
   });
   EXPECT_EQ(
       ended[1].to_string(),
-      "Internal: rank 10 (host h0) sent a write beyond the registered buffer");
+      "PeerLost: rank 10 (host h0) broke the protocol: it sent a write beyond the registered "
+      "buffer");
 }
 
 TEST(Transport, AWaitCanBeCalledOff) {

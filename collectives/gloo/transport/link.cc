@@ -16,12 +16,12 @@ auto find_slot(Vector& vector, uint64_t slot) {
 }
 
 Status broken_protocol(std::string_view what) {
-  return error(Code::Internal, "sent {}", what);
+  return error(Code::PeerLost, "broke the protocol: it sent {}", what);
 }
 
 Status size_mismatch(uint64_t slot, uint64_t sent, uint64_t wanted) {
   return error(
-      Code::Internal,
+      Code::PeerLost,
       "and this rank disagree on slot {:#x}: {} bytes are sent where {} are to be received",
       slot,
       sent,

@@ -28,9 +28,9 @@ class AnySource {
   ~AnySource() = default;
 };
 
-// Thread: one at a time. Fails: PeerLost where the connection broke or the member left while it
-// is needed; Internal where the peer broke the protocol. After a failure only say_leave() may
-// still be called.
+// Thread: one at a time. Fails: PeerLost where the connection broke, the member left while it is
+// needed, or what came does not keep the protocol (the way may have altered it, so it need not be a
+// defect here). After a failure only say_leave() may still be called.
 class Link {
  public:
   Link(AnySource& any, int peer, Fd fd);

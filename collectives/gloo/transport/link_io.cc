@@ -132,9 +132,9 @@ Status Link::parse() {
     if (end_ - begin_ < kFrameBytes)
       break;
     if (left_)
-      return error(Code::Internal, "sent a frame after its last");
+      return error(Code::PeerLost, "broke the protocol: it sent a frame after its last");
     if (!decode(buffer_.get() + begin_, frame))
-      return error(Code::Internal, "sent bytes that are no frame");
+      return error(Code::PeerLost, "broke the protocol: it sent bytes that are no frame");
     if (frame.opcode == Opcode::Write && exposed(frame.slot) == nullptr) {
       stalled_ = true;
       return Status::ok();
