@@ -1,0 +1,62 @@
+#pragma once
+// Mutations: the deliberate bugs of the protocol, of which the nets must catch every one. Each name
+// stands once in controller/protocol, as FARANDOLE_MUTATE(Name).
+
+#include <array>
+#include <string_view>
+
+namespace farandole::mutation {
+
+struct Mutation {
+  std::string_view name;
+  std::string_view bug;
+};
+
+inline constexpr std::array kMutations = std::to_array<Mutation>({
+    {"AcceptAnyJob", "frames of another job count"},
+    {"AcceptAnyEpoch", "frames of another epoch count"},
+    {"AcceptAnyIncarnation", "frames of another process of the rank count"},
+    {"AcceptAnySeq", "a repeated frame counts"},
+    {"IgnoreSettings", "ranks with different settings form a group"},
+    {"CountTheLost", "a rank lost while the group forms counts as joined"},
+    {"SkipFormationDeadline", "the deadline of formation is skipped"},
+    {"TellOneRankOfTheVerdict", "a verdict is told to one rank only"},
+    {"AcknowledgeBeforeReady", "a goodbye is acknowledged before what was ready is told"},
+    {"ForgetWhoLeft", "a rank that left is not remembered"},
+    {"BelieveAccusations", "an accusation is the verdict at once"},
+    {"TakeTheLastAccusation", "a later accusation replaces the first"},
+    {"SkipConfirmDeadline", "an accusation never becomes the verdict"},
+    {"ReplaceTheVerdict", "a second verdict follows the first"},
+    {"BlameWhoLeft", "a rank that left is blamed when its connection closes"},
+    {"BlameAnother", "the wrong rank is blamed"},
+    {"TellNoSilentRank", "a silent rank is not told that it was given up"},
+    {"HoldBackForever", "what is ready is held back for ever"},
+    {"RejectToOneRank", "a mismatch is told to one rank only"},
+    {"IgnoreProcessSets", "all ranks count as members of every process set"},
+    {"NoQuotaOfTensors", "a rank may announce any number of tensors"},
+    {"CountRankTwice", "a rank's announcement counts twice"},
+    {"ReuseEvictedId", "an id of the cache is given again after its eviction"},
+    {"EvictUntold", "ranks are not told which ids were evicted"},
+    {"ForgetTheRemoved", "what is announced after a goodbye waits for the rank that left"},
+    {"KeepPending", "what waits for a rank that leaves is not rejected"},
+    {"KeepOldExtents", "changed rows of an allgather are not told"},
+    {"NoQuotaOfStore", "a rank may publish any number of bytes"},
+    {"LeaveStoreWaiting", "store requests wait on when the job fails"},
+    {"ListenAfterTheEnd", "a worker listens after the verdict"},
+    {"IdForAnySignature", "an id is used for another signature"},
+    {"AcceptGaps", "a round is carried out although one before it is missing"},
+    {"OrderOfOwnRank", "a rank runs what is ready in an order of its own"},
+    {"KeepRejectedId", "a rejected tensor keeps its id"},
+    {"IgnoreResend", "forgotten ids are not announced again"},
+    {"ForgetInFlight", "a rank without coordinator forgets what it had announced"},
+    {"GoWithoutAWord", "who gives rank 0 up does not say why"},
+});
+
+// From now on the protocol of this binary has this one bug, on this thread; empty: none.
+void mutate(std::string_view name) noexcept;
+// How often the protocol has asked for the present one since.
+size_t times_asked() noexcept;
+// Whether it has ever asked for a bug that is not in the list.
+bool asked_for_a_stranger() noexcept;
+
+}  // namespace farandole::mutation

@@ -1,0 +1,266 @@
+#include "tests/search/coordinator_spec.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+
+namespace farandole::search {
+
+using control::Announce;
+using control::Detail;
+using control::Failure;
+using control::Finished;
+using control::Leave;
+using control::Report;
+using control::Resend;
+using control::Round;
+
+namespace {
+
+size_t at(int rank) {
+  return static_cast<size_t>(rank);
+}
+
+}  // namespace
+
+bool CoordinatorSpec::broken(uint32_t process_set) const {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (gone_[at(rank)] && is_member(process_set, rank))
+      return true;
+  return false;
+}
+
+bool CoordinatorSpec::complete(const Key& key, const Tensor& tensor) const {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (is_member(key.process_set, rank) && !tensor.announced[at(rank)])
+      return false;
+  return true;
+}
+
+void CoordinatorSpec::hears(int rank, const control::Message& message) {
+  if (verdict_)
+    return;
+  if (const auto* report = std::get_if<Report>(&message)) {
+    if (report->failure.rank == 0 && report->failure.code == Code::PeerLost)
+      gave_up_zero_[at(rank)] = true;
+    if (!accused_)
+      accused_ = report->failure.rank;
+  } else if (std::holds_alternative<Leave>(message) && !gone_[at(rank)]) {
+    leaving_ = rank;
+  } else if (std::holds_alternative<Finished>(message)) {
+    finished_[at(rank)] = true;
+  } else if (const auto* announce = std::get_if<Announce>(&message);
+             announce != nullptr && !gone_[at(rank)] && !gone_[0]) {
+    for (const Announcement& item : announce->full) {
+      Tensor& tensor = tensors_[Key{item.signature.process_set, item.name}];
+      tensor.announced[at(rank)] = tensor.last[at(rank)] = item.signature;
+    }
+    for (const uint32_t id : announce->cached) by_id_.emplace_back(rank, id);
+  }
+}
+
+void CoordinatorSpec::loses(int rank) {
+  if (!verdict_ && !finished_[at(rank)])
+    due_ = gave_up_zero_[at(rank)] ? 0 : rank;
+  unreachable_ = rank;
+}
+
+void CoordinatorSpec::hears_nothing_of(int rank) {
+  if (!verdict_ && !finished_[at(rank)])
+    due_ = gave_up_zero_[at(rank)] ? 0 : rank;
+}
+
+void CoordinatorSpec::confirm_time_passes() {
+  if (!verdict_)
+    due_ = accused_;
+}
+
+std::string CoordinatorSpec::said(const std::vector<Said>& all) {
+  const bool was_over = verdict_.has_value();
+  std::string wrong;
+  // An id that must be announced in full again counts for nothing.
+  std::vector<uint32_t> resend;
+  for (const Said& one : all)
+    if (const auto* message = std::get_if<Resend>(one.message))
+      resend.insert(resend.end(), message->ids.begin(), message->ids.end());
+  for (const auto& [rank, id] : by_id_) {
+    if (std::ranges::find(resend, id) != resend.end())
+      continue;
+    const auto known = ids_.find(id);
+    if (known == ids_.end())
+      return fmt::format("I4: rank {} announces id {}, which stands for nothing", rank, id);
+    Tensor& tensor = tensors_[known->second];
+    tensor.announced[at(rank)] = tensor.last[at(rank)];
+  }
+  const Said* last = nullptr;
+  for (const Said& one : all) {
+    if (was_over)
+      return "I14: it goes on speaking after its verdict";
+    const bool to_all = std::holds_alternative<Round>(*one.message) ||
+                        std::holds_alternative<Failure>(*one.message);
+    if (!to_all)
+      continue;
+    ++told_[at(one.rank)];
+    const bool goes_on = last != nullptr && last->rank < one.rank && *last->message == *one.message;
+    last = &one;
+    if (goes_on)
+      continue;
+    if (const auto* round = std::get_if<Round>(one.message))
+      wrong = says_round(*round);
+    else
+      wrong = says_failure(std::get<Failure>(*one.message).failure);
+    if (!wrong.empty())
+      return wrong;
+  }
+  if (due_ && !anyone_to_tell())
+    verdict_ = due_;
+  if (due_ && verdict_ != due_)
+    return fmt::format("I5: rank {} is lost and nobody is told", *due_);
+  if (leaving_ >= 0 && !acknowledged_)
+    return fmt::format("I5: the goodbye of rank {} is not acknowledged", leaving_);
+  if (leaving_ >= 0 && !gone_[0])
+    for (const auto& [key, tensor] : tensors_)
+      for (int rank = 0; broken(key.process_set) && rank < kRanks; ++rank)
+        if (tensor.announced[at(rank)])
+          return fmt::format("I5: \"{}\" waits for rank {}, which has left", key.name, leaving_);
+  wrong = check_receivers();
+  due_.reset();
+  unreachable_ = leaving_ = -1;
+  acknowledged_ = false;
+  by_id_.clear();
+  told_ = owed_ = {};
+  return wrong;
+}
+
+// A verdict is for those who still have something to do.
+bool CoordinatorSpec::anyone_to_tell() const {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (!finished_[at(rank)] && rank != unreachable_)
+      return true;
+  return false;
+}
+
+std::string CoordinatorSpec::check_receivers() const {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (told_[at(rank)] != owed_[at(rank)])
+      return fmt::format(
+          "I3/I14: rank {} is sent {} of the {} messages that are for all",
+          rank,
+          told_[at(rank)],
+          owed_[at(rank)]);
+  return "";
+}
+
+std::string CoordinatorSpec::says_round(const Round& round) {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (!gone_[at(rank)])
+      ++owed_[at(rank)];
+  auto detail = round.details.begin();
+  for (const uint32_t id : round.ready) {
+    const bool told = detail != round.details.end() && detail->id == id;
+    if (told && detail->named && id != 0) {
+      const auto [it, fresh] = ids_.try_emplace(id, Key{detail->process_set, detail->name});
+      if (!fresh)
+        return fmt::format("I4: id {} is given a second time", id);
+    }
+    if (id != 0 && !ids_.contains(id))
+      return fmt::format("I4: id {} stands for nothing", id);
+    const Key key = id != 0 ? ids_.at(id) : Key{detail->process_set, detail->name};
+    const std::string wrong = says_ready(key, told ? detail->extents : tensors_[key].extents);
+    if (!wrong.empty())
+      return wrong;
+    if (told)
+      ++detail;
+  }
+  for (const Rejection& rejection : round.rejected)
+    if (std::string wrong = says_rejected(rejection); !wrong.empty())
+      return wrong;
+  return "";
+}
+
+std::string CoordinatorSpec::says_ready(const Key& key, const std::vector<int64_t>& extents) {
+  Tensor& tensor = tensors_[key];
+  PerRank<Signature> own;
+  if (!complete(key, tensor))
+    return fmt::format("I4: \"{}\" is ready before all have announced it", key.name);
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (tensor.announced[at(rank)])
+      own[at(rank)] = *tensor.announced[at(rank)];
+  const auto wanted = agreed_extents(key.process_set, own);
+  if (!wanted)
+    return fmt::format("I4: \"{}\" is ready although ranks disagree on it", key.name);
+  if (extents != *wanted)
+    return fmt::format("I4: \"{}\" is ready with old extents", key.name);
+  tensor.extents = extents;
+  tensor.announced = {};
+  return "";
+}
+
+std::string CoordinatorSpec::says_rejected(const Rejection& rejection) {
+  const Key key{rejection.process_set, rejection.name};
+  Tensor& tensor = tensors_[key];
+  if (!broken(key.process_set)) {
+    if (!complete(key, tensor))
+      return fmt::format("I4: \"{}\" is rejected before all have announced it", key.name);
+    PerRank<Signature> own;
+    for (int rank = 0; rank < kRanks; ++rank)
+      if (tensor.announced[at(rank)])
+        own[at(rank)] = *tensor.announced[at(rank)];
+    if (agreed_extents(key.process_set, own))
+      return fmt::format("I4: \"{}\" is rejected although all agree", key.name);
+  } else if (complete(key, tensor) == false && rejection.why.code() != Code::PeerLost) {
+    return fmt::format("I4: \"{}\" is rejected for a wrong reason", key.name);
+  }
+  tensor.announced = {};
+  return "";
+}
+
+std::string CoordinatorSpec::says_failure(const PeerFailure& failure) {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (!finished_[at(rank)] && (failure.left || rank != unreachable_))
+      ++owed_[at(rank)];
+  if (!failure.left) {
+    if (!due_)
+      return fmt::format("I14: rank {} is blamed for \"{}\"", failure.rank, failure.cause);
+    if (failure.rank != *due_)
+      return fmt::format("I14: rank {} is blamed, but rank {} is lost", failure.rank, *due_);
+    verdict_ = failure.rank;
+    return "";
+  }
+  if (failure.rank != leaving_)
+    return fmt::format("I14: rank {} has not left", failure.rank);
+  for (const auto& [key, tensor] : tensors_)
+    if (!gone_[0] && complete(key, tensor))
+      return fmt::format(
+          "I5: the goodbye of rank {} overtakes \"{}\", which was ready", leaving_, key.name);
+  gone_[at(failure.rank)] = acknowledged_ = true;
+  if (gone_[0])
+    for (auto& [key, tensor] : tensors_) tensor.announced = {};  // each worker rejects its own
+  return "";
+}
+
+size_t CoordinatorSpec::waiting(int rank) const {
+  return static_cast<size_t>(std::ranges::count_if(
+      tensors_, [&](const auto& item) { return item.second.announced[at(rank)].has_value(); }));
+}
+
+void CoordinatorSpec::write(std::string& to) const {
+  to += fmt::format("/verdict {}/", verdict_.value_or(-1));
+  if (verdict_)
+    return;
+  const auto signature = [&](const std::optional<Signature>& s) {
+    to += s ? fmt::format("{}:{},", static_cast<int>(s->kind), fmt::join(s->shape, "x")) : "-,";
+  };
+  for (const auto& [key, tensor] : tensors_) {
+    to += key.name;
+    for (const auto& s : tensor.announced) signature(s);
+    for (const auto& s : tensor.last) signature(s);
+    to += fmt::format("{}/", fmt::join(tensor.extents, ","));
+  }
+  for (const auto& [id, key] : ids_) to += fmt::format("{}={},", id, key.name);
+  for (int rank = 0; rank < kRanks; ++rank)
+    to += fmt::format("/{}{}{}", gone_[at(rank)], finished_[at(rank)], gave_up_zero_[at(rank)]);
+  to += fmt::format("/{}", accused_.value_or(-9));
+}
+
+}  // namespace farandole::search

@@ -1,0 +1,76 @@
+#pragma once
+// CoordinatorSpec: what a coordinator may and must say, worked out from what it has heard, without
+// its code. Invariants I1, I3, I4, I5 and I14 as far as one process can break them.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/protocol/key.h"
+#include "controller/protocol/messages.h"
+#include "tests/search/scenario.h"
+
+namespace farandole::search {
+
+class CoordinatorSpec {
+ public:
+  struct Said {
+    int rank;
+    const control::Message* message;
+  };
+
+  // What happens to the coordinator; said() comes after each, with all that it sends then. Gives
+  // what is wrong with that, or nothing.
+  void hears(int rank, const control::Message& message);
+  void loses(int rank);
+  void hears_nothing_of(int rank);  // its heartbeats
+  void confirm_time_passes();
+  std::string said(const std::vector<Said>& all);
+
+  const std::optional<int>& verdict() const noexcept { return verdict_; }
+  bool finished(int rank) const { return finished_[static_cast<size_t>(rank)]; }
+  bool gone(int rank) const { return gone_[static_cast<size_t>(rank)]; }
+  // Announcements of `rank` that wait for others.
+  size_t waiting(int rank) const;
+  // Text that is equal for specs that demand the same.
+  void write(std::string& to) const;
+
+ private:
+  using Key = control::Key;
+  struct Tensor {
+    PerRank<std::optional<Signature>> announced;  // and not answered
+    PerRank<std::optional<Signature>> last;       // announced in full
+    std::vector<int64_t> extents;                 // told last
+  };
+
+  std::string says_round(const control::Round& round);
+  std::string says_ready(const Key& key, const std::vector<int64_t>& extents);
+  std::string says_rejected(const Rejection& rejection);
+  std::string says_failure(const PeerFailure& failure);
+  bool anyone_to_tell() const;
+  std::string check_receivers() const;
+  bool broken(uint32_t process_set) const;
+  bool complete(const Key& key, const Tensor& tensor) const;
+
+  std::map<Key, Tensor> tensors_;
+  std::map<uint32_t, Key> ids_;  // every id ever given
+  PerRank<bool> gone_{};         // left
+  PerRank<bool> finished_{};     // has said its last word
+  PerRank<bool> gave_up_zero_{};
+  std::optional<int> accused_;
+  std::optional<int> verdict_;
+
+  // Of the step under way.
+  std::optional<int> due_;  // culprit of the verdict that must be given now
+  int unreachable_ = -1;
+  int leaving_ = -1;
+  bool acknowledged_ = false;
+  std::vector<std::pair<int, uint32_t>> by_id_;  // announced so
+  PerRank<size_t> told_{};                       // messages to all, by receiver
+  PerRank<size_t> owed_{};
+};
+
+}  // namespace farandole::search

@@ -1,0 +1,172 @@
+#include "tests/search/scenario.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/format.h"
+
+namespace farandole::search {
+namespace {
+
+Op allreduce(std::string name, int64_t rows, int after = -1) {
+  Op op{.name = std::move(name), .process_set = 0, .signature = {}, .after = after};
+  for (Signature& s : op.signature) s.shape = {rows};
+  return op;
+}
+
+// Rank r has `rows` + r rows.
+Op allgather(std::string name, int64_t rows, int after = -1) {
+  Op op = allreduce(std::move(name), rows, after);
+  for (int rank = 0; rank < kRanks; ++rank) {
+    Signature& s = op.signature[static_cast<size_t>(rank)];
+    s.kind = CollectiveKind::Allgather;
+    s.shape = {rows + rank, 2};
+  }
+  return op;
+}
+
+Op of_pair(Op op) {
+  op.process_set = 1;
+  for (Signature& s : op.signature) s.process_set = 1;
+  return op;
+}
+
+std::string text_of(const Fault& fault, const std::vector<Op>& ops) {
+  switch (fault.kind) {
+    case FaultKind::Kill:
+      return fmt::format("kill {}", fault.rank);
+    case FaultKind::CutUp:
+      return fmt::format("cut {}->0", fault.rank);
+    case FaultKind::CutDown:
+      return fmt::format("cut 0->{}", fault.rank);
+    case FaultKind::Silent:
+      return fmt::format("silent {}", fault.rank);
+    case FaultKind::GiveUp:
+      return fmt::format("{} gives up 0", fault.rank);
+    case FaultKind::Leave:
+      return fmt::format("leave {}", fault.rank);
+    case FaultKind::Mismatch:
+      return fmt::format(
+          "{} misfits in {}", fault.rank, ops[static_cast<size_t>(fault.other)].name);
+    case FaultKind::Accuse:
+      return fmt::format("{} accuses {}", fault.rank, fault.other);
+    case FaultKind::Busy:
+      return "busy";
+  }
+  return "";
+}
+
+std::vector<Fault> all_faults(const std::vector<Op>& ops) {
+  std::vector<Fault> out{{FaultKind::Busy}};
+  for (int rank = 0; rank < kRanks; ++rank) {
+    out.push_back({FaultKind::Kill, rank});
+    out.push_back({FaultKind::Leave, rank});
+    for (int other = 0; other < kRanks; ++other)
+      if (other != rank)
+        out.push_back({FaultKind::Accuse, rank, other});
+    for (size_t op = 0; op < ops.size(); ++op)
+      if (is_member(ops[op].process_set, rank))
+        out.push_back({FaultKind::Mismatch, rank, static_cast<int>(op)});
+    if (rank == 0)
+      continue;
+    for (const FaultKind kind :
+         {FaultKind::CutUp, FaultKind::CutDown, FaultKind::Silent, FaultKind::GiveUp})
+      out.push_back({kind, rank});
+  }
+  return out;
+}
+
+// A rank dies once, leaves once, and so on; two misfits of one rank in one tensor are one.
+bool can_meet(const Fault& a, const Fault& b) {
+  return a.kind != b.kind || a.rank != b.rank ||
+         (a.kind == FaultKind::Mismatch && a.other != b.other);
+}
+
+void apply(Scenario& scenario, const Fault& fault) {
+  scenario.name += (scenario.faults.empty() ? "" : ", ") + text_of(fault, scenario.ops);
+  scenario.faults.push_back(fault);
+  if (fault.kind == FaultKind::Mismatch)
+    scenario.ops[static_cast<size_t>(fault.other)]
+        .signature[static_cast<size_t>(fault.rank)]
+        .shape.push_back(7);
+}
+
+std::vector<Scenario> with_faults(Scenario base) {
+  const std::vector<Fault> faults = all_faults(base.ops);
+  std::vector<Scenario> out;
+  const std::string family = base.name;
+  base.limits.size = kRanks;
+  base.limits.max_pending = 3;
+  base.limits.store_bytes = 64;
+  base.name = family + ": ";
+  out.push_back(base);
+  out.back().name += "no fault";
+  out.back().probe = true;
+  for (size_t i = 0; i < faults.size(); ++i) {
+    Scenario one = base;
+    apply(one, faults[i]);
+    out.push_back(one);
+    for (size_t j = i + 1; j < faults.size(); ++j) {
+      if (!can_meet(faults[i], faults[j]))
+        continue;
+      Scenario two = one;
+      apply(two, faults[j]);
+      out.push_back(std::move(two));
+    }
+  }
+  // Fewer faults first.
+  std::ranges::stable_sort(out, {}, [](const Scenario& s) { return s.faults.size(); });
+  return out;
+}
+
+}  // namespace
+
+bool Scenario::has(FaultKind kind, int rank) const {
+  return std::ranges::any_of(
+      faults, [&](const Fault& fault) { return fault.kind == kind && fault.rank == rank; });
+}
+
+std::vector<Scenario> agreement_scenarios() {
+  return with_faults(
+      {.name = "agreement",
+       .limits = {},
+       .ops = {allreduce("a", 4), allgather("b", 1), of_pair(allreduce("c", 4))},
+       .faults = {}});
+}
+
+std::vector<Scenario> cache_scenarios() {
+  Scenario base{
+      .name = "cache",
+      .limits = {},
+      .ops = {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0)},
+      .faults = {}};
+  // One rank's rows change.
+  base.ops[2].signature[1].shape[0] = 5;
+  base.limits.cache_capacity = 1;
+  return with_faults(std::move(base));
+}
+
+std::vector<Scenario> store_scenarios() {
+  Scenario base{.name = "store", .limits = {}, .ops = {allreduce("a", 4)}, .faults = {}};
+  base.store = true;
+  return with_faults(std::move(base));
+}
+
+std::optional<std::vector<int64_t>> agreed_extents(
+    uint32_t process_set, const PerRank<Signature>& signature) {
+  std::vector<int64_t> rows;
+  std::optional<Signature> first;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    if (!is_member(process_set, rank))
+      continue;
+    Signature own = signature[static_cast<size_t>(rank)];
+    if (own.kind == CollectiveKind::Allgather)
+      rows.push_back(std::exchange(own.shape.at(0), 0));
+    if (first && own != *first)
+      return std::nullopt;
+    first = own;
+  }
+  return rows;
+}
+
+}  // namespace farandole::search

@@ -1,0 +1,78 @@
+#pragma once
+// Scenario: what happens in a job, but not when: what each rank submits, and which faults strike.
+// The search tries every order.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/protocol/limits.h"
+#include "core/request.h"
+
+namespace farandole::search {
+
+inline constexpr int kRanks = 3;
+template <typename T>
+using PerRank = std::array<T, kRanks>;
+
+// Process set 1; set 0 has all ranks.
+inline const std::vector<int> kPair = {1, 2};
+
+// A tensor once submitted. `after`: its name was used by that earlier one, which must have been
+// answered before.
+struct Op {
+  std::string name;
+  uint32_t process_set = 0;
+  PerRank<Signature> signature;
+  int after = -1;
+};
+
+enum class FaultKind : uint8_t {
+  Kill,      // rank dies: its connections end once what it has sent is read
+  CutUp,     // the connection towards rank 0 breaks: what is sent later is lost, then the end
+  CutDown,   // the connection from rank 0 likewise
+  Silent,    // rank 0 gives `rank` up for silence
+  GiveUp,    // `rank` gives rank 0 up for silence
+  Leave,     // `rank` says goodbye, and stops once that is acknowledged and it has finished
+  Mismatch,  // `rank` submits tensor `other` with another shape than the rest
+  Accuse,    // `rank` reports that `other` does not answer
+  Busy,      // rank 0 has two rounds to do, for a while
+};
+
+struct Fault {
+  FaultKind kind;
+  int rank = 0;
+  int other = 0;
+};
+
+// Store requests: rank 1 waits for a key, rank 2 sets it.
+struct Scenario {
+  std::string name;
+  control::Limits limits;
+  std::vector<Op> ops;
+  std::vector<Fault> faults;
+  bool store = false;
+  bool probe = false;  // try forged frames and quotas in every state, too
+
+  static constexpr uint64_t kJob = 0x10B;
+  static constexpr uint64_t incarnation(int rank) { return 1000 + static_cast<uint64_t>(rank); }
+
+  bool has(FaultKind kind, int rank) const;
+};
+
+// Scenarios with no fault, every fault and every pair of faults, of one job each.
+std::vector<Scenario> agreement_scenarios();  // three tensors, one of them of two ranks, one ragged
+std::vector<Scenario> cache_scenarios();      // names that come again, with room for one id
+std::vector<Scenario> store_scenarios();      // a tensor, and a rank that waits for another's value
+
+inline bool is_member(uint32_t process_set, int rank) {
+  return process_set == 0 || rank != 0;
+}
+// Whether the members' signatures fit together, and the extents then. A rule of its own, by which
+// the protocol's validation is judged.
+std::optional<std::vector<int64_t>> agreed_extents(
+    uint32_t process_set, const PerRank<Signature>& signature);
+
+}  // namespace farandole::search
