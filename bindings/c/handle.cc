@@ -103,6 +103,9 @@ fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result) {
 
 fdl_code fdl_release(fdl_handle* handle) {
   return guarded([&] {
+    if (!handle)
+      return Status::ok();
+    FARANDOLE_RETURN_IF_ERROR(farandole::capi::existing(handle));
     delete handle;
     return Status::ok();
   });

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "core/base/format.h"
+
 namespace farandole::capi {
 
 SessionBox::SessionBox(std::unique_ptr<Session> session)
@@ -27,12 +29,40 @@ Status SessionBox::usable() const {
       "communicate: use the parent, or start the child anew (spawn)"};
 }
 
+namespace {
+
+template <typename T>
+Status check_pointer(const T* object, Tag::Kind kind, const char* what, const char* end) {
+  if (!object)
+    return error(Code::InvalidArgument, "the {} is NULL", what);
+  const bool aligned = reinterpret_cast<uintptr_t>(object) % alignof(T) == 0;
+  if (aligned && object->tag.is(kind))
+    return Status::ok();
+  return error(
+      Code::InvalidArgument,
+      "this pointer is to no {}: {} has freed it, or it never was one",
+      what,
+      end);
+}
+
+}  // namespace
+
+Status existing(const fdl_session* session) {
+  return check_pointer(session, Tag::kSession, "session", "fdl_destroy");
+}
+
+Status existing(const fdl_handle* handle) {
+  return check_pointer(handle, Tag::kHandle, "handle", "fdl_release");
+}
+
 Status usable(const fdl_session* session) {
-  return session ? session->box->usable() : Status(Code::InvalidArgument, "the session is NULL");
+  FARANDOLE_RETURN_IF_ERROR(existing(session));
+  return session->box->usable();
 }
 
 Status usable(const fdl_handle* handle) {
-  return handle ? handle->box->usable() : Status(Code::InvalidArgument, "the handle is NULL");
+  FARANDOLE_RETURN_IF_ERROR(existing(handle));
+  return handle->box->usable();
 }
 
 }  // namespace farandole::capi

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "bindings/c/include/farandole/farandole.h"
@@ -31,13 +32,31 @@ class SessionBox {
   pid_t owner_;
 };
 
+// Stands at the head of what a caller holds by pointer, and goes with it: so a pointer that was
+// given back, or is one to something else, is refused where its memory still tells.
+class Tag {
+ public:
+  enum Kind : uint64_t { kSession = 0x6c64665f73657373, kHandle = 0x6c64665f68616e64 };
+  explicit Tag(Kind kind) noexcept : kind_(kind) {}
+  ~Tag() { kind_ = 0; }
+  Tag(const Tag&) = delete;
+  Tag& operator=(const Tag&) = delete;
+
+  bool is(Kind kind) const noexcept { return kind_ == kind; }
+
+ private:
+  volatile uint64_t kind_;  // the last store is not left out
+};
+
 }  // namespace farandole::capi
 
 struct fdl_session {
+  farandole::capi::Tag tag{farandole::capi::Tag::kSession};
   std::shared_ptr<farandole::capi::SessionBox> box;
 };
 
 struct fdl_handle {
+  farandole::capi::Tag tag{farandole::capi::Tag::kHandle};
   std::shared_ptr<farandole::capi::SessionBox> box;
   farandole::CollectiveKind kind = farandole::CollectiveKind::Allreduce;
   farandole::DType dtype = farandole::DType::Float32;
@@ -47,6 +66,9 @@ struct fdl_handle {
 
 namespace farandole::capi {
 
+// Ok where the pointer is one that fdl_init or fdl_submit gave and nobody gave back.
+Status existing(const fdl_session* session);
+Status existing(const fdl_handle* handle);
 // Ok where `session` or `handle` can be used by this process.
 Status usable(const fdl_session* session);
 Status usable(const fdl_handle* handle);

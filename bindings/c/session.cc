@@ -108,8 +108,11 @@ fdl_code fdl_shutdown(fdl_session* session) {
 
 fdl_code fdl_destroy(fdl_session* session) {
   return guarded([&] {
+    if (!session)
+      return Status::ok();
+    FARANDOLE_RETURN_IF_ERROR(farandole::capi::existing(session));
     const std::unique_ptr<fdl_session> owned(session);
-    return owned && !owned->box->forked() ? owned->box->session().shutdown() : Status::ok();
+    return owned->box->forked() ? Status::ok() : owned->box->session().shutdown();
   });
 }
 

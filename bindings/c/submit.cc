@@ -100,6 +100,12 @@ const fdl_request* element(const fdl_request* first, size_t i) {
   return reinterpret_cast<const fdl_request*>(bytes + i * first->struct_size);
 }
 
+// A request that is too wrong to be described as others are.
+std::string shown(const fdl_request& r, size_t i) {
+  return r.name && *r.name ? fmt::format("request {} \"{}\"", i, printable(r.name))
+                           : fmt::format("request {}", i);
+}
+
 Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
   std::vector<Request> requests;
   requests.reserve(count);
@@ -114,7 +120,8 @@ Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
           first->struct_size);
     fdl_request request = FDL_REQUEST_INIT;
     FARANDOLE_RETURN_IF_ERROR(read_sized(from, request, "fdl_request"));
-    FARANDOLE_RETURN_IF_ERROR(check(request));
+    if (const Status status = check(request); !status)
+      return error(status.code(), "{}: {}", shown(request, i), status.message());
     requests.push_back(translate(request));
   }
   return requests;

@@ -49,11 +49,26 @@ TEST_F(CxxApiTest, HandlesShowTheirResult) {
   EXPECT_TRUE(handle.settled());
   EXPECT_THAT(handle.shape(), ElementsAre(2, 1));
   EXPECT_EQ(handle.elements<std::complex<double>>()[1], data[1]);
-  EXPECT_THROW(handle.elements<float>(), fdl::InvalidArgument);
+  try {
+    handle.elements<float>();
+    FAIL() << "complex128 was shown as float32";
+  } catch (const fdl::InvalidArgument& error) {
+    EXPECT_STREQ(error.what(), "elements<T>(): the result has dtype complex128, T is float32");
+  }
   fdl::Handle moved = std::move(handle);
   EXPECT_EQ(moved.elements<std::complex<double>>().size(), 2U);
   fdl::Handle swapped = session_.alltoall_async<std::complex<double>>(data);
   EXPECT_THAT(swapped.splits(), ElementsAre(2));
+}
+
+TEST(CxxApi, EveryDtypeHasItsName) {
+  for (int dtype = FDL_UINT8; dtype <= FDL_COMPLEX128; ++dtype) {
+    const std::string name = fdl::dtype_name(static_cast<fdl_dtype>(dtype));
+    const size_t digits = name.find_first_of("0123456789");
+    const size_t bits = digits == std::string::npos ? 8 : std::stoul(name.substr(digits));
+    EXPECT_EQ(bits, 8 * fdl_dtype_size(static_cast<fdl_dtype>(dtype))) << name;
+  }
+  EXPECT_EQ(fdl::dtype_name(static_cast<fdl_dtype>(77)), "dtype 77");
 }
 
 TEST_F(CxxApiTest, ErrorsAreExceptionsByCode) {

@@ -42,6 +42,43 @@ def test_is_refused(case: str) -> None:
     np.testing.assert_array_equal(fdl.allreduce(ONES), ONES)
 
 
+IN_PLACE: dict[str, Callable[[Any], Any]] = {
+    "allreduce_": lambda x: fdl.allreduce_(x, name="x"),
+    "allreduce_async_": lambda x: fdl.allreduce_async_(x, name="x"),
+    "broadcast_": lambda x: fdl.broadcast_(x, 0, name="x"),
+    "broadcast_async_": lambda x: fdl.broadcast_async_(x, 0, name="x"),
+    "grouped_allreduce_": lambda x: fdl.grouped_allreduce_([ONES.copy(), x], name="x"),
+    "grouped_allreduce_async_": lambda x: fdl.grouped_allreduce_async_([ONES.copy(), x], name="x"),
+}
+
+
+def test_every_form_in_place_is_tried() -> None:
+    assert set(IN_PLACE) == {name for name in fdl.__all__ if name.endswith("_") and name[0] != "_"}
+
+
+@pytest.mark.parametrize("form", IN_PLACE)
+def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expanded = np.lib.stride_tricks.as_strided(np.ones(3), (4, 3), (0, 8))
+    read_only = np.broadcast_to(np.ones(3), (4, 3))
+
+    def nothing(*_: Any) -> None:
+        raise AssertionError("the operation was submitted")
+
+    monkeypatch.setattr(_session, "submit", nothing)
+    monkeypatch.setattr(_session, "allreduce_all", nothing)
+    with pytest.raises(fdl.InvalidArgumentError) as caught:
+        IN_PLACE[form](expanded)
+    assert str(caught.value) == (
+        "the array of shape [4, 3] cannot hold a result in place: several of its elements are one "
+        "place in memory (it is expanded); pass a copy, or use the form that returns a new one"
+    )
+    with pytest.raises(fdl.InvalidArgumentError) as caught:
+        IN_PLACE[form](read_only)
+    assert str(caught.value) == "the array is read-only, but the result goes into it"
+
+
 # Each is wrong for another check, from the first to the last.
 UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
     "process set": (_native.ALLREDUCE, lambda: fdl.allreduce(ONES, process_set=OTHER_SET)),

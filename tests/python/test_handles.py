@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
@@ -47,3 +48,31 @@ def test_many_in_flight_in_any_order_of_waiting() -> None:
     handles = [fdl.allreduce_async(np.full(4, i), op=fdl.Sum, name=f"t{i}") for i in range(2000)]
     for i in reversed(range(2000)):
         assert fdl.synchronize(handles[i]).tolist() == [i] * 4
+
+
+def test_a_handle_shows_what_it_is_and_how_it_stands() -> None:
+    handle = fdl.allreduce_async(np.ones(1), name="grad/1")
+    assert re.fullmatch(
+        r'<farandole.Handle allreduce "grad/1": (in flight|finished)>', repr(handle)
+    )
+    handle.wait(30)
+    assert repr(handle) == '<farandole.Handle allreduce "grad/1": finished>'
+    group = fdl.grouped_allreduce_async([np.ones(1), np.ones(2)], name="a\nb")
+    group.wait(30)
+    first = r'allreduce "a\nb_1of2"'
+    assert repr(group) == f"<farandole.GroupHandle of 2 operations, the first {first}: finished>"
+    none = fdl.grouped_allreduce_async([])
+    assert repr(none) == "<farandole.GroupHandle of 0 operations: finished>"
+    barrier = fdl.barrier_async()
+    barrier.wait(30)
+    assert repr(barrier) == "<farandole.Handle barrier: finished>"
+
+
+def test_group_in_place() -> None:
+    arrays = [np.ones(3), np.ones((4, 6))[:, ::2], np.full((), 2.0)]
+    results = fdl.grouped_allreduce_(arrays, op=fdl.Sum, prescale_factor=3.0)
+    assert all(result is array for result, array in zip(results, arrays, strict=True))
+    assert [np.unique(array).tolist() for array in arrays] == [[3], [3], [6]]
+    handle = fdl.grouped_allreduce_async_(arrays[:1], op=fdl.Sum, prescale_factor=2.0)
+    assert handle.wait(30)[0] is arrays[0]
+    assert arrays[0].tolist() == [6, 6, 6]

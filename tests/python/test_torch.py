@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import farandole  # noqa: E402
 import farandole.torch as hvd  # noqa: E402
+from farandole import _session  # noqa: E402
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
 
@@ -88,6 +89,52 @@ def test_layouts_in_place(name: str) -> None:
     expected = tensor * 2
     assert hvd.allreduce_(tensor, op=hvd.Sum, prescale_factor=2.0) is tensor
     assert torch.equal(tensor, expected)
+
+
+IN_PLACE: dict[str, Callable[[Any], Any]] = {
+    "allreduce_": lambda t: hvd.allreduce_(t),
+    "allreduce_async_": lambda t: hvd.allreduce_async_(t),
+    "broadcast_": lambda t: hvd.broadcast_(t, 0),
+    "broadcast_async_": lambda t: hvd.broadcast_async_(t, 0),
+    "grouped_allreduce_": lambda t: hvd.grouped_allreduce_([torch.ones(1), t]),
+    "grouped_allreduce_async_": lambda t: hvd.grouped_allreduce_async_([torch.ones(1), t]),
+}
+
+
+@pytest.mark.parametrize("form", IN_PLACE)
+def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(IN_PLACE) == {name for name in hvd.__all__ if name.endswith("_") and name[0] != "_"}
+
+    def nothing(*_: Any) -> None:
+        raise AssertionError("the operation was submitted")
+
+    monkeypatch.setattr(_session, "submit", nothing)
+    monkeypatch.setattr(_session, "allreduce_all", nothing)
+    with pytest.raises(hvd.InvalidArgumentError) as caught:
+        IN_PLACE[form](torch.ones(1, 6).expand(5, 6))
+    assert str(caught.value) == (
+        "the tensor of shape [5, 6] cannot hold a result in place: several of its elements are one "
+        "place in memory (it is expanded); pass a copy, or use the form that returns a new one"
+    )
+    with torch.inference_mode():
+        inference = torch.ones(4, 6)[:, ::2]
+    with pytest.raises(hvd.InvalidArgumentError, match=r"only within torch\.inference_mode\(\)$"):
+        IN_PLACE[form](inference)
+
+
+def test_inference_tensor_in_place() -> None:
+    with torch.inference_mode():
+        inference = torch.ones(4, 6)[:, ::2]
+        hvd.allreduce_(inference, op=hvd.Sum, prescale_factor=2.0)
+        assert torch.equal(inference, torch.full((4, 3), 2.0))
+
+
+def test_one_row_of_a_tensor_may_be_expanded_in_place() -> None:
+    """An extent of 1 has whatever stride: nothing overlaps."""
+    tensor = torch.ones(4, 6)[:, ::2].unsqueeze(0).expand(1, 4, 3)
+    assert torch.equal(hvd.allreduce_(tensor, op=hvd.Sum), torch.ones(1, 4, 3))
 
 
 def test_parameter_in_place() -> None:

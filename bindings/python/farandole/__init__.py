@@ -36,6 +36,12 @@ from farandole.errors import (
     TimeoutError,
     UnsupportedError,
 )
+from farandole.groups import (
+    grouped_allreduce,
+    grouped_allreduce_,
+    grouped_allreduce_async,
+    grouped_allreduce_async_,
+)
 from farandole.handles import Handle, poll, synchronize
 from farandole.objects import allgather_object, broadcast_object
 from farandole.ops import (
@@ -53,8 +59,6 @@ from farandole.ops import (
     broadcast_,
     broadcast_async,
     broadcast_async_,
-    grouped_allreduce,
-    grouped_allreduce_async,
     reducescatter,
     reducescatter_async,
 )
@@ -104,7 +108,9 @@ __all__ = [
     "cross_size",
     "global_process_set",
     "grouped_allreduce",
+    "grouped_allreduce_",
     "grouped_allreduce_async",
+    "grouped_allreduce_async_",
     "init",
     "is_homogeneous",
     "is_initialized",

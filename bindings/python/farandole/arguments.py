@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -69,6 +69,16 @@ def check_tensors(tensors: Any) -> list[Any]:
             f"a sequence of tensors is wanted, not a {type(tensors).__name__}"
         )
     return list(tensors)
+
+
+def check_no_overlap(what: str, shape: Sequence[int], strides: Sequence[int]) -> None:
+    """For what a result is written to: each element has a place of its own."""
+    if any(extent > 1 and stride == 0 for extent, stride in zip(shape, strides, strict=True)):
+        raise InvalidArgumentError(
+            f"{what} of shape {list(shape)} cannot hold a result in place: several of its elements "
+            "are one place in memory (it is expanded); pass a copy, or use the form that returns "
+            "a new one"
+        )
 
 
 def check_settings(settings: Any) -> list[tuple[str, str]]:

@@ -26,6 +26,21 @@ class Handle:
         self._finished = False
         self._result: Any = None
 
+    def __repr__(self) -> str:
+        return f"<farandole.{type(self).__name__} {self._description()}: {self._state()}>"
+
+    def _description(self) -> str:
+        text = self._native.description
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+    def _state(self) -> str:
+        try:
+            if not self._finished and not self._native.wait(0):
+                return "in flight"
+        except FarandoleError as error:
+            return f"failed: {error}"
+        return "finished"
+
     def done(self) -> bool:
         """Whether the operation has finished or failed."""
         return self._native.done()
@@ -59,6 +74,16 @@ class GroupHandle(Handle):
         self._combine = combine
         self._finished = False
         self._result = None
+
+    def _description(self) -> str:
+        first = f", the first {self._members[0]._description()}" if self._members else ""
+        return f"of {len(self._members)} operations{first}"
+
+    def _state(self) -> str:
+        states = [member._state() for member in self._members]
+        failed = next((state for state in states if state.startswith("failed")), None)
+        flying = states.count("in flight")
+        return f"{flying} in flight" if flying else failed or "finished"
 
     def done(self) -> bool:
         return all(member.done() for member in self._members)

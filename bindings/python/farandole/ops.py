@@ -7,33 +7,44 @@ those with one write the result to the given object and return that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from farandole import _native, _session
-from farandole.arguments import check_compression, check_tensors
+from farandole.arguments import check_compression, check_no_overlap
 from farandole.compression import Compression, Compressor, bfloat16
 from farandole.errors import InvalidArgumentError
-from farandole.handles import GroupHandle, Handle
+from farandole.handles import Handle
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average, check_op, choose_op
 
 
-def _plain(tensor: Any) -> Any:
+def plain_of(tensor: Any) -> Any:
     """The tensor itself, or a copy where it is an array that is not contiguous and aligned."""
     if isinstance(tensor, np.ndarray) and not (tensor.flags.c_contiguous and tensor.flags.aligned):
         return np.require(tensor, requirements=["C", "A"])
     return tensor
 
 
-def _array(native: _native.Handle) -> Any:
+def memory_of(tensor: Any) -> Any:
+    """As ``plain_of``, for what the result is written to. What could not be written is refused
+    here, before any rank has communicated."""
+    plain = plain_of(tensor)
+    if plain is not tensor:
+        if not tensor.flags.writeable:
+            raise InvalidArgumentError("the array is read-only, but the result goes into it")
+        check_no_overlap("the array", tensor.shape, tensor.strides)
+    return plain
+
+
+def array_of(native: _native.Handle) -> Any:
     array = native.numpy()
     return array.view(bfloat16()) if native.dtype == "bfloat16" else array
 
 
-def _write_back(tensor: Any, plain: Any) -> Callable[[_native.Handle], Any]:
+def writing_back(tensor: Any, plain: Any) -> Callable[[_native.Handle], Any]:
     def finish(_: _native.Handle) -> Any:
         if plain is not tensor:
             np.copyto(tensor, plain)
@@ -58,14 +69,14 @@ def allreduce_async(
     native = _session.submit(
         _native.ALLREDUCE,
         name,
-        _plain(tensor),
+        plain_of(tensor),
         None,
         reduce_op,
         0,
         prescale_factor,
         postscale_factor,
     )
-    return Handle(native, _array)
+    return Handle(native, array_of)
 
 
 def allreduce(
@@ -101,7 +112,7 @@ def allreduce_async_(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
-    plain = _plain(tensor)
+    plain = memory_of(tensor)
     native = _session.submit(
         _native.ALLREDUCE,
         name,
@@ -112,7 +123,7 @@ def allreduce_async_(
         prescale_factor,
         postscale_factor,
     )
-    return Handle(native, _write_back(tensor, plain))
+    return Handle(native, writing_back(tensor, plain))
 
 
 def allreduce_(
@@ -130,73 +141,14 @@ def allreduce_(
     ).wait()
 
 
-def grouped_allreduce_async(
-    tensors: Sequence[Any],
-    average: bool | None = None,
-    name: str | None = None,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> Handle:
-    """Starts ``grouped_allreduce``."""
-    name = _session.named(_native.ALLREDUCE, name)
-    check_process_set(process_set)
-    reduce_op = choose_op(average, op)
-    plain = [_plain(tensor) for tensor in check_tensors(tensors)]
-    natives = _session.allreduce_all(
-        group_names(name, len(plain)),
-        plain,
-        [None] * len(plain),
-        reduce_op,
-        prescale_factor,
-        postscale_factor,
-    )
-    return GroupHandle([Handle(native, _array) for native in natives])
-
-
-def grouped_allreduce(
-    tensors: Sequence[Any],
-    average: bool | None = None,
-    name: str | None = None,
-    compression: type[Compressor] = Compression.none,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> list[Any]:
-    """``allreduce`` of several tensors in one call."""
-    name = _session.named(_native.ALLREDUCE, name)
-    check_compression(compression)
-    small = [compression.compress(tensor) for tensor in check_tensors(tensors)]
-    handle = grouped_allreduce_async(
-        [tensor for tensor, _ in small],
-        average,
-        name,
-        op,
-        prescale_factor,
-        postscale_factor,
-        process_set,
-    )
-    return [
-        compression.decompress(result, ctx)
-        for result, (_, ctx) in zip(handle.wait(), small, strict=True)
-    ]
-
-
-def group_names(name: str, count: int) -> list[str]:
-    """Names of a group's members: alike on every rank, as the group's own is."""
-    return [f"{name}_{i + 1}of{count}" for i in range(count)]
-
-
 def allgather_async(
     tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> Handle:
     """Starts ``allgather``."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    native = _session.submit(_native.ALLGATHER, name, _plain(tensor))
-    return Handle(native, _array)
+    native = _session.submit(_native.ALLGATHER, name, plain_of(tensor))
+    return Handle(native, array_of)
 
 
 def allgather(
@@ -216,8 +168,8 @@ def broadcast_async(
     """Starts ``broadcast``."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    native = _session.submit(_native.BROADCAST, name, _plain(tensor), None, 0, root_rank)
-    return Handle(native, _array)
+    native = _session.submit(_native.BROADCAST, name, plain_of(tensor), None, 0, root_rank)
+    return Handle(native, array_of)
 
 
 def broadcast(
@@ -239,9 +191,9 @@ def broadcast_async_(
     """Starts ``broadcast_``."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    plain = _plain(tensor)
+    plain = memory_of(tensor)
     native = _session.submit(_native.BROADCAST, name, plain, plain, 0, root_rank)
-    return Handle(native, _write_back(tensor, plain))
+    return Handle(native, writing_back(tensor, plain))
 
 
 def broadcast_(
@@ -268,14 +220,14 @@ def reducescatter_async(
     native = _session.submit(
         _native.REDUCESCATTER,
         name,
-        _plain(tensor),
+        plain_of(tensor),
         None,
         check_op(op),
         0,
         prescale_factor,
         postscale_factor,
     )
-    return Handle(native, _array)
+    return Handle(native, array_of)
 
 
 def reducescatter(
@@ -318,12 +270,12 @@ def alltoall_async(
     """Starts ``alltoall``."""
     name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
-    native = _session.submit(_native.ALLTOALL, name, _plain(tensor), splits=split_rows(splits))
+    native = _session.submit(_native.ALLTOALL, name, plain_of(tensor), splits=split_rows(splits))
 
     def finish(native: _native.Handle) -> Any:
         if splits is None:
-            return _array(native)
-        return _array(native), np.array(native.splits, dtype=np.int32)
+            return array_of(native)
+        return array_of(native), np.array(native.splits, dtype=np.int32)
 
     return Handle(native, finish)
 

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -44,6 +45,13 @@ fdl_code wait_without_gil(fdl_handle* handle, double seconds) {
 PyHandle::~PyHandle() {
   if (!loan_.operation->settled())
     session_->adopt(std::move(loan_));
+}
+
+std::string PyHandle::description() const {
+  static constexpr std::array<const char*, FDL_BARRIER + 1> kKinds{
+      "allreduce", "allgather", "broadcast", "reducescatter", "alltoall", "barrier"};
+  const std::string kind = kKinds.at(kind_);
+  return name_.empty() ? kind : kind + " \"" + name_ + "\"";
 }
 
 bool PyHandle::done() const {
@@ -126,6 +134,8 @@ const char* PyHandle::dtype() const {
 
 void register_handle(py::module_& module) {
   py::class_<PyHandle>(module, "Handle", "One submitted operation.")
+      .def_property_readonly(
+          "description", &PyHandle::description, "Kind and name, as errors write them.")
       .def("done", &PyHandle::done, "Whether it has settled, well or not.")
       .def(
           "wait",

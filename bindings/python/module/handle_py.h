@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "bindings/python/module/operation.h"
 
@@ -12,12 +13,15 @@ namespace farandole::python {
 
 class PyHandle {
  public:
-  PyHandle(std::shared_ptr<SessionState> session, Loan loan) noexcept
-      : session_(std::move(session)), loan_(std::move(loan)) {}
+  PyHandle(
+      std::shared_ptr<SessionState> session, Loan loan, fdl_kind kind, std::string name) noexcept
+      : session_(std::move(session)), loan_(std::move(loan)), kind_(kind), name_(std::move(name)) {}
   ~PyHandle();
   PyHandle(const PyHandle&) = delete;
   PyHandle& operator=(const PyHandle&) = delete;
 
+  // As error texts call the operation: allreduce "grad/1".
+  std::string description() const;
   bool done() const;
   // False where `timeout` seconds have passed before. Drops the GIL; on the main thread Python's
   // signal handlers run meanwhile, and what they raise ends the wait, not the operation.
@@ -36,6 +40,8 @@ class PyHandle {
 
   std::shared_ptr<SessionState> session_;
   Loan loan_;
+  fdl_kind kind_;
+  std::string name_;  // empty: named by Farandole
 };
 
 void register_handle(pybind11::module_& module);

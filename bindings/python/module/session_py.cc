@@ -148,7 +148,7 @@ void PySession::read(Prepared& prepared, const py::object& input, const py::obje
 
 HandlePtr PySession::wrap(fdl_handle* handle, const Prepared& prepared) const {
   Loan loan{std::make_shared<Operation>(handle), prepared.input.keep, prepared.output.keep};
-  return std::make_unique<PyHandle>(state_, std::move(loan));
+  return std::make_unique<PyHandle>(state_, std::move(loan), prepared.request.kind, prepared.name);
 }
 
 HandlePtr PySession::submit(
@@ -215,6 +215,7 @@ HandlePtr PySession::barrier() {
   fdl_handle* handle = nullptr;
   check(fdl_barrier_async(state_->get(), &handle), state_->get());
   Prepared nothing;
+  nothing.request.kind = FDL_BARRIER;
   nothing.input.keep = py::none();
   nothing.output.keep = py::none();
   return wrap(handle, nothing);

@@ -8,8 +8,10 @@
  *             the operation is still in flight. No exception ever leaves this interface, and no
  *             call ends or signals the process.
  * Ownership   fdl_session and fdl_handle are opaque and owned by the caller, who gives them back
- *             with fdl_destroy and fdl_release. Strings and arrays that go in are copied during the
- *             call. Strings that come out live as long as is said beside them.
+ *             with fdl_destroy and fdl_release. A pointer given back before, or to something else,
+ *             is refused where its memory still tells; rely on it for finding mistakes, not on its
+ *             finding all. Strings and arrays that go in are copied during the call. Strings that
+ *             come out live as long as is said beside them.
  * Memory      Tensor memory is borrowed: `in` and `out` of a request must stay valid, and `in`
  *             unchanged, until the operation has settled, whether or not its handle was released.
  *             A result that Farandole allocated (`out` was NULL) lives until fdl_release.

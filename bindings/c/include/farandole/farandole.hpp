@@ -100,6 +100,26 @@ FDL_DTYPE_OF(std::complex<float>, FDL_COMPLEX64);
 FDL_DTYPE_OF(std::complex<double>, FDL_COMPLEX128);
 #undef FDL_DTYPE_OF
 
+// "float32", or "dtype 77" for a value that is none.
+inline std::string dtype_name(fdl_dtype dtype) {
+  static constexpr const char* kNames[] = {
+      "uint8",
+      "int8",
+      "uint16",
+      "int16",
+      "int32",
+      "int64",
+      "float16",
+      "bfloat16",
+      "float32",
+      "float64",
+      "bool",
+      "complex64",
+      "complex128"};
+  const auto index = static_cast<size_t>(dtype);
+  return index < sizeof kNames / sizeof *kNames ? kNames[index] : "dtype " + std::to_string(dtype);
+}
+
 // Borrowed contiguous elements.
 template <typename T>
 class Span {
@@ -169,7 +189,10 @@ class Handle {
   Span<T> elements() {
     const fdl_result found = result();
     if (found.dtype != DTypeOf<T>::value)
-      throw InvalidArgument("elements<T>(): the result has another dtype", -1);
+      throw InvalidArgument(
+          "elements<T>(): the result has dtype " + dtype_name(found.dtype) + ", T is " +
+              dtype_name(DTypeOf<T>::value),
+          -1);
     return {static_cast<T*>(found.data), found.bytes / sizeof(T)};
   }
   std::vector<int64_t> shape() {

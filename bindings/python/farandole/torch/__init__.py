@@ -37,6 +37,12 @@ from farandole import (
 )
 from farandole.torch.compression import Compression
 from farandole.torch.functions import broadcast_optimizer_state, broadcast_parameters
+from farandole.torch.groups import (
+    grouped_allreduce,
+    grouped_allreduce_,
+    grouped_allreduce_async,
+    grouped_allreduce_async_,
+)
 from farandole.torch.ops import (
     allgather,
     allgather_async,
@@ -52,10 +58,6 @@ from farandole.torch.ops import (
     broadcast_,
     broadcast_async,
     broadcast_async_,
-    grouped_allreduce,
-    grouped_allreduce_,
-    grouped_allreduce_async,
-    grouped_allreduce_async_,
     reducescatter,
     reducescatter_async,
 )

@@ -14,7 +14,7 @@ from farandole import _session
 from farandole.errors import UnsupportedError
 from farandole.process_sets import ProcessSet
 from farandole.reduce_ops import Average, ReduceOp, Sum
-from farandole.torch import ops
+from farandole.torch import groups, ops
 
 
 def wanted(tensor: torch.Tensor) -> bool:
@@ -72,7 +72,7 @@ class GroupedAllreduce(torch.autograd.Function):
         *tensors: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
         ctx.arguments = (_gradient_name(name), op, prescale, postscale, process_set)
-        handle = ops.grouped_allreduce_async(
+        handle = groups.grouped_allreduce_async(
             tensors, None, name, op, prescale, postscale, process_set
         )
         return tuple(handle.wait())
@@ -80,7 +80,7 @@ class GroupedAllreduce(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         _check_linear(ctx.arguments[1])
-        reduced = ops.grouped_allreduce_async(gradients, None, *ctx.arguments).wait()
+        reduced = groups.grouped_allreduce_async(gradients, None, *ctx.arguments).wait()
         return (None, None, None, None, None, *reduced)
 
 

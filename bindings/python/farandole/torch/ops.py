@@ -13,14 +13,21 @@ from typing import Any
 import torch
 
 from farandole import _native, _session
-from farandole.arguments import check_compression, check_tensors
-from farandole.handles import GroupHandle, Handle
-from farandole.ops import barrier, barrier_async, group_names, split_rows
+from farandole.arguments import check_compression
+from farandole.handles import Handle
+from farandole.ops import barrier, barrier_async, split_rows
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average, check_op, choose_op
 from farandole.torch import autograd
 from farandole.torch.compression import Compression, Compressor
-from farandole.torch.tensors import check_tensor, plain, result_of, returning, writing_back
+from farandole.torch.tensors import (
+    check_tensor,
+    memory_of,
+    plain,
+    result_of,
+    returning,
+    writing_back,
+)
 
 __all__ = [
     "allgather",
@@ -37,10 +44,6 @@ __all__ = [
     "broadcast_",
     "broadcast_async",
     "broadcast_async_",
-    "grouped_allreduce",
-    "grouped_allreduce_",
-    "grouped_allreduce_async",
-    "grouped_allreduce_async_",
     "reducescatter",
     "reducescatter_async",
 ]
@@ -110,7 +113,7 @@ def allreduce_async_(
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
-    memory = plain(tensor)
+    memory = memory_of(tensor)
     native = _session.submit(
         _native.ALLREDUCE,
         name,
@@ -138,99 +141,6 @@ def allreduce_(
         tensor, average, name, op, prescale_factor, postscale_factor, process_set
     )
     result: torch.Tensor = handle.wait()
-    return result
-
-
-def grouped_allreduce_async(
-    tensors: Sequence[torch.Tensor],
-    average: bool | None = None,
-    name: str | None = None,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> Handle:
-    """Starts allreduces of several tensors, all or none, with one handle."""
-    name = _session.named(_native.ALLREDUCE, name)
-    check_process_set(process_set)
-    reduce_op = choose_op(average, op)
-    sources = [plain(tensor) for tensor in check_tensors(tensors)]
-    outputs = [torch.empty_like(source) for source in sources]
-    names = group_names(name, len(sources))
-    natives = _session.allreduce_all(
-        names, sources, outputs, reduce_op, prescale_factor, postscale_factor
-    )
-    pairs = zip(natives, outputs, strict=True)
-    return GroupHandle([Handle(native, returning(output)) for native, output in pairs])
-
-
-def grouped_allreduce(
-    tensors: Sequence[torch.Tensor],
-    average: bool | None = None,
-    name: str | None = None,
-    compression: type[Compressor] = Compression.none,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> list[torch.Tensor]:
-    """``allreduce`` of several tensors in one call."""
-    name = _session.named(_native.ALLREDUCE, name)
-    reduce_op = choose_op(average, op)
-    check_compression(compression)
-    small = [compression.compress(check_tensor(t)) for t in check_tensors(tensors)]
-    sent = [tensor for tensor, _ in small]
-    arguments = (name, reduce_op, prescale_factor, postscale_factor, process_set)
-    if any(autograd.wanted(tensor) for tensor in sent):
-        reduced = list(autograd.apply(autograd.GroupedAllreduce, *arguments, *sent))
-    else:
-        reduced = grouped_allreduce_async(sent, None, *arguments).wait()
-    return [
-        compression.decompress(result, ctx) for result, (_, ctx) in zip(reduced, small, strict=True)
-    ]
-
-
-def grouped_allreduce_async_(
-    tensors: Sequence[torch.Tensor],
-    average: bool | None = None,
-    name: str | None = None,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> Handle:
-    """``grouped_allreduce_async`` in place."""
-    name = _session.named(_native.ALLREDUCE, name)
-    check_process_set(process_set)
-    reduce_op = choose_op(average, op)
-    tensors = check_tensors(tensors)
-    memories = [plain(tensor) for tensor in tensors]
-    names = group_names(name, len(memories))
-    natives = _session.allreduce_all(
-        names, memories, memories, reduce_op, prescale_factor, postscale_factor
-    )
-    return GroupHandle(
-        [
-            Handle(native, writing_back(tensor, memory))
-            for native, tensor, memory in zip(natives, tensors, memories, strict=True)
-        ]
-    )
-
-
-def grouped_allreduce_(
-    tensors: Sequence[torch.Tensor],
-    average: bool | None = None,
-    name: str | None = None,
-    op: int | None = None,
-    prescale_factor: float = 1.0,
-    postscale_factor: float = 1.0,
-    process_set: ProcessSet = global_process_set,
-) -> list[torch.Tensor]:
-    """``grouped_allreduce`` in place."""
-    handle = grouped_allreduce_async_(
-        tensors, average, name, op, prescale_factor, postscale_factor, process_set
-    )
-    result: list[torch.Tensor] = handle.wait()
     return result
 
 
@@ -302,7 +212,7 @@ def broadcast_async_(
     """Starts a broadcast in place."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
-    memory = plain(tensor)
+    memory = memory_of(tensor)
     native = _session.submit(_native.BROADCAST, name, memory, memory, 0, root_rank)
     return Handle(native, writing_back(tensor, memory))
 

@@ -8,6 +8,7 @@ import torch
 from torch.utils import dlpack
 
 from farandole import _native
+from farandole.arguments import check_no_overlap
 from farandole.errors import InvalidArgumentError
 
 
@@ -37,6 +38,21 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_contiguous() and not (tensor.is_conj() or tensor.is_neg()):
         return tensor
     return tensor.detach().resolve_conj().resolve_neg().contiguous()
+
+
+def memory_of(tensor: torch.Tensor) -> torch.Tensor:
+    """As ``plain``, for a tensor that the result is written to. What could not be written is
+    refused here, before any rank has communicated."""
+    memory = plain(tensor)
+    if memory is tensor:
+        return memory
+    check_no_overlap("the tensor", tensor.shape, tensor.stride())
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        raise InvalidArgumentError(
+            "an inference tensor that is not contiguous is written in place only within "
+            "torch.inference_mode()"
+        )
+    return memory
 
 
 def result_of(native: _native.Handle) -> torch.Tensor:
