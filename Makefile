@@ -107,7 +107,7 @@ $(TOOLS)/.ready: $(STAMPS)/python-$(TAG) requirements-build.txt
 	@.ci/make_venv.sh $(TOOLS) $< requirements-build.txt
 	@touch $@
 
-$(WHEEL): $(TOOLS)/.ready $(WHEEL_SOURCES)
+$(WHEEL): $(TOOLS)/.ready .ci/build_wheel.sh $(WHEEL_SOURCES)
 	@.ci/build_wheel.sh $(TOOLS)
 	@touch $@
 
