@@ -8,7 +8,8 @@
 
 namespace farandole::launch {
 
-inline constexpr size_t kMaxLineBytes = 64 << 10;
+// Bounds what one stream may hold back; far above what people print, below what hurts.
+inline constexpr size_t kMaxLineBytes = 1 << 20;
 
 // A line ends at '\n' and is passed on without it, byte for byte; one that grows over kMaxLineBytes
 // is passed on in pieces of that size.

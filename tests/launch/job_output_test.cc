@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -88,11 +89,41 @@ TEST(JobOutput, BytesPassAsTheyAre) {
 
 TEST(JobOutput, ALongLineIsSplit) {
   const JobResult result =
-      run_job({"-np", "1", "python3", "-c", "import sys; sys.stdout.write('x' * 150000 + '\\n')"});
+      run_job({"-np", "1", "python3", "-c", "import sys; sys.stdout.write('x' * 2500000 + '\\n')"});
   const auto lines = split(result.out);
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines[0], "[0] " + std::string(kMaxLineBytes, 'x'));
-  EXPECT_EQ(lines[2], "[0] " + std::string(150000 - 2 * kMaxLineBytes, 'x'));
+  EXPECT_EQ(lines[2], "[0] " + std::string(2500000 - 2 * kMaxLineBytes, 'x'));
+}
+
+// Two ranks write them to both streams at once, the last of all without an end.
+TEST(JobOutput, LongLinesStayWhole) {
+  for (const size_t size : {size_t{1000}, size_t{60000}, size_t{66000}, kMaxLineBytes}) {
+    const std::string script = fmt::format(
+        "import os, sys, threading\n"
+        "def write(fd, mark):\n"
+        "    line = (mark * {0})[:{0}]\n"
+        "    rest = '\\n'.join([line] * 4).encode()\n"
+        "    while rest: rest = rest[os.write(fd, rest):]\n"
+        "rank = os.environ['FARANDOLE_RANK']\n"
+        "other = threading.Thread(target=write, args=(2, 'err' + rank))\n"
+        "other.start(); write(1, 'out' + rank); other.join()\n",
+        size);
+    const JobResult result = run_job({"-np", "2", "python3", "-c", script});
+    ASSERT_EQ(result.exit_code, 0);
+    for (const std::string mark : {"out", "err"}) {
+      std::vector<std::string> lines = split(mark == "out" ? result.out : result.err);
+      std::ranges::sort(lines);
+      ASSERT_EQ(lines.size(), 8U) << size;
+      for (size_t i = 0; i < lines.size(); ++i) {
+        const std::string rank = i < 4 ? "0" : "1";
+        std::string expected = "[" + rank + "] ";
+        while (expected.size() < size + 4) expected += mark + rank;
+        expected.resize(size + 4);
+        EXPECT_TRUE(lines[i] == expected) << mark << rank << ", " << size << " bytes";
+      }
+    }
+  }
 }
 
 TEST(JobOutput, AGreatDealAtTheEndArrives) {
