@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from programs.common import delayed
+
 PROGRAMS = Path(__file__).parent / "programs"
 MARK = "REPORT "
 
@@ -110,6 +112,10 @@ class Rank:
         now = time.monotonic()
         self.process.send_signal(number)
         return now
+
+    def delayed(self) -> float:
+        """Seconds for which its threads had to wait for the machine so far."""
+        return delayed(self.process.pid)
 
     def release(self) -> None:
         """Lets it go on that waits for the end of its standard input."""

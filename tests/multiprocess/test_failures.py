@@ -11,9 +11,9 @@ from jobs import Rank, hand_made_job
 
 pytestmark = pytest.mark.timeout(120)
 
-# A lost peer is to be noticed at once, by its closed connection. The bound leaves room for a loaded
-# machine and is still below the 3 s after which heartbeats alone would have told.
-AT_ONCE = 2.5
+# A lost peer is named within a second. That is promised of a machine that is free: on a busy one
+# what the ranks had to wait for it comes on top (Report "delayed" and "late").
+AT_ONCE = 1.0
 SMALL, LARGE = "1024", str(32 << 20)
 
 
@@ -30,17 +30,19 @@ def test_killed_rank_is_named_by_all_others(
 ) -> None:
     with hand_made_job(ranks, "steps.py", bytes_, FARANDOLE_COMMUNICATOR=communicator) as job:
         ready(job)
+        before = [rank.delayed() for rank in job]
         killed = job[victim].kill()
-        for number, rank in enumerate(job):
-            if number == victim:
-                continue
-            report = rank.report()
+        survivors = [rank for number, rank in enumerate(job) if number != victim]
+        reports = [rank.report() for rank in survivors]
+        # One may have to wait for what another one says.
+        late = sum(r["delayed"] for r in reports) - sum(before) + before[victim]
+        for rank, report in zip(survivors, reports, strict=True):
             assert report["kind"] == "PeerLostError", report
             assert report["lost"] == victim, report
             assert f"rank {victim}" in report["text"], report
             assert f"(host {report['host']}) {report['cause']}" in report["text"], report
             assert "rank" not in report["cause"], report
-            assert report["when"] - killed < AT_ONCE, report
+            assert report["when"] - killed < AT_ONCE + late, report
             assert f"rank {victim}" in report["later"], report
             assert rank.wait() == 0
 
@@ -54,8 +56,10 @@ def test_rank_that_ends_while_another_waits_for_it(how: str) -> None:
         assert report["lost"] == 1, report
         assert "in vain" in report["text"], report
         assert job[1].report()["ready"]
-        began = max(job[1].report()["ending"], report["since"])
-        assert report["when"] - began < AT_ONCE, report
+        ending = job[1].report()
+        began = max(ending["ending"], report["since"])
+        late = report["late"] + max(0.0, job[1].delayed() - ending["delayed"])
+        assert report["when"] - began < AT_ONCE + late, report
         job[1].wait()
         assert job[0].wait() == 0
 
@@ -63,10 +67,11 @@ def test_rank_that_ends_while_another_waits_for_it(how: str) -> None:
 def test_ctrl_c_interrupts_a_wait() -> None:
     with hand_made_job(2, "waits.py", "release") as job:
         ready(job)
+        before = job[0].delayed()
         sent = job[0].kill(signal.SIGINT)
         report = job[0].report()
         assert report["kind"] == "KeyboardInterrupt", report
-        assert report["when"] - sent < AT_ONCE, report
+        assert report["when"] - sent < 0.2 + report["delayed"] - before, report
         assert job[0].wait() == 0
         job[1].release()
         assert job[1].wait() == 0

@@ -6,7 +6,7 @@ import sys
 import time
 
 import numpy as np
-from common import report
+from common import delayed, report
 
 import farandole as fdl
 
@@ -24,6 +24,7 @@ def main() -> None:
     except fdl.HorovodInternalError as error:
         when = time.monotonic()
         described = {"kind": type(error).__name__, "text": str(error), "when": when}
+        described["delayed"] = delayed()
         if isinstance(error, fdl.PeerLostError):
             described |= {"lost": error.rank, "host": error.host, "cause": error.cause}
         report(rank, **described, later=later_failure())

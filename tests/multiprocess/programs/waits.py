@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import numpy as np
-from common import report
+from common import delayed, report
 
 import farandole as fdl
 
@@ -65,10 +65,11 @@ def main() -> None:
     rank = fdl.rank()
     fdl.barrier()
     if rank == 0:
-        since, used = time.monotonic(), time.process_time()
+        since, used, before = time.monotonic(), time.process_time(), delayed()
         found = wait_in_vain()
         used = time.process_time() - used
-        report(rank, **found, since=since, when=time.monotonic(), used=used)
+        when, late = time.monotonic(), delayed() - before
+        report(rank, **found, since=since, when=when, used=used, late=late)
     else:
         report(rank, ready=True)
         end(sys.argv[1])
