@@ -13,6 +13,7 @@
 #include "core/base/status.h"
 #include "core/base/types.h"
 #include "core/control_plane.h"
+#include "core/interrupt.h"
 
 namespace farandole {
 
@@ -78,6 +79,8 @@ struct GroupSpec {
   std::vector<Member> members;
   Secret secret;
   std::string job;
+  // Ends forming the group; none: nothing does but a deadline.
+  std::shared_ptr<const Interrupt> interrupt;
 };
 
 }  // namespace farandole

@@ -73,15 +73,21 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
 }
 
 Status Executor::connected() {
+  std::shared_ptr<Interrupt> interrupt;
   {
     MutexLock lock(mutex_);
     if (!aborted_.is_ok())
       return aborted_;
     if (communicator_)
       return Status::ok();
+    Result<std::shared_ptr<Interrupt>> fresh = Interrupt::make();
+    if (!fresh)
+      return fresh.status();
+    interrupt = forming_ = std::move(fresh).value();
   }
-  Result<std::unique_ptr<Communicator>> made = parts_.connect();
+  Result<std::unique_ptr<Communicator>> made = parts_.connect(std::move(interrupt));
   MutexLock lock(mutex_);
+  forming_.reset();
   if (!aborted_.is_ok())
     return aborted_;
   if (!made)
@@ -96,6 +102,8 @@ void Executor::abort(Status why) {
   if (!aborted_.is_ok())
     return;
   aborted_ = why;
+  if (forming_)
+    forming_->trigger(why);
   if (communicator_)
     communicator_->abort(std::move(why));
 }

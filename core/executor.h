@@ -24,7 +24,9 @@ using Bucket = std::vector<ReadyTensor>;
 // Thread: execute() from one thread at a time (the group's lane); abort() from any.
 class Executor {
  public:
-  using Connect = std::function<Result<std::unique_ptr<Communicator>>()>;
+  // Called on the lane; the interrupt is triggered by abort().
+  using Connect =
+      std::function<Result<std::unique_ptr<Communicator>>(std::shared_ptr<const Interrupt>)>;
   // Called on the lane with tensors that a collective failed to finish; the engine settles them
   // once the job's verdict is known.
   using Broken = std::function<void(std::vector<PendingOp>, Status)>;
@@ -57,6 +59,7 @@ class Executor {
   const Parts parts_;
   Mutex mutex_;
   std::unique_ptr<Communicator> communicator_ FARANDOLE_GUARDED_BY(mutex_);
+  std::shared_ptr<Interrupt> forming_ FARANDOLE_GUARDED_BY(mutex_);  // while connect runs
   Status aborted_ FARANDOLE_GUARDED_BY(mutex_);
   Communicator* lane_communicator_ = nullptr;  // the lane's own view: no lock on the data path
   Buffer staging_;

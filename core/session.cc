@@ -12,12 +12,6 @@
 #include "core/request_check.h"
 
 namespace farandole {
-namespace {
-
-// Communicators promise to end within 100 ms of an abort; beyond this something is broken.
-constexpr Duration kAbortLimit = 10s;
-
-}  // namespace
 
 // Owns everything, in the order in which it depends on one another.
 class Session::Impl final : public ControlSink {
@@ -41,6 +35,8 @@ class Session::Impl final : public ControlSink {
   }
   Status shutdown();
   bool in_own_process() const { return getpid() == pid_; }
+  // After shutdown(): a lane ignores its abort, and may touch all this at any time.
+  bool stuck() const { return stuck_; }
 
   const Topology& topology() const { return topology_; }
   const Config& config() const { return parts_.config; }
@@ -69,6 +65,7 @@ class Session::Impl final : public ControlSink {
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<Inbox> inbox_;
   std::atomic<bool> stopping_{false};
+  bool stuck_ = false;
   Mutex shutdown_mutex_;
   bool stopped_ FARANDOLE_GUARDED_BY(shutdown_mutex_) = false;
 };
@@ -80,8 +77,9 @@ std::unique_ptr<Group> Session::Impl::make_group() {
   parts.device = device({});
   parts.completion = &completion_;
   parts.emitter = &emitter_;
-  parts.connect = [this] {
+  parts.connect = [this](std::shared_ptr<const Interrupt> interrupt) {
     GroupSpec spec;
+    spec.interrupt = std::move(interrupt);
     spec.tag = fmt::format("g0.e{}", parts_.control->epoch());
     spec.index = topology_.rank;
     spec.members = parts_.control->members();
@@ -207,10 +205,17 @@ Status Session::Impl::shutdown() {
     FARANDOLE_LOG(
         Warning, "shutdown did not finish in time; other ranks may report this one as lost");
   inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}, drained});
-  const TimePoint last = steady_now() + kAbortLimit;
+  const TimePoint last = steady_now() + parts_.abort_limit;
   // The lane's last words reach the engine as messages, too.
-  if (!inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last))
-    FARANDOLE_LOG(Error, "a collective did not end within {} s of its abort", kAbortLimit / 1s);
+  stuck_ =
+      !inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last);
+  if (stuck_)
+    FARANDOLE_LOG(
+        Error,
+        "rank {}: a collective did not end within {:g} s of its abort; its thread and memory stay "
+        "until this process ends",
+        topology_.rank,
+        std::chrono::duration<double>(parts_.abort_limit).count());
   parts_.control->stop(deadline);
   inbox_->close();
   return Status::ok();
@@ -225,6 +230,8 @@ Session::~Session() {
     return;
   }
   static_cast<void>(shutdown());
+  if (impl_->stuck())
+    static_cast<void>(impl_.release());
 }
 
 Result<std::unique_ptr<Session>> Session::start(SessionParts parts) {

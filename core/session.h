@@ -29,6 +29,9 @@ struct SessionParts {
   std::unique_ptr<ControlPlane> control;
   // Forms the communicator of a group; called on that group's lane.
   std::function<Result<std::unique_ptr<Communicator>>(const GroupSpec&, Store&)> connect;
+  // How long an aborted collective is waited for. No setting: communicators promise to end within
+  // 100 ms of an abort, so that one which takes longer than this is broken.
+  Duration abort_limit = std::chrono::seconds(10);
 };
 
 // Thread: all functions from any thread, but shutdown() and the destructor, which come last.
@@ -38,7 +41,9 @@ class Session {
   // A forked child must not use its parent's session: submit() fails there with a clear error, the
   // destructor does nothing, and the parent is unharmed.
   static Result<std::unique_ptr<Session>> start(SessionParts parts);
-  ~Session();  // shutdown() if that was not called
+  // shutdown() if that was not called. Where a collective did not end within abort_limit, all that
+  // it may still touch stays until the process ends.
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 

@@ -46,6 +46,8 @@ class Forming {
     if (!offer)
       return offer;
     Result<SharedSegment> segment = attach(text);
+    if (spec_.interrupt)
+      FARANDOLE_RETURN_IF_ERROR(spec_.interrupt->status());
     FARANDOLE_RETURN_IF_ERROR(publish(fmt::format("member/{}", spec_.index), segment.status(), ""));
     FARANDOLE_RETURN_IF_ERROR(await("verdict", text));
     return segment;
@@ -103,9 +105,7 @@ class Forming {
     const Result<Meeting> meeting = Meeting::from_text(meeting_text);
     if (!meeting)
       return meeting.status();
-    // The offer is there, so that the Store answers at once: with it, or with the job's end.
-    const auto healthy = [this] { return store_.get(prefix_ + "offer", deadline_).status(); };
-    Result<Descriptor> fd = receive_descriptor(meeting.value(), deadline_, healthy);
+    Result<Descriptor> fd = receive_descriptor(meeting.value(), deadline_, spec_.interrupt.get());
     if (!fd)
       return cannot(fd.status());
     Result<SharedSegment> segment =

@@ -27,8 +27,6 @@ constexpr size_t kNameDigits = 32, kTokenDigits = 64;
 // Who connects knows the token already; there is nothing to wait for.
 constexpr Duration kTokenPatience = 1s;
 constexpr int kBacklog = 128;
-// How often a member that waits for its descriptor asks whether the job still goes on.
-constexpr Duration kHealthCheckPeriod = std::chrono::milliseconds(500);
 
 std::string hex(std::span<const uint8_t> bytes) {
   std::string text;
@@ -100,18 +98,19 @@ void send_descriptor(int socket, int fd) {
   [[maybe_unused]] const ssize_t sent = ::sendmsg(socket, &parcel.message, MSG_NOSIGNAL);
 }
 
-Status wait_readable(int fd, TimePoint deadline, const HealthCheck& healthy) {
+Status wait_readable(int fd, TimePoint deadline, const Interrupt* interrupt) {
   for (;;) {
-    pollfd wanted{fd, POLLIN, 0};
-    const TimePoint look_up = std::min(deadline, steady_now() + kHealthCheckPeriod);
-    const int ready = ::poll(&wanted, 1, milliseconds_until(look_up));
-    if (ready > 0)
-      return Status::ok();
+    std::array<pollfd, 2> wanted{
+        {{fd, POLLIN, 0}, {interrupt != nullptr ? interrupt->fd() : -1, POLLIN, 0}}};
+    const int ready = ::poll(wanted.data(), wanted.size(), milliseconds_until(deadline));
     if (ready < 0 && errno != EINTR)
       return system_error("poll", errno);
+    if (ready > 0 && wanted[1].revents != 0)
+      return interrupt->status();
+    if (ready > 0)
+      return Status::ok();
     if (steady_now() >= deadline)
       return error(Code::Timeout, "the member that created the shared memory did not hand it over");
-    FARANDOLE_RETURN_IF_ERROR(healthy());
   }
 }
 
@@ -241,7 +240,7 @@ void HandoverServer::serve_one(const Descriptor& peer) {
 }
 
 Result<Descriptor> receive_descriptor(
-    const Meeting& meeting, TimePoint deadline, const HealthCheck& healthy) {
+    const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt) {
   const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket)
     return system_error("socket for shared memory", errno);
@@ -257,7 +256,7 @@ Result<Descriptor> receive_descriptor(
       ::send(socket.get(), meeting.token.data(), meeting.token.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(meeting.token.size()))
     return system_error("asking for shared memory", sent < 0 ? errno : EIO);
-  FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline, healthy));
+  FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline, interrupt));
   return take_parcel(socket.get());
 }
 

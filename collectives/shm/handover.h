@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +13,7 @@
 #include "collectives/shm/segment.h"
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/interrupt.h"
 
 namespace farandole::shm {
 
@@ -52,12 +52,9 @@ class HandoverServer {
   std::thread thread_;
 };
 
-// Ok while it is worth to go on waiting.
-using HealthCheck = std::function<Status()>;
-
-// Fails: System, Timeout, Mismatch where somebody else answers; what `healthy` says, soon after it
-// does. Who shall hand over may be dead although a forked child of it holds its socket open.
+// Fails: System, Timeout, Mismatch where somebody else answers; at once what `interrupt` (or null)
+// says. Who shall hand over may be dead although a forked child of it holds its socket open.
 Result<Descriptor> receive_descriptor(
-    const Meeting& meeting, TimePoint deadline, const HealthCheck& healthy);
+    const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt);
 
 }  // namespace farandole::shm

@@ -1,82 +1,16 @@
 #include "core/session.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <future>
 
-#include "core/counters.h"
-#include "tests/support/fake_session.h"
+#include "tests/core/session_fixture.h"
 
-namespace farandole {
+namespace farandole::testing {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::FakeCommunicator;
-using testing::FakeControlPlane;
 using ::testing::HasSubstr;
-using testing::HostMemory;
-
-TimePoint soon() {
-  return steady_now() + 20s;
-}
-
-// Rank 0 of 3, whose collectives double every element.
-class SessionTest : public ::testing::Test {
- protected:
-  void start(bool takes_segments = true) {
-    SessionParts parts;
-    parts.config.size = 3;
-    parts.config.shutdown_timeout = 200ms;
-    counters_ = std::make_shared<Counters>();
-    parts.observers.push_back(counters_);
-    parts.loop = std::make_shared<ThreadLoop>("session-test");
-    parts.devices.push_back(std::make_shared<HostMemory>());
-    auto control = std::make_unique<FakeControlPlane>(3);
-    control_ = control.get();
-    parts.control = std::move(control);
-    parts.connect = [this, takes_segments](
-                        const GroupSpec&, Store&) -> Result<std::unique_ptr<Communicator>> {
-      auto made = std::make_unique<FakeCommunicator>(
-          [this](const CollectiveOp& op) { return run_(op); }, takes_segments);
-      communicator_ = made.get();
-      return std::unique_ptr<Communicator>(std::move(made));
-    };
-    session_ = Session::start(std::move(parts)).value();
-  }
-
-  static Request sum(std::string name, std::vector<float>& values) {
-    Request r;
-    r.name = std::move(name);
-    r.signature.shape = {static_cast<int64_t>(values.size())};
-    r.in = values.data();
-    r.out = values.data();
-    return r;
-  }
-  TicketPtr submit(Request request) {
-    Result<std::vector<TicketPtr>> tickets = session_->submit({std::move(request)});
-    EXPECT_TRUE(tickets) << tickets.status().message();
-    return tickets ? tickets.value()[0] : nullptr;
-  }
-  void agree(std::vector<ReadyOp> ready, std::vector<Rejection> rejected = {}) {
-    control_->sink().on_agreement({.ready = std::move(ready), .rejected = std::move(rejected)});
-  }
-  static Status double_all(const CollectiveOp& op) {
-    for (const Segment& s : op.segments) {
-      for (size_t i = 0; i < s.count; ++i)
-        static_cast<float*>(s.out)[i] = 2 * static_cast<const float*>(s.in)[i];
-    }
-    return Status::ok();
-  }
-
-  std::function<Status(const CollectiveOp&)> run_ = double_all;
-  std::shared_ptr<Counters> counters_;
-  FakeControlPlane* control_ = nullptr;
-  std::atomic<FakeCommunicator*> communicator_{nullptr};
-  std::unique_ptr<Session> session_;
-};
 
 TEST_F(SessionTest, ATensorWalksFromSubmissionToItsTicket) {
   start();
@@ -284,65 +218,6 @@ TEST_F(SessionTest, ARankThatLeftHarmsOnlyWhatNeedsIt) {
   EXPECT_TRUE(agreed->status().is_ok());
 }
 
-TEST_F(SessionTest, ShutdownFinishesWhatWasAgreedAndAbortsTheRest) {
-  start();
-  std::vector<float> a{1};
-  std::vector<float> b{1};
-  const TicketPtr agreed = submit(sum("agreed", a));
-  const TicketPtr waiting = submit(sum("waiting", b));
-  control_->wait_announced(2);
-  agree({{.name = "agreed"}});
-  EXPECT_TRUE(session_->shutdown());
-  EXPECT_TRUE(session_->shutdown());
-  EXPECT_TRUE(control_->stopped);
-  EXPECT_TRUE(agreed->settled() && agreed->status().is_ok());
-  ASSERT_TRUE(waiting->settled());
-  EXPECT_EQ(
-      waiting->status(),
-      Status(Code::Aborted, "allreduce \"waiting\": ended by this rank's shutdown"));
-  EXPECT_EQ(session_->submit({sum("x", a)}).status().code(), Code::Aborted);
-  EXPECT_EQ(session_->health().code(), Code::Aborted);
-}
-
-TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
-  std::promise<void> running;
-  run_ = [&](const CollectiveOp&) {
-    running.set_value();
-    return communicator_.load()->wait_for_abort();
-  };
-  start();
-  std::vector<float> a{1};
-  const TicketPtr ticket = submit(sum("x", a));
-  control_->wait_announced(1);
-  agree({{.name = "x"}});
-  ASSERT_EQ(running.get_future().wait_for(20s), std::future_status::ready);
-  EXPECT_TRUE(session_->shutdown());
-  ASSERT_TRUE(ticket->settled());
-  EXPECT_EQ(ticket->status().code(), Code::Aborted);
-}
-
-TEST_F(SessionTest, AForkedChildGetsAClearErrorAndHarmsNothing) {
-  start();
-  std::vector<float> a{1};
-  const pid_t child = fork();
-  if (child == 0) {
-    const Status status = session_->submit({sum("x", a)}).status();
-    session_.reset();
-    _exit(
-        status.code() == Code::InvalidArgument &&
-                status.message().find("forked child") != std::string::npos
-            ? 0
-            : 1);
-  }
-  int how = 0;
-  ASSERT_EQ(waitpid(child, &how, 0), child);
-  EXPECT_EQ(how, 0);
-  const TicketPtr ticket = submit(sum("x", a));
-  control_->wait_announced(1);
-  agree({{.name = "x"}});
-  EXPECT_TRUE(session_->wait_until(*ticket, soon()));
-}
-
 TEST_F(SessionTest, TheCoordinatorHearsOfALongBacklogAndOfItsEnd) {
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
@@ -382,4 +257,4 @@ TEST_F(SessionTest, AutomaticNamesAdvanceEvenWhenACallFails) {
 }
 
 }  // namespace
-}  // namespace farandole
+}  // namespace farandole::testing

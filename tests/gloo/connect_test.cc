@@ -139,17 +139,37 @@ TEST(Connect, TheMissingAreNamed) {
       "Timeout: group t: no data connection with rank 11 (host h1), rank 12 (host h2) after 1.0 s");
 }
 
+// While it waits for another member's address.
 TEST(Connect, EndsWhenTheJobFails) {
   MemoryStore store;
   std::thread failure([&] {
-    (void)store.get("t/gloo/0", steady_now() + 10s);
-    store.fail({Code::PeerLost, "rank 11 died"});
+    (void)store.get("t/gloo/1", steady_now() + 10s);
+    store.fail({Code::PeerLost, "rank 10 died"});
   });
   const auto began = steady_now();
-  const auto mesh = connect_mesh(group_spec(0, 2), store, Config{});
+  const auto mesh = connect_mesh(group_spec(1, 2), store, Config{});
+  failure.join();
+  EXPECT_EQ(mesh.status().to_string(), "PeerLost: rank 10 died");
+  EXPECT_LT(steady_now() - began, 10s);
+}
+
+// While it waits for connections, not for the store; the start's deadline is a minute away.
+TEST(Connect, EndsWhenItIsInterrupted) {
+  MemoryStore store;
+  GroupSpec spec = group_spec(0, 2);
+  const auto interrupt = Interrupt::make().value();
+  spec.interrupt = interrupt;
+  TimePoint failed_at;
+  std::thread failure([&] {
+    const gloo_transport::Fd caller = call_member_0(store);  // the group waits for members now
+    failed_at = steady_now();
+    interrupt->trigger({Code::PeerLost, "rank 11 died"});
+  });
+  const auto mesh = connect_mesh(spec, store, Config{});
+  const TimePoint ended = steady_now();
   failure.join();
   EXPECT_EQ(mesh.status().to_string(), "PeerLost: rank 11 died");
-  EXPECT_LT(steady_now() - began, 10s);
+  EXPECT_LT(ended - failed_at, 5s);
 }
 
 TEST(Connect, Ipv6) {

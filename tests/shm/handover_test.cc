@@ -36,7 +36,7 @@ class Handover : public ::testing::Test {
     server_ = std::move(server).value();
   }
   Result<Descriptor> receive(const Meeting& meeting) {
-    return receive_descriptor(meeting, steady_now() + 10s, [] { return Status::ok(); });
+    return receive_descriptor(meeting, steady_now() + 10s, nullptr);
   }
 
   Meeting meeting_;
@@ -123,8 +123,15 @@ TEST(Receiving, EndsWithTheJobThoughNobodyAnswers) {
   ASSERT_EQ(::bind(mute.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
   ASSERT_EQ(::listen(mute.get(), 1), 0);
   const Status lost(Code::PeerLost, "rank 0 was lost");
+  const auto interrupt = Interrupt::make().value();
   const TimePoint start = steady_now();
-  EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, [&] { return lost; }).status(), lost);
+  Descriptor caller;
+  std::thread failure([&] {
+    caller = Descriptor(::accept(mute.get(), nullptr, nullptr));
+    interrupt->trigger(lost);
+  });
+  EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, interrupt.get()).status(), lost);
+  failure.join();
   EXPECT_LT(steady_now() - start, 20s);
 }
 
@@ -160,8 +167,7 @@ TEST(Receiving, KeepsNothingOfAParcelThatItRefuses) {
     std::memcpy(CMSG_DATA(header), gifts, sizeof(gifts));
     EXPECT_EQ(::sendmsg(peer.get(), &message, MSG_NOSIGNAL), 1);
   });
-  const auto fd =
-      receive_descriptor(meeting.value(), steady_now() + 20s, [] { return Status::ok(); });
+  const auto fd = receive_descriptor(meeting.value(), steady_now() + 20s, nullptr);
   two.join();
   EXPECT_EQ(fd.status().code(), Code::System);
   EXPECT_EQ(open_descriptors(), before);

@@ -17,8 +17,6 @@ namespace {
 
 constexpr Duration kFirstRetry = std::chrono::milliseconds(10);
 constexpr Duration kLastRetry = std::chrono::milliseconds(200);
-// How often a group that forms slowly asks whether its job still goes on.
-constexpr Duration kHealthCheck = std::chrono::milliseconds(500);
 
 std::string key_of(const GroupSpec& spec, size_t member) {
   return fmt::format("{}/gloo/{}", spec.tag, member);
@@ -45,17 +43,13 @@ class Formation {
   Status run() {
     FARANDOLE_RETURN_IF_ERROR(listen());
     FARANDOLE_RETURN_IF_ERROR(find_earlier());
-    TimePoint check_at = steady_now() + kHealthCheck;
     while (connected_ + 1 < sockets_.size()) {
+      if (spec_.interrupt)
+        FARANDOLE_RETURN_IF_ERROR(spec_.interrupt->status());
       FARANDOLE_RETURN_IF_ERROR(start_due());
-      FARANDOLE_RETURN_IF_ERROR(turn(check_at));
-      const TimePoint now = steady_now();
-      if (now >= deadline_ && connected_ + 1 < sockets_.size())
+      FARANDOLE_RETURN_IF_ERROR(turn());
+      if (steady_now() >= deadline_ && connected_ + 1 < sockets_.size())
         return missing();
-      if (now >= check_at) {
-        FARANDOLE_RETURN_IF_ERROR(store_.get(own_key(), deadline_).status());
-        check_at = now + kHealthCheck;
-      }
     }
     return Status::ok();
   }
@@ -129,10 +123,11 @@ class Formation {
   }
 
   // Waits for the next thing to happen, and lets every connection advance.
-  Status turn(TimePoint wake_at) {
+  Status turn() {
     std::vector<pollfd> fds;
+    fds.push_back({spec_.interrupt ? spec_.interrupt->fd() : -1, POLLIN, 0});
     fds.push_back({inbound_.size() < max_half_open() ? listener_.get() : -1, POLLIN, 0});
-    TimePoint until = std::min(deadline_, wake_at);
+    TimePoint until = deadline_;
     for (const Outbound& to : outbound_) {
       if (to.handshake)
         fds.push_back({to.handshake->fd(), to.handshake->interest(), 0});

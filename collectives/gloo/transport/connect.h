@@ -14,7 +14,7 @@ namespace farandole::gloo_transport {
 
 // Blocks until all members are connected. The listener is closed on return.
 // Fails: Timeout naming who is missing; Mismatch where a member has another secret, job or group;
-// System; what the store gives when the job fails meanwhile.
+// System; at once what the store or spec.interrupt gives when the job fails meanwhile.
 Result<std::shared_ptr<Mesh>> connect_mesh(
     const GroupSpec& spec, Store& store, const Config& config);
 

@@ -1,0 +1,121 @@
+// How sessions end: by shutdown, with a failed job, beside a forked child.
+
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <future>
+
+#include "tests/core/session_fixture.h"
+
+namespace farandole::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Forming a group ends with the job, whatever it waits for.
+TEST_F(SessionTest, AFailedJobInterruptsFormingAGroup) {
+  std::promise<std::shared_ptr<const Interrupt>> given;
+  connect_ = [&](const GroupSpec& spec) {
+    given.set_value(spec.interrupt);
+    pollfd end{spec.interrupt->fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&end, 1, 20000), 1);
+    return spec.interrupt->status();
+  };
+  start();
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  EXPECT_TRUE(given.get_future().get()->status().is_ok());
+  control_->sink().on_failure({.rank = 2, .host = "h", .cause = "died"});
+  ASSERT_TRUE(session_->wait_until(*ticket, soon()));
+  EXPECT_EQ(ticket->status().culprit(), 2);
+}
+
+TEST_F(SessionTest, ShutdownFinishesWhatWasAgreedAndAbortsTheRest) {
+  start();
+  std::vector<float> a{1};
+  std::vector<float> b{1};
+  const TicketPtr agreed = submit(sum("agreed", a));
+  const TicketPtr waiting = submit(sum("waiting", b));
+  control_->wait_announced(2);
+  agree({{.name = "agreed"}});
+  EXPECT_TRUE(session_->shutdown());
+  EXPECT_TRUE(session_->shutdown());
+  EXPECT_TRUE(control_->stopped);
+  EXPECT_TRUE(agreed->settled() && agreed->status().is_ok());
+  ASSERT_TRUE(waiting->settled());
+  EXPECT_EQ(
+      waiting->status(),
+      Status(Code::Aborted, "allreduce \"waiting\": ended by this rank's shutdown"));
+  EXPECT_EQ(session_->submit({sum("x", a)}).status().code(), Code::Aborted);
+  EXPECT_EQ(session_->health().code(), Code::Aborted);
+}
+
+TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
+  std::promise<void> running;
+  run_ = [&](const CollectiveOp&) {
+    running.set_value();
+    return communicator_.load()->wait_for_abort();
+  };
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  ASSERT_EQ(running.get_future().wait_for(20s), std::future_status::ready);
+  EXPECT_TRUE(session_->shutdown());
+  ASSERT_TRUE(ticket->settled());
+  EXPECT_EQ(ticket->status().code(), Code::Aborted);
+}
+
+// What it may still touch outlives the session: it ends well, after the session has gone.
+TEST_F(SessionTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto entered = std::make_shared<std::promise<void>>();
+  run_ = [gate, entered](const CollectiveOp& op) {
+    entered->set_value();
+    gate->get_future().wait();
+    return double_all(op);
+  };
+  abort_limit_ = 50ms;
+  start();
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  entered->get_future().wait();
+  session_.reset();
+  EXPECT_FALSE(ticket->settled());
+  gate->set_value();
+  EXPECT_TRUE(ticket->wait_until(soon()));
+  EXPECT_THAT(values, ElementsAre(2));
+}
+
+TEST_F(SessionTest, AForkedChildGetsAClearErrorAndHarmsNothing) {
+  start();
+  std::vector<float> a{1};
+  const pid_t child = fork();
+  if (child == 0) {
+    const Status status = session_->submit({sum("x", a)}).status();
+    session_.reset();
+    _exit(
+        status.code() == Code::InvalidArgument &&
+                status.message().find("forked child") != std::string::npos
+            ? 0
+            : 1);
+  }
+  int how = 0;
+  ASSERT_EQ(waitpid(child, &how, 0), child);
+  EXPECT_EQ(how, 0);
+  const TicketPtr ticket = submit(sum("x", a));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  EXPECT_TRUE(session_->wait_until(*ticket, soon()));
+}
+
+}  // namespace
+}  // namespace farandole::testing
