@@ -28,7 +28,7 @@ void connect_alone(SessionParts& parts) {
   parts.loop = std::move(loop);
 }
 
-void connect_to_job(SessionParts& parts, JobSpec job) {
+void connect_to_job(SessionParts& parts, JobSpec job, std::function<bool()> give_up) {
   // Only where no rank has to wait for a core that another one's looking takes.
   const bool cores_enough = static_cast<double>(parts.config.local_size) <= usable_cores();
   auto io = std::make_shared<net::IoThread>(
@@ -37,6 +37,7 @@ void connect_to_job(SessionParts& parts, JobSpec job) {
   options.config = parts.config;
   options.secret = parts.secret;
   options.controller = std::move(job.controller);
+  options.give_up = std::move(give_up);
   parts.control = std::make_unique<TcpControlPlane>(io, std::move(options));
   // The engine shares the thread of the sockets: one hand-off less per message.
   parts.loop = std::move(io);
@@ -45,7 +46,9 @@ void connect_to_job(SessionParts& parts, JobSpec job) {
 }  // namespace
 
 Result<std::unique_ptr<Session>> make_session(
-    Config config, std::vector<std::shared_ptr<Observer>> observers) {
+    Config config,
+    std::vector<std::shared_ptr<Observer>> observers,
+    std::function<bool()> give_up) {
   Result<JobSpec> job = find_job(config);
   if (!job)
     return job.status();
@@ -65,7 +68,7 @@ Result<std::unique_ptr<Session>> make_session(
   if (config.size == 1)
     connect_alone(parts);
   else
-    connect_to_job(parts, std::move(job).value());
+    connect_to_job(parts, std::move(job).value(), std::move(give_up));
   Result<std::unique_ptr<Session>> session = Session::start(std::move(parts));
   if (session && config.size > 1)
     FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);

@@ -2,6 +2,7 @@
 // The composition root: the one place that knows the engine, the control planes and the
 // communicators, and puts a session together from them.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,8 +14,12 @@
 namespace farandole {
 
 // Forms the group that `config` (or the launcher behind it) describes, within
-// config.start_timeout. Thread: any. Fails: as Session::start, and as find_job.
+// config.start_timeout. `give_up`, where there is one, is asked on the calling thread every 100 ms
+// while others are waited for: true ends it. Thread: any. Fails: as Session::start, and as
+// find_job; Aborted when it gives up.
 Result<std::unique_ptr<Session>> make_session(
-    Config config, std::vector<std::shared_ptr<Observer>> observers = {});
+    Config config,
+    std::vector<std::shared_ptr<Observer>> observers = {},
+    std::function<bool()> give_up = {});
 
 }  // namespace farandole

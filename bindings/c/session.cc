@@ -52,7 +52,11 @@ Status init(const fdl_options* given, fdl_session** out) {
   if (!config)
     return config.status();
   auto place = std::make_unique<fdl_session>();
-  Result<std::unique_ptr<Session>> session = make_session(std::move(config).value());
+  std::function<bool()> give_up;
+  if (options.give_up)
+    give_up = [&options] { return options.give_up(options.user) != 0; };
+  Result<std::unique_ptr<Session>> session =
+      make_session(std::move(config).value(), {}, std::move(give_up));
   if (!session)
     return session.status();
   place->box = std::make_shared<SessionBox>(std::move(session).value());

@@ -102,8 +102,11 @@ Status TcpControlPlane::Impl::start(ControlSink& sink) {
   Status status = begin(sink);
   if (status.is_ok())
     status = await_group();
+  // Who gives up does not wait for the others to close, too.
+  const Duration patience =
+      status.code() == Code::Aborted ? Duration::zero() : options.config.shutdown_timeout;
   if (!status.is_ok())
-    stop(steady_now() + options.config.shutdown_timeout);
+    stop(steady_now() + patience);
   return status;
 }
 
@@ -205,13 +208,22 @@ Result<net::Established> TcpControlPlane::Impl::connect(net::Role role) const {
   spec.client.hello.rank = static_cast<uint32_t>(options.config.rank);
   spec.client.hello.generation = options.generation;
   spec.client.hello.incarnation = incarnation;
+  spec.give_up = options.give_up;
   return net::connect_to(spec, deadline);
 }
 
 Status TcpControlPlane::Impl::await_group() {
   std::future<Result<Formed>> formed = outcome.get_future();
   // Rank 0 decides at the deadline, and says who is missing.
-  if (formed.wait_until(deadline + kVerdict) != std::future_status::ready)
+  const TimePoint last = deadline + kVerdict;
+  const auto until = [&] {
+    return options.give_up ? std::min(last, steady_now() + net::kGiveUpPeriod) : last;
+  };
+  while (formed.wait_until(until()) != std::future_status::ready) {
+    if (options.give_up && options.give_up())
+      return {Code::Aborted, "given up while the group formed"};
+    if (steady_now() < last)
+      continue;
     return error(
         Code::Timeout,
         "rank {} reached rank 0 at {}, but the group of {} ranks did not form within {:g} s; "
@@ -220,6 +232,7 @@ Status TcpControlPlane::Impl::await_group() {
         options.controller.to_string(),
         options.config.size,
         std::chrono::duration<double>(options.config.start_timeout).count());
+  }
   Result<Formed> result = formed.get();
   if (!result)
     return result.status();

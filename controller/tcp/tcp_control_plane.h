@@ -3,6 +3,7 @@
 // coordinator, every other rank has one control and one heartbeat connection to it.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct TcpControlPlaneOptions {
   // rank that is ahead waits for rank 0. Nobody has to count: a listener closes when its group has
   // formed, so that a later attempt finds none until rank 0 starts again.
   uint32_t generation = 0;
+  // As net::ConnectSpec::give_up, for all of start().
+  std::function<bool()> give_up;
 };
 
 // Runs on `io`, which may be the engine's loop, too: the sink is called there.

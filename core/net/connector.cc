@@ -19,24 +19,39 @@ using std::chrono::milliseconds;
 constexpr Duration kFirstPause = milliseconds(10);
 constexpr Duration kLongestPause = milliseconds(200);
 
-void pause_for(Duration span) {
-  const timespec timeout{
-      duration_cast<std::chrono::seconds>(span).count(), (span % std::chrono::seconds(1)).count()};
-  ppoll(nullptr, 0, &timeout, nullptr);
+using GiveUp = std::function<bool()>;
+
+Status given_up() {
+  return {Code::Aborted, "given up while the group formed"};
 }
 
-Status finish_connect(int fd, TimePoint deadline) {
+Status wait_for(pollfd* entry, TimePoint deadline, const GiveUp& give_up) {
   while (true) {
-    pollfd entry{fd, POLLOUT, 0};
-    const auto left = duration_cast<milliseconds>(deadline - steady_now()).count();
-    if (left <= 0)
+    if (give_up && give_up())
+      return given_up();
+    const Duration left = deadline - steady_now();
+    if (left <= Duration::zero())
       return error(Code::Timeout, "no answer");
-    const int ready = poll(&entry, 1, static_cast<int>(std::min<int64_t>(left, 60'000)));
+    const Duration span = std::min(left, give_up ? kGiveUpPeriod : Duration(std::chrono::hours(1)));
+    const timespec timeout{
+        duration_cast<std::chrono::seconds>(span).count(),
+        (span % std::chrono::seconds(1)).count()};
+    const int ready = ppoll(entry, entry != nullptr ? 1 : 0, &timeout, nullptr);
     if (ready > 0)
-      break;
+      return Status::ok();
     if (ready < 0 && errno != EINTR)
-      return system_error("poll", errno);
+      return system_error("ppoll", errno);
   }
+}
+
+Status pause_for(Duration span, const GiveUp& give_up) {
+  const Status over = wait_for(nullptr, steady_now() + span, give_up);
+  return over.code() == Code::Timeout ? Status::ok() : over;
+}
+
+Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
+  pollfd entry{fd, POLLOUT, 0};
+  FARANDOLE_RETURN_IF_ERROR(wait_for(&entry, deadline, give_up));
   int failure = 0;
   socklen_t size = sizeof(failure);
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
@@ -44,7 +59,7 @@ Status finish_connect(int fd, TimePoint deadline) {
   return failure == 0 ? Status::ok() : system_error("connect", failure);
 }
 
-Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline) {
+Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
   Fd fd(socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd)
     return system_error("socket", errno);
@@ -52,7 +67,7 @@ Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline) {
   if (connect(fd.get(), to.get(), to.size) != 0) {
     if (errno != EINPROGRESS)
       return system_error("connect", errno);
-    FARANDOLE_RETURN_IF_ERROR(finish_connect(fd.get(), deadline));
+    FARANDOLE_RETURN_IF_ERROR(finish_connect(fd.get(), deadline, give_up));
   }
   // A socket that connects to an unused port of its own host can meet itself.
   const Result<SocketAddress> local = local_end(fd.get());
@@ -61,11 +76,12 @@ Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline) {
   return fd;
 }
 
-Result<Fd> open_any(const std::vector<SocketAddress>& addresses, TimePoint deadline) {
+Result<Fd> open_any(
+    const std::vector<SocketAddress>& addresses, TimePoint deadline, const GiveUp& give_up) {
   Status why = error(Code::System, "the host has no address");
   for (const SocketAddress& address : addresses) {
-    Result<Fd> fd = open_socket(address, deadline);
-    if (fd)
+    Result<Fd> fd = open_socket(address, deadline, give_up);
+    if (fd || fd.status().code() == Code::Aborted)
       return fd;
     why = fd.status();
   }
@@ -79,9 +95,9 @@ struct Attempt {
 
 Attempt attempt(
     const ConnectSpec& spec, const std::vector<SocketAddress>& addresses, TimePoint deadline) {
-  Result<Fd> fd = open_any(addresses, deadline);
+  Result<Fd> fd = open_any(addresses, deadline, spec.give_up);
   if (!fd)
-    return {fd.status(), true};
+    return {fd.status(), fd.status().code() != Code::Aborted};
   Handshake handshake = Handshake::client(spec.client);
   const Status status = run_handshake(fd.value().get(), handshake, deadline);
   if (!status.is_ok())
@@ -139,7 +155,7 @@ Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline) {
           spec.to.to_string(),
           std::chrono::duration<double>(deadline - begin).count(),
           cause.message());
-    pause_for(pause);
+    FARANDOLE_RETURN_IF_ERROR(pause_for(pause, spec.give_up));
     pause = std::min(2 * pause, kLongestPause);
   }
 }

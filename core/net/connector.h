@@ -2,6 +2,7 @@
 // connect_to: reaches a server that may not be there yet, and proves the secret both ways.
 // Blocks; for the threads of callers, never for the loop's.
 
+#include <functional>
 #include <string>
 
 #include "core/base/clock.h"
@@ -24,11 +25,15 @@ struct ConnectSpec {
   Endpoint to;
   ClientParams client;
   Duration handshake_timeout;  // for one attempt
+  // Asked on the calling thread every kGiveUpPeriod while nobody answers: true ends it. May be
+  // empty.
+  std::function<bool()> give_up;
 };
+inline constexpr Duration kGiveUpPeriod = std::chrono::milliseconds(100);
 
 // Tries again, with pauses of 10 ms growing to 200 ms, while nobody listens, the connection breaks
-// or the server says "not yet". Fails: Timeout naming the last cause; at once where trying again
-// cannot help: as Handshake (Mismatch, InvalidArgument) and resolve().
+// or the server says "not yet". Fails: Timeout naming the last cause; Aborted when it gives up; at
+// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and resolve().
 Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline);
 
 // Options that every connection has: non-blocking, no delay. Fails: System.

@@ -301,5 +301,30 @@ TEST(TcpFormation, AForkedChildThatEndsHarmsNobody) {
   }
 }
 
+// Rank 0 that waits for others; a rank that finds no rank 0; one that has found it.
+TEST(TcpFormation, WhoGivesUpReturnsAtOnce) {
+  ReservedPort port;
+  const auto give_up_when_asked_twice = [](TcpControlPlaneOptions options) {
+    options.give_up = [asked = std::make_shared<int>(0)] { return ++*asked == 2; };
+    return options;
+  };
+  const auto expect_aborted = [](TcpRank& rank) {
+    const TimePoint begin = steady_now();
+    EXPECT_EQ(rank.start().code(), Code::Aborted);
+    EXPECT_LT(steady_now() - begin, kPatience / 3);
+  };
+  for (const int rank : {0, 1}) {
+    TcpRank alone(give_up_when_asked_twice(options_of(rank, 3, port)));
+    expect_aborted(alone);
+  }
+  TcpRank zero(options_of(0, 2, port));
+  std::thread forming([&] { EXPECT_TRUE(zero.start().is_ok()); });
+  TcpControlPlaneOptions patient = options_of(1, 2, port);
+  patient.give_up = [] { return false; };
+  TcpRank one(std::move(patient));
+  EXPECT_TRUE(one.start().is_ok());
+  forming.join();
+}
+
 }  // namespace
 }  // namespace farandole

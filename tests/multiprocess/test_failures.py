@@ -77,6 +77,24 @@ def test_ctrl_c_interrupts_a_wait() -> None:
         assert job[1].wait() == 0
 
 
+# Rank 0, which waits for others; a rank without rank 0; one that has reached it and waits for more.
+@pytest.mark.parametrize(("subject", "early"), [(0, ""), (1, ""), (1, "0")])
+def test_ctrl_c_interrupts_init_and_init_may_follow(subject: int, early: str) -> None:
+    with hand_made_job(3, "interrupted.py", str(subject), early) as job:
+        assert job[subject].report()["ready"]
+        before = job[subject].delayed()
+        sent = job[subject].kill(signal.SIGINT)
+        report = job[subject].report()
+        assert report["kind"] == "KeyboardInterrupt", report
+        assert not report["joined"], report
+        assert report["when"] - sent < 0.2 + report["delayed"] - before, report
+        for rank in job:
+            rank.release()
+        for rank in job:
+            assert rank.report()["sum"] == 3
+            assert rank.wait() == 0
+
+
 def test_waiting_uses_no_core() -> None:
     with hand_made_job(2, "waits.py", "release") as job:
         ready(job)

@@ -89,6 +89,13 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
+// Runs Python's signal handlers, on the main thread; whether one of them raised. The exception
+// stands until fdl_init has returned.
+int interrupted(void*) {
+  const py::gil_scoped_acquire locked;
+  return PyErr_CheckSignals() != 0 ? 1 : 0;
+}
+
 PySession::PySession(const Settings& settings, bool ignore_environment) {
   std::vector<fdl_setting> given;
   given.reserve(settings.size());
@@ -97,12 +104,15 @@ PySession::PySession(const Settings& settings, bool ignore_environment) {
   options.settings = given.data();
   options.setting_count = given.size();
   options.ignore_environment = ignore_environment ? 1 : 0;
+  options.give_up = interrupted;
   fdl_session* session = nullptr;
   fdl_code code = FDL_OK;
   {
     const py::gil_scoped_release unlocked;
     code = fdl_init(&options, &session);
   }
+  if (PyErr_Occurred() != nullptr)
+    throw py::error_already_set();
   check(code);
   state_ = std::make_shared<SessionState>(session);
 }

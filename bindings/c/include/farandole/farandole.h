@@ -143,9 +143,13 @@ typedef struct fdl_options {
   const fdl_setting* settings; /* override the environment */
   size_t setting_count;
   int ignore_environment; /* nonzero: settings and defaults alone */
+  /* Asked every 100 ms on the thread that is in fdl_init, with `user`: nonzero gives up, and
+   * fdl_init fails with FDL_ABORTED. NULL: it waits until its deadline. */
+  int (*give_up)(void* user);
+  void* user;
 } fdl_options;
 #define FDL_OPTIONS_INIT \
-  { sizeof(fdl_options), NULL, 0, 0 }
+  { sizeof(fdl_options), NULL, 0, 0, NULL, NULL }
 
 typedef struct fdl_topology {
   size_t struct_size;
