@@ -22,9 +22,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from programs.common import delayed
-
 PROGRAMS = Path(__file__).parent / "programs"
+sys.path.append(str(PROGRAMS))
+
+from common import delayed  # noqa: E402
+
 MARK = "REPORT "
 
 Report = dict[str, Any]

@@ -32,7 +32,7 @@ class Watched:
         return Watched(self._native.submit(kind, name, tensor, output, *rest), self._walk)
 
     def wait(self, *timeout: Any) -> bool:
-        done = self._native.wait(*timeout)
+        done: bool = self._native.wait(*timeout)
         self._walk.append(("waited", threading.get_ident()))
         return done
 
