@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
 import farandole as fdl
+from farandole.handles import GroupHandle
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
 
@@ -66,6 +68,31 @@ def test_a_handle_shows_what_it_is_and_how_it_stands() -> None:
     barrier = fdl.barrier_async()
     barrier.wait(30)
     assert repr(barrier) == "<farandole.Handle barrier: finished>"
+
+
+class Stuck:
+    """A native handle whose operation never ends, or ends badly."""
+
+    description = 'allgather "x"'
+
+    def __init__(self, failure: fdl.FarandoleError | None = None) -> None:
+        self.failure = failure
+
+    def wait(self, _: float) -> bool:
+        if self.failure:
+            raise self.failure
+        return False
+
+
+def test_a_handle_shows_why_it_failed() -> None:
+    flying: Any = fdl.Handle(Stuck())  # type: ignore[arg-type]
+    failed: Any = fdl.Handle(Stuck(fdl.PeerLostError("rank 1 died", 1)))  # type: ignore[arg-type]
+    assert repr(flying) == '<farandole.Handle allgather "x": in flight>'
+    assert repr(failed) == '<farandole.Handle allgather "x": failed: rank 1 died>'
+    first = 'of 2 operations, the first allgather "x"'
+    assert repr(GroupHandle([flying, failed])) == f"<farandole.GroupHandle {first}: 1 in flight>"
+    both = repr(GroupHandle([failed, failed]))
+    assert both == f"<farandole.GroupHandle {first}: failed: rank 1 died>"
 
 
 def test_group_in_place() -> None:
