@@ -9,6 +9,22 @@ namespace {
 
 using Shape = std::array<int64_t, 2>;
 
+// A refused call counts as every other: where it has no name it takes one.
+fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
+  if (name && *name)
+    return FDL_OK;
+  std::array<char, 2> taken{};
+  return fdl_next_name(session, kind, taken.data(), taken.size());
+}
+
+fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
+  const fdl_code code = count_call(session, kind, name);
+  if (code != FDL_OK)
+    return code;
+  return farandole::capi::report(farandole::error(
+      farandole::Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
+}
+
 // Keeps the shape beside the request that points to it.
 class ShortRequest {
  public:
@@ -25,9 +41,10 @@ class ShortRequest {
 
   fdl_request* operator->() { return &request_; }
 
-  fdl_code submit(fdl_session* session, fdl_handle** handle) const {
-    if (handle)
-      *handle = nullptr;
+  fdl_code submit(fdl_session* session, fdl_handle** handle, const char* call) const {
+    if (!handle)
+      return no_place(session, request_.kind, request_.name, call);
+    *handle = nullptr;
     return fdl_submit(session, &request_, 1, handle);
   }
 
@@ -51,22 +68,6 @@ class ShortRequest {
   Shape shape_{};
   fdl_request request_ = FDL_REQUEST_INIT;
 };
-
-// A refused call counts as every other: where it has no name it takes one.
-fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
-  if (name && *name)
-    return FDL_OK;
-  std::array<char, 2> taken{};
-  return fdl_next_name(session, kind, taken.data(), taken.size());
-}
-
-fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  const fdl_code code = count_call(session, kind, name);
-  if (code != FDL_OK)
-    return code;
-  return farandole::capi::report(farandole::error(
-      farandole::Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
-}
 
 // The waiting forms show no result of Farandole's own.
 fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
@@ -130,7 +131,7 @@ fdl_code fdl_allreduce_async(
     fdl_handle** handle) {
   ShortRequest request(FDL_ALLREDUCE, name, dtype, {{count}});
   set_reduction(request, in, out, op);
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_allreduce_async");
 }
 
 fdl_code fdl_broadcast(
@@ -150,7 +151,7 @@ fdl_code fdl_broadcast_async(
     fdl_handle** handle) {
   ShortRequest request(FDL_BROADCAST, name, dtype, {{count}});
   set_broadcast(request, data, root);
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_broadcast_async");
 }
 
 fdl_code fdl_allgather(
@@ -178,7 +179,7 @@ fdl_code fdl_allgather_async(
     fdl_handle** handle) {
   ShortRequest request(FDL_ALLGATHER, name, dtype, {{rows, row}});
   request->in = in;
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_allgather_async");
 }
 
 fdl_code fdl_alltoall(
@@ -208,7 +209,7 @@ fdl_code fdl_alltoall_async(
     fdl_handle** handle) {
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
   set_alltoall(request, session, in, splits);
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_alltoall_async");
 }
 
 fdl_code fdl_reducescatter(
@@ -239,7 +240,7 @@ fdl_code fdl_reducescatter_async(
     fdl_handle** handle) {
   ShortRequest request(FDL_REDUCESCATTER, name, dtype, {{rows, row}});
   set_reduction(request, in, out, op);
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_reducescatter_async");
 }
 
 fdl_code fdl_barrier(fdl_session* session) {
@@ -249,7 +250,7 @@ fdl_code fdl_barrier(fdl_session* session) {
 
 fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle) {
   const ShortRequest request(FDL_BARRIER, nullptr, FDL_UINT8, {});
-  return request.submit(session, handle);
+  return request.submit(session, handle, "fdl_barrier_async");
 }
 
 }  // extern "C"

@@ -169,8 +169,8 @@ Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_
   FARANDOLE_RETURN_IF_ERROR(usable(session));
   if (count == 0)
     return Status::ok();
-  if (!first || !out)
-    return error(Code::InvalidArgument, "fdl_submit: {} is NULL", first ? "handles" : "requests");
+  if (!first)
+    return {Code::InvalidArgument, "fdl_submit: requests is NULL"};
   Session& target = session->box->session();
   if (count > static_cast<size_t>(target.config().max_pending))
     return error(
@@ -179,6 +179,10 @@ Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_
         count,
         target.config().max_pending);
   FARANDOLE_RETURN_IF_ERROR(check_size(first->struct_size, "fdl_request"));
+  if (!out) {
+    count_names(target, first, count);
+    return {Code::InvalidArgument, "fdl_submit: handles is NULL"};
+  }
   Result<std::vector<Request>> requests = translate(first, count);
   if (!requests) {
     count_names(target, first, count);

@@ -1,0 +1,115 @@
+"""Every function of farandole.h at the wrong time: after shutdown, with what was freed, in a forked
+child. Which functions there are comes from the header."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from c_library import Function
+from c_mistakes import NO_HANDLE, NO_SESSION
+from c_scene import ABORTED, INVALID, Scene, call, failure_of, of_object
+
+pytestmark = pytest.mark.timeout(60)
+
+FORKED = (
+    "this process was forked from one that had initialised Farandole; a forked child cannot "
+    "communicate: use the parent, or start the child anew (spawn)"
+)
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene()
+    yield made
+    made.close()
+
+
+# What a session that was shut down still answers; all else is FDL_ABORTED.
+LATER = {
+    "fdl_destroy",
+    "fdl_get_topology",
+    "fdl_host_of",
+    "fdl_next_name",
+    "fdl_rank",
+    "fdl_shutdown",
+    "fdl_size",
+}
+
+
+@pytest.mark.parametrize("function", of_object("fdl_session*"), ids=lambda f: f.name)
+def test_after_shutdown(scene: Scene, function: Function) -> None:
+    assert scene.library["fdl_shutdown"](scene.session) == 0
+    returned = call(scene, function)
+    if function.name == "fdl_destroy":
+        scene.session = None
+    if function.name in LATER:
+        assert returned == (1 if function.name == "fdl_size" else 0), scene.library.error()
+        return
+    assert returned == ABORTED
+    assert "the session is shut down" in scene.library.error()
+    assert "\n" not in scene.library.error()
+    assert not scene.place.value
+
+
+@pytest.mark.parametrize("function", of_object("fdl_handle*"), ids=lambda f: f.name)
+def test_handles_after_their_session(scene: Scene, function: Function) -> None:
+    assert scene.library["fdl_destroy"](scene.session) == 0
+    scene.session = None
+    assert call(scene, function) == 0, scene.library.error()
+    if function.name == "fdl_release":
+        scene.handle = 0
+
+
+def instrumented() -> bool:
+    with open("/proc/self/maps") as maps:
+        return "libasan" in (text := maps.read()) or "libtsan" in text
+
+
+@pytest.mark.parametrize("function", of_object("fdl_handle*"), ids=lambda f: f.name)
+def test_released_handle(scene: Scene, function: Function) -> None:
+    if instrumented():
+        pytest.skip("a sanitizer ends the program at such a call")
+    assert scene.library["fdl_release"](scene.handle) == 0
+    assert call(scene, function) == INVALID
+    assert scene.library.error() == NO_HANDLE
+    scene.handle = 0
+
+
+@pytest.mark.parametrize("function", of_object("fdl_session*"), ids=lambda f: f.name)
+def test_destroyed_session(scene: Scene, function: Function) -> None:
+    if instrumented():
+        pytest.skip("a sanitizer ends the program at such a call")
+    assert scene.library["fdl_destroy"](scene.session) == 0
+    assert call(scene, function) == failure_of(function, INVALID)
+    assert scene.library.error() == NO_SESSION
+    scene.session = None
+
+
+def test_forked_child(scene: Scene) -> None:
+    """Every function that has a session or handle; the child tells by its exit code."""
+    names = of_object("fdl_session*", "fdl_handle*")
+    end, start = os.pipe()
+    child = os.fork()
+    if child == 0:
+        problem = ""
+        try:
+            for function in names:
+                if function.name in ("fdl_destroy", "fdl_release"):
+                    continue
+                returned = call(scene, function)
+                if (returned, scene.library.error()) != (failure_of(function, ABORTED), FORKED):
+                    problem += f"{function.name}: {returned} {scene.library.error()}; "
+            scene.close()  # giving back is allowed and harms nobody
+        except BaseException as error:
+            problem += repr(error)
+        finally:
+            os.write(start, problem.encode())
+            os._exit(0)
+    os.close(start)
+    with os.fdopen(end) as report:
+        assert report.read() == ""
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert scene.library["fdl_barrier"](scene.session) == 0, scene.library.error()
