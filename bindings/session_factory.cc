@@ -12,6 +12,7 @@
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/event_log.h"
 #include "core/net/io_thread.h"
 
 namespace farandole {
@@ -61,6 +62,8 @@ Result<std::unique_ptr<Session>> make_session(
   parts.config = config;
   parts.secret = job.value().secret;
   parts.observers = std::move(observers);
+  if (config.log_level <= LogLevel::Debug)
+    parts.observers.push_back(std::make_shared<EventLog>());
   parts.devices.push_back(std::make_shared<cpu::CpuDevice>());
   parts.connect = [config](const GroupSpec& group, Store& store) {
     return make_communicator(group, store, config);
