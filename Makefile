@@ -14,7 +14,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim soak chaos chaos-idle asan tsan FORCE
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle asan tsan FORCE
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
@@ -35,7 +35,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large sim soak chaos chaos-idle asan tsan: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle asan tsan: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -78,6 +78,12 @@ sim: $(STAMPS)/packages ## simulated jobs, SEEDS=100000 from FIRST=1 on all core
 	@cmake --build --preset dev -j $(JOBS) --target sim > build/sim.log || { cat build/sim.log; exit 1; }
 	@build/dev/tests/sim/sim --commit=$(shell git describe --always --dirty 2> /dev/null) $(if $(SEED),--seed=$(SEED), \
 		--seeds=$(or $(SEEDS),100000) --first=$(or $(FIRST),1) --jobs=$(JOBS))
+
+mutants: $(STAMPS)/packages ## deliberate bugs of the protocol, and what each net needs to catch it: docs/mutations.md
+	@cmake --preset dev > /dev/null
+	@cmake --build --preset dev -j $(JOBS) --target mutants > build/mutants.log || { cat build/mutants.log; exit 1; }
+	@build/dev/tests/mutation/mutants $(JOBS) > build/mutations.md || { cat build/mutations.md; exit 1; }
+	@cp build/mutations.md docs/mutations.md
 
 soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
 	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)

@@ -9,6 +9,8 @@ from installation import ROOT, Installation
 
 PROTOCOL = ROOT / "controller/protocol"
 HEADER = PROTOCOL / "mutation.h"
+LIST = ROOT / "tests/mutation/mutations.h"
+LISTED = re.compile(r'{"(\w+)", "([^"]+)"}')
 NAME = re.compile(r"FARANDOLE_MUTATE\((\w+)\)")
 
 
@@ -24,6 +26,15 @@ def test_every_bug_is_in_the_copy_that_is_tried() -> None:
     library = ROOT / "build/dev/tests/mutation/libmutated_protocol.a"
     assert len(names()) >= 20
     assert bugs_in(library.read_bytes()) == names()
+
+
+def test_the_page_has_every_bug_and_each_is_caught() -> None:
+    rows = (ROOT / "docs/mutations.md").read_text().split("|---|---|---|---|\n")[1].splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    listed = dict(LISTED.findall(LIST.read_text()))
+    assert {name: bug for name, bug, _, _ in cells} == listed
+    assert listed.keys() == names()
+    assert [row for row in cells if row[2] == "-" and row[3] == "-"] == []
 
 
 def test_no_bug_is_shipped(installation: Installation) -> None:

@@ -5,7 +5,10 @@
 namespace farandole::sim {
 
 SequenceMonitor::SequenceMonitor(const Plan& plan, Findings& findings)
-    : Monitor(findings), seen_(static_cast<size_t>(plan.size)) {}
+    : Monitor(findings), seen_(static_cast<size_t>(plan.size)) {
+  for (const Habit& habit : plan.habits)
+    mixed_ = mixed_ || habit.other_settings != plan.habits.front().other_settings;
+}
 
 void SequenceMonitor::on_start(int rank) {
   seen_[static_cast<size_t>(rank)].refused = false;
@@ -17,6 +20,8 @@ void SequenceMonitor::on_formed(
   if (seen.formed || seen.refused)
     violated(fmt::format("I1: rank {} was told twice what became of the group", rank));
   seen.formed = true;
+  if (mixed_)
+    violated("I2: a group of ranks with different settings has formed");
   if (members.size() != seen_.size())
     violated(fmt::format("I2: rank {} was told of {} members", rank, members.size()));
   if (!group_)

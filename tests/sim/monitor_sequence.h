@@ -32,6 +32,7 @@ class SequenceMonitor final : public Monitor {
   std::optional<std::pair<uint32_t, std::vector<Member>>> group_;
   std::vector<Agreement> rounds_;
   std::map<std::pair<uint32_t, uint64_t>, std::string> executed_;  // set, index -> name
+  bool mixed_ = false;                                             // ranks have different settings
 };
 
 }  // namespace farandole::sim

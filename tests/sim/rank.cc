@@ -178,9 +178,11 @@ void Rank::join() {
 }
 
 void Rank::on_formed(Result<control::Formed> formed) {
-  if (decided_ || !parts_.process->act())
+  if (!parts_.process->act())
     return;
-  decided_ = true;
+  const bool given_up = std::exchange(decided_, true);
+  if (given_up && !formed)
+    return;
   if (!formed) {
     say("not formed: " + formed.status().message());
     for (const auto& monitor : *parts_.monitors)
@@ -188,12 +190,14 @@ void Rank::on_formed(Result<control::Formed> formed) {
     parts_.process->later(Duration(0), [this] { stop(); });
     return;
   }
-  formed_ = true;
+  formed_ = !given_up;
   say("formed");
   for (const auto& monitor : *parts_.monitors)
     monitor->on_formed(
         parts_.rank, formed.value().epoch, formed.value().members, parts_.process->true_now());
-  parts_.process->later(Duration(0), [this] { caller_.begin(); });
+  // It was stopped for so long that its caller has given up; the loop has not heard of that yet.
+  if (!given_up)
+    parts_.process->later(Duration(0), [this] { caller_.begin(); });
 }
 
 void Rank::give_up(const std::string& why) {

@@ -98,6 +98,14 @@ TEST_F(SequenceMonitorTest, SeesOtherMembersAndASecondGroup) {
   EXPECT_FALSE(findings_.empty());
 }
 
+TEST_F(SequenceMonitorTest, SeesAGroupWithDifferentSettings) {
+  plan_.habits.resize(2);
+  plan_.habits[1].other_settings = true;
+  SequenceMonitor monitor(plan_, findings_);
+  monitor.on_formed(0, 1, members_of(2), kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
 TEST_F(SequenceMonitorTest, SeesTwoAnswersToOneProcess) {
   SequenceMonitor monitor(plan_, findings_);
   for (int process = 0; process < 2; ++process) {
