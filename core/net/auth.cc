@@ -75,6 +75,8 @@ std::string refusal(Verdict verdict, const Hello& hello) {
     case Verdict::Rank:
       return fmt::format("it does not expect rank {}", hello.rank);
     case Verdict::Generation:
+      if (hello.role == Role::Data)
+        return fmt::format("data connections are of generation 0, not {}", hello.generation);
       return fmt::format("generation {} of the job is over", hello.generation);
     case Verdict::Group:
       return fmt::format("it knows no group \"{}\"", printable(hello.group, kMaxGroupBytes));

@@ -53,6 +53,7 @@ struct Hello {
   Role role = Role::Control;
   uint32_t rank = 0;     // of the client
   uint32_t to_rank = 0;  // of the server
+  // How often the job has formed anew. Data: 0.
   uint32_t generation = 0;
   uint64_t incarnation = 0;  // random, one per start: a respawned rank is another one
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "core/net/fd_io.h"
 #include "tests/gloo/group.h"
 #include "tests/gloo/tcp_pair.h"
 
@@ -97,6 +98,29 @@ TEST(Connect, AnotherGroupOfTheSameJobIsRefused) {
   });
   EXPECT_EQ(ended[0].code(), Code::Timeout) << ended[0].to_string();
   EXPECT_EQ(ended[1].code(), Code::Mismatch) << ended[1].to_string();
+}
+
+// It knows the secret and is right in all else.
+TEST(Connect, AnotherGenerationIsRefused) {
+  MemoryStore store;
+  Status formed;
+  std::thread group([&] { formed = connect_mesh(group_spec(0, 2), store, quick()).status(); });
+  const gloo_transport::Fd fd = call_member_0(store);
+  net::ClientParams params{.secret = test_secret(), .hello = {}};
+  params.hello.job = "job";
+  params.hello.group = "t";
+  params.hello.role = net::Role::Data;
+  params.hello.rank = 11;
+  params.hello.to_rank = 10;
+  params.hello.generation = 1;
+  net::Handshake handshake = net::Handshake::client(std::move(params));
+  const Status refused = net::run_handshake(fd.get(), handshake, steady_now() + 10s);
+  group.join();
+  EXPECT_EQ(refused.code(), Code::Mismatch);
+  EXPECT_NE(
+      refused.message().find("data connections are of generation 0, not 1"), std::string::npos)
+      << refused.to_string();
+  EXPECT_EQ(formed.code(), Code::Timeout) << formed.to_string();
 }
 
 TEST(Connect, StrangersDisturbNobody) {

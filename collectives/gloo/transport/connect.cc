@@ -210,6 +210,8 @@ class Formation {
       return net::Verdict::Group;
     if (hello.to_rank != rank_of(self()) || !member_of(hello))
       return net::Verdict::Rank;
+    if (hello.generation != 0)
+      return net::Verdict::Generation;
     return sockets_[*member_of(hello)] ? net::Verdict::Duplicate : net::Verdict::Admit;
   }
 
