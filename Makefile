@@ -14,7 +14,8 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle asan tsan FORCE
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle asan tsan \
+	build-fuzz fuzz fuzz-coverage FORCE
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3] [JOBS=$(JOBS)]"
@@ -35,7 +36,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle asan tsan: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -47,7 +48,7 @@ build: $(STAMPS)/packages ## build library, launcher and C++ tests (preset dev)
 	@cmake --preset dev > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset dev -j $(JOBS)
 
-test: setup build .venv/.installed ## every test: C++, Python, several processes, examples, docs, lint
+test: setup build build-fuzz .venv/.installed ## every test: C++, Python, several processes, examples, docs, lint
 	@$(IN_VENV) .ci/run_tests.sh
 
 demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
@@ -99,6 +100,22 @@ asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sa
 	@cmake --preset $@ > /dev/null
 	@cmake --build --preset $@ -j $(JOBS)
 	@ctest --preset $@ --no-tests=error
+
+# Each target is fuzzed for MINUTES, two at once; MERGE=1 keeps what covers more (tests/fuzz/corpus).
+build-fuzz: $(STAMPS)/packages ## build the fuzzers (preset fuzz; clang)
+	@echo "==> build: preset fuzz"
+	@cmake --preset fuzz > build/configure-fuzz.log 2>&1 || { cat build/configure-fuzz.log; exit 1; }
+	@cmake --build --preset fuzz -j $(JOBS)
+
+fuzz: build-fuzz ## fuzz every decoder for MINUTES=5 each; MERGE=1 keeps new inputs
+	@$(PYTHON) tests/fuzz/fuzz.py --seconds $$(($(or $(MINUTES),5) * 60)) --jobs $(JOBS) --seed 0 --progress 60 \
+		$(if $(MERGE),--merge) $(TARGETS)
+
+fuzz-coverage: $(STAMPS)/packages ## lines of the decoders that the kept inputs reach; fails below 95 %
+	@echo "==> build: preset fuzz-coverage"
+	@cmake --preset fuzz-coverage > build/configure-fuzz.log 2>&1 || { cat build/configure-fuzz.log; exit 1; }
+	@cmake --build --preset fuzz-coverage -j $(JOBS)
+	@$(PYTHON) tests/fuzz/decoder_coverage.py
 
 # Which Python was chosen; these change only when that changes.
 $(STAMPS)/python $(STAMPS)/python-$(TAG): FORCE | $(STAMPS)/packages

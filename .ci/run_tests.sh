@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every test there is: C++ (ctest), then everything that pytest collects (Python, several
-# processes, packaging, examples, docs, lint). Both run even if the first fails; the last line sums
-# up. Needs what `make test` sets up.
+# Every test there is: C++ (ctest), fifteen seconds of each fuzzer, then everything that pytest
+# collects (Python, several processes, packaging, examples, docs, lint). All run even if one fails;
+# the last line sums up. Needs what `make test` sets up.
 set -euo pipefail
 
 results=build/results
@@ -11,7 +11,9 @@ failed=0
 
 echo "==> ctest"
 ctest --preset dev --no-tests=error --output-junit "$PWD/$results/ctest.xml" || failed=1
+echo "==> fuzz"
+ctest --preset fuzz --no-tests=error -j "$(nproc)" --output-junit "$PWD/$results/fuzz.xml" || failed=1
 echo "==> pytest"
 .venv/bin/python -m pytest --junitxml="$results/pytest.xml" || failed=1
-.venv/bin/python .ci/sum_up.py "$results/ctest.xml" "$results/pytest.xml" || failed=1
+.venv/bin/python .ci/sum_up.py "$results/ctest.xml" "$results/fuzz.xml" "$results/pytest.xml" || failed=1
 exit "$failed"

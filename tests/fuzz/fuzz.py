@@ -1,0 +1,196 @@
+"""Runs fuzz targets (built by the preset fuzz) for a while, two at once or as many as wanted, and
+sums up in one table. Fails when there is a finding; its input is kept and shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+LIMITS = ("-rss_limit_mb=256", "-malloc_limit_mb=256", "-max_len=4096")
+# An input's own limit is a second of processor time (execute.cc); this one finds what hangs.
+HANGS = "-timeout=30"
+STATUS = re.compile(r"^#(\d+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
+SHOWN_LINES = 40
+
+
+@dataclass(frozen=True)
+class Outcome:
+    target: str
+    executions: int
+    seconds: float
+    coverage: int
+    new_units: int
+    finding: Path | None
+    failed: bool
+
+
+def known_targets() -> list[str]:
+    text = (HERE / "CMakeLists.txt").read_text()
+    match = re.search(r"set\(targets\s([^)]*)\)", text)
+    assert match, "CMakeLists.txt names the targets"
+    return match.group(1).split()
+
+
+def kept(target: str) -> list[Path]:
+    folders = [HERE / "corpus" / target, HERE / "regressions" / target]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def last_status(log: Path) -> re.Match[str] | None:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    found = list(STATUS.finditer(text))
+    return found[-1] if found else None
+
+
+def fuzz(program: Path, target: str, work: Path, seconds: int, seed: int) -> Outcome:
+    """One target, from an empty working folder."""
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "new").mkdir(parents=True)
+    command = [
+        str(program),
+        f"-seed={seed}",
+        f"-max_total_time={seconds}",
+        f"-artifact_prefix={work}/finding-",
+        *LIMITS,
+        HANGS,
+        str(work / "new"),
+        *map(str, kept(target)),
+    ]
+    begin = time.monotonic()
+    with open(work / "log", "w") as log:
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+    status = last_status(work / "log")
+    return Outcome(
+        target=target,
+        executions=int(status.group(1)) if status else 0,
+        seconds=time.monotonic() - begin,
+        coverage=int(status.group(2)) if status else 0,
+        new_units=sum(1 for _ in (work / "new").iterdir()),
+        finding=next(iter(sorted(work.glob("finding-*"))), None),
+        failed=done.returncode != 0 or status is None,
+    )
+
+
+def show_finding(outcome: Outcome, work: Path) -> None:
+    print(f"\n==> {outcome.target}: a finding; the end of {work / 'log'}:")
+    print("\n".join((work / "log").read_text(errors="replace").splitlines()[-SHOWN_LINES:]))
+    if outcome.finding is None:
+        return
+    print(f"==> its input, {outcome.finding}, in base64:")
+    print(base64.b64encode(outcome.finding.read_bytes()).decode())
+    print(f"==> to repeat: build/fuzz/tests/fuzz/fuzz_{outcome.target} {outcome.finding}")
+    print(
+        f"==> once mended, keep it: cp {outcome.finding} tests/fuzz/regressions/{outcome.target}/"
+    )
+
+
+def merge(program: Path, target: str, work: Path) -> None:
+    """Makes the kept corpus the smallest that covers what it and the new units cover."""
+    smallest = work / "smallest"
+    smallest.mkdir()
+    sources = [HERE / "corpus" / target, work / "new"]
+    command = [str(program), "-merge=1", *LIMITS, str(smallest)]
+    command += [str(source) for source in sources if source.is_dir()]
+    subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=1800
+    )
+    shutil.rmtree(sources[0], ignore_errors=True)
+    shutil.copytree(smallest, sources[0])
+
+
+def tell_progress(folder: Path, targets: list[str], begin: float) -> None:
+    for target in targets:
+        status = last_status(folder / target / "log")
+        if status:
+            print(
+                f"[{time.monotonic() - begin:6.0f} s] {target}: {status.group(1)} executions, "
+                f"{status.group(2)} edges",
+                flush=True,
+            )
+
+
+def table(outcomes: list[Outcome]) -> str:
+    head = ("target", "execs", "execs/s", "edges", "new units", "findings")
+    rows = [
+        (
+            o.target,
+            str(o.executions),
+            f"{o.executions / max(o.seconds, 1e-3):.0f}",
+            str(o.coverage),
+            str(o.new_units),
+            "1" if o.failed else "0",
+        )
+        for o in outcomes
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = (
+        "  ".join(
+            cell.rjust(w) if i else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [head, *rows]
+    )
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", help="all, unless some are named")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/fuzz")
+    parser.add_argument("--seconds", type=int, default=15, help="of each target")
+    parser.add_argument("--jobs", type=int, default=1, help="targets at once")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the fuzzers; 0 is another each time"
+    )
+    parser.add_argument("--progress", type=int, default=0, help="seconds between progress lines")
+    parser.add_argument("--merge", action="store_true", help="add what is new to the kept corpora")
+    chosen = parser.parse_args()
+    unknown = sorted(set(chosen.targets) - set(known_targets()))
+    if unknown:
+        parser.error(f"unknown targets {unknown}; known are {known_targets()}")
+    return chosen
+
+
+def main() -> int:
+    args = arguments()
+    folder = args.build / "runs"
+    targets = args.targets or known_targets()
+    programs = {target: args.build / "tests/fuzz" / f"fuzz_{target}" for target in targets}
+    begin = time.monotonic()
+    outcomes = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        running = {
+            target: pool.submit(
+                fuzz, programs[target], target, folder / target, args.seconds, args.seed
+            )
+            for target in targets
+        }
+        told = begin
+        for target, future in running.items():
+            while args.progress and not future.done():
+                time.sleep(1)
+                if time.monotonic() - told >= args.progress:
+                    told = time.monotonic()
+                    tell_progress(folder, [t for t, f in running.items() if f.running()], begin)
+            outcomes.append(future.result())
+            if outcomes[-1].failed:
+                show_finding(outcomes[-1], folder / target)
+    for outcome in outcomes if args.merge else []:
+        merge(programs[outcome.target], outcome.target, folder / outcome.target)
+    print(table(outcomes))
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+#pragma once
+// Messages made of an input: most of them such as ranks say them, with names, ids and numbers from
+// a small world so that they meet; some with any value at all.
+
+#include "controller/protocol/messages.h"
+#include "tests/fuzz/input.h"
+
+namespace farandole::fuzz {
+
+constexpr size_t kRanks = 3;
+
+// Limits so small that every one of them is met.
+control::Limits tight_limits();
+
+std::string tensor_name(Input& in);
+// Within the limits, and such as a rank of `tight_limits` announces it.
+Signature lawful_signature(Input& in);
+Announcement any_announcement(Input& in);
+control::Message any_message(Input& in);
+// One of the kinds that ranks, or the coordinator, send.
+control::Message message_up(Input& in);
+control::Message message_down(Input& in);
+
+// Changes some bytes, or cuts.
+void spoil(Input& in, control::Bytes& bytes);
+
+}  // namespace farandole::fuzz

@@ -1,0 +1,206 @@
+// A rank whose coordinator holds the secret but says what it likes: the rank blames it once at
+// most, answers all that its own engine asked, says nothing that is malformed, and nothing grows.
+
+#include "controller/protocol/worker.h"
+
+#include <set>
+
+#include "core/layout.h"
+#include "tests/fuzz/generate.h"
+#include "tests/fuzz/target.h"
+
+namespace farandole::fuzz {
+namespace {
+
+using namespace control;
+
+constexpr int kRank = 1;
+constexpr uint64_t kJob = 5;
+
+class Play {
+ public:
+  explicit Play(Input& in)
+      : in_(in),
+        limits_(tight_limits()),
+        worker_(WorkerOptions{.limits = limits_, .rank = kRank, .job = kJob, .incarnation = 1}) {}
+
+  void run() {
+    take(worker_.join({kRank, "host", 100, ""}, {}));
+    if (in_.byte() < 224)
+      welcome();
+    for (int steps = 0; steps < 64 && !in_.empty(); ++steps) step();
+    take(worker_.on_lost("closed"));
+    require(requests_.empty(), "every store request is answered");
+  }
+
+ private:
+  void welcome() {
+    Welcome message{.epoch = 1, .members = {}};
+    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
+      message.members.push_back({rank, "host", 100, ""});
+    hear(encode(envelope(), message));
+  }
+
+  Envelope envelope() {
+    Envelope out{.epoch = worker_.epoch(), .job = kJob, .incarnation = 2, .seq = ++said_};
+    if (in_.byte() < 250)
+      return out;
+    out.epoch = in_.byte();
+    out.incarnation = in_.byte();
+    out.seq = in_.number<uint64_t>();
+    return out;
+  }
+
+  void hear(const Bytes& bytes) { take(worker_.on_frame(bytes)); }
+
+  void say_anything() {
+    Message message = in_.byte() < 240 ? message_down(in_) : message_up(in_);
+    if (Round* round = std::get_if<Round>(&message); round != nullptr && in_.byte() < 224)
+      round->number = rounds_ + 1;
+    Bytes bytes = encode(envelope(), message);
+    if (in_.below(12) == 0)
+      spoil(in_, bytes);
+    hear(bytes);
+  }
+
+  // A round such as an honest coordinator sends it, of what is in flight.
+  void agree() {
+    Round round{.number = rounds_ + 1};
+    for (const auto& [key, signature] : in_flight_) {
+      if (in_.flag())
+        continue;
+      const uint32_t id = in_.flag() ? 0 : ++id_;
+      round.ready.push_back(id);
+      Detail detail{.id = id, .named = true, .process_set = key.first, .name = key.second};
+      for (size_t n = in_.below(kRanks * kRanks + 1); n > 0; --n)
+        detail.extents.push_back(in_.between(0, 4));
+      round.details.push_back(std::move(detail));
+    }
+    if (in_.flag() && id_ > 2)
+      round.evicted.push_back(id_ - 2);
+    hear(encode(envelope(), round));
+  }
+
+  void announce() {
+    std::vector<Announcement> items;
+    for (size_t n = 1 + in_.below(3); n > 0; --n) {
+      Announcement item{tensor_name(in_), lawful_signature(in_)};
+      if (item.name.empty() || item.name.size() > limits_.max_name_bytes || ended_)
+        continue;
+      const Key key{item.signature.process_set, item.name};
+      if (in_flight_.size() < limits_.max_pending &&
+          in_flight_.emplace(std::pair(key.process_set, key.name), item.signature).second)
+        items.push_back(std::move(item));
+    }
+    take(worker_.announce(std::move(items)));
+  }
+
+  void use_store() {
+    const uint64_t request = ++request_;
+    const std::string key = in_.flag() ? "a" : in_.text(4);
+    requests_.insert(request);
+    if (in_.flag())
+      return take(worker_.store_set(request, key, in_.bytes(70)));
+    take(worker_.store_get(request, key));
+    if (in_.below(4) == 0 && requests_.erase(request) > 0)
+      take(worker_.store_cancel(request));
+  }
+
+  void step() {
+    switch (in_.below(12)) {
+      case 0:
+      case 1:
+        return announce();
+      case 2:
+      case 3:
+        return agree();
+      case 4:
+        return use_store();
+      case 5:
+        return take(worker_.report({.rank = 2, .cause = "stuck"}));
+      case 6:
+        return in_.byte() < 64 ? take(worker_.leave()) : say_anything();
+      case 7:
+        return in_.byte() < 8 ? take(worker_.on_lost("closed")) : say_anything();
+      case 8:
+        return in_.byte() < 8 ? take(worker_.on_silent("silent")) : say_anything();
+      default:
+        return say_anything();
+    }
+  }
+
+  void take(Actions actions) {
+    for (Action& action : actions) std::visit([this](auto& item) { on(item); }, action);
+    require(worker_.cached() <= limits_.cache_capacity, "the cache is bounded");
+  }
+
+  void on(SendTo& send) {
+    require(send.rank == 0, "a rank talks to the coordinator");
+    require(decode(send.bytes, limits_).has_value(), "a rank says nothing malformed");
+  }
+
+  void on(Deliver& deliver) {
+    require(!ended_, "nothing is agreed upon after the verdict");
+    require(deliver.agreement.round > rounds_, "rounds go up");
+    rounds_ = deliver.agreement.round;
+    for (const ReadyOp& op : deliver.agreement.ready) {
+      const auto mine = in_flight_.find({op.process_set, op.name});
+      if (mine == in_flight_.end())
+        continue;
+      lay_out_where_it_fits(mine->second, op.extents);
+      in_flight_.erase(mine);
+    }
+    for (const Rejection& rejection : deliver.agreement.rejected)
+      in_flight_.erase({rejection.process_set, rejection.name});
+  }
+
+  // As the executor does with what its coordinator told.
+  static void lay_out_where_it_fits(const Signature& s, const std::vector<int64_t>& extents) {
+    if (!check_extents(s, extents, kRank, kRanks))
+      return;
+    const Layout layout = lay_out(s, extents, kRank, kRanks);
+    for (const int64_t n : layout.result_shape) require(n >= 0, "a result has a size");
+    require(layout.received.empty() || layout.received.size() == kRanks, "all have sent");
+  }
+
+  void on(Fail& fail) {
+    require(!ended_ || fail.failure.left, "there is one verdict");
+    ended_ = ended_ || !fail.failure.left;
+    if (ended_)
+      in_flight_.clear();
+  }
+
+  void on(StoreReply& reply) {
+    require(requests_.erase(reply.request) == 1, "a store request is answered once");
+  }
+
+  void on(CloseRank& close) { require(close.rank == 0, "only the coordinator's is closed"); }
+
+  void on(Formed& formed) {
+    require(formed.members.size() == kRanks && formed.epoch != 0, "a group is complete");
+  }
+
+  void on(NotFormed& not_formed) {
+    require(!not_formed.why.is_ok(), "a group that does not form says why");
+    ended_ = true;
+  }
+
+  Input& in_;
+  const Limits limits_;
+  Worker worker_;
+  uint64_t said_ = 0;
+  uint64_t rounds_ = 0;
+  uint64_t request_ = 0;
+  uint32_t id_ = 0;
+  bool ended_ = false;
+  std::map<std::pair<uint32_t, std::string>, Signature> in_flight_;
+  std::set<uint64_t> requests_;
+};
+
+}  // namespace
+
+void worker(Input in) {
+  Play(in).run();
+}
+
+}  // namespace farandole::fuzz
