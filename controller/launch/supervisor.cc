@@ -118,14 +118,15 @@ void Supervisor::on_agent_end(int status, TimePoint now) {
 }
 
 void Supervisor::on_end_signal(int number, bool from_terminal, TimePoint now) {
-  if (phase_ >= Phase::Ending && ended_ < ranks_.size()) {
-    kill(now);
-    return;
-  }
+  if (phase_ >= Phase::Killing)
+    return;  // no signal takes the job back to a gentler phase
+  if (phase_ == Phase::Ending && ended_ < ranks_.size())
+    return kill(now);
   blame(Cause::Signal, {.value = number}, now);
   orders_.push_back({.kind = MessageKind::Signal, .value = number, .flag = from_terminal});
+  const TimePoint latest = now + settings_.grace;
+  deadline_ = phase_ == Phase::Ending ? std::min(*deadline_, latest) : latest;
   phase_ = Phase::Ending;
-  deadline_ = now + settings_.grace;
 }
 
 void Supervisor::on_output_closed(TimePoint now) {

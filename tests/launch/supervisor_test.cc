@@ -136,6 +136,24 @@ TEST_F(SupervisorTest, ASignalIsPassedOnOnceAndTheSecondKills) {
   EXPECT_EQ(exit_code_of(job_.outcome()), 130);
 }
 
+TEST_F(SupervisorTest, SignalsDoNotPutOffTheEndOfWhatRanksLeftBehind) {
+  start(3);
+  for (int rank = 0; rank < 3; ++rank) exits(rank, 0);
+  job_.on_end_signal(SIGINT, true, now_);
+  EXPECT_EQ(order().kind, MessageKind::Signal);
+  const auto deadline = job_.deadline();
+  advance(2000ms);
+  job_.on_end_signal(SIGINT, true, now_);
+  EXPECT_EQ(order().kind, MessageKind::Signal);
+  EXPECT_TRUE(job_.deadline() == deadline);
+  advance(1000ms);
+  EXPECT_EQ(job_.phase(), Supervisor::Phase::Killing);
+  job_.take_orders();
+  job_.on_end_signal(SIGINT, true, now_);
+  EXPECT_EQ(job_.phase(), Supervisor::Phase::Killing);
+  EXPECT_THAT(job_.take_orders(), IsEmpty());
+}
+
 TEST_F(SupervisorTest, ASignalThatIsNotObeyedKillsAfterTheGrace) {
   start(3);
   job_.on_end_signal(SIGTERM, false, now_);
