@@ -55,7 +55,6 @@ farandole_library(
           ${root}/core/net/mac.cc
           ${root}/core/net/process_card.cc
           ${root}/core/request.cc
-          ${root}/tests/fuzz/silent_log.cc
           ${root}/tests/protocol/cluster.cc
           ${root}/tests/protocol/samples.cc
           ${generated}

@@ -1,47 +1,18 @@
 // A coordinator with two honest ranks and one that holds the secret but says what it likes. Blame
 // goes to that one, the honest ranks are told the same and never lied to, and nothing grows.
 
-#include "controller/protocol/coordinator.h"
-
-#include <set>
-
+#include "tests/fuzz/coordinator_promises.h"
 #include "tests/fuzz/generate.h"
 #include "tests/fuzz/target.h"
-#include "tests/protocol/cluster.h"
 
 namespace farandole::fuzz {
 namespace {
 
 using namespace control;
 
-using TensorKey = std::pair<uint32_t, std::string>;
-const std::map<uint32_t, std::vector<int>> kProcessSets = {{1, {0, 1}}, {2, {1, 2}}};
-
-bool is_member(uint32_t process_set, int rank) {
-  if (process_set == 0)
-    return true;
-  const auto set = kProcessSets.find(process_set);
-  return set != kProcessSets.end() && std::ranges::count(set->second, rank) > 0;
-}
-
-// What an honest rank has asked for, and how much of the answers has been looked at.
-struct Honest {
-  std::set<TensorKey> in_flight;
-  std::set<uint64_t> requests;
-  size_t agreements = 0;
-  size_t failures = 0;
-  size_t replies = 0;
-  bool left = false;   // it, or the coordinator's rank: agreements are its own affair now
-  bool ended = false;  // by the verdict
-};
-
-class Play {
+class Play : Promises {
  public:
-  explicit Play(Input& in)
-      : in_(in),
-        hostile_(1 + static_cast<int>(in.below(2))),
-        limits_(limits(in)),
-        cluster_({limits_, kProcessSets}) {}
+  explicit Play(Input& in) : Promises(in), in_(in), patience_(in.byte()), is_silent_(in.flag()) {}
 
   void run() {
     if (in_.flag())
@@ -53,14 +24,6 @@ class Play {
   }
 
  private:
-  static Limits limits(Input& in) {
-    Limits limits = tight_limits();
-    limits.cache_capacity = in.below(4);
-    return limits;
-  }
-
-  Coordinator& coordinator() { return cluster_.coordinator(); }
-  Honest& honest(int rank) { return honest_[static_cast<size_t>(rank)]; }
   int honest_rank() { return in_.flag() ? 0 : 3 - hostile_; }
 
   // --- the hostile rank
@@ -103,10 +66,37 @@ class Play {
 
   // What an honest rank in its place would say, so that the play goes on.
   void say_what_is_due() {
-    std::vector<Announcement> items = announcements(hostile_, {});
-    if (in_.flag() && !wanted_.empty())
-      items = {in_.one_of(wanted_)};
-    lie(encode(envelope(), Announce{std::move(items), {}}));
+    Honest& mine = honest(hostile_);
+    const auto& agreements = cluster_.seen(hostile_).agreements;
+    for (; mine.agreements < agreements.size(); ++mine.agreements) {
+      for (const ReadyOp& op : agreements[mine.agreements].ready)
+        mine.in_flight.erase({op.process_set, op.name});
+      for (const Rejection& rejection : agreements[mine.agreements].rejected)
+        mine.in_flight.erase({rejection.process_set, rejection.name});
+    }
+    if (!cluster_.seen(hostile_).formed)
+      return;
+    announce_as_hostile(wishes(hostile_));
+  }
+
+  void announce_as_hostile(std::vector<Announcement> items) {
+    Actions actions = cluster_.worker(hostile_).announce(std::move(items));
+    for (Action& action : actions)
+      if (SendTo* send = std::get_if<SendTo>(&action)) {
+        restamp(send->bytes, envelope());
+        lie(std::move(send->bytes));
+      }
+  }
+
+  void say_any_join() {
+    Join join = any_join(in_);
+    if (in_.byte() < 192)
+      join.member.rank = hostile_;
+    if (in_.flag())
+      join.size = kRanks;
+    if (in_.byte() < 64)
+      join.settings = kSettings;
+    lie(encode(envelope(), join));
   }
 
   void form_honestly() {
@@ -116,22 +106,36 @@ class Play {
 
   void form_with_lies() {
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank) {
-      Actions join = cluster_.worker(rank).join({rank, "host" + std::to_string(rank), 100, ""}, {});
+      Actions join =
+          cluster_.worker(rank).join({rank, "host" + std::to_string(rank), 100, ""}, kSettings);
       if (rank != hostile_) {
         cluster_.act(rank, std::move(join));
         continue;
       }
-      for (size_t lies = in_.below(3); lies > 0; --lies) say_anything();
+      for (size_t lies = in_.below(3); lies > 0; --lies)
+        in_.flag() ? say_anything() : say_any_join();
       if (in_.byte() < 224) {
         restamp(std::get<SendTo>(join.front()).bytes, envelope());
         lie(std::move(std::get<SendTo>(join.front()).bytes));
       }
     }
     cluster_.settle();
+    if (!formed() && in_.flag())
+      run_out_of_time();
     check_all();
   }
 
-  bool formed() { return cluster_.seen(0).formed; }
+  // Only the hostile rank is missing, or goes again.
+  void run_out_of_time() {
+    Membership& membership = cluster_.membership();
+    if (in_.flag())
+      membership.on_lost(hostile_);
+    for (const int rank : membership.missing())
+      require(rank == hostile_ || membership.ended(), "the honest ranks have joined");
+    cluster_.act(membership.tick(membership.deadline()));
+    cluster_.settle();
+    require(membership.ended(), "a group does not form for ever");
+  }
 
   // --- the honest ranks
 
@@ -151,12 +155,11 @@ class Play {
     return items;
   }
 
-  void announce(int rank) {
+  // Often what another has announced, so that there are agreements.
+  std::vector<Announcement> wishes(int rank) {
     Honest& mine = honest(rank);
-    if (mine.ended)
-      return;
     std::vector<Announcement> items = announcements(rank, mine.in_flight);
-    if (in_.flag() && !wanted_.empty()) {
+    if (in_.byte() < 192 && !wanted_.empty()) {
       const Announcement& other = in_.one_of(wanted_);
       const TensorKey key{other.signature.process_set, other.name};
       if (is_member(key.first, rank) && !mine.in_flight.contains(key) &&
@@ -168,7 +171,12 @@ class Play {
       if (wanted_.size() < 16)
         wanted_.push_back(item);
     }
-    cluster_.announce(rank, std::move(items));
+    return items;
+  }
+
+  void announce(int rank) {
+    if (!honest(rank).ended)
+      cluster_.announce(rank, wishes(rank));
   }
 
   void use_store(int rank) {
@@ -193,7 +201,7 @@ class Play {
       return check_all();
     }
     const int rank = honest_rank();
-    switch (in_.below(14)) {
+    switch (in_.below(16)) {
       case 0:
       case 1:
         announce(rank);
@@ -216,6 +224,13 @@ class Play {
         coordinator().on_backlog(in_.below(4));
         cluster_.act(coordinator().tick(kStart + ControlPlane::kConfirm));
         break;
+      case 14:
+        cluster_.act(rank, cluster_.worker(rank).finished());
+        break;
+      case 15:
+        if (in_.byte() < 16 && !honest(rank).left)  // one that has finished ends for itself
+          cluster_.act(rank, cluster_.worker(rank).report({.rank = hostile_, .cause = "stuck"}));
+        break;
       case 8:
         deliver(rank);
         break;
@@ -223,7 +238,7 @@ class Play {
         deliver(hostile_);
         break;
       default:
-        say_anything();
+        in_.byte() < patience_ ? say_what_is_due() : say_anything();
         deliver(hostile_);
     }
     check_all();
@@ -237,90 +252,8 @@ class Play {
       cluster_.step_down(rank);
   }
 
-  // --- what is promised
-
-  void check_all() {
-    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
-      if (rank != hostile_)
-        check(rank);
-    if (!formed())
-      return;
-    for (const CloseRank& close : cluster_.closed)
-      require(close.rank == hostile_, "only the hostile rank's connection is closed");
-    require(coordinator().pending() <= kRanks * limits_.max_pending, "pending tensors are bounded");
-    require(coordinator().cached() <= limits_.cache_capacity, "the cache is bounded");
-    if (coordinator().failed())
-      require(coordinator().flush().empty(), "nothing is agreed upon after a failure");
-  }
-
-  void check(int rank) {
-    if (const auto& why = cluster_.seen(rank).not_formed)
-      require(
-          why->culprit() == hostile_ || why->code() == Code::Mismatch,
-          "a group that does not form blames who kept it from forming");
-    check_failures(rank);
-    check_agreements(rank);
-    check_replies(rank);
-  }
-
-  void check_failures(int rank) {
-    Honest& mine = honest(rank);
-    const auto& failures = cluster_.seen(rank).failures;
-    for (; mine.failures < failures.size(); ++mine.failures) {
-      const PeerFailure& failure = failures[mine.failures];
-      if (failure.left) {
-        mine.left = mine.left || failure.rank == rank || failure.rank == 0;
-        continue;
-      }
-      require(!mine.ended, "there is one verdict");
-      require(
-          failure.rank == hostile_ || accused_.contains(failure.rank),
-          "only the hostile rank, or whom it accused, is blamed");
-      if (verdict_)
-        require(*verdict_ == failure, "all are told the same verdict");
-      verdict_ = failure;
-      mine.ended = true;
-      mine.in_flight.clear();
-    }
-  }
-
-  void check_agreements(int rank) {
-    Honest& mine = honest(rank);
-    const auto& agreements = cluster_.seen(rank).agreements;
-    for (; mine.agreements < agreements.size(); ++mine.agreements) {
-      const Agreement& round = agreements[mine.agreements];
-      for (const ReadyOp& op : round.ready) {
-        const bool answers = mine.in_flight.erase({op.process_set, op.name}) > 0;
-        require(
-            answers || !is_member(op.process_set, rank),
-            "only what all members announced is agreed upon");
-      }
-      for (const Rejection& rejection : round.rejected) {
-        require(!rejection.why.is_ok(), "a rejection says why");
-        mine.in_flight.erase({rejection.process_set, rejection.name});
-      }
-      if (mine.left)
-        continue;
-      require(round.round == mine.agreements + 1, "rounds have no gaps");
-      if (rounds_.size() < round.round)
-        rounds_.push_back(round);
-      require(rounds_[mine.agreements] == round, "all are told the same rounds");
-    }
-  }
-
-  void check_replies(int rank) {
-    const auto& replies = cluster_.seen(rank).replies;
-    for (; honest(rank).replies < replies.size(); ++honest(rank).replies)
-      require(
-          honest(rank).requests.erase(replies[honest(rank).replies].request) == 1,
-          "a store request is answered once");
-  }
-
-  // The hostile rank goes, and everything that needs it must come to an end.
-  void finish() {
-    if (!formed())
-      return;
-    coordinator().on_backlog(0);
+  // One by one, so that what is told is looked at in its order.
+  void deliver_all() {
     for (bool moved = true; moved;) {
       moved = false;
       for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
@@ -331,7 +264,17 @@ class Play {
         }
       cluster_.flush();
     }
-    cluster_.act(coordinator().on_lost(hostile_, "closed"));
+  }
+
+  // The hostile rank goes, and everything that needs it must come to an end.
+  void finish() {
+    if (!formed())
+      return;
+    coordinator().on_backlog(0);
+    deliver_all();
+    cluster_.act(
+        is_silent_ ? coordinator().on_silent(hostile_, "silent")
+                   : coordinator().on_lost(hostile_, "closed"));
     cluster_.up(hostile_).clear();
     cluster_.settle();
     check_all();
@@ -343,16 +286,10 @@ class Play {
   }
 
   Input& in_;
-  const int hostile_;
-  const Limits limits_;
-  Cluster cluster_;
-  uint64_t said_ = 0;
+  const uint8_t patience_;  // how rarely it lies
+  const bool is_silent_;    // at the end
   uint64_t request_ = 0;
-  std::set<int> accused_;
   std::vector<Announcement> wanted_;  // announced by somebody honest
-  std::vector<Agreement> rounds_;
-  std::optional<PeerFailure> verdict_;
-  Honest honest_[kRanks];
 };
 
 }  // namespace

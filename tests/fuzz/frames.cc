@@ -11,7 +11,8 @@ namespace {
 using net::Bytes;
 using net::ByteSpan;
 
-constexpr size_t kMaxBody = 200;
+constexpr size_t kMaxBody = 4000;
+constexpr size_t kShortBody = 200;
 
 // Writes the stream, and what must be read of it.
 class Peer {
@@ -32,8 +33,10 @@ class Peer {
         return say_out_of_order(in);
       case 5:
         return say_card(in);
+      case 6:
+        return say(Bytes(in.below(kMaxBody + 8), 0x5A));
       default:
-        return say(in.bytes(kMaxBody + 8));
+        return say(in.bytes(kShortBody + 8));
     }
   }
 
@@ -55,7 +58,7 @@ class Peer {
 
   void say_altered(Input& in) {
     Bytes frame;
-    net::append_frame(frame, sealer_, in.bytes(kMaxBody));
+    net::append_frame(frame, sealer_, in.bytes(kShortBody));
     frame[in.below(frame.size())] ^= static_cast<uint8_t>(1U << in.below(8));
     spoil(frame);
   }
@@ -79,7 +82,7 @@ class Peer {
     const auto reserved = static_cast<uint32_t>(in.flag() ? 0 : in.byte());
     to.put(length);
     to.put(reserved);
-    const Bytes content = in.bytes(kMaxBody + 8);
+    const Bytes content = in.bytes(kShortBody + 8);
     const net::Tag tag = sealer_.seal(header, content);
     Bytes frame = header;
     frame.insert(frame.end(), content.begin(), content.end());

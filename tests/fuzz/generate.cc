@@ -74,12 +74,6 @@ std::string key(Input& in) {
   return in.one_of(keys);
 }
 
-Join any_join(Input& in) {
-  Join out{any_member(in), static_cast<uint32_t>(in.flag() ? kRanks : in.byte()), {}};
-  for (size_t n = in.below(3); n > 0; --n) out.settings.push_back({any_text(in), any_text(in)});
-  return out;
-}
-
 Announce any_announce(Input& in) {
   Announce out;
   for (size_t n = in.below(4); n > 0; --n) out.full.push_back(any_announcement(in));
@@ -119,6 +113,23 @@ Round any_round(Input& in) {
   return out;
 }
 
+// Such as ranks agree upon, because there are so few of them.
+Signature usual_signature(Input& in) {
+  Signature s;
+  s.kind = static_cast<CollectiveKind>(in.below(kCollectiveKindCount));
+  s.dtype = DType::Float32;
+  if (s.kind == CollectiveKind::Allgather)
+    s.shape = {in.between(0, 2), 2};
+  else if (s.kind == CollectiveKind::Alltoall)
+    s.shape = {in.flag() ? 3 : 6, 2};
+  else if (s.kind != CollectiveKind::Barrier)
+    s.shape = {4};
+  s.process_set = in.below(4) == 0 ? 1 : 0;
+  if (s.kind == CollectiveKind::Alltoall && s.shape[0] == 3 && in.flag())
+    s.splits = {0, 1, 2};
+  return s;
+}
+
 }  // namespace
 
 Limits tight_limits() {
@@ -139,6 +150,8 @@ std::string tensor_name(Input& in) {
 }
 
 Signature lawful_signature(Input& in) {
+  if (in.byte() < 160)
+    return usual_signature(in);
   Signature s;
   s.kind = static_cast<CollectiveKind>(in.below(kCollectiveKindCount));
   s.reduce = static_cast<ReduceOp>(in.below(kReduceOpCount));
@@ -196,8 +209,14 @@ Announcement any_announcement(Input& in) {
   return out;
 }
 
+Join any_join(Input& in) {
+  Join out{any_member(in), static_cast<uint32_t>(in.flag() ? kRanks : in.byte()), {}};
+  for (size_t n = in.below(3); n > 0; --n) out.settings.push_back({any_text(in), any_text(in)});
+  return out;
+}
+
 Message message_up(Input& in) {
-  switch (in.below(9)) {
+  switch (in.below(10)) {
     case 0:
       return any_join(in);
     case 1:
@@ -210,6 +229,8 @@ Message message_up(Input& in) {
       return StoreGet{in.below(8), key(in)};
     case 5:
       return StoreCancel{in.below(8)};
+    case 6:
+      return Finished{};
     default:
       return any_announce(in);
   }

@@ -17,6 +17,7 @@ std::string tensor_name(Input& in);
 Signature lawful_signature(Input& in);
 Announcement any_announcement(Input& in);
 control::Message any_message(Input& in);
+control::Join any_join(Input& in);
 // One of the kinds that ranks, or the coordinator, send.
 control::Message message_up(Input& in);
 control::Message message_down(Input& in);

@@ -57,7 +57,7 @@ class AnyReceives final : public AnySource {
 
 class Play {
  public:
-  explicit Play(Input& in) : in_(in) {
+  explicit Play(Input& in) : in_(in), sees_the_end_(in.flag()), parting_(in.flag()) {
     int ends[2] = {-1, -1};
     require(
         ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0, "sockets");
@@ -69,7 +69,9 @@ class Play {
     for (int steps = 0; steps < 64 && !in_.empty() && good_; ++steps) step();
     if (good_)
       check(read_all());
-    link_->say_leave(in_.flag() ? Parting::Orderly : Parting::Failed, kPeer);
+    if (good_ && sees_the_end_)
+      see_the_end();
+    link_->say_leave(parting_ ? Parting::Orderly : Parting::Failed, kPeer);
     link_->finish();
     drain();
     theirs_.reset();
@@ -78,6 +80,22 @@ class Play {
   }
 
  private:
+  // The peer is gone: what still comes in is read, and nothing can be sent any more.
+  void see_the_end() {
+    theirs_.reset();
+    for (int reads = 0; reads < 64 && good_ && !link_->ended(); ++reads) check(read_all());
+    if (!good_ || !link_->ended())
+      return;
+    require(!link_->send(a_send()).is_ok(), "nothing is sent to one that has gone");
+    require(!link_->write(a_send(), 0).is_ok(), "nor written");
+    const Receive receive = a_receive();
+    const bool kept = link_->has_kept(receive.slot);
+    const Status status = link_->receive(receive);
+    require(kept || !status.is_ok(), "nothing is received of it but what it has sent");
+    (void)link_->forget(&operations_);
+    require(link_->drained() || link_->awaits_sending(), "what is left undone is known");
+  }
+
   void step() {
     switch (in_.below(14)) {
       case 0:
@@ -184,6 +202,8 @@ class Play {
   }
 
   Input& in_;
+  const bool sees_the_end_;
+  const bool parting_;
   Operations operations_;
   AnyReceives any_;
   Fd theirs_;

@@ -36,22 +36,27 @@ VersionRange any_versions(Input& in) {
   return {in.number<uint16_t>(), in.number<uint16_t>()};
 }
 
-Handshake server(Verdict verdict, uint8_t fill, VersionRange versions = {1, 1}) {
+Handshake server(
+    Verdict verdict,
+    uint8_t fill,
+    VersionRange versions = {1, 1},
+    std::optional<Nonce> nonce = Nonce{1}) {
   ServerParams params{.secret = secret_of(fill)};
   params.generation = 2;
   params.incarnation = 77;
   params.admit = [verdict](const Hello&) { return verdict; };
   params.versions = versions;
-  params.nonce = Nonce{1};
+  params.nonce = nonce;
   return Handshake::server(std::move(params));
 }
 
-Handshake client(Hello hello, uint8_t fill, VersionRange versions = {1, 1}) {
+Handshake client(
+    Hello hello,
+    uint8_t fill,
+    VersionRange versions = {1, 1},
+    std::optional<Nonce> nonce = Nonce{2}) {
   return Handshake::client(
-      {.secret = secret_of(fill),
-       .hello = std::move(hello),
-       .versions = versions,
-       .nonce = Nonce{2}});
+      {.secret = secret_of(fill), .hello = std::move(hello), .versions = versions, .nonce = nonce});
 }
 
 void check_bounds(const Handshake& end) {
@@ -129,6 +134,42 @@ bool tamper(Input& in, Bytes& message) {
   return message != before;
 }
 
+// A server of the job whose challenge says what it likes, with the right proof.
+void meet_lying_server(Input& in) {
+  Handshake asks = client(any_hello(in), 1, any_versions(in));
+  Bytes transcript = asks.output();
+  Handshake answers = server(Verdict::Admit, 1, {1, 1});
+  Bytes challenge = feed(answers, in, transcript);
+  if (challenge.size() != 90)
+    return;
+  const size_t said = challenge.size() - kDigestBytes;
+  for (size_t changes = in.below(4); changes > 0; --changes)
+    challenge[in.flag() ? 6 + in.below(24) : in.below(said)] = in.byte();
+  Mac mac(hkdf(secret_of(1), as_bytes("farandole"), as_bytes("handshake proofs, version 1")));
+  const Digest proof =
+      mac.compute({as_bytes("farandole server"), transcript, ByteSpan(challenge).first(said)});
+  std::copy(proof.begin(), proof.end(), challenge.begin() + static_cast<ptrdiff_t>(said));
+  (void)feed(asks, in, challenge);
+  require(asks.done(), "a challenge is all that a server says");
+  if (asks.succeeded())
+    require(asks.version() >= 1, "and a version is spoken that was offered");
+}
+
+// Ends that lack what they need, or draw their own nonces.
+void meet_incomplete(Input& in) {
+  const Handshake no_secret_server = Handshake::server({});
+  const Handshake no_secret_client = Handshake::client({});
+  require(no_secret_server.done() && !no_secret_server.succeeded(), "a server needs a secret");
+  require(no_secret_client.done() && !no_secret_client.succeeded(), "a client needs a secret");
+  Handshake asks = client(any_hello(in), 1, {1, 1}, std::nullopt);
+  Handshake answers = server(Verdict::Admit, 1, {1, 1}, std::nullopt);
+  const Bytes challenge = feed(answers, in, asks.output());
+  const Bytes proof = feed(asks, in, challenge);
+  (void)feed(answers, in, proof);
+  require(asks.feed(proof) == 0 || !asks.done(), "one that is done takes nothing");
+  require(!asks.succeeded() || answers.hello().rank == asks.hello().rank, "both know who asks");
+}
+
 // Two ends, and somebody between them.
 void meet_each_other(Input& in) {
   const auto verdict = static_cast<Verdict>(in.byte() < 160 ? 0 : in.below(kVerdictCount));
@@ -166,11 +207,15 @@ void meet_each_other(Input& in) {
 }  // namespace
 
 void handshake(Input in) {
-  switch (in.below(4)) {
+  switch (in.below(6)) {
     case 0:
       return meet_stranger(in);
     case 1:
       return meet_insider(in);
+    case 4:
+      return meet_lying_server(in);
+    case 5:
+      return meet_incomplete(in);
     default:
       return meet_each_other(in);
   }

@@ -116,6 +116,11 @@ void check_supervisor(Input& in) {
     const bool idle = phase == Supervisor::Phase::Running || phase == Supervisor::Phase::GivenUp;
     require(idle || supervisor.deadline().has_value(), "every end has a deadline");
     require(supervisor.outcome().rank < settings.ranks, "who is blamed is a rank of the job");
+    const int victim = static_cast<int>(in.below(4));
+    const Outcome outcome = supervisor.outcome([&](int rank) { return rank == victim; });
+    require(outcome.cause == supervisor.outcome().cause, "victims do not change what happened");
+    for (const int rank : supervisor.running())
+      require(rank >= 0 && rank < settings.ranks, "who runs is a rank of the job");
   }
   // Time alone brings it to its end.
   for (int looks = 0; looks < 8 && supervisor.deadline(); ++looks) {

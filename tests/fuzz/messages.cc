@@ -3,6 +3,7 @@
 
 #include "controller/protocol/messages.h"
 
+#include <limits>
 #include <optional>
 
 #include "controller/protocol/validation.h"
@@ -88,15 +89,50 @@ void check_accepted(const Bytes& bytes, const Limits& limits) {
   require(third.value().body == frame.body, "without changing what it says");
 }
 
+constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+
+// In one thing from what it was.
+void differ(Input& in, Signature& s) {
+  const int64_t rows[] = {0, 1, 2, 3, 5, 6, kMost / 64, kMost / 4, kMost};
+  switch (in.below(8)) {
+    case 0:
+    case 1:
+      if (!s.shape.empty())
+        s.shape[0] = in.one_of(rows);
+      return;
+    case 2:
+      s.shape.push_back(in.one_of(rows));
+      return;
+    case 3:
+      s.splits.assign(in.below(kRanks + 1), in.one_of(rows));
+      return;
+    case 4:
+      s.splits = {0, 1, 2};
+      s.shape = {3};
+      return;
+    case 5:
+      s.root = static_cast<int32_t>(in.below(kRanks));
+      return;
+    case 6:
+      s.reduce = static_cast<ReduceOp>(in.below(kReduceOpCount));
+      return;
+    default:
+      s.kind = static_cast<CollectiveKind>(in.below(kCollectiveKindCount));
+  }
+}
+
 // Ranks that announce what they like under one name.
 void check_validation(Input& in) {
   std::vector<int> ranks;
   std::vector<Signature> signatures;
-  for (size_t rank = 0; rank < kRanks; ++rank) {
+  const size_t members = 2 + in.below(kRanks - 1);
+  for (size_t rank = 0; rank < members; ++rank) {
     Announcement item = any_announcement(in);
     item.name = "t";
-    if (rank > 0 && in.flag())
+    if (rank > 0 && in.byte() < 192)
       item.signature = signatures.front();
+    if (in.byte() < 96)
+      differ(in, item.signature);
     const Bytes bytes = encode(kSampleEnvelope, Announce{{item}, {}});
     if (!decode(bytes, tight_limits()))
       return;  // never comes so far
@@ -109,11 +145,11 @@ void check_validation(Input& in) {
     return;
   }
   const CollectiveKind kind = signatures.front().kind;
-  const size_t wanted = kind == CollectiveKind::Allgather  ? kRanks
-                        : kind == CollectiveKind::Alltoall ? kRanks * kRanks
+  const size_t wanted = kind == CollectiveKind::Allgather  ? members
+                        : kind == CollectiveKind::Alltoall ? members * members
                                                            : 0;
   require(extents.value().size() == wanted, "extents fit the kind");
-  for (size_t rank = 0; rank < kRanks; ++rank)
+  for (size_t rank = 0; rank < members; ++rank)
     require(signatures[rank].kind == kind, "only equal kinds fit together");
 }
 

@@ -69,17 +69,52 @@ class Play {
     for (const auto& [key, signature] : in_flight_) {
       if (in_.flag())
         continue;
-      const uint32_t id = in_.flag() ? 0 : ++id_;
+      const auto known = ids_.find(key);
+      const bool named = known == ids_.end() || in_.below(8) == 0;
+      const uint32_t id = !named ? known->second : in_.below(4) == 0 ? 0 : ++id_;
       round.ready.push_back(id);
-      Detail detail{.id = id, .named = true, .process_set = key.first, .name = key.second};
-      for (size_t n = in_.below(kRanks * kRanks + 1); n > 0; --n)
-        detail.extents.push_back(in_.between(0, 4));
+      if (!named && in_.flag())
+        continue;
+      Detail detail{.id = id, .named = named, .process_set = 0, .name = {}};
+      if (named) {
+        detail.process_set = key.first;
+        detail.name = key.second;
+        ids_[key] = id;
+      }
+      detail.extents = in_.byte() < 192 ? fitting_extents(signature) : any_extents();
       round.details.push_back(std::move(detail));
     }
-    if (in_.flag() && id_ > 2)
-      round.evicted.push_back(id_ - 2);
+    if (in_.byte() < 224)
+      for (; evicted_ + limits_.cache_capacity < id_; ++evicted_) evict(round, evicted_ + 1);
     hear(encode(envelope(), round));
   }
+
+  void evict(Round& round, uint32_t id) {
+    round.evicted.push_back(id);
+    std::erase_if(ids_, [id](const auto& entry) { return entry.second == id; });
+  }
+
+  std::vector<int64_t> any_extents() {
+    std::vector<int64_t> extents(in_.below(kRanks * kRanks + 1));
+    for (int64_t& rows : extents) rows = in_.between(0, 4);
+    return extents;
+  }
+
+  std::vector<int64_t> fitting_extents(const Signature& s) {
+    const bool gather = s.kind == CollectiveKind::Allgather;
+    if ((!gather && s.kind != CollectiveKind::Alltoall) || s.shape.empty())
+      return {};
+    std::vector<int64_t> extents(gather ? kRanks : kRanks * kRanks);
+    for (int64_t& rows : extents) rows = in_.between(0, 4);
+    if (gather)
+      extents[kRank] = s.shape[0];
+    for (size_t to = 0; !gather && to < kRanks; ++to)
+      extents[kRank * kRanks + to] =
+          s.splits.size() == kRanks ? s.splits[to] : s.shape[0] / int64_t{kRanks};
+    return extents;
+  }
+
+  void ask_again() { hear(encode(envelope(), Resend{{id_, id_ > 1 ? id_ - 1 : 1}})); }
 
   void announce() {
     std::vector<Announcement> items;
@@ -98,16 +133,22 @@ class Play {
   void use_store() {
     const uint64_t request = ++request_;
     const std::string key = in_.flag() ? "a" : in_.text(4);
+    if (in_.below(8) == 0) {
+      const uint64_t other = in_.below(8);
+      requests_.erase(other);
+      take(worker_.store_cancel(other));
+    }
     requests_.insert(request);
     if (in_.flag())
-      return take(worker_.store_set(request, key, in_.bytes(70)));
+      return take(worker_.store_set(
+          request, key, in_.byte() < 250 ? in_.bytes(70) : Bytes(limits_.max_frame_bytes)));
     take(worker_.store_get(request, key));
     if (in_.below(4) == 0 && requests_.erase(request) > 0)
       take(worker_.store_cancel(request));
   }
 
   void step() {
-    switch (in_.below(12)) {
+    switch (in_.below(16)) {
       case 0:
       case 1:
         return announce();
@@ -117,13 +158,25 @@ class Play {
       case 4:
         return use_store();
       case 5:
-        return take(worker_.report({.rank = 2, .cause = "stuck"}));
+        return in_.byte() < 128 ? take(worker_.report({.rank = 2, .cause = "stuck"})) : announce();
       case 6:
         return in_.byte() < 64 ? take(worker_.leave()) : say_anything();
       case 7:
         return in_.byte() < 8 ? take(worker_.on_lost("closed")) : say_anything();
       case 8:
         return in_.byte() < 8 ? take(worker_.on_silent("silent")) : say_anything();
+      case 9:
+        return take(worker_.finished());
+      case 10:
+        return ask_again();
+      case 11:
+        return agree();
+      case 12:
+        return announce();
+      case 13:
+        if (in_.byte() < 64)
+          hear(encode(envelope(), Failure{{.rank = in_.flag() ? 0 : kRank, .left = true}}));
+        return;
       default:
         return say_anything();
     }
@@ -191,7 +244,9 @@ class Play {
   uint64_t said_ = 0;
   uint64_t rounds_ = 0;
   uint64_t request_ = 0;
-  uint32_t id_ = 0;
+  uint32_t id_ = 0;       // the last that was given
+  uint32_t evicted_ = 0;  // the last that was taken back
+  std::map<std::pair<uint32_t, std::string>, uint32_t> ids_;
   bool ended_ = false;
   std::map<std::pair<uint32_t, std::string>, Signature> in_flight_;
   std::set<uint64_t> requests_;

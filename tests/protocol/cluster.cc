@@ -29,6 +29,7 @@ Cluster::Cluster(Options options)
   MembershipOptions formation;
   formation.limits = options_.limits;
   formation.job = kJob;
+  formation.settings = options_.settings;
   formation.incarnation = 1000;
   formation.start = kStart;
   formation.deadline = kStart + std::chrono::seconds(30);
@@ -42,7 +43,9 @@ Cluster::Cluster(Options options)
 void Cluster::form() {
   for (size_t r = 0; r < size(); ++r) {
     const int rank = static_cast<int>(r);
-    act(rank, worker(rank).join({rank, "host" + std::to_string(rank), 100 + rank, ""}, {}));
+    act(rank,
+        worker(rank).join(
+            {rank, "host" + std::to_string(rank), 100 + rank, ""}, options_.settings));
   }
   settle();
 }

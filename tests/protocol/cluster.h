@@ -28,6 +28,7 @@ class Cluster {
   struct Options {
     Limits limits;
     std::map<uint32_t, std::vector<int>> process_sets;
+    std::vector<Setting> settings = {};  // that all ranks must share
   };
   // What one rank has been given.
   struct Seen {
@@ -43,6 +44,7 @@ class Cluster {
 
   size_t size() const { return workers_.size(); }
   Worker& worker(int rank) { return *workers_[static_cast<size_t>(rank)]; }
+  Membership& membership() { return *membership_; }
   Coordinator& coordinator() { return *coordinator_; }
   Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
   // Joins all and empties the queues.
