@@ -47,6 +47,7 @@ farandole_library(
           ${root}/core/base/secret.cc
           ${root}/core/base/status.cc
           ${root}/core/base/types.cc
+          ${root}/core/interrupt.cc
           ${root}/core/layout.cc
           ${root}/core/net/auth.cc
           ${root}/core/net/endpoint.cc
