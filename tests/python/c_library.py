@@ -29,7 +29,7 @@ SCALARS: dict[str, Any] = {
 
 
 class Parameter(NamedTuple):
-    type: str  # without const: "fdl_session*", "int64_t", "fdl_dtype"
+    type: str  # without const: "fdl_session*", "int64_t", "fdl_dtype", "function*"
     name: str
 
     @property
@@ -56,6 +56,9 @@ def _parameters(text: str, separator: str) -> tuple[Parameter, ...]:
     for one in filter(None, map(str.strip, text.split(separator))):
         plain = re.sub(r"\bconst\b", "", one)
         if plain.strip() == "void":
+            continue
+        if function := re.fullmatch(r"\s*\w+\s*\(\*(\w+)\)\([^)]*\)\s*", plain):
+            found.append(Parameter("function*", function[1]))
             continue
         match = re.fullmatch(r"\s*(\w+)\s*(\**)\s*(\w+)\s*", plain)
         assert match, one

@@ -65,6 +65,13 @@ def test_wrong_field_of_a_request(scene: Scene) -> None:
     assert scene.library["fdl_barrier"](scene.session) == 0
 
 
+def test_fields_of_options_are_those_that_are_tried() -> None:
+    """In wrong_options(); a callback and what it is given can only be the caller's own."""
+    tried = {"struct_size", "settings", "setting_count"}
+    anything = {"ignore_environment", "give_up", "user"}
+    assert tried | anything == {name for name, *_ in struct("fdl_options")._fields_}
+
+
 def test_functions_that_cannot_fail(scene: Scene) -> None:
     library = scene.library
     for value in (-1, max(enumerations()["fdl_dtype"].values()) + 1, INT_MAX):

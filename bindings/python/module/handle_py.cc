@@ -9,6 +9,7 @@
 
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/result_py.h"
+#include "bindings/python/module/without_gil.h"
 
 namespace py = pybind11;
 
@@ -36,7 +37,7 @@ double left_of(std::optional<double> timeout, SteadyClock::time_point start) {
 }
 
 fdl_code wait_without_gil(fdl_handle* handle, double seconds) {
-  const py::gil_scoped_release unlocked;
+  const WithoutGil unlocked;
   return fdl_wait(handle, seconds);
 }
 

@@ -11,6 +11,7 @@
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/handle_py.h"
 #include "bindings/python/module/operation.h"
+#include "bindings/python/module/without_gil.h"
 
 namespace py = pybind11;
 
@@ -108,7 +109,7 @@ PySession::PySession(const Settings& settings, bool ignore_environment) {
   fdl_session* session = nullptr;
   fdl_code code = FDL_OK;
   {
-    const py::gil_scoped_release unlocked;
+    const WithoutGil unlocked;
     code = fdl_init(&options, &session);
   }
   if (PyErr_Occurred() != nullptr)
@@ -120,7 +121,7 @@ PySession::PySession(const Settings& settings, bool ignore_environment) {
 void PySession::shutdown() {
   fdl_code code = FDL_OK;
   {
-    const py::gil_scoped_release unlocked;
+    const WithoutGil unlocked;
     code = fdl_shutdown(state_->get());
   }
   state_->release_settled();
