@@ -28,7 +28,8 @@ Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
                       .blame(rank));
   if (!links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
     return {};
-  if (const Report* report = std::get_if<Report>(&frame.value().body))
+  const Report* report = std::get_if<Report>(&frame.value().body);
+  if (report != nullptr && report->failure.rank == 0 && report->failure.code == Code::PeerLost)
     return given_up(rank, report->failure);
   Join* join = std::get_if<Join>(&frame.value().body);
   if (join == nullptr)

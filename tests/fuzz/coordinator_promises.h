@@ -74,8 +74,8 @@ class Promises {
   void check(int rank) {
     if (const auto& why = cluster_.seen(rank).not_formed)
       require(
-          why->culprit() == hostile_ || why->code() == Code::Mismatch ||
-              why->code() == Code::Timeout,
+          why->culprit() == hostile_ || accused_.contains(why->culprit()) ||
+              why->code() == Code::Mismatch || why->code() == Code::Timeout,
           "a group that does not form blames who kept it from forming");
     check_failures(rank);
     check_agreements(rank);

@@ -81,6 +81,11 @@ TEST_F(MembershipTest, WhoGaveUpRankZeroEndsTheFormation) {
   EXPECT_EQ(std::get<Refuse>(told(actions, 1)).why, refusal(actions));
 }
 
+TEST_F(MembershipTest, AReportOfAnotherIsNoGivingUpOfRankZero) {
+  const Report another{{.rank = 1, .cause = "stuck"}};
+  EXPECT_EQ(refusal(membership_.on_frame(2, encode(envelope_of(2, 1), another))).culprit(), 2);
+}
+
 TEST_F(MembershipTest, WelcomesAllWhenTheLastHasJoined) {
   for (const int rank : {2, 0, 3}) EXPECT_THAT(join(rank), IsEmpty());
   EXPECT_THAT(membership_.missing(), ElementsAre(1));
