@@ -48,8 +48,9 @@ build: $(STAMPS)/packages ## build library, launcher and C++ tests (preset dev)
 	@cmake --preset dev > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset dev -j $(JOBS)
 
-test: setup build build-fuzz .venv/.installed ## every test: C++, Python, several processes, examples, docs, lint
-	@$(IN_VENV) .ci/run_tests.sh
+test: $(STAMPS)/packages ## every test: C++, Python, several processes, examples, docs, lint
+	@$(MAKE) --no-print-directory -j2 setup build build-fuzz .venv/.installed # downloads beside compilers
+	@$(IN_VENV) JOBS=$(JOBS) .ci/run_tests.sh
 
 demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
 	@echo "==> demo: farandolerun -np 2 python examples/torch/train_gpt.py"
@@ -95,11 +96,8 @@ chaos: setup .venv/.installed ## real failures, TRIALS=20 of each (deaths 100), 
 chaos-idle: setup .venv/.installed ## jobs on cores loaded twofold for MINUTES=30: nobody may raise an alarm
 	@$(IN_VENV) python tests/chaos/chaos_idle.py --minutes $(or $(MINUTES),30)
 
-asan tsan: $(STAMPS)/packages ## C++ tests under address, undefined or thread sanitizer
-	@echo "==> build: preset $@"
-	@cmake --preset $@ > /dev/null
-	@cmake --build --preset $@ -j $(JOBS)
-	@ctest --preset $@ --no-tests=error
+asan tsan: setup ## C++ and Python tests under address, undefined or thread sanitizer
+	@$(IN_VENV) JOBS=$(JOBS) .ci/run_sanitized.sh $@
 
 # Each target is fuzzed for MINUTES, two at once; MERGE=1 keeps what covers more (tests/fuzz/corpus).
 build-fuzz: $(STAMPS)/packages ## build the fuzzers (preset fuzz; clang)

@@ -62,20 +62,6 @@ Status reserve(int fd, size_t bytes) {
   return system_error("fallocate of shared memory", why);
 }
 
-Result<std::byte*> map(int fd, size_t bytes) {
-  // Populated at once: otherwise the first operations would pay for the page faults.
-  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-  if (base == MAP_FAILED) {
-    const int why = errno;
-    if (why == ENOMEM)
-      return no_room(bytes, system_error("mmap", why).message());
-    return system_error("mmap of shared memory", why);
-  }
-  // A forked child has no part in the group and must not keep its memory alive.
-  ::madvise(base, bytes, MADV_DONTFORK);
-  return static_cast<std::byte*>(base);
-}
-
 }  // namespace
 
 Result<Geometry> check_header(
@@ -120,28 +106,29 @@ int Descriptor::release() noexcept {
   return std::exchange(fd_, -1);
 }
 
-SharedSegment::SharedSegment(std::byte* base, const Geometry& geometry) noexcept
-    : base_(base), slots_(base + geometry.control_bytes()), geometry_(geometry) {}
+SharedSegment::SharedSegment(Mapping mapping, const Geometry& geometry) noexcept
+    : mapping_(std::move(mapping)),
+      slots_(mapping_.get() + geometry.control_bytes()),
+      geometry_(geometry) {}
 
-SharedSegment::SharedSegment(SharedSegment&& other) noexcept
-    : base_(std::exchange(other.base_, nullptr)),
-      slots_(other.slots_),
-      geometry_(other.geometry_) {}
-
-SharedSegment& SharedSegment::operator=(SharedSegment&& other) noexcept {
-  std::swap(base_, other.base_);
-  std::swap(slots_, other.slots_);
-  std::swap(geometry_, other.geometry_);
-  return *this;
-}
-
-SharedSegment::~SharedSegment() {
-  if (base_ != nullptr)
-    ::munmap(base_, geometry_.total_bytes());
+Result<SharedSegment::Mapping> SharedSegment::map(const Descriptor& fd, size_t bytes) {
+  // Populated at once: otherwise the first operations would pay for the page faults.
+  void* base =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
+  if (base == MAP_FAILED) {
+    const int why = errno;
+    if (why == ENOMEM)
+      return no_room(bytes, system_error("mmap", why).message());
+    return system_error("mmap of shared memory", why);
+  }
+  Mapping mapping(static_cast<std::byte*>(base), [bytes](std::byte* p) { ::munmap(p, bytes); });
+  // A forked child has no part in the group and must not keep its memory alive.
+  ::madvise(base, bytes, MADV_DONTFORK);
+  return mapping;
 }
 
 std::span<RankLines> SharedSegment::lines() const noexcept {
-  return {reinterpret_cast<RankLines*>(base_ + sizeof(Header)), geometry_.members};
+  return {reinterpret_cast<RankLines*>(mapping_.get() + sizeof(Header)), geometry_.members};
 }
 
 Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
@@ -154,11 +141,11 @@ Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
   FARANDOLE_RETURN_IF_ERROR(reserve(fd.get(), bytes));
   if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0)
     return system_error("sealing of shared memory", errno);
-  const Result<std::byte*> base = map(fd.get(), bytes);
-  if (!base)
-    return base.status();
-  SharedSegment segment(base.value(), geometry);
-  Header* header = new (base.value()) Header;
+  const Result<Mapping> mapping = map(fd, bytes);
+  if (!mapping)
+    return mapping.status();
+  SharedSegment segment(mapping.value(), geometry);
+  Header* header = new (mapping.value().get()) Header;
   header->members = geometry.members;
   header->group = group;
   header->slots = geometry.slots;
@@ -180,15 +167,14 @@ Result<SharedSegment> SharedSegment::attach(
   const auto bytes = static_cast<size_t>(about.st_size);
   if (bytes < sizeof(Header))
     return error(Code::Mismatch, "shared memory of {} bytes is too small", bytes);
-  const Result<std::byte*> base = map(fd.get(), bytes);
-  if (!base)
-    return base.status();
-  const Header& header = *reinterpret_cast<const Header*>(base.value());
+  const Result<Mapping> mapping = map(fd, bytes);
+  if (!mapping)
+    return mapping.status();
+  const Header& header = *reinterpret_cast<const Header*>(mapping.value().get());
   const Result<Geometry> geometry = check_header(header, bytes, members, group);
-  if (geometry)
-    return SharedSegment(base.value(), geometry.value());
-  ::munmap(base.value(), bytes);
-  return geometry.status();
+  if (!geometry)
+    return geometry.status();
+  return SharedSegment(mapping.value(), geometry.value());
 }
 
 }  // namespace farandole::shm

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "collectives/shm/layout.h"
@@ -41,12 +42,14 @@ class SharedSegment {
   // or not the memory of this group in this version.
   static Result<SharedSegment> attach(const Descriptor& fd, uint32_t members, uint64_t group);
 
-  ~SharedSegment();
-  SharedSegment(SharedSegment&& other) noexcept;
-  SharedSegment& operator=(SharedSegment&& other) noexcept;
+  SharedSegment(SharedSegment&&) noexcept = default;
+  SharedSegment& operator=(SharedSegment&&) noexcept = default;
+  // The same mapping once more, for ranks that are threads of one process: a race detector knows
+  // memory by its address, so it compares only those that share one.
+  SharedSegment same_mapping() const { return {mapping_, geometry_}; }
 
   const Geometry& geometry() const noexcept { return geometry_; }
-  Header& header() const noexcept { return *reinterpret_cast<Header*>(base_); }
+  Header& header() const noexcept { return *reinterpret_cast<Header*>(mapping_.get()); }
   std::span<RankLines> lines() const noexcept;
   // Requires: member < members. Any step: slots are used in turn.
   std::byte* slot(uint32_t member, uint64_t step) const noexcept {
@@ -55,10 +58,14 @@ class SharedSegment {
   }
 
  private:
-  SharedSegment(std::byte* base, const Geometry& geometry) noexcept;
+  using Mapping = std::shared_ptr<std::byte>;
 
-  std::byte* base_ = nullptr;
-  std::byte* slots_ = nullptr;
+  SharedSegment(Mapping mapping, const Geometry& geometry) noexcept;
+
+  static Result<Mapping> map(const Descriptor& fd, size_t bytes);
+
+  Mapping mapping_;
+  std::byte* slots_;
   Geometry geometry_;  // a copy: what others write later cannot change it
 };
 

@@ -95,6 +95,7 @@ def test_ctrl_c_interrupts_init_and_init_may_follow(subject: int, early: str) ->
             assert rank.wait() == 0
 
 
+@pytest.mark.measures
 def test_waiting_uses_no_core() -> None:
     with hand_made_job(2, "waits.py", "release") as job:
         ready(job)

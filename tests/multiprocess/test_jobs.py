@@ -92,6 +92,7 @@ def test_init_and_shutdown_200_times_leak_nothing(communicator: str) -> None:
         assert max(memory[150:]) - max(memory[50:100]) < 1 << 20, memory
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
 def test_idle_job_uses_less_than_half_a_percent_of_a_core(communicator: str) -> None:
     report = launch(2, "idle.py", "10", FARANDOLE_COMMUNICATOR=communicator)[0]

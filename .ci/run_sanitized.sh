@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Tests under a sanitizer: `run_sanitized.sh asan|tsan [subset]`. All C++ tests and, with NumPy, those
+# of Python and of several processes; or the C++ tests that tests/CMakeLists.txt names for
+# `make test`. Whatever a sanitizer has to say of any process fails the run, even where the test passes.
+set -euo pipefail
+
+preset=${1:?usage: run_sanitized.sh asan|tsan [subset]}
+part=${2:-all}
+jobs=${JOBS:-$(nproc)}
+folder=$PWD/build/$preset
+results=$PWD/build/results
+reports=$folder/reports
+rm -rf "$reports"
+mkdir -p "$reports" "$results"
+to=log_path=$reports/report
+
+case $preset in
+  asan)
+    runtime=libasan.so
+    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1
+    export UBSAN_OPTIONS=$to:print_stacktrace=1
+    ;;
+  tsan)
+    runtime=libtsan.so
+    export TSAN_OPTIONS=$to:second_deadlock_stack=1
+    ;;
+  *)
+    echo "farandole: run_sanitized.sh knows asan and tsan, not $preset" >&2
+    exit 1
+    ;;
+esac
+# ThreadSanitizer refuses address spaces that are laid out too randomly.
+plain=()
+! setarch --addr-no-randomize true 2> /dev/null || plain=(setarch --addr-no-randomize)
+
+echo "==> build: preset $preset ($part)"
+what=(all)
+python=(-DFARANDOLE_BUILD_PYTHON=ON -DPython_EXECUTABLE="$PWD/.venv/bin/python")
+if [ "$part" = subset ]; then
+  what=(sanitizer_subset)
+  python=()
+fi
+cmake --preset "$preset" "${python[@]}" > "$folder/configure.log" 2>&1 || {
+  cat "$folder/configure.log"
+  exit 1
+}
+"${plain[@]}" cmake --build --preset "$preset" -j "$jobs" --target "${what[@]}"
+
+failed=0
+echo "==> ctest: preset $preset ($part)"
+chosen=()
+[ "$part" != subset ] || chosen=(-L sanitizer_subset)
+"${plain[@]}" ctest --preset "$preset" --no-tests=error -j "$jobs" "${chosen[@]}" \
+  --output-junit "$results/$preset.xml" || failed=1
+
+if [ "$part" = all ]; then
+  echo "==> pytest: preset $preset"
+  rm -rf "$folder/python"
+  mkdir "$folder/python"
+  cp --recursive --symbolic-link "$PWD/bindings/python/farandole" "$folder/python/"
+  ln --symbolic "$folder"/bindings/python/_native*.so "$folder/python/farandole/"
+  # The interpreter is not instrumented, and what it never frees is its own affair. Its allocator of
+  # small objects would hide from LeakSanitizer what they refer to.
+  export LSAN_OPTIONS=suppressions=$PWD/.ci/interpreter_leaks.txt:print_suppressions=0
+  ASAN_OPTIONS=${ASAN_OPTIONS-}:malloc_context_size=2 PATH="$folder/controller/launch:$PATH" PYTHONPATH="$folder/python" PYTHONMALLOC=malloc \
+    LD_PRELOAD="$(g++ -print-file-name=$runtime) $(g++ -print-file-name=libstdc++.so)" \
+    "${plain[@]}" .venv/bin/python -m pytest --sanitized tests/python tests/multiprocess \
+    --junitxml="$results/$preset-pytest.xml" || failed=1
+fi
+
+shopt -s nullglob
+found=("$reports"/*)
+if [ ${#found[@]} -gt 0 ]; then
+  echo "==> $preset: ${#found[@]} processes had something reported, in $reports:"
+  head --lines=60 "${found[@]:0:5}"
+  failed=1
+fi
+exit "$failed"
