@@ -103,6 +103,15 @@ def test_it_is_hardened(installation: Installation) -> None:
         assert not re.search(r"RWE", segments), f"{path.name}: writable and executable"
 
 
+def test_calls_of_libc_are_checked(installation: Installation) -> None:
+    """_FORTIFY_SOURCE=3: memcpy and the like know how much room there is."""
+    _, library, launcher = binaries(installation)
+    for path in (library, launcher):
+        table = tool("nm", "--dynamic", "--undefined-only", str(path))
+        checked = set(re.findall(r"__(\w+)_chk@", table)) - {"stack"}
+        assert checked, f"{path.name}: no call is checked"
+
+
 def test_the_library_shows_only_its_interface(installation: Installation) -> None:
     library = installation.packages / "farandole/lib/libfarandole.so"
     table = tool("nm", "--dynamic", "--defined-only", "--extern-only", str(library))
