@@ -16,12 +16,12 @@ to=log_path=$reports/report
 
 case $preset in
   asan)
-    runtime=libasan.so
+    runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
     export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1
     export UBSAN_OPTIONS=$to:print_stacktrace=1
     ;;
   tsan)
-    runtime=libtsan.so
+    runtime=$(g++ -print-file-name=libtsan.so)
     export TSAN_OPTIONS=$to:second_deadlock_stack=1
     ;;
   *)
@@ -63,7 +63,7 @@ if [ "$part" = all ]; then
   # small objects would hide from LeakSanitizer what they refer to.
   export LSAN_OPTIONS=suppressions=$PWD/.ci/interpreter_leaks.txt:print_suppressions=0
   ASAN_OPTIONS=${ASAN_OPTIONS-}:malloc_context_size=2 PATH="$folder/controller/launch:$PATH" PYTHONPATH="$folder/python" PYTHONMALLOC=malloc \
-    LD_PRELOAD="$(g++ -print-file-name=$runtime) $(g++ -print-file-name=libstdc++.so)" \
+    LD_PRELOAD="$runtime $(g++ -print-file-name=libstdc++.so)" \
     "${plain[@]}" .venv/bin/python -m pytest --sanitized tests/python tests/multiprocess \
     --junitxml="$results/$preset-pytest.xml" || failed=1
 fi

@@ -25,6 +25,17 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(FARANDOLE_SANITIZE STREQUAL "address")
   target_compile_options(farandole_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(farandole_flags INTERFACE -fsanitize=address,undefined)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # Clang 14 does not compile coroutines with this one.
+    target_compile_options(farandole_flags INTERFACE -fno-sanitize=function)
+    # A shared runtime, as GCC has it, is one that an interpreter can load first.
+    execute_process(
+      COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so
+      OUTPUT_VARIABLE runtime
+      OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    get_filename_component(runtime ${runtime} DIRECTORY)
+    target_link_options(farandole_flags INTERFACE -shared-libasan -Wl,-rpath,${runtime})
+  endif()
 elseif(FARANDOLE_SANITIZE STREQUAL "thread")
   target_compile_options(
     farandole_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer

@@ -18,6 +18,14 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 // session. It lives here, behind four functions, and is never destroyed so that late threads are
 // safe.
 struct LogState {
+  LogState() {
+    auto to_stderr = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    logger = std::make_shared<spdlog::logger>("farandole", std::move(to_stderr));
+    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [%n] %^%l%$: %v");
+    logger->set_level(spdlog::level::trace);
+    logger->flush_on(spdlog::level::trace);
+  }
+
   std::atomic<LogLevel> level{LogLevel::Warning};
   Mutex mutex;
   LogSink sink FARANDOLE_GUARDED_BY(mutex);
@@ -25,15 +33,7 @@ struct LogState {
 };
 
 LogState& state() {
-  static LogState* const instance = [] {
-    auto* s = new LogState;
-    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-    s->logger = std::make_shared<spdlog::logger>("farandole", std::move(sink));
-    s->logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [%n] %^%l%$: %v");
-    s->logger->set_level(spdlog::level::trace);
-    s->logger->flush_on(spdlog::level::trace);
-    return s;
-  }();
+  static LogState* const instance = new LogState;
   return *instance;
 }
 
