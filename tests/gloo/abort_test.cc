@@ -6,12 +6,11 @@
 #include <atomic>
 #include <cstdio>
 #include <latch>
-#include <optional>
 #include <thread>
 
 #include "tests/gloo/algorithms.h"
 #include "tests/gloo/group.h"
-#include "tests/support/scheduling_delay.h"
+#include "tests/support/reaction.h"
 
 namespace farandole::testing {
 namespace {
@@ -43,19 +42,16 @@ TEST_P(AbortTest, Returns) {
   Group group(where().members);
   std::latch under_way(1);
   std::atomic<bool> began{false};
-  std::atomic<int64_t> aborted_at{0};
-  std::optional<DelayWatch> delay;
+  Reaction reaction(kAbortLimit);
   std::thread aborter([&] {
     under_way.wait();
     if (!where().all_take_part)
       std::this_thread::sleep_for(20ms);  // any moment must do; this one finds them blocked
-    delay.emplace();
-    aborted_at = steady_now().time_since_epoch().count();
+    reaction.begin();
     for (int rank = 0; rank < group.size(); ++rank)
       group.mesh(rank).abort({Code::Aborted, "enough"});
-    delay->leave();
+    reaction.told();
   });
-  std::atomic<int64_t> slowest{0};
   const auto ended = group.run([&](int rank) {
     if (rank == group.size() - 1 && !where().all_take_part)
       return Status::ok();
@@ -69,19 +65,17 @@ TEST_P(AbortTest, Returns) {
           under_way.count_down();
       }
     } catch (const ::gloo::IoException&) {
-      const int64_t took = steady_now().time_since_epoch().count() - aborted_at;
-      int64_t known = slowest;
-      while (took > known && !slowest.compare_exchange_weak(known, took)) {
-      }
+      reaction.returned();
     }
     return group.mesh(rank).status();
   });
   aborter.join();
   for (int rank = 0; rank < group.size() - (where().all_take_part ? 0 : 1); ++rank)
     EXPECT_EQ(ended[rank].to_string(), "Aborted: enough");
-  const Duration late = delay->total();
-  EXPECT_LT(Duration(slowest.load()), kAbortLimit + late);
-  std::printf("  returned after %.2f ms, delays %.2f ms\n", slowest / 1e6, late.count() / 1e6);
+  EXPECT_EQ(reaction.complaint(), "");
+  std::printf(
+      "  returned after %.2f ms\n",
+      std::chrono::duration<double, std::milli>(reaction.slowest()).count());
 }
 
 INSTANTIATE_TEST_SUITE_P(

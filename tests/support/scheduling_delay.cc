@@ -2,69 +2,87 @@
 
 #include <unistd.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
-#include <numeric>
-#include <string>
+#include <limits>
+#include <sstream>
+
+#include "core/base/format.h"
 
 namespace farandole::testing {
 namespace {
 
 // The second number of schedstat: nanoseconds on a run queue.
-Duration delay_in(const std::filesystem::path& task) {
-  std::ifstream file(task / "schedstat");
+Duration delay_in(const std::string& schedstat) {
+  std::ifstream file(schedstat);
   int64_t ran = 0;
   int64_t waited = 0;
   file >> ran >> waited;
   return Duration(file ? waited : 0);
 }
 
-std::map<pid_t, Duration> delays_of(pid_t process) {
-  std::map<pid_t, Duration> delays;
-  std::error_code gone;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
-  for (const auto& task : std::filesystem::directory_iterator(tasks, gone))
-    delays[std::stoi(task.path().filename())] = delay_in(task.path());
-  return delays;
+// By processor: the eighth number of its line.
+std::vector<Duration> stolen_times() {
+  const int64_t tick = 1'000'000'000 / sysconf(_SC_CLK_TCK);
+  std::vector<Duration> stolen;
+  std::ifstream file("/proc/stat");
+  file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');  // the sum of all
+  for (std::string line; std::getline(file, line) && line.compare(0, 3, "cpu") == 0;) {
+    std::istringstream fields(line);
+    std::string name;
+    int64_t ticks = 0;
+    fields >> name;
+    for (int i = 0; i < 8; ++i) fields >> ticks;
+    stolen.emplace_back(fields ? ticks * tick : 0);
+  }
+  return stolen;
 }
 
-// What the host of a virtual machine gave to others: the eighth number of its processors' line.
-Duration stolen_time() {
-  std::ifstream file("/proc/stat");
-  std::string cpu;
-  int64_t ticks = 0;
-  file >> cpu;
-  for (int i = 0; i < 8; ++i) file >> ticks;
-  return file ? Duration(ticks * (1'000'000'000 / sysconf(_SC_CLK_TCK))) : Duration::zero();
+double milliseconds(Duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
 }
 
 }  // namespace
 
-Duration scheduling_delay(pid_t process) {
-  const auto delays = delays_of(process);
-  return std::accumulate(
-      delays.begin(), delays.end(), Duration::zero(), [](Duration sum, const auto& of) {
-        return sum + of.second;
-      });
+Duration scheduling_delay(pid_t process, pid_t thread) {
+  return delay_in(fmt::format("/proc/{}/task/{}/schedstat", process, thread));
 }
 
-DelayWatch::DelayWatch() : before_(delays_of(getpid())), stolen_before_(stolen_time()) {}
-
-void DelayWatch::leave() {
-  const auto before = before_.find(gettid());
-  const Duration own = delay_in("/proc/thread-self");
-  MutexLock lock(mutex_);
-  left_ += own - (before == before_.end() ? Duration::zero() : before->second);
+Duration own_scheduling_delay() {
+  return delay_in("/proc/thread-self/schedstat");
 }
+
+DelayWatch::DelayWatch() : DelayWatch(getpid(), gettid()) {}
+
+DelayWatch::DelayWatch(pid_t process, pid_t thread)
+    : process_(process), thread_(thread), before_(scheduling_delay(process, thread)) {}
 
 Duration DelayWatch::total() const {
-  MutexLock lock(mutex_);
-  Duration sum = left_ + stolen_time() - stolen_before_;
-  for (const auto& [thread, delay] : delays_of(getpid())) {
-    const auto before = before_.find(thread);
-    sum += delay - (before == before_.end() ? Duration::zero() : before->second);
-  }
-  return sum;
+  return std::max(Duration::zero(), scheduling_delay(process_, thread_) - before_);
+}
+
+StolenWatch::StolenWatch() : before_(stolen_times()) {}
+
+Duration StolenWatch::total() const {
+  const std::vector<Duration> now = stolen_times();
+  Duration most{};
+  for (size_t i = 0; i < std::min(now.size(), before_.size()); ++i)
+    most = std::max(most, now[i] - before_[i]);
+  return most;
+}
+
+Duration excused(Duration of_the_way, const StolenWatch& stolen) {
+  return std::min(of_the_way + stolen.total(), kMostExcused);
+}
+
+std::string complaint(Duration took, Duration limit, Duration excuse) {
+  if (took < limit + excuse)
+    return {};
+  return fmt::format(
+      "took {:.2f} ms, where {:.0f} ms are promised and {:.2f} ms excused",
+      milliseconds(took),
+      milliseconds(limit),
+      milliseconds(excuse));
 }
 
 }  // namespace farandole::testing

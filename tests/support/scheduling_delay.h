@@ -1,34 +1,55 @@
 #pragma once
-// How long threads stood ready while the machine ran others. What the project promises in time it
-// promises of a machine that is free; on a busy one it may be late by as much as this, and by no
-// more. So tests of such promises stay sharp where the machine is idle and fair where it is not.
+// How long a thread stood ready while the machine ran others. What the project promises in time it
+// promises of a machine that is free; on a busy one it may be late by what the threads on the way
+// had to wait for a core, and by no more. So tests of such promises stay sharp where the machine is
+// idle and fair where it is not. Threads that are not on the way excuse nothing.
 
 #include <sys/types.h>
 
-#include <map>
+#include <string>
+#include <vector>
 
 #include "core/base/clock.h"
-#include "core/base/mutex.h"
 
 namespace farandole::testing {
 
-// Of all threads of `process` that live, since each began.
-Duration scheduling_delay(pid_t process);
+// The most that is excused, however busy the machine is.
+constexpr Duration kMostExcused = std::chrono::seconds(1);
 
-// The delay of this process from the construction on: of all threads, and of the machine as a whole
-// where it is a virtual one. Thread: any.
+// Of one thread since it began; of a process's first one until it was waited for. Zero where there
+// is no such thread.
+Duration scheduling_delay(pid_t process, pid_t thread);
+// Of the calling thread.
+Duration own_scheduling_delay();
+
+// What one thread had to wait from the construction on.
 class DelayWatch {
  public:
-  DelayWatch();
-  // For a thread that ends before total() is asked.
-  void leave();
+  DelayWatch();  // the calling thread
+  DelayWatch(pid_t process, pid_t thread);
+  // Thread: any, while the watched one lives.
   Duration total() const;
 
  private:
-  const std::map<pid_t, Duration> before_;
-  const Duration stolen_before_;
-  mutable Mutex mutex_;
-  Duration left_ FARANDOLE_GUARDED_BY(mutex_){};
+  pid_t process_, thread_;
+  Duration before_;
 };
+
+// What the host of a virtual machine gave to others from the construction on: of the processor that
+// lost the most.
+class StolenWatch {
+ public:
+  StolenWatch();
+  Duration total() const;
+
+ private:
+  const std::vector<Duration> before_;
+};
+
+// What a promise may be late by: delays of threads that wait for each other, one after the other.
+Duration excused(Duration of_the_way, const StolenWatch& stolen);
+
+// Empty, or how "after `took` at most `limit` on a free machine" was broken.
+std::string complaint(Duration took, Duration limit, Duration excuse);
 
 }  // namespace farandole::testing
