@@ -14,7 +14,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle asan tsan \
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle failpoints asan tsan \
 	build-fuzz fuzz fuzz-coverage FORCE
 
 help: ## list the targets
@@ -36,7 +36,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle failpoints asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -92,6 +92,9 @@ soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60;
 
 chaos: setup .venv/.installed ## real failures, TRIALS=20 of each (deaths 100), measured: build/chaos/table.md
 	@$(IN_VENV) python tests/chaos/chaos.py --trials $(or $(TRIALS),20)
+
+failpoints: setup build ## something happens at every failpoint: every action, scene and role
+	@$(IN_VENV) python tests/failpoints/sweep.py
 
 chaos-idle: setup .venv/.installed ## jobs on cores loaded twofold for MINUTES=30: nobody may raise an alarm
 	@$(IN_VENV) python tests/chaos/chaos_idle.py --minutes $(or $(MINUTES),30)

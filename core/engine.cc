@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/fusion.h"
@@ -41,6 +42,7 @@ Status verdict_on(const PendingOp& op, const PeerFailure& failure, int own) {
 }  // namespace
 
 void Engine::handle(Message message) {
+  FARANDOLE_FAILPOINT("engine.handle");
   std::visit(
       [this](auto&& content) { on(std::forward<decltype(content)>(content)); }, std::move(message));
 }
@@ -160,8 +162,8 @@ void Engine::on(message::Broken broken) {
   }
   PeerFailure accusation{
       .rank = broken.why.culprit(), .cause = broken.why.message(), .code = broken.why.code()};
-  // What this process could not get from its system the others hear of by its name.
-  if (accusation.rank < 0 && accusation.code == Code::System)
+  // What this process could not get from its system, or does wrong, the others hear of by its name.
+  if (accusation.rank < 0 && (accusation.code == Code::System || accusation.code == Code::Internal))
     accusation.rank = parts_.rank;
   for (PendingOp& op : broken.ops) broken_.emplace_back(std::move(op), broken.why);
   parts_.control->report(accusation);

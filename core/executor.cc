@@ -1,8 +1,11 @@
 #include "core/executor.h"
 
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/request_check.h"
 
@@ -36,6 +39,19 @@ CollectiveOp operation(const Request& request, int root) {
       .name = request.name};
 }
 
+// No exception leaves a lane: it fails the operation, and with it the group.
+template <typename Work>
+Status guarded(const Request& first, const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return error(Code::System, "{}: no memory", describe(first.signature.kind, first.name));
+  } catch (const std::exception& defect) {
+    return error(
+        Code::Internal, "{}: {}", describe(first.signature.kind, first.name), defect.what());
+  }
+}
+
 }  // namespace
 
 int Executor::index_of(int rank) const {
@@ -44,6 +60,7 @@ int Executor::index_of(int rank) const {
 }
 
 Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
+  FARANDOLE_FAILPOINT("executor.plan");
   Plan plan;
   plan.dtype = bucket.front().op.request.signature.dtype;
   for (const ReadyTensor& tensor : bucket) {
@@ -85,8 +102,10 @@ Status Executor::connected() {
       return fresh.status();
     interrupt = forming_ = std::move(fresh).value();
   }
+  FARANDOLE_FAILPOINT("executor.connect");
   Result<std::unique_ptr<Communicator>> made = parts_.connect(std::move(interrupt));
   MutexLock lock(mutex_);
+  FARANDOLE_FAILPOINT("executor.connected");
   forming_.reset();
   if (!aborted_.is_ok())
     return aborted_;
@@ -143,18 +162,16 @@ bool Executor::execute(Bucket bucket) {
       .name = first.name,
       .collective = first.signature.kind,
       .tensors = bucket.size()};
-  Status status = connected();
   Plan plan;
-  if (status.is_ok()) {
+  const Status status = guarded(first, [&]() -> Status {
+    FARANDOLE_RETURN_IF_ERROR(connected());
     Result<Plan> laid_out = this->plan(bucket);
-    status = laid_out.status();
-    if (laid_out)
-      plan = std::move(laid_out).value();
-  }
-  event.bytes = plan.bytes;
-  parts_.emitter->emit(event);
-  if (status.is_ok())
-    status = run(plan, operation(first, index_of(first.signature.root)), first.stream);
+    FARANDOLE_RETURN_IF_ERROR(laid_out.status());
+    plan = std::move(laid_out).value();
+    event.bytes = plan.bytes;
+    parts_.emitter->emit(event);
+    return run(plan, operation(first, index_of(first.signature.root)), first.stream);
+  });
   event.kind = EventKind::BucketEnd;
   event.code = status.code();
   event.duration = steady_now() - start;
@@ -167,7 +184,7 @@ bool Executor::execute(Bucket bucket) {
   }
   std::vector<PendingOp> unfinished;
   for (ReadyTensor& tensor : bucket) unfinished.push_back(std::move(tensor.op));
-  parts_.broken(std::move(unfinished), std::move(status));
+  parts_.broken(std::move(unfinished), status);
   return false;
 }
 

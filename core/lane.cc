@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "core/base/failpoint.h"
+
 namespace farandole {
 
 Lane::Lane(const std::string& thread_name) : thread_([this] { run(); }) {
@@ -43,6 +45,7 @@ bool Lane::run_one() {
     queue_.pop_front();
     busy_ = true;
   }
+  FARANDOLE_FAILPOINT("lane.work");
   work();
   work = nullptr;  // destroyed by the thread that ran it, before anybody may see the lane idle
   MutexLock lock(mutex_);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/engine.h"
@@ -111,10 +112,12 @@ Status Session::Impl::start() {
   topology_.rank = static_cast<int>(parts_.config.rank);
   topology_.size = static_cast<int>(parts_.config.size);
   group_ = make_group();
+  FARANDOLE_FAILPOINT("session.start");
   make_engine();
   inbox_ =
       std::make_shared<Inbox>(*parts_.loop, [this](Message m) { engine_->handle(std::move(m)); });
   const Status started = parts_.control->start(*this);
+  FARANDOLE_FAILPOINT("session.started");
   if (started.is_ok())
     topology_ = topology_of(topology_.rank, parts_.control->members());
   else
@@ -156,6 +159,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
         "parent, or start a session of its own",
         getpid(),
         pid_);
+  FARANDOLE_FAILPOINT("session.submit");
   names_.name(requests);
   if (stopping_)
     return error(Code::Aborted, "the session is shut down; start a new one");
@@ -194,12 +198,14 @@ Status Session::Impl::shutdown() {
   if (std::exchange(stopped_, true))
     return Status::ok();
   const TimePoint deadline = steady_now() + parts_.config.shutdown_timeout;
+  FARANDOLE_FAILPOINT("session.shutdown");
   stopping_ = true;
   if (engine_->health().is_ok() || engine_->health().code() == Code::PeerLost)
     parts_.control->leave();
   // Until the goodbye is acknowledged agreements may still come that include this rank, and the
   // others rely on its part in them.
   const bool acknowledged = engine_->wait_left(deadline);
+  FARANDOLE_FAILPOINT("session.left");
   const bool drained = group_->lane.drain_until(deadline);
   if (!acknowledged || !drained)
     FARANDOLE_LOG(
@@ -207,6 +213,7 @@ Status Session::Impl::shutdown() {
   inbox_->push(message::Close{{Code::Aborted, "ended by this rank's shutdown"}, drained});
   const TimePoint last = steady_now() + parts_.abort_limit;
   // The lane's last words reach the engine as messages, too.
+  FARANDOLE_FAILPOINT("session.stop");
   stuck_ =
       !inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last);
   if (stuck_)

@@ -12,6 +12,7 @@
 #include "collectives/shm/segment.h"
 #include "collectives/shm/shm_communicator.h"
 #include "core/base/cgroup.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::shm {
@@ -77,9 +78,11 @@ class Forming {
       if (started)
         server = std::move(started).value();
     }
+    FARANDOLE_FAILPOINT("shm_connect.offer");
     FARANDOLE_RETURN_IF_ERROR(publish("offer", ready, ready ? meeting.value().to_text() : ""));
     FARANDOLE_RETURN_IF_ERROR(ready);
     FARANDOLE_RETURN_IF_ERROR(hear_members());
+    FARANDOLE_FAILPOINT("shm_connect.handed_over");
     segment = std::move(created.value().first);
     return Status::ok();
   }

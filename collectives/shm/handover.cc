@@ -15,8 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/secret.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::shm {
 namespace {
@@ -50,7 +52,9 @@ std::pair<sockaddr_un, socklen_t> address_of(const Meeting& meeting) {
 Status check_user(int socket) {
   ucred peer{};
   socklen_t length = sizeof(peer);
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "handover.check_user.getsockopt",
+          ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length)) != 0)
     return system_error("SO_PEERCRED", errno);
   if (peer.uid != ::geteuid())
     return error(
@@ -95,14 +99,19 @@ void send_descriptor(int socket, int fd) {
   header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
   // Whoever does not get it says so; there is nobody here to tell.
-  [[maybe_unused]] const ssize_t sent = ::sendmsg(socket, &parcel.message, MSG_NOSIGNAL);
+  [[maybe_unused]] const ssize_t sent = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
+        "handover.send_descriptor.sendmsg", ::sendmsg(socket, &parcel.message, MSG_NOSIGNAL));
+  });
 }
 
 Status wait_readable(int fd, TimePoint deadline, const Interrupt* interrupt) {
   for (;;) {
     std::array<pollfd, 2> wanted{
         {{fd, POLLIN, 0}, {interrupt != nullptr ? interrupt->fd() : -1, POLLIN, 0}}};
-    const int ready = ::poll(wanted.data(), wanted.size(), milliseconds_until(deadline));
+    const int ready = FARANDOLE_FAIL_CALL(
+        "handover.wait_readable.poll",
+        ::poll(wanted.data(), wanted.size(), milliseconds_until(deadline)));
     if (ready < 0 && errno != EINTR)
       return system_error("poll", errno);
     if (ready > 0 && wanted[1].revents != 0)
@@ -134,7 +143,10 @@ std::vector<Descriptor> descriptors_in(msghdr& message) {
 
 Result<Descriptor> take_parcel(int socket) {
   Parcel parcel;
-  const ssize_t got = ::recvmsg(socket, &parcel.message, MSG_CMSG_CLOEXEC);
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
+        "handover.take_parcel.recvmsg", ::recvmsg(socket, &parcel.message, MSG_CMSG_CLOEXEC));
+  });
   if (got < 0)
     return system_error("receiving shared memory", errno);
   std::vector<Descriptor> taken = descriptors_in(parcel.message);
@@ -183,13 +195,17 @@ HandoverServer::~HandoverServer() {
 
 Result<std::unique_ptr<HandoverServer>> HandoverServer::start(
     const Descriptor& fd, const Meeting& meeting) {
-  Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  Descriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Descriptor listener(FARANDOLE_FAIL_CALL(
+      "handover.start.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  Descriptor stop(
+      FARANDOLE_FAIL_CALL("handover.start.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!listener || !stop)
     return system_error("socket for shared memory", errno);
   const auto [address, length] = address_of(meeting);
-  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      ::listen(listener.get(), kBacklog) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "handover.start.bind",
+          ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), length)) != 0 ||
+      FARANDOLE_FAIL_CALL("handover.start.listen", ::listen(listener.get(), kBacklog)) != 0)
     return system_error("binding the socket for shared memory", errno);
   try {
     return std::unique_ptr<HandoverServer>(
@@ -203,7 +219,8 @@ bool HandoverServer::readable(int fd, TimePoint deadline) {
   for (;;) {
     std::array<pollfd, 2> wanted{pollfd{fd, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
     const int timeout = deadline == TimePoint::max() ? -1 : milliseconds_until(deadline);
-    const int ready = ::poll(wanted.data(), wanted.size(), timeout);
+    const int ready = FARANDOLE_FAIL_CALL(
+        "handover.readable.poll", ::poll(wanted.data(), wanted.size(), timeout));
     if (ready < 0 && errno == EINTR)
       continue;
     return ready > 0 && wanted[1].revents == 0;
@@ -213,8 +230,9 @@ bool HandoverServer::readable(int fd, TimePoint deadline) {
 void HandoverServer::serve() {
   // Without an end of its own: the destructor, which comes with the group's verdict, ends it.
   while (readable(listener_.get(), TimePoint::max())) {
-    const Descriptor peer(
-        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const Descriptor peer(FARANDOLE_FAIL_CALL(
+        "handover.serve.accept4",
+        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (peer)
       serve_one(peer);
     else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
@@ -230,7 +248,15 @@ void HandoverServer::serve_one(const Descriptor& peer) {
   const TimePoint deadline = steady_now() + kTokenPatience;
   while (token.size() < kTokenDigits && readable(peer.get(), deadline)) {
     std::array<char, kTokenDigits> part{};
-    const ssize_t got = ::recv(peer.get(), part.data(), kTokenDigits - token.size(), 0);
+    const ssize_t got = uninterrupted([&] {
+      return FARANDOLE_FAIL_CALL(
+          "handover.serve_one.recv",
+          ::recv(
+              peer.get(),
+              part.data(),
+              FARANDOLE_FAIL_SIZE("handover.serve_one.recv", kTokenDigits - token.size()),
+              0));
+    });
     if (got <= 0)
       return;
     token.append(part.data(), static_cast<size_t>(got));
@@ -241,7 +267,8 @@ void HandoverServer::serve_one(const Descriptor& peer) {
 
 Result<Descriptor> receive_descriptor(
     const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt) {
-  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Descriptor socket(FARANDOLE_FAIL_CALL(
+      "handover.receive_descriptor.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   if (!socket)
     return system_error("socket for shared memory", errno);
   // Bounds connect() and send(), which wait only while the other side's queue is full.
@@ -249,11 +276,16 @@ Result<Descriptor> receive_descriptor(
   const timeval limit{wait / 1000, (wait % 1000) * 1000};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   const auto [address, length] = address_of(meeting);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "handover.receive_descriptor.connect",
+          ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length)) != 0)
     return system_error("connecting to the member that created the shared memory", errno);
   FARANDOLE_RETURN_IF_ERROR(check_user(socket.get()));
-  const ssize_t sent =
-      ::send(socket.get(), meeting.token.data(), meeting.token.size(), MSG_NOSIGNAL);
+  const ssize_t sent = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
+        "handover.receive_descriptor.send",
+        ::send(socket.get(), meeting.token.data(), meeting.token.size(), MSG_NOSIGNAL));
+  });
   if (sent != static_cast<ssize_t>(meeting.token.size()))
     return system_error("asking for shared memory", sent < 0 ? errno : EIO);
   FARANDOLE_RETURN_IF_ERROR(wait_readable(socket.get(), deadline, interrupt));

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::shm {
@@ -44,7 +45,8 @@ Status check_room(size_t bytes) {
   if (const auto available = available_bytes(); available && *available < bytes)
     return no_room(bytes, fmt::format("{} bytes of memory are free", *available));
   rlimit limit{};
-  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
+  if (FARANDOLE_FAIL_CALL("segment.check_room.getrlimit", ::getrlimit(RLIMIT_FSIZE, &limit)) == 0 &&
+      limit.rlim_cur < bytes)
     return no_room(
         bytes, fmt::format("the limit of a file's size is {} bytes", uint64_t{limit.rlim_cur}));
   return Status::ok();
@@ -52,7 +54,9 @@ Status check_room(size_t bytes) {
 
 Status reserve(int fd, size_t bytes) {
   int result = 0;
-  do result = ::fallocate(fd, 0, 0, static_cast<off_t>(bytes));
+  do
+    result = FARANDOLE_FAIL_CALL(
+        "segment.reserve.fallocate", ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)));
   while (result != 0 && errno == EINTR);
   if (result == 0)
     return Status::ok();
@@ -113,8 +117,9 @@ SharedSegment::SharedSegment(Mapping mapping, const Geometry& geometry) noexcept
 
 Result<SharedSegment::Mapping> SharedSegment::map(const Descriptor& fd, size_t bytes) {
   // Populated at once: otherwise the first operations would pay for the page faults.
-  void* base =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
+  void* base = FARANDOLE_FAIL_CALL(
+      "segment.map.mmap",
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0));
   if (base == MAP_FAILED) {
     const int why = errno;
     if (why == ENOMEM)
@@ -135,11 +140,12 @@ Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
     const Geometry& geometry, uint64_t group) {
   const size_t bytes = geometry.total_bytes();
   FARANDOLE_RETURN_IF_ERROR(check_room(bytes));
-  Descriptor fd(::memfd_create("farandole", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Descriptor fd(FARANDOLE_FAIL_CALL(
+      "segment.create.memfd_create", ::memfd_create("farandole", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
   if (!fd)
     return system_error("memfd_create", errno);
   FARANDOLE_RETURN_IF_ERROR(reserve(fd.get(), bytes));
-  if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0)
+  if (FARANDOLE_FAIL_CALL("segment.create.fcntl", ::fcntl(fd.get(), F_ADD_SEALS, kSeals)) != 0)
     return system_error("sealing of shared memory", errno);
   const Result<Mapping> mapping = map(fd, bytes);
   if (!mapping)
@@ -159,9 +165,9 @@ Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
 Result<SharedSegment> SharedSegment::attach(
     const Descriptor& fd, uint32_t members, uint64_t group) {
   struct stat about {};
-  if (::fstat(fd.get(), &about) != 0)
+  if (FARANDOLE_FAIL_CALL("segment.attach.fstat", ::fstat(fd.get(), &about)) != 0)
     return system_error("fstat of shared memory", errno);
-  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  const int seals = FARANDOLE_FAIL_CALL("segment.attach.fcntl", ::fcntl(fd.get(), F_GET_SEALS));
   if (seals < 0 || (seals & kSeals) != kSeals)
     return error(Code::Mismatch, "shared memory is not sealed as it must be (seals {})", seals);
   const auto bytes = static_cast<size_t>(about.st_size);

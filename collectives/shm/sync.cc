@@ -10,6 +10,8 @@
 #include <climits>
 #include <ctime>
 
+#include "core/base/failpoint.h"
+
 namespace farandole::shm {
 namespace {
 
@@ -32,8 +34,10 @@ inline void relax() noexcept {
 
 long futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
   // Not FUTEX_PRIVATE_FLAG: the word is shared between processes.
-  return ::syscall(
-      SYS_futex, reinterpret_cast<uint32_t*>(&word), operation, value, timeout, nullptr, 0);
+  return FARANDOLE_FAIL_CALL(
+      "sync.futex",
+      ::syscall(
+          SYS_futex, reinterpret_cast<uint32_t*>(&word), operation, value, timeout, nullptr, 0));
 }
 
 void ring(BellLine& bell) noexcept {
@@ -78,6 +82,7 @@ void FlagBarrier::raise_flag() {
 }
 
 FlagBarrier::Outcome FlagBarrier::pass() {
+  FARANDOLE_FAILPOINT("sync.pass");
   raise_flag();
   for (uint32_t i = 1; i < lines_.size(); ++i) {
     const auto member = static_cast<uint32_t>((own_ + i) % lines_.size());

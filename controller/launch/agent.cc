@@ -15,6 +15,7 @@
 #include "controller/launch/process_tree.h"
 #include "controller/launch/rank_environment.h"
 #include "controller/launch/signals.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -90,7 +91,7 @@ bool Agent::start_keeper(const Placement& place, int terminal_input, int null_in
   }
   KeeperJob task{place.rank, std::move(ends.value().second), program_of(place), job_.plan->grace};
   task.program.input = place.rank == 0 ? terminal_input : null_input;
-  keeper->pid = fork();
+  keeper->pid = FARANDOLE_FAIL_CALL("agent.start_keeper.fork", fork());
   if (keeper->pid < 0) {
     job_.launcher.send({.kind = MessageKind::StartFailed, .rank = place.rank, .value = errno});
     return false;
@@ -103,8 +104,10 @@ bool Agent::start_keeper(const Placement& place, int terminal_input, int null_in
 }
 
 void Agent::start_keepers() {
-  const UniqueFd input(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const UniqueFd input(FARANDOLE_FAIL_CALL(
+      "agent.start_keepers.fcntl", fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)));
+  const UniqueFd null(
+      FARANDOLE_FAIL_CALL("agent.start_keepers.open", open("/dev/null", O_RDONLY | O_CLOEXEC)));
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
     point_at_null(fd);  // whoever reads the launcher's output must not wait for this process
   for (const Placement& place : job_.plan->places) {
@@ -118,6 +121,7 @@ void Agent::start_keepers() {
 
 void Agent::run() {
   start_keepers();
+  FARANDOLE_FAILPOINT("agent.run");
   while (phase_ != Phase::Done) {
     wait_for_events();
     if (deadline_ && steady_now() >= *deadline_)
@@ -213,6 +217,7 @@ void Agent::on_signals() {
 }
 
 void Agent::on_keeper_end(KeeperProcess& keeper, int status) {
+  FARANDOLE_FAILPOINT("agent.on_keeper_end");
   on_keeper(keeper);  // what it said before it ended
   if (!keeper.reported_end)
     job_.launcher.send(
@@ -233,6 +238,7 @@ bool Agent::is_keeper(pid_t pid) const {
 void Agent::end_all(Duration grace) {
   if (phase_ >= Phase::Ending)
     return;
+  FARANDOLE_FAILPOINT("agent.end_all");
   phase_ = Phase::Ending;
   deadline_ = steady_now() + grace + kKeeperSlack;
   for (const auto& keeper : keepers_)

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -29,7 +30,9 @@ std::optional<Message> decode_message(std::span<const uint8_t> bytes) {
 
 Result<std::pair<Channel, Channel>> Channel::make_pair() {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "channel.make_pair.socketpair",
+          socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) != 0)
     return system_error("socketpair", errno);
   return std::pair(Channel(UniqueFd(ends[0])), Channel(UniqueFd(ends[1])));
 }
@@ -43,7 +46,8 @@ void Channel::send(const Message& message) {
 
 void Channel::flush() {
   while (!outbox_.empty()) {
-    const ssize_t sent = ::send(fd_.get(), &outbox_.front(), sizeof(Message), MSG_NOSIGNAL);
+    const ssize_t sent = FARANDOLE_FAIL_CALL(
+        "channel.flush.send", ::send(fd_.get(), &outbox_.front(), sizeof(Message), MSG_NOSIGNAL));
     if (sent < 0 && errno == EINTR)
       continue;
     if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -61,7 +65,9 @@ Channel::Receive Channel::receive(Message& message) {
     return Receive::Closed;
   std::array<uint8_t, sizeof(Message)> bytes;
   ssize_t got = 0;
-  do got = recv(fd_.get(), bytes.data(), bytes.size(), MSG_TRUNC);
+  do
+    got = FARANDOLE_FAIL_CALL(
+        "channel.receive.recv", recv(fd_.get(), bytes.data(), bytes.size(), MSG_TRUNC));
   while (got < 0 && errno == EINTR);
   if (got == static_cast<ssize_t>(bytes.size())) {
     if (const auto decoded = decode_message(bytes)) {

@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -48,10 +49,10 @@ void UniqueFd::reset() noexcept {
 
 Result<Pipe> make_pipe() {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
+  if (FARANDOLE_FAIL_CALL("fd.make_pipe.pipe2", pipe2(ends, O_CLOEXEC)) != 0)
     return system_error("pipe2", errno);
   Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  if (fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) != 0)
+  if (FARANDOLE_FAIL_CALL("fd.make_pipe.fcntl", fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK)) != 0)
     return system_error("fcntl(F_SETFL)", errno);
   return pipe;
 }
@@ -61,16 +62,18 @@ Status open_missing_standard_fds() {
     if (fcntl(fd, F_GETFD) >= 0)
       continue;
     // The lowest free number is `fd` itself, as those below it are open by now.
-    if (open("/dev/null", O_RDWR | O_NOCTTY) != fd)
+    if (FARANDOLE_FAIL_CALL(
+            "fd.open_missing_standard_fds.open", open("/dev/null", O_RDWR | O_NOCTTY)) != fd)
       return system_error("open /dev/null", errno);
   }
   return Status::ok();
 }
 
 void point_at_null(int fd) noexcept {
-  const UniqueFd null(open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  const UniqueFd null(FARANDOLE_FAIL_CALL(
+      "fd.point_at_null.open", open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC)));
   if (null)
-    dup2(null.get(), fd);
+    (void)FARANDOLE_FAIL_CALL("fd.point_at_null.dup2", dup2(null.get(), fd));
 }
 
 void close_other_fds(std::vector<int> keep) noexcept {
@@ -90,7 +93,9 @@ void close_other_fds(std::vector<int> keep) noexcept {
 
 void write_all(int fd, std::string_view text) noexcept {
   while (!text.empty()) {
-    const ssize_t wrote = write(fd, text.data(), text.size());
+    const ssize_t wrote = FARANDOLE_FAIL_CALL(
+        "fd.write_all.write",
+        write(fd, text.data(), FARANDOLE_FAIL_SIZE("fd.write_all.write", text.size())));
     if (wrote < 0 && errno == EINTR)
       continue;
     if (wrote <= 0)
@@ -101,7 +106,7 @@ void write_all(int fd, std::string_view text) noexcept {
 
 Status ensure_open_files(size_t wanted, int ranks) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+  if (FARANDOLE_FAIL_CALL("fd.ensure_open_files.getrlimit", getrlimit(RLIMIT_NOFILE, &limit)) != 0)
     return system_error("getrlimit(RLIMIT_NOFILE)", errno);
   if (limit.rlim_cur >= wanted)
     return Status::ok();
@@ -115,7 +120,7 @@ Status ensure_open_files(size_t wanted, int ranks) {
         limit.rlim_max,
         wanted);
   limit.rlim_cur = wanted;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+  if (FARANDOLE_FAIL_CALL("fd.ensure_open_files.setrlimit", setrlimit(RLIMIT_NOFILE, &limit)) != 0)
     return system_error("setrlimit(RLIMIT_NOFILE)", errno);
   return Status::ok();
 }

@@ -13,6 +13,7 @@
 #include "controller/launch/report.h"
 #include "controller/launch/signals.h"
 #include "controller/launch/supervisor.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -127,7 +128,12 @@ void JobLoop::wait_for_events() {
 void JobLoop::read_input(RankInput& input) {
   if (output_.full(input.stream))
     return;
-  const ssize_t got = read(input.fd.get(), buffer_.data(), buffer_.size());
+  const ssize_t got = FARANDOLE_FAIL_CALL(
+      "job_loop.read_input.read",
+      read(
+          input.fd.get(),
+          buffer_.data(),
+          FARANDOLE_FAIL_SIZE("job_loop.read_input.read", buffer_.size())));
   if (got < 0 && (errno == EINTR || errno == EAGAIN))
     return;
   if (got > 0) {
@@ -181,6 +187,7 @@ void JobLoop::stop_with_ranks(const SignalEvent& event) {
 }
 
 void JobLoop::reap() {
+  FARANDOLE_FAILPOINT("job_loop.reap");
   const ReapResult result = reap_children();
   finished_ = result.childless;
   for (const Reaped& ended : result.ended) {
@@ -228,11 +235,12 @@ void JobLoop::give_orders() {
 // Whoever wrote is gone: what is left stands in the pipes. A reader of ours that is slow is waited
 // for, as any program waits that writes to it; signals and --timeout end that.
 void JobLoop::drain() {
+  FARANDOLE_FAILPOINT("job_loop.drain");
   while (!abandoned_output_ && (!job_.inputs.empty() || !output_.empty())) {
     for (RankInput& input : job_.inputs) {
       while (input.fd && !output_.full(input.stream)) {
         pollfd entry{input.fd.get(), POLLIN, 0};
-        if (poll(&entry, 1, 0) > 0) {
+        if (FARANDOLE_FAIL_CALL("job_loop.drain.poll", poll(&entry, 1, 0)) > 0) {
           read_input(input);
         } else {  // something outside of the job holds the other end
           output_.finish(input.rank, input.stream);

@@ -6,6 +6,7 @@
 
 #include "controller/launch/process_tree.h"
 #include "controller/launch/signals.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -59,11 +60,12 @@ Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before)
   job.channel = std::move(channel.value().first);
   for (const ProcessInfo& info : descendants(all_processes(), getpid()))
     job.foreign.push_back(info.pid);
-  job.agent = fork();
+  job.agent = FARANDOLE_FAIL_CALL("job_start.start_job.fork", fork());
   if (job.agent < 0)
     return system_error("fork", errno);
   if (job.agent == 0)
     run_agent(std::move(agent));
+  FARANDOLE_FAILPOINT("job_start.started");
   if (!plan.share_terminal)
     point_at_null(STDIN_FILENO);  // rank 0 has it: whoever writes to it must see that one's end
   return job;

@@ -15,6 +15,7 @@
 #include "controller/launch/process_tree.h"
 #include "controller/launch/signals.h"
 #include "core/base/cgroup.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -68,6 +69,7 @@ void Keeper::run() {
 }
 
 bool Keeper::start() {
+  FARANDOLE_FAILPOINT("keeper.start");
   spawned_ = spawn_rank(job_.program);
   if (spawned_.error != 0) {
     send({.kind = MessageKind::StartFailed, .value = spawned_.error});
@@ -99,6 +101,7 @@ void Keeper::on_exec_result() {
   const int why = read_exec_result(spawned_.exec_result);
   spawned_.exec_result.reset();
   started_ = why == 0;
+  FARANDOLE_FAILPOINT("keeper.on_exec_result");
   if (started_)
     send({.kind = MessageKind::Started, .pid = spawned_.pid});
   else
@@ -155,6 +158,7 @@ void Keeper::reap() {
 }
 
 void Keeper::on_program_end(const Reaped& ended) {
+  FARANDOLE_FAILPOINT("keeper.on_program_end");
   if (spawned_.exec_result)
     on_exec_result();
   const bool killed = (WIFSIGNALED(ended.status) && WTERMSIG(ended.status) == SIGKILL) ||
@@ -175,6 +179,7 @@ void Keeper::on_program_end(const Reaped& ended) {
 void Keeper::terminate(Duration grace) {
   if (phase_ >= Phase::Terminating)
     return;
+  FARANDOLE_FAILPOINT("keeper.terminate");
   phase_ = Phase::Terminating;
   deadline_ = steady_now() + grace;
   signal_descendants(SIGTERM);

@@ -10,8 +10,10 @@
 
 int main(int argc, char** argv, char** environment) try {
   using namespace farandole::launch;
-  if (const farandole::Status status = open_missing_standard_fds(); !status)
+  if (const farandole::Status status = open_missing_standard_fds(); !status) {
+    std::fprintf(stderr, "farandolerun: %s\n", status.message().c_str());
     return 1;
+  }
   const CommandLine command = parse_command_line({argv + 1, argv + argc});
   if (command.run)
     return run_job(*command.run, Environment(environment));

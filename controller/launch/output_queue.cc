@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/failpoint.h"
+
 namespace farandole::launch {
 namespace {
 
@@ -15,7 +17,7 @@ constexpr size_t kTurnBytes = 256 << 10;
 
 bool takes_more(int fd) noexcept {
   pollfd entry{fd, POLLOUT, 0};
-  return poll(&entry, 1, 0) > 0;
+  return FARANDOLE_FAIL_CALL("output_queue.takes_more.poll", poll(&entry, 1, 0)) > 0;
 }
 
 }  // namespace
@@ -37,7 +39,12 @@ OutputQueue::Write OutputQueue::write_some() {
     if (!takes_more(chunk.fd))
       return Write::Wait;
     const size_t size = std::min<size_t>(PIPE_BUF, chunk.bytes.size() - written_);
-    const ssize_t wrote = write(chunk.fd, chunk.bytes.data() + written_, size);
+    const ssize_t wrote = FARANDOLE_FAIL_CALL(
+        "output_queue.write_some.write",
+        write(
+            chunk.fd,
+            chunk.bytes.data() + written_,
+            FARANDOLE_FAIL_SIZE("output_queue.write_some.write", size)));
     if (wrote < 0 && (errno == EINTR || errno == EAGAIN))
       return Write::Wait;
     if (wrote < 0) {

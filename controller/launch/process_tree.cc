@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "controller/launch/fd.h"
+#include "core/base/failpoint.h"
 
 namespace farandole::launch {
 namespace {
@@ -29,11 +30,13 @@ std::optional<pid_t> number_at(std::string_view& text) {
 
 std::optional<ProcessInfo> read_stat(int proc, std::string_view pid) {
   const std::string path = std::string(pid) + "/stat";
-  const UniqueFd file(openat(proc, path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(FARANDOLE_FAIL_CALL(
+      "process_tree.read_stat.openat", openat(proc, path.c_str(), O_RDONLY | O_CLOEXEC)));
   if (!file)
     return std::nullopt;
   std::array<char, 512> buffer{};  // the fields wanted stand before byte 100
-  const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+  const ssize_t got = FARANDOLE_FAIL_CALL(
+      "process_tree.read_stat.read", read(file.get(), buffer.data(), buffer.size()));
   if (got <= 0)
     return std::nullopt;
   return parse_stat({buffer.data(), static_cast<size_t>(got)});
@@ -116,7 +119,8 @@ ReapResult reap_children() {
   while (true) {
     int status = 0;
     rusage usage{};
-    const pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    const pid_t pid = FARANDOLE_FAIL_CALL(
+        "process_tree.reap_children.wait4", wait4(-1, &status, WNOHANG, &usage));
     if (pid > 0) {
       result.ended.push_back({pid, status, usage.ru_maxrss});
       continue;

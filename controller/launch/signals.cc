@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <initializer_list>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -36,9 +37,11 @@ Result<SignalReader> SignalReader::open(const sigset_t& wanted) {
       sigdelset(&all, number);
   }
   // Where whoever started us ignores SIGCHLD, no child could be waited for.
-  if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &all, nullptr) != 0)
+  if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
+      FARANDOLE_FAIL_CALL("signals.open.sigprocmask", sigprocmask(SIG_SETMASK, &all, nullptr)) != 0)
     return system_error("sigprocmask", errno);
-  UniqueFd fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
+      "signals.open.signalfd", signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK)));
   if (!fd)
     return system_error("signalfd", errno);
   return SignalReader(std::move(fd));
@@ -47,7 +50,7 @@ Result<SignalReader> SignalReader::open(const sigset_t& wanted) {
 std::optional<SignalEvent> SignalReader::next() {
   signalfd_siginfo info{};
   ssize_t got = 0;
-  do got = read(fd_.get(), &info, sizeof info);
+  do got = FARANDOLE_FAIL_CALL("signals.next.read", read(fd_.get(), &info, sizeof info));
   while (got < 0 && errno == EINTR);
   if (got != static_cast<ssize_t>(sizeof info))
     return std::nullopt;

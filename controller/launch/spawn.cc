@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "controller/launch/signals.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::launch {
@@ -21,14 +22,15 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 // In the new process. Returns only where exec fails, with its errno.
 int become(const RankProgram& program, pid_t keeper, int result_fd) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+  if (FARANDOLE_FAIL_CALL("spawn.become.prctl", prctl(PR_SET_PDEATHSIG, SIGKILL)) != 0)
     return errno;
   if (getppid() != keeper)  // it died before the line above
     _exit(128 + SIGKILL);
-  if (program.own_group && setpgid(0, 0) != 0)
+  if (program.own_group && FARANDOLE_FAIL_CALL("spawn.become.setpgid", setpgid(0, 0)) != 0)
     return errno;
-  if (dup2(program.input, STDIN_FILENO) < 0 || dup2(program.output, STDOUT_FILENO) < 0 ||
-      dup2(program.error, STDERR_FILENO) < 0)
+  if (FARANDOLE_FAIL_CALL("spawn.become.dup2", dup2(program.input, STDIN_FILENO)) < 0 ||
+      FARANDOLE_FAIL_CALL("spawn.become.2.dup2", dup2(program.output, STDOUT_FILENO)) < 0 ||
+      FARANDOLE_FAIL_CALL("spawn.become.3.dup2", dup2(program.error, STDERR_FILENO)) < 0)
     return errno;
   close_other_fds({result_fd});
   setrlimit(RLIMIT_NOFILE, &program.open_files);
@@ -37,7 +39,8 @@ int become(const RankProgram& program, pid_t keeper, int result_fd) {
   restore_signals(program.kept_ignored);
   // The variant with "p" only because it runs scripts without "#!" as a shell would; the path has a
   // slash, so nothing is searched.
-  execvpe(program.path.c_str(), argv.data(), environment.data());
+  FARANDOLE_FAIL_CALL(
+      "spawn.become.execvpe", execvpe(program.path.c_str(), argv.data(), environment.data()));
   return errno;
 }
 
@@ -48,7 +51,7 @@ SpawnedRank spawn_rank(const RankProgram& program) {
   if (!result)
     return {.error = errno};
   const pid_t keeper = getpid();
-  const pid_t pid = fork();
+  const pid_t pid = FARANDOLE_FAIL_CALL("spawn.spawn_rank.fork", fork());
   if (pid < 0)
     return {.error = errno};
   if (pid == 0) {
@@ -64,7 +67,9 @@ SpawnedRank spawn_rank(const RankProgram& program) {
 int read_exec_result(const UniqueFd& exec_result) {
   int why = 0;
   ssize_t got = 0;
-  do got = read(exec_result.get(), &why, sizeof why);
+  do
+    got = FARANDOLE_FAIL_CALL(
+        "spawn.read_exec_result.read", read(exec_result.get(), &why, sizeof why));
   while (got < 0 && errno == EINTR);
   return got == static_cast<ssize_t>(sizeof why) ? why : 0;
 }

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 
 namespace farandole::control {
@@ -112,6 +113,7 @@ void CoordinatorHost::attach(int rank, Peer& peer) {
 }
 
 void CoordinatorHost::on_message(int rank, std::span<const uint8_t> bytes) {
+  FARANDOLE_FAILPOINT("coordinator_host.on_message");
   Actions actions = coordinator_ ? coordinator_->on_frame(rank, bytes, now())
                                  : membership_->on_frame(rank, bytes);
   // Not left to the end of the batch: the connection may not live to see it.
@@ -146,6 +148,7 @@ void CoordinatorHost::on_dead(int rank, const std::string& cause) {
 }
 
 void CoordinatorHost::lose(int rank, const std::string& cause) {
+  FARANDOLE_FAILPOINT("coordinator_host.lose");
   peer(rank).connection.reset();
   if (coordinator_)
     apply(coordinator_->on_lost(rank, cause));
@@ -172,6 +175,7 @@ void CoordinatorHost::apply(Actions actions) {
 
 // Nobody else may join: there is no need to listen any longer.
 void CoordinatorHost::form() {
+  FARANDOLE_FAILPOINT("coordinator_host.form");
   listener_.reset();
   coordinator_.emplace(
       CoordinatorOptions{
@@ -180,6 +184,7 @@ void CoordinatorHost::form() {
 }
 
 void CoordinatorHost::turn() {
+  FARANDOLE_FAILPOINT("coordinator_host.turn");
   if (coordinator_)
     apply(coordinator_->flush());
   for (const Peer& peer : peers_) {

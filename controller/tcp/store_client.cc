@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::control {
@@ -27,6 +28,7 @@ Result<std::vector<uint8_t>> StoreClient::call(StoreRequest request, TimePoint d
     number = request.number = ++last_number_;
     calls_.emplace(number, Call{});
   }
+  FARANDOLE_FAILPOINT("store_client.call");
   parts_.submit(std::move(request));
   Call call;
   {

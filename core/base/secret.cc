@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole {
@@ -32,17 +33,19 @@ Secret::~Secret() {
 
 Result<Secret> Secret::random() {
   std::vector<uint8_t> bytes(kMinBytes);
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+  if (FARANDOLE_FAIL_CALL("secret.random.getrandom", getrandom(bytes.data(), bytes.size(), 0)) !=
+      static_cast<ssize_t>(bytes.size()))
     return system_error("getrandom", errno);
   return Secret(bytes);
 }
 
 Result<Secret> Secret::from_file(const std::string& path) {
-  OpenFile file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  OpenFile file{FARANDOLE_FAIL_CALL(
+      "secret.from_file.open", open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY))};
   if (file.fd < 0)
     return system_error("cannot read the job's secret from " + printable(path, 256), errno);
   struct stat info {};
-  if (fstat(file.fd, &info) != 0)
+  if (FARANDOLE_FAIL_CALL("secret.from_file.fstat", fstat(file.fd, &info)) != 0)
     return system_error("fstat", errno);
   if (info.st_mode & 077)
     return error(
@@ -53,8 +56,9 @@ Result<Secret> Secret::from_file(const std::string& path) {
   std::vector<uint8_t> bytes(kMaxBytes + 1);
   size_t have = 0;
   while (have < bytes.size()) {
-    const ssize_t got =
-        pread(file.fd, bytes.data() + have, bytes.size() - have, static_cast<off_t>(have));
+    const ssize_t got = FARANDOLE_FAIL_CALL(
+        "secret.from_file.pread",
+        pread(file.fd, bytes.data() + have, bytes.size() - have, static_cast<off_t>(have)));
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/net/asio.h"
 #include "core/net/framing.h"
@@ -26,6 +27,13 @@ Status broken(int why) {
   return error(Code::PeerLost, "connection failed: {}", system_error("socket", why).message());
 }
 
+// An exception of the owner's must not end as a failure of the connection, see ConnectionEvents.
+template <typename... Args>
+void call_owner(
+    const std::function<void(Args...)>& event, std::type_identity_t<Args>... args) noexcept {
+  event(std::forward<Args>(args)...);
+}
+
 }  // namespace
 
 // Alive until both coroutines have ended, whatever becomes of its Connection.
@@ -42,7 +50,9 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
         sealer(from.keys.send) {
     sockaddr_storage address{};
     socklen_t size = sizeof(address);
-    getsockname(from.fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    (void)FARANDOLE_FAIL_CALL(
+        "connection.open.getsockname",
+        getsockname(from.fd.get(), reinterpret_cast<sockaddr*>(&address), &size));
     ErrorCode failed;
     socket.assign({address.ss_family, 0}, from.fd.get(), failed);
     if (!failed)
@@ -89,8 +99,10 @@ asio::awaitable<void> Connection::Impl::read() {
     fail(unusable);
   while (state != State::Closed) {
     const std::span<uint8_t> space = reader.space();
-    const auto [failed, count] =
-        co_await socket.async_read_some(asio::buffer(space.data(), space.size()), kAwait);
+    const size_t room = FARANDOLE_FAIL_SIZE("connection.read.async_read_some", space.size());
+    auto [failed, count] =
+        co_await socket.async_read_some(asio::buffer(space.data(), room), kAwait);
+    FARANDOLE_FAIL_CODE("connection.read.async_read_some", failed);
     if (state == State::Closed)
       break;
     if (failed) {
@@ -118,19 +130,24 @@ bool Connection::Impl::deliver() {
       break;
     any = true;
     if (state == State::Open)
-      events.frame(*next.value());
+      call_owner(events.frame, *next.value());
     if (state == State::Closed)
       return false;
   }
   if (any && state == State::Open)
-    events.drained();
+    call_owner(events.drained);
   return state != State::Closed;
 }
 
 void Connection::Impl::flush() {
   while (state != State::Closed && !writing && !write_ended && sent < out.size()) {
-    const ssize_t count = ::send(
-        socket.native_handle(), out.data() + sent, out.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t count = FARANDOLE_FAIL_CALL(
+        "connection.flush.send",
+        ::send(
+            socket.native_handle(),
+            out.data() + sent,
+            FARANDOLE_FAIL_SIZE("connection.flush.send", out.size() - sent),
+            MSG_NOSIGNAL | MSG_DONTWAIT));
     if (count >= 0) {
       sent += static_cast<size_t>(count);
     } else if (errno == EAGAIN) {
@@ -155,7 +172,8 @@ void Connection::Impl::flush() {
 
 asio::awaitable<void> Connection::Impl::write_when_possible() {
   const auto self = shared_from_this();
-  const auto [failed] = co_await socket.async_wait(Socket::wait_write, kAwait);
+  auto [failed] = co_await socket.async_wait(Socket::wait_write, kAwait);
+  FARANDOLE_FAIL_CODE("connection.write_when_possible.async_wait", failed);
   writing = false;
   if (!failed)
     flush();
@@ -191,7 +209,7 @@ void Connection::Impl::fail(Status why) {
   asio::post(context, [self = shared_from_this(), why = std::move(why)] {
     self->close();
     if (!std::exchange(self->silent, true))
-      self->events.closed(why);
+      call_owner(self->events.closed, why);
   });
 }
 

@@ -17,7 +17,8 @@ struct ConnectionLimits {
   size_t send_queue_bytes = 64 << 20;  // a peer that reads too slowly fails, never blocks
 };
 
-// Called on the loop's thread.
+// Called on the loop's thread. An owner that throws has lost its state, and the others would wait
+// for what it knew: the process ends instead, which they hear of at once.
 struct ConnectionEvents {
   std::function<void(ByteSpan body)> frame;  // 8-byte aligned, valid during the call
   std::function<void()> drained;  // what had arrived has been handed over: time to flush answers

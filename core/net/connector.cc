@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::net {
@@ -36,7 +37,8 @@ Status wait_for(pollfd* entry, TimePoint deadline, const GiveUp& give_up) {
     const timespec timeout{
         duration_cast<std::chrono::seconds>(span).count(),
         (span % std::chrono::seconds(1)).count()};
-    const int ready = ppoll(entry, entry != nullptr ? 1 : 0, &timeout, nullptr);
+    const int ready = FARANDOLE_FAIL_CALL(
+        "connector.wait_for.ppoll", ppoll(entry, entry != nullptr ? 1 : 0, &timeout, nullptr));
     if (ready > 0)
       return Status::ok();
     if (ready < 0 && errno != EINTR)
@@ -54,17 +56,22 @@ Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
   FARANDOLE_RETURN_IF_ERROR(wait_for(&entry, deadline, give_up));
   int failure = 0;
   socklen_t size = sizeof(failure);
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "connector.finish_connect.getsockopt",
+          getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size)) != 0)
     failure = errno;
   return failure == 0 ? Status::ok() : system_error("connect", failure);
 }
 
 Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
-  Fd fd(socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(FARANDOLE_FAIL_CALL(
+      "connector.open_socket.socket",
+      socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
     return system_error("socket", errno);
   FARANDOLE_RETURN_IF_ERROR(prepare_socket(fd.get()));
-  if (connect(fd.get(), to.get(), to.size) != 0) {
+  if (FARANDOLE_FAIL_CALL("connector.open_socket.connect", connect(fd.get(), to.get(), to.size)) !=
+      0) {
     if (errno != EINPROGRESS)
       return system_error("connect", errno);
     FARANDOLE_RETURN_IF_ERROR(finish_connect(fd.get(), deadline, give_up));
@@ -114,8 +121,10 @@ Attempt attempt(
 }  // namespace
 
 Status prepare_socket(int fd) {
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+  const int flags = FARANDOLE_FAIL_CALL("connector.prepare_socket.fcntl", fcntl(fd, F_GETFL));
+  if (flags < 0 ||
+      FARANDOLE_FAIL_CALL(
+          "connector.prepare_socket.2.fcntl", fcntl(fd, F_SETFL, flags | O_NONBLOCK)) != 0)
     return system_error("fcntl", errno);
   const int on = 1;
   if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)

@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "core/base/format.h"
-#include "core/net/fd_io.h"
 
 namespace farandole::net {
 namespace {
@@ -109,24 +108,6 @@ Result<SocketAddress> local_end(int fd) {
 }
 Result<SocketAddress> remote_end(int fd) {
   return end_of(fd, "getpeername", ::getpeername);
-}
-
-Result<std::string> local_address_towards(const Endpoint& peer) {
-  const Result<std::vector<SocketAddress>> addresses = resolve(peer);
-  if (!addresses)
-    return addresses.status();
-  int failure = 0;
-  for (const SocketAddress& address : addresses.value()) {
-    // Connecting a datagram socket sends nothing; the kernel only picks the route.
-    const Fd probe(socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (probe && connect(probe.get(), address.get(), address.size) == 0) {
-      const Result<SocketAddress> local = local_end(probe.get());
-      if (local)
-        return local.value().endpoint().host;
-    }
-    failure = errno;
-  }
-  return system_error("no route to " + peer.to_string(), failure);
 }
 
 }  // namespace farandole::net

@@ -43,7 +43,4 @@ Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint);
 Result<SocketAddress> local_end(int fd);
 Result<SocketAddress> remote_end(int fd);
 
-// The address of this host from which packets to `peer` leave. Fails: System.
-Result<std::string> local_address_towards(const Endpoint& peer);
-
 }  // namespace farandole::net

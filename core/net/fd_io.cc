@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::net {
@@ -22,7 +23,8 @@ Status wait_for(int fd, short events, TimePoint deadline) {
     timeout.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
     timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
     pollfd entry{fd, events, 0};
-    const int ready = ppoll(&entry, 1, &timeout, nullptr);
+    const int ready =
+        FARANDOLE_FAIL_CALL("fd_io.wait_for.ppoll", ppoll(&entry, 1, &timeout, nullptr));
     if (ready > 0)
       return Status::ok();
     if (ready < 0 && errno != EINTR)
@@ -50,7 +52,13 @@ void Fd::reset(int fd) noexcept {
 
 Status send_all(int fd, ByteSpan bytes, TimePoint deadline) {
   while (!bytes.empty()) {
-    const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = FARANDOLE_FAIL_CALL(
+        "fd_io.send_all.send",
+        send(
+            fd,
+            bytes.data(),
+            FARANDOLE_FAIL_SIZE("fd_io.send_all.send", bytes.size()),
+            MSG_NOSIGNAL | MSG_DONTWAIT));
     if (sent >= 0)
       bytes = bytes.subspan(static_cast<size_t>(sent));
     else if (errno == EAGAIN)
@@ -63,7 +71,13 @@ Status send_all(int fd, ByteSpan bytes, TimePoint deadline) {
 
 Result<size_t> receive_some(int fd, std::span<uint8_t> into, TimePoint deadline) {
   while (true) {
-    const ssize_t got = recv(fd, into.data(), into.size(), MSG_DONTWAIT);
+    const ssize_t got = FARANDOLE_FAIL_CALL(
+        "fd_io.receive_some.recv",
+        recv(
+            fd,
+            into.data(),
+            FARANDOLE_FAIL_SIZE("fd_io.receive_some.recv", into.size()),
+            MSG_DONTWAIT));
     if (got > 0)
       return static_cast<size_t>(got);
     if (got == 0)

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
@@ -77,7 +78,8 @@ bool Heartbeat::Impl::add(int fd, uint64_t tag) const {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = tag;
-  return epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  return FARANDOLE_FAIL_CALL(
+             "heartbeat.add.epoll_ctl", epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event)) == 0;
 }
 
 void Heartbeat::Impl::wake() const {
@@ -154,8 +156,9 @@ void Heartbeat::Impl::wait(TimePoint until) {
   using std::chrono::milliseconds;
   const auto left = std::chrono::ceil<milliseconds>(until - steady_now()).count();
   std::array<epoll_event, 64> events;
-  const int count =
-      epoll_wait(epoll.get(), events.data(), events.size(), left < 0 ? 0 : static_cast<int>(left));
+  const int count = FARANDOLE_FAIL_CALL(
+      "heartbeat.wait.epoll_wait",
+      epoll_wait(epoll.get(), events.data(), events.size(), left < 0 ? 0 : static_cast<int>(left)));
   for (int i = 0; i < count; ++i) on_event(events[static_cast<size_t>(i)].data.u64);
 }
 
@@ -179,7 +182,13 @@ void Heartbeat::Impl::read(int rank, Peer& peer) {
   if (!peer.fd)
     return;
   const std::span<uint8_t> space = peer.reader.space();
-  const ssize_t got = recv(peer.fd.get(), space.data(), space.size(), MSG_DONTWAIT);
+  const ssize_t got = FARANDOLE_FAIL_CALL(
+      "heartbeat.read.recv",
+      recv(
+          peer.fd.get(),
+          space.data(),
+          FARANDOLE_FAIL_SIZE("heartbeat.read.recv", space.size()),
+          MSG_DONTWAIT));
   if (got < 0 && (errno == EAGAIN || errno == EINTR))
     return;
   if (got <= 0)
@@ -228,8 +237,13 @@ void Heartbeat::Impl::beat() {
 void Heartbeat::Impl::push(Peer& peer) {
   if (!peer.fd || peer.out.empty())
     return;
-  const ssize_t sent =
-      send(peer.fd.get(), peer.out.data(), peer.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = FARANDOLE_FAIL_CALL(
+      "heartbeat.push.send",
+      send(
+          peer.fd.get(),
+          peer.out.data(),
+          FARANDOLE_FAIL_SIZE("heartbeat.push.send", peer.out.size()),
+          MSG_NOSIGNAL | MSG_DONTWAIT));
   if (sent > 0)
     peer.out.erase(peer.out.begin(), peer.out.begin() + sent);
   else if (errno != EAGAIN && errno != EINTR)
@@ -246,8 +260,10 @@ void Heartbeat::Impl::judge(TimePoint now) {
 Result<std::unique_ptr<Heartbeat>> Heartbeat::start(HeartbeatOptions options) {
   auto impl = std::make_unique<Impl>();
   impl->options = std::move(options);
-  impl->epoll.reset(epoll_create1(EPOLL_CLOEXEC));
-  impl->control.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  impl->epoll.reset(
+      FARANDOLE_FAIL_CALL("heartbeat.start.epoll_create1", epoll_create1(EPOLL_CLOEXEC)));
+  impl->control.reset(
+      FARANDOLE_FAIL_CALL("heartbeat.start.eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!impl->epoll || !impl->control || !impl->add(impl->control.get(), kControl))
     return system_error("epoll", errno);
   impl->thread = std::thread([raw = impl.get()] { raw->run(); });

@@ -7,6 +7,7 @@
 #include <list>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/net/asio.h"
 #include "core/net/rate_limit.h"
@@ -19,17 +20,24 @@ using asio::ip::tcp;
 constexpr Duration kPauseWithoutFds = std::chrono::milliseconds(100);
 
 Result<Fd> listen_at(const SocketAddress& address, bool reuse_port) {
-  Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(FARANDOLE_FAIL_CALL(
+      "listener.listen_at.socket",
+      socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
     return system_error("socket", errno);
   const int on = 1;
-  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "listener.listen_at.setsockopt",
+          setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) != 0)
     return system_error("setsockopt(SO_REUSEADDR)", errno);
-  if (reuse_port && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+  if (reuse_port && FARANDOLE_FAIL_CALL(
+                        "listener.listen_at.2.setsockopt",
+                        setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) != 0)
     return system_error("setsockopt(SO_REUSEPORT)", errno);
-  if (bind(fd.get(), address.get(), address.size) != 0)
+  if (FARANDOLE_FAIL_CALL("listener.listen_at.bind", bind(fd.get(), address.get(), address.size)) !=
+      0)
     return system_error("bind", errno);
-  if (listen(fd.get(), SOMAXCONN) != 0)
+  if (FARANDOLE_FAIL_CALL("listener.listen_at.listen", listen(fd.get(), SOMAXCONN)) != 0)
     return system_error("listen", errno);
   return fd;
 }
@@ -83,10 +91,13 @@ void Listener::Impl::spawn_guarded(asio::awaitable<void> coroutine) {
 asio::awaitable<void> Listener::Impl::accept() {
   const auto self = shared_from_this();
   while (!closed) {
-    const auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
+    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
+    FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
     // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
     while (!failed && !closed) {
-      Fd fd(accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      Fd fd(FARANDOLE_FAIL_CALL(
+          "listener.accept.accept4",
+          accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
       if (!fd)
         break;
       take(std::move(fd));
@@ -143,8 +154,10 @@ asio::awaitable<void> Listener::Impl::greet(std::shared_ptr<Stranger> stranger) 
 asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& handshake) {
   std::array<uint8_t, kMaxUnauthenticatedBytes> buffer;
   while (!handshake.done()) {
-    const auto [failed, count] = co_await stranger.socket.async_read_some(
-        asio::buffer(buffer.data(), handshake.wants()), kAwait);
+    const size_t wanted = FARANDOLE_FAIL_SIZE("listener.shake.async_read_some", handshake.wants());
+    auto [failed, count] =
+        co_await stranger.socket.async_read_some(asio::buffer(buffer.data(), wanted), kAwait);
+    FARANDOLE_FAIL_CODE("listener.shake.async_read_some", failed);
     if (stranger.late)
       co_return error(Code::Timeout, "it did not finish the handshake in time");
     if (failed)
@@ -153,10 +166,13 @@ asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& han
     handshake.feed(ByteSpan(buffer).first(count));
     const Bytes out = handshake.output();
     // At most 90 bytes into an empty socket buffer: never short while the peer is honest.
-    if (!out.empty() &&
-        ::send(
-            stranger.socket.native_handle(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT) !=
-            static_cast<ssize_t>(out.size()))
+    if (!out.empty() && FARANDOLE_FAIL_CALL(
+                            "listener.shake.send",
+                            ::send(
+                                stranger.socket.native_handle(),
+                                out.data(),
+                                out.size(),
+                                MSG_NOSIGNAL | MSG_DONTWAIT)) != static_cast<ssize_t>(out.size()))
       co_return error(Code::PeerLost, "it does not read");
   }
   co_return handshake.status();

@@ -7,15 +7,20 @@
 
 #include <algorithm>
 
+#include "core/base/failpoint.h"
+
 namespace farandole::net {
 namespace {
 
 constexpr size_t kBootBytes = 36;  // a UUID as text
 
 std::string boot_id() {
-  const Fd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  const Fd file(FARANDOLE_FAIL_CALL(
+      "process_card.boot_id.open", open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)));
   char text[kBootBytes] = {};
-  if (!file || read(file.get(), text, sizeof(text)) != static_cast<ssize_t>(sizeof(text)))
+  if (!file ||
+      FARANDOLE_FAIL_CALL("process_card.boot_id.read", read(file.get(), text, sizeof(text))) !=
+          static_cast<ssize_t>(sizeof(text)))
     return {};
   return {text, sizeof(text)};
 }
@@ -24,7 +29,8 @@ std::string boot_id() {
 
 ProcessCard ProcessCard::own() {
   struct stat space {};
-  const bool known = stat("/proc/self/ns/pid", &space) == 0;
+  const bool known =
+      FARANDOLE_FAIL_CALL("process_card.own.stat", stat("/proc/self/ns/pid", &space)) == 0;
   return {boot_id(), known ? space.st_ino : 0, getpid()};
 }
 
@@ -51,7 +57,9 @@ Fd watch_process(const ProcessCard& own, const ProcessCard& other) {
   if (!same_space || own.pid == other.pid)
     return {};
   // Close-on-exec by definition.
-  return Fd(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(other.pid), 0)));
+  return Fd(static_cast<int>(FARANDOLE_FAIL_CALL(
+      "process_card.watch_process.syscall",
+      syscall(SYS_pidfd_open, static_cast<pid_t>(other.pid), 0))));
 }
 
 }  // namespace farandole::net

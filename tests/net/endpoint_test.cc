@@ -54,11 +54,5 @@ TEST(Endpoint, ResolvesNumbersAndSaysWhatItCannotFind) {
   EXPECT_THAT(none.status().message(), HasSubstr("no such host"));
 }
 
-TEST(Endpoint, FindsTheAddressTowardsAPeer) {
-  const Result<std::string> address = local_address_towards({"127.0.0.1", 9});
-  ASSERT_TRUE(address) << address.status().to_string();
-  EXPECT_EQ(address.value(), "127.0.0.1");
-}
-
 }  // namespace
 }  // namespace farandole::net

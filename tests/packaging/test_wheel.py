@@ -99,6 +99,7 @@ def test_it_is_hardened(installation: Installation) -> None:
         assert re.search(r"\(FLAGS\).*BIND_NOW|FLAGS_1\).*NOW", dynamic), f"{path.name}: lazy"
         assert "TEXTREL" not in dynamic, path.name
         assert "Elf file type is DYN" in segments, f"{path.name}: not position independent"
+        assert b"FDL_FAILPOINT" not in path.read_bytes(), f"{path.name} has failpoints"
         assert "__stack_chk_fail" in tool("readelf", "--dyn-syms", "-W", str(path)), path.name
         assert not re.search(r"RWE", segments), f"{path.name}: writable and executable"
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "collectives/gloo/transport/peer_handshake.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -42,6 +43,7 @@ class Formation {
 
   Status run() {
     FARANDOLE_RETURN_IF_ERROR(listen());
+    FARANDOLE_FAILPOINT("gloo_connect.listening");
     FARANDOLE_RETURN_IF_ERROR(find_earlier());
     while (connected_ + 1 < sockets_.size()) {
       if (spec_.interrupt)
@@ -140,7 +142,9 @@ class Formation {
     }
     const auto ns = std::max<Duration::rep>((until - steady_now()).count(), 0);
     const timespec limit{ns / 1'000'000'000, ns % 1'000'000'000};
-    if (::ppoll(fds.data(), fds.size(), &limit, nullptr) < 0 && errno != EINTR)
+    if (FARANDOLE_FAIL_CALL(
+            "gloo_connect.turn.ppoll", ::ppoll(fds.data(), fds.size(), &limit, nullptr)) < 0 &&
+        errno != EINTR)
       return system_error("ppoll", errno);
     FARANDOLE_RETURN_IF_ERROR(advance_outbound());
     advance_inbound();

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "collectives/gloo/transport/mesh.h"
+#include "core/base/failpoint.h"
 
 namespace farandole::gloo_transport {
 namespace {
@@ -27,6 +28,7 @@ timespec to_timespec(Duration d) noexcept {
 }  // namespace
 
 Mesh::~Mesh() {
+  FARANDOLE_FAILPOINT("gloo_farewell.goodbye");
   say_goodbye();
   linger(steady_now() + (failed() ? kLastWords : kFarewell));
 }
@@ -59,7 +61,8 @@ void Mesh::linger(TimePoint deadline) noexcept {
     for (const Link* each : open)
       fds.push_back({each->fd(), static_cast<short>(POLLIN | (each->drained() ? 0 : POLLOUT)), 0});
     const timespec limit = to_timespec(std::min(pause, deadline - now));
-    (void)::ppoll(fds.data(), fds.size(), &limit, nullptr);
+    (void)FARANDOLE_FAIL_CALL(
+        "gloo_farewell.linger.ppoll", ::ppoll(fds.data(), fds.size(), &limit, nullptr));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "collectives/gloo/transport/link.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -44,8 +45,9 @@ Status Link::flush(size_t& moved) {
     }
     msghdr message{};
     message.msg_iov = parts;
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    message.msg_iovlen = FARANDOLE_FAIL_SIZE("link_io.flush.sendmsg", count);
+    const ssize_t sent = FARANDOLE_FAIL_CALL(
+        "link_io.flush.sendmsg", ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT));
     if (sent < 0 && errno == EINTR)
       continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -90,9 +92,10 @@ Status Link::read(size_t& moved) {
     parts[count++] = {buffer_.get() + end_, kBufferBytes - end_};
     msghdr message{};
     message.msg_iov = parts;
-    message.msg_iovlen = count;
+    message.msg_iovlen = FARANDOLE_FAIL_SIZE("link_io.read.recvmsg", count);
     const size_t room = body + kBufferBytes - end_;
-    const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
+    const ssize_t got =
+        FARANDOLE_FAIL_CALL("link_io.read.recvmsg", ::recvmsg(fd_.get(), &message, MSG_DONTWAIT));
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -207,7 +210,8 @@ void Link::finish() noexcept {
 
 bool Link::discard() noexcept {
   for (size_t budget = kBudget; budget > 0; budget -= kBufferBytes) {
-    const ssize_t got = ::recv(fd_.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT);
+    const ssize_t got = FARANDOLE_FAIL_CALL(
+        "link_io.discard.recv", ::recv(fd_.get(), buffer_.get(), kBufferBytes, MSG_DONTWAIT));
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

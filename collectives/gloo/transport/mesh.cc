@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <string>
 #include <utility>
 
 #include "collectives/gloo/transport/mesh_failed.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -39,7 +41,7 @@ timespec to_timespec(Duration d) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<Mesh>> Mesh::make(MeshOptions options, std::vector<Fd> sockets) {
-  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Fd wake(FARANDOLE_FAIL_CALL("mesh.make.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!wake)
     return system_error("eventfd", errno);
   return std::unique_ptr<Mesh>(new Mesh(std::move(options), std::move(sockets), std::move(wake)));
@@ -92,13 +94,15 @@ void Mesh::forget(const Sink* sink) noexcept {
   for (const auto& each : links_)
     if (each && each->forget(sink))
       undone = true;
-  if (undone)
+  // Where an exception ends the operation, whoever catches it says why.
+  if (undone && std::uncaught_exceptions() == 0)
     abort({Code::Internal, "a buffer was released while it was in use"});
 }
 
 void Mesh::wait(const std::function<bool()>& done, Duration idle_limit) {
   IdleTimer idle(idle_limit > Duration::zero() ? idle_limit : options_.data_timeout);
   for (;;) {
+    FARANDOLE_FAILPOINT("mesh.wait");
     throw_if_failed();
     flush_links();
     if (done())
@@ -135,14 +139,16 @@ size_t Mesh::turn(Duration limit) {
     fds.push_back({interest != 0 ? each->fd() : -1, interest, 0});
   }
   const timespec timeout = to_timespec(limit);
-  const int ready = ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
+  const int ready =
+      FARANDOLE_FAIL_CALL("mesh.turn.ppoll", ::ppoll(fds.data(), fds.size(), &timeout, nullptr));
   if (ready < 0 && errno != EINTR)
     abort(system_error("ppoll", errno));
   if (ready <= 0)
     return 0;
   if (fds[0].revents != 0) {
     uint64_t count = 0;
-    [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &count, sizeof count);
+    [[maybe_unused]] const ssize_t n =
+        FARANDOLE_FAIL_CALL("mesh.turn.read", ::read(wake_.get(), &count, sizeof count));
   }
   size_t moved = 0;
   for (size_t i = 1; i < fds.size() && !failed(); ++i)
@@ -174,7 +180,8 @@ void Mesh::abort(Status why) noexcept {
 
 void Mesh::wake() noexcept {
   const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
+  [[maybe_unused]] const ssize_t n =
+      FARANDOLE_FAIL_CALL("mesh.wake.write", ::write(wake_.get(), &one, sizeof one));
 }
 
 Status Mesh::status() const {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -39,7 +40,7 @@ short PeerHandshake::interest() const noexcept {
 PeerHandshake::Progress PeerHandshake::advance() {
   if (connecting_) {
     pollfd writable{fd_.get(), POLLOUT, 0};
-    if (::poll(&writable, 1, 0) <= 0)
+    if (FARANDOLE_FAIL_CALL("peer_handshake.advance.poll", ::poll(&writable, 1, 0)) <= 0)
       return Progress::Going;
     if (connect_error(fd_.get()) != 0)
       return Progress::Closed;
@@ -74,8 +75,13 @@ void PeerHandshake::collect_output() {
 
 bool PeerHandshake::write_out() {
   while (written_ < out_.size()) {
-    const ssize_t sent = ::send(
-        fd_.get(), out_.data() + written_, out_.size() - written_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = FARANDOLE_FAIL_CALL(
+        "peer_handshake.write_out.send",
+        ::send(
+            fd_.get(),
+            out_.data() + written_,
+            FARANDOLE_FAIL_SIZE("peer_handshake.write_out.send", out_.size() - written_),
+            MSG_NOSIGNAL | MSG_DONTWAIT));
     if (sent < 0 && errno == EINTR)
       continue;
     if (sent < 0)
@@ -89,7 +95,13 @@ bool PeerHandshake::write_out() {
 PeerHandshake::Progress PeerHandshake::read_in() {
   std::array<uint8_t, net::kMaxUnauthenticatedBytes> buffer;
   const size_t want = handshake_.done() ? 1 : std::min(handshake_.wants(), buffer.size());
-  const ssize_t got = ::recv(fd_.get(), buffer.data(), want, MSG_DONTWAIT);
+  const ssize_t got = FARANDOLE_FAIL_CALL(
+      "peer_handshake.read_in.recv",
+      ::recv(
+          fd_.get(),
+          buffer.data(),
+          FARANDOLE_FAIL_SIZE("peer_handshake.read_in.recv", want),
+          MSG_DONTWAIT));
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
     return Progress::Going;
   if (got <= 0)

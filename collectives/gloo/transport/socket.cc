@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -112,12 +113,15 @@ Result<Fd> listen_on(const SocketAddress& address, int backlog) {
         Code::InvalidArgument,
         "bind to {}: that is every interface of this host; the address of the job's one is wanted",
         address.to_string());
-  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Fd fd(FARANDOLE_FAIL_CALL(
+      "gloo_socket.listen_on.socket",
+      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   if (!fd)
     return system_error("socket", errno);
-  if (::bind(fd.get(), raw(address), address.bytes) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "gloo_socket.listen_on.bind", ::bind(fd.get(), raw(address), address.bytes)) != 0)
     return system_error(fmt::format("bind to {}", address.to_string()), errno);
-  if (::listen(fd.get(), backlog) != 0)
+  if (FARANDOLE_FAIL_CALL("gloo_socket.listen_on.listen", ::listen(fd.get(), backlog)) != 0)
     return system_error(fmt::format("listen on {}", address.to_string()), errno);
   return fd;
 }
@@ -125,18 +129,24 @@ Result<Fd> listen_on(const SocketAddress& address, int backlog) {
 Result<SocketAddress> local_address(int fd) {
   SocketAddress address;
   address.bytes = sizeof address.storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "gloo_socket.local_address.getsockname",
+          ::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes)) != 0)
     return system_error("getsockname", errno);
   return address;
 }
 
 Result<Fd> start_connect(const SocketAddress& address) {
-  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Fd fd(FARANDOLE_FAIL_CALL(
+      "gloo_socket.start_connect.socket",
+      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   if (!fd)
     return system_error("socket", errno);
   no_delay(fd.get());
-  if (::connect(fd.get(), raw(address), address.bytes) != 0 && errno != EINPROGRESS &&
-      errno != EINTR)
+  if (FARANDOLE_FAIL_CALL(
+          "gloo_socket.start_connect.connect", ::connect(fd.get(), raw(address), address.bytes)) !=
+          0 &&
+      errno != EINPROGRESS && errno != EINTR)
     return system_error(fmt::format("connect to {}", address.to_string()), errno);
   return fd;
 }
@@ -144,12 +154,18 @@ Result<Fd> start_connect(const SocketAddress& address) {
 int connect_error(int fd) noexcept {
   int value = 0;
   socklen_t bytes = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &bytes) == 0 ? value : errno;
+  return FARANDOLE_FAIL_CALL(
+             "gloo_socket.connect_error.getsockopt",
+             ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &bytes)) == 0
+             ? value
+             : errno;
 }
 
 Result<Fd> accept_one(int listener) {
   for (;;) {
-    Fd fd(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd fd(FARANDOLE_FAIL_CALL(
+        "gloo_socket.accept_one.accept4",
+        ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
     if (fd) {
       no_delay(fd.get());
       return fd;
