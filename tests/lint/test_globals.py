@@ -14,6 +14,8 @@ ALLOWED = {
     "farandole::config_table()::rows": "built once, read only",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
     "farandole::net::(anonymous namespace)::digest_name()::name": "OpenSSL wants it writable",
+    "farandole::failpoint::(anonymous namespace)::order()::order": "of a process under test",
+    "farandole::failpoint::(anonymous namespace)::obeys(char const*, bool)::passages": "likewise",
 }
 # Value, seven flags, section, size, name.
 SYMBOL = re.compile(r"^[0-9a-f]+ (.{7}) (\.\S+)\s+[0-9a-f]+\s+(?:\.hidden )?(.*)$")
