@@ -3,7 +3,6 @@
 #include <gloo/common/error.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdio>
 #include <latch>
 #include <thread>
@@ -35,17 +34,18 @@ class AbortTest : public ::testing::TestWithParam<std::tuple<size_t, Case>> {
 std::string case_name(const ::testing::TestParamInfo<AbortTest::ParamType>& info) {
   const Case& where = std::get<1>(info.param);
   return algorithms()[std::get<0>(info.param)].name + "_" + std::to_string(where.bytes) + "_" +
-         (where.all_take_part ? "running" : "waiting");
+         std::to_string(where.members) + (where.all_take_part ? "_running" : "_waiting");
 }
 
 TEST_P(AbortTest, Returns) {
   Group group(where().members);
-  std::latch under_way(1);
-  std::atomic<bool> began{false};
+  const bool all = where().all_take_part;
+  const int taking_part = group.size() - (all ? 0 : 1);
+  std::latch under_way(taking_part);
   Reaction reaction(kAbortLimit);
   std::thread aborter([&] {
     under_way.wait();
-    if (!where().all_take_part)
+    if (!all)
       std::this_thread::sleep_for(20ms);  // any moment must do; this one finds them blocked
     reaction.begin();
     for (int rank = 0; rank < group.size(); ++rank)
@@ -53,15 +53,15 @@ TEST_P(AbortTest, Returns) {
     reaction.told();
   });
   const auto ended = group.run([&](int rank) {
-    if (rank == group.size() - 1 && !where().all_take_part)
+    if (rank == taking_part)
       return Status::ok();
     const auto part = algorithm().make(group.context(rank), where().bytes / sizeof(float));
-    if (rank == 0 && !where().all_take_part)
+    if (!all)
       under_way.count_down();
     try {
-      for (;;) {
+      for (bool first = all;; first = false) {
         part->run();
-        if (rank == 0 && where().all_take_part && !began.exchange(true))
+        if (first)
           under_way.count_down();
       }
     } catch (const ::gloo::IoException&) {
@@ -70,7 +70,7 @@ TEST_P(AbortTest, Returns) {
     return group.mesh(rank).status();
   });
   aborter.join();
-  for (int rank = 0; rank < group.size() - (where().all_take_part ? 0 : 1); ++rank)
+  for (int rank = 0; rank < taking_part; ++rank)
     EXPECT_EQ(ended[rank].to_string(), "Aborted: enough");
   EXPECT_EQ(reaction.complaint(), "");
   std::printf(
@@ -88,9 +88,35 @@ INSTANTIATE_TEST_SUITE_P(
             Case{4, 4, false},
             Case{64 << 10, 4, true},
             Case{64 << 10, 4, false},
+            Case{4 << 20, 4, true},
+            Case{4 << 20, 4, false},
             Case{64 << 20, 2, true},
             Case{64 << 20, 2, false})),
     case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    GlooLarge,
+    AbortTest,
+    ::testing::Combine(
+        ::testing::ValuesIn(in_several_steps()),
+        ::testing::Values(Case{64 << 20, 4, true}, Case{64 << 20, 4, false})),
+    case_name);
+
+using Parts = std::vector<std::unique_ptr<AlgorithmRun>>;
+
+void expect_right_round(Group& group, const Parts& parts) {
+  const auto part = [&](int rank) -> AlgorithmRun& { return *parts[static_cast<size_t>(rank)]; };
+  group.run([&](int rank) {
+    part(rank).prepare();
+    return Status::ok();
+  });
+  const auto ended = group.run([&](int rank) {
+    part(rank).run();
+    group.mesh(rank).flush();
+    return part(rank).right() ? Status::ok() : Status(Code::Internal, "wrong result");
+  });
+  for (const Status& status : ended) EXPECT_EQ(status.to_string(), "Ok");
+}
 
 class AlgorithmTest : public ::testing::TestWithParam<size_t> {};
 
@@ -101,18 +127,13 @@ TEST_P(AlgorithmTest, GivesTheRightResult) {
       continue;  // it takes powers of two only
     Group group(members);
     for (const size_t elements : {1, 1000, 300000}) {
-      const auto ended = group.run([&](int rank) {
-        const auto part = algorithm.make(group.context(rank), elements);
-        for (int round = 0; round < 3; ++round) {
-          part->run();
-          if (!part->right())
-            return Status(Code::Internal, "wrong result");
-        }
-        group.mesh(rank).flush();
+      Parts parts(static_cast<size_t>(members));
+      group.run([&](int rank) {
+        parts[static_cast<size_t>(rank)] = algorithm.make(group.context(rank), elements);
         return Status::ok();
       });
-      for (const Status& status : ended)
-        EXPECT_EQ(status.to_string(), "Ok") << members << " members, " << elements << " elements";
+      SCOPED_TRACE(std::to_string(members) + " members, " + std::to_string(elements) + " elements");
+      for (int round = 0; round < 3; ++round) expect_right_round(group, parts);
     }
   }
 }

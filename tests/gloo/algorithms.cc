@@ -59,19 +59,33 @@ struct Memory {
   Floats in, out;
 };
 
+// What runs an algorithm on a memory that stays where it is.
+using Run = std::function<void()>;
+
 class Function final : public AlgorithmRun {
  public:
-  using Step = std::function<void(Memory&)>;
+  using Start = std::function<Run(Memory&)>;
   using Check = std::function<bool(const Memory&)>;
-  Function(Memory memory, Step step, Check check)
-      : memory_(std::move(memory)), step_(std::move(step)), check_(std::move(check)) {}
-  void run() override { step_(memory_); }
+  Function(Memory memory, const Start& start, Check check, bool in_place)
+      : memory_(std::move(memory)),
+        check_(std::move(check)),
+        in_place_(in_place),
+        run_(start(memory_)) {}
+  Function(const Function&) = delete;
+  Function& operator=(const Function&) = delete;
+
+  void prepare() override {
+    if (in_place_)
+      std::copy(memory_.in.begin(), memory_.in.end(), memory_.out.begin());
+  }
+  void run() override { run_(); }
   bool right() const override { return check_(memory_); }
 
  private:
   Memory memory_;
-  Step step_;
-  Check check_;
+  const Check check_;
+  const bool in_place_;
+  const Run run_;
 };
 
 bool out_is_sum(const Memory& m) {
@@ -81,17 +95,30 @@ bool anything(const Memory&) {
   return true;
 }
 
-Algorithm function(
+Algorithm started(
     std::string name,
-    Function::Step step,
+    Function::Start start,
     Function::Check check,
-    bool many_in = false,
-    bool many_out = false) {
+    bool many_in,
+    bool many_out,
+    bool in_place) {
   return {std::move(name), [=](ContextPtr context, size_t n) {
             const size_t size = static_cast<size_t>(context->size);
             Memory memory(std::move(context), n, many_in ? size : 1, many_out ? size : 1);
-            return std::make_unique<Function>(std::move(memory), step, check);
+            return std::make_unique<Function>(std::move(memory), start, check, in_place);
           }};
+}
+
+using Step = std::function<void(Memory&)>;
+
+Algorithm function(
+    std::string name,
+    Step step,
+    Function::Check check,
+    bool many_in = false,
+    bool many_out = false) {
+  const auto start = [step = std::move(step)](Memory& m) -> Run { return [&m, step] { step(m); }; };
+  return started(std::move(name), start, std::move(check), many_in, many_out, false);
 }
 
 void allreduce(Memory& m, ::gloo::AllreduceOptions::Algorithm algorithm) {
@@ -225,18 +252,20 @@ std::vector<Algorithm> rooted() {
   return all;
 }
 
-// The older interface makes an object on every member, with registered buffers.
+// The older interface makes an object on every member, with registered buffers, to be run again and
+// again.
 template <typename Make>
-Algorithm older(std::string name, Make make, Function::Check check, bool many_out = false) {
-  return function(
-      std::move(name),
-      [make](Memory& m) {
-        std::copy(m.in.begin(), m.in.end(), m.out.begin());
-        make(m)->run();
-      },
-      check,
-      false,
-      many_out);
+Algorithm older(
+    std::string name,
+    Make make,
+    Function::Check check,
+    bool many_out = false,
+    bool in_place = true) {
+  const auto start = [make](Memory& m) -> Run {
+    const std::shared_ptr<::gloo::Algorithm> object = make(m);
+    return [object] { object->run(); };
+  };
+  return started(std::move(name), start, std::move(check), false, many_out, in_place);
 }
 
 template <typename A>
@@ -271,7 +300,8 @@ std::vector<Algorithm> older_ones() {
             m.context, std::vector<const float*>{m.in.data()}, m.out.data(), static_cast<int>(m.n));
       },
       [](const Memory& m) { return m.gathered(); },
-      true));
+      true,
+      false));
   all.push_back(older(
       "OldReduceScatterHalvingDoubling",
       [](Memory& m) {
@@ -302,6 +332,16 @@ const std::vector<Algorithm>& algorithms() {
     return list;
   }();
   return all;
+}
+
+std::vector<size_t> in_several_steps() {
+  std::vector<size_t> places;
+  for (size_t i = 0; i < algorithms().size(); ++i) {
+    const std::string& name = algorithms()[i].name;
+    if (name.find("Bcube") != std::string::npos || name.find("Halving") != std::string::npos)
+      places.push_back(i);
+  }
+  return places;
 }
 
 }  // namespace farandole::testing

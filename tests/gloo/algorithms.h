@@ -15,9 +15,11 @@ namespace farandole::testing {
 class AlgorithmRun {
  public:
   virtual ~AlgorithmRun() = default;
-  // Throws what Gloo throws.
+  // On all members, before a run() whose result is asked for: fills the memory anew.
+  virtual void prepare() = 0;
+  // The algorithm and nothing else. Throws what Gloo throws.
   virtual void run() = 0;
-  // After one run() on all members: whether the result is right.
+  // After prepare() and one run() on all members: whether the result is right.
   virtual bool right() const = 0;
 };
 
@@ -29,5 +31,8 @@ struct Algorithm {
 };
 
 const std::vector<Algorithm>& algorithms();
+// Those (places in the list) that go through groups of members in several steps, which only more
+// than two members show.
+std::vector<size_t> in_several_steps();
 
 }  // namespace farandole::testing

@@ -147,16 +147,26 @@ TEST_P(KillTest, SurvivorsBlameTheDead) {
   std::printf("  noticed after %.2f ms\n", slowest / 1e6);
 }
 
+std::string case_name(const ::testing::TestParamInfo<KillTest::ParamType>& info) {
+  const Case& where = std::get<1>(info.param);
+  return algorithms()[std::get<0>(info.param)].name + "_" + std::to_string(where.bytes) + "_" +
+         std::to_string(where.members);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Gloo,
     KillTest,
     ::testing::Combine(
         ::testing::Range<size_t>(0, algorithms().size()),
-        ::testing::Values(Case{4, 4}, Case{64 << 10, 4}, Case{64 << 20, 2})),
-    [](const auto& info) {
-      return algorithms()[std::get<0>(info.param)].name + "_" +
-             std::to_string(std::get<1>(info.param).bytes);
-    });
+        ::testing::Values(Case{4, 4}, Case{64 << 10, 4}, Case{4 << 20, 4}, Case{64 << 20, 2})),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    GlooLarge,
+    KillTest,
+    ::testing::Combine(
+        ::testing::ValuesIn(in_several_steps()), ::testing::Values(Case{64 << 20, 4})),
+    case_name);
 
 }  // namespace
 }  // namespace farandole::testing
