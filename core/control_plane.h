@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/agreement.h"
-#include "core/base/clock.h"
+#include "core/base/patience.h"
 #include "core/request.h"
 #include "core/store.h"
 
@@ -37,7 +37,7 @@ class ControlSink {
 class ControlPlane {
  public:
   // How long an accusation by a peer waits for certain evidence before it becomes the verdict.
-  static constexpr Duration kConfirm = std::chrono::milliseconds(200);
+  static constexpr Duration kConfirm = patience::kConfirm;
 
   virtual ~ControlPlane() = default;
   // Forms the group; blocks until all ranks are there. Requires: called once. `sink` outlives

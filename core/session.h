@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/config.h"
+#include "core/base/patience.h"
 #include "core/base/status.h"
 #include "core/communicator.h"
 #include "core/control_plane.h"
@@ -29,9 +30,8 @@ struct SessionParts {
   std::unique_ptr<ControlPlane> control;
   // Forms the communicator of a group; called on that group's lane.
   std::function<Result<std::unique_ptr<Communicator>>(const GroupSpec&, Store&)> connect;
-  // How long an aborted collective is waited for. No setting: communicators promise to end within
-  // 100 ms of an abort, so that one which takes longer than this is broken.
-  Duration abort_limit = std::chrono::seconds(10);
+  // How long an aborted collective is waited for; tests shorten it.
+  Duration abort_limit = patience::kAbort;
 };
 
 // Thread: all functions from any thread, but shutdown() and the destructor, which come last.

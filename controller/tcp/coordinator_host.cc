@@ -5,12 +5,10 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
+#include "core/base/patience.h"
 
 namespace farandole::control {
 namespace {
-
-// Last words to a rank that is turned away.
-constexpr Duration kFarewell = std::chrono::seconds(1);
 
 net::ConnectionLimits limits_of(const Config& config) {
   return {
@@ -165,7 +163,7 @@ void CoordinatorHost::apply(Actions actions) {
       else if (net::Connection* to = peer(send->rank).connection.get())
         to->send(send->bytes);
     } else if (auto* close = std::get_if<CloseRank>(&action)) {
-      close_after_flush(close->rank, now() + kFarewell, [] {});
+      close_after_flush(close->rank, now() + patience::kRefusal, [] {});
     } else if (std::holds_alternative<Formed>(action)) {
       form();
     }

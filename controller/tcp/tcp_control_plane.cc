@@ -14,6 +14,7 @@
 #include "controller/tcp/store_client.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/patience.h"
 #include "core/net/heartbeat.h"
 
 namespace farandole {
@@ -30,14 +31,6 @@ using control::StoreReply;
 using control::StoreRequest;
 
 namespace {
-
-// A process that has ended may have said something on the control connection before; that is read
-// first.
-constexpr Duration kLastWords = std::chrono::milliseconds(100);
-// How much longer than rank 0 the others wait for its verdict on a group that does not form.
-constexpr Duration kVerdict = std::chrono::seconds(2);
-// The loop's own part in stopping, beyond the deadline that was given.
-constexpr Duration kLoopSlack = std::chrono::seconds(5);
 
 Result<uint64_t> random_incarnation() {
   const Result<Secret> random = Secret::random();
@@ -215,7 +208,7 @@ Result<net::Established> TcpControlPlane::Impl::connect(net::Role role) const {
 Status TcpControlPlane::Impl::await_group() {
   std::future<Result<Formed>> formed = outcome.get_future();
   // Rank 0 decides at the deadline, and says who is missing.
-  const TimePoint last = deadline + kVerdict;
+  const TimePoint last = deadline + patience::kVerdict;
   const auto until = [&] {
     return options.give_up ? std::min(last, steady_now() + net::kGiveUpPeriod) : last;
   };
@@ -252,7 +245,8 @@ void TcpControlPlane::Impl::on_ended(int rank) {
     if (driver->released())
       return;
     net::LoopTimer& timer = last_words.try_emplace(rank, *io).first->second;
-    timer.set(steady_now() + kLastWords, [this, driver, rank] {
+    // It may have said something on the control connection before it ended; that is read first.
+    timer.set(steady_now() + patience::kLastWords, [this, driver, rank] {
       // Behind whatever has come on the sockets meanwhile.
       io->post([driver, rank] { driver->on_dead(rank, "its process ended"); });
     });
@@ -266,7 +260,7 @@ void TcpControlPlane::Impl::stop(TimePoint until) {
     const auto done = std::make_shared<std::promise<void>>();
     std::future<void> finished = done->get_future();
     io->post([this, until, done] { driver->finish(until, [done] { done->set_value(); }); });
-    if (finished.wait_until(std::max(until, steady_now()) + kLoopSlack) !=
+    if (finished.wait_until(std::max(until, steady_now()) + patience::kLoop) !=
         std::future_status::ready)
       FARANDOLE_LOG(Error, "the control connections could not be closed in time");
     io->run_and_wait([this] {

@@ -289,7 +289,7 @@ Result<std::shared_ptr<Mesh>> connect_mesh(
     const GroupSpec& spec, Store& store, const Config& config) {
   Formation formation(spec, store, config);
   FARANDOLE_RETURN_IF_ERROR(formation.run());
-  MeshOptions options{spec.index, spec.members, config.data_timeout};
+  MeshOptions options{spec.index, spec.members, config.data_timeout, config.shutdown_timeout};
   Result<std::unique_ptr<Mesh>> mesh = Mesh::make(std::move(options), formation.take());
   FARANDOLE_RETURN_IF_ERROR(mesh.status());
   return std::shared_ptr<Mesh>(std::move(mesh).value());

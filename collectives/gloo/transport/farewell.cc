@@ -2,22 +2,19 @@
 //
 // close(2) with unread bytes makes the kernel send a reset, and a reset destroys what is still on
 // its way to the peer. So the sending half is closed first and what comes is read and dropped,
-// until the peer's kernel has acknowledged everything, or the peer has closed, too, or a second has
-// gone.
+// until the peer's kernel has acknowledged everything, or the peer has closed, too, or its time is
+// over.
 #include <poll.h>
 
 #include <algorithm>
 
 #include "collectives/gloo/transport/mesh.h"
 #include "core/base/failpoint.h"
+#include "core/base/patience.h"
 
 namespace farandole::gloo_transport {
 namespace {
 
-constexpr Duration kFarewell = std::chrono::seconds(1);
-// After a failure: long enough for the frame that names the culprit, without which a peer would
-// blame this member.
-constexpr Duration kLastWords = std::chrono::milliseconds(100);
 constexpr Duration kFirstLook = std::chrono::milliseconds(1);
 
 timespec to_timespec(Duration d) noexcept {
@@ -30,7 +27,9 @@ timespec to_timespec(Duration d) noexcept {
 Mesh::~Mesh() {
   FARANDOLE_FAILPOINT("gloo_farewell.goodbye");
   say_goodbye();
-  linger(steady_now() + (failed() ? kLastWords : kFarewell));
+  // After a failure only the frame that names the culprit has to go, without which a peer would
+  // blame this member.
+  linger(steady_now() + (failed() ? patience::kLastWords : options_.farewell));
 }
 
 void Mesh::say_goodbye() noexcept {

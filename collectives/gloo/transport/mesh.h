@@ -23,6 +23,8 @@ struct MeshOptions {
   std::vector<Member> members;
   // An operation fails when no byte has moved on any connection for so long.
   Duration data_timeout{};
+  // How long an orderly end may wait for the peers' kernels to have all that was sent.
+  Duration farewell{};
 };
 
 // Thread: one at a time, but for abort(), wake() and status(), which any may call at any time.
@@ -30,7 +32,7 @@ class Mesh final : private AnySource {
  public:
   // sockets[i] leads to member i; the own one is empty. Fails: System.
   static Result<std::unique_ptr<Mesh>> make(MeshOptions options, std::vector<Fd> sockets);
-  // Says goodbye and sees to it, for at most a second, that what was sent arrives.
+  // Says goodbye and sees to it, for at most options().farewell, that what was sent arrives.
   ~Mesh();
 
   int index() const noexcept { return options_.index; }
