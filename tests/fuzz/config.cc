@@ -121,6 +121,8 @@ void check_text(Input& in) {
   require(is_clean(shown), "text of others is shown in clean text");
   require(shown.size() <= limit + std::string_view("…").size(), "and cut");
   require(printable(shown, 1024) == shown, "and clean text stays as it is");
+  Config settings;
+  require(is_clean(settings.set(text, "1").message()), "a name that is none is shown so, too");
 }
 
 void check_groups(Input& in) {

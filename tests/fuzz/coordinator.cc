@@ -179,6 +179,26 @@ class Play : Promises {
       cluster_.announce(rank, wishes(rank));
   }
 
+  // All announce one tensor.
+  void agree() {
+    say_what_is_due();
+    if (wanted_.empty())
+      return announce(0);
+    Announcement item = in_.one_of(wanted_);
+    const TensorKey key{item.signature.process_set, item.name};
+    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank) {
+      if (!is_member(key.first, rank) || honest(rank).ended || !cluster_.seen(rank).formed ||
+          honest(rank).in_flight.size() >= limits_.max_pending ||
+          !honest(rank).in_flight.insert(key).second)
+        continue;
+      if (in_.byte() < 40 && item.signature.kind == CollectiveKind::Allgather &&
+          !item.signature.shape.empty())
+        item.signature.shape[0] = in_.between(0, 4);
+      rank == hostile_ ? announce_as_hostile({item}) : cluster_.announce(rank, {item});
+    }
+    deliver_all();
+  }
+
   void use_store(int rank) {
     Worker& worker = cluster_.worker(rank);
     const uint64_t request = ++request_;
@@ -201,7 +221,10 @@ class Play : Promises {
       return check_all();
     }
     const int rank = honest_rank();
-    switch (in_.below(16)) {
+    switch (in_.below(17)) {
+      case 16:
+        agree();
+        break;
       case 0:
       case 1:
         announce(rank);
@@ -263,6 +286,8 @@ class Play : Promises {
           moved = true;
         }
       cluster_.flush();
+      for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
+        moved = moved || cluster_.down_waiting(rank);
     }
   }
 
@@ -276,8 +301,7 @@ class Play : Promises {
         is_silent_ ? coordinator().on_silent(hostile_, "silent")
                    : coordinator().on_lost(hostile_, "closed"));
     cluster_.up(hostile_).clear();
-    cluster_.settle();
-    check_all();
+    deliver_all();
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
       for (const TensorKey& key : honest(rank).in_flight)
         require(
