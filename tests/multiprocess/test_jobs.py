@@ -93,6 +93,18 @@ def test_init_and_shutdown_200_times_leak_nothing(communicator: str) -> None:
 
 
 @pytest.mark.measures
+@pytest.mark.parametrize(("communicator", "to_each_peer"), [("shm", 0), ("gloo", 1)])
+def test_a_session_has_these_threads_and_sockets_and_no_others(
+    communicator: str, to_each_peer: int
+) -> None:
+    own = {"fdl-io": 1, "fdl-heartbeat": 1, "fdl-lane-0": 1}
+    for report in launch(3, "parts.py", FARANDOLE_COMMUNICATOR=communicator):
+        assert report["threads"] == own
+        # Control and heartbeats: rank 0 has those of both others. Nobody listens any more.
+        control = 4 if report["rank"] == 0 else 2
+        assert report["sockets"] == {"tcp": control + 2 * to_each_peer}
+
+
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
 def test_idle_job_uses_less_than_half_a_percent_of_a_core(communicator: str) -> None:
     report = launch(2, "idle.py", "10", FARANDOLE_COMMUNICATOR=communicator)[0]

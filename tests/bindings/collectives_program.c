@@ -1,0 +1,228 @@
+/* Every collective, through the C interface and in C: dtypes, sizes from none to more than a slot
+ * of shared memory, ragged parts, roots, in place and not. Each rank knows what all others hold, so
+ * it compares with what it computes itself, in float64 or int64; values are small whole numbers,
+ * exact in every dtype. Ends with 1, and says what was wrong, at the first mistake. */
+#include <farandole/farandole.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { kLarge = 400009 }; /* elements: odd, and more than a slot in every dtype of 4 bytes */
+
+static const fdl_dtype kDtypes[] = {FDL_UINT8, FDL_INT32, FDL_INT64, FDL_FLOAT32, FDL_FLOAT64};
+static const int64_t kSizes[] = {0, 1, 3, 1001, kLarge};
+static int rank, size;
+static fdl_session* session;
+
+#define CHECK(condition, ...)       \
+  do {                              \
+    if (!(condition)) {             \
+      printf(__VA_ARGS__);          \
+      printf(" (rank %d)\n", rank); \
+      exit(1);                      \
+    }                               \
+  } while (0)
+
+/* Of element i of the input of rank r: 1 to 4, so that sums and products of 4 ranks fit a byte. */
+static int64_t input(int r, int64_t i) {
+  return 1 + (r + i) % 4;
+}
+
+static void put(void* data, fdl_dtype dtype, int64_t i, int64_t value) {
+  switch (dtype) {
+    case FDL_UINT8:
+      ((uint8_t*)data)[i] = (uint8_t)value;
+      break;
+    case FDL_INT32:
+      ((int32_t*)data)[i] = (int32_t)value;
+      break;
+    case FDL_INT64:
+      ((int64_t*)data)[i] = value;
+      break;
+    case FDL_FLOAT32:
+      ((float*)data)[i] = (float)value;
+      break;
+    default:
+      ((double*)data)[i] = (double)value;
+  }
+}
+
+static int64_t get(const void* data, fdl_dtype dtype, int64_t i) {
+  switch (dtype) {
+    case FDL_UINT8:
+      return ((const uint8_t*)data)[i];
+    case FDL_INT32:
+      return ((const int32_t*)data)[i];
+    case FDL_INT64:
+      return ((const int64_t*)data)[i];
+    case FDL_FLOAT32:
+      return (int64_t)((const float*)data)[i];
+    default:
+      return (int64_t)((const double*)data)[i];
+  }
+}
+
+static void* room(int64_t count, fdl_dtype dtype) {
+  void* data = malloc((size_t)count * fdl_dtype_size(dtype) + 1);
+  CHECK(data != NULL, "no memory for %lld elements", (long long)count);
+  return data;
+}
+
+static void* filled(int64_t count, fdl_dtype dtype) {
+  void* data = room(count, dtype);
+  for (int64_t i = 0; i < count; ++i) put(data, dtype, i, input(rank, i));
+  return data;
+}
+
+static void done(fdl_code code, const char* what) {
+  CHECK(code == FDL_OK, "%s: %s: %s", what, fdl_code_name(code), fdl_last_error());
+}
+
+static int64_t reduced(fdl_reduce_op op, int64_t i) {
+  int64_t value = input(0, i);
+  for (int r = 1; r < size; ++r) {
+    const int64_t other = input(r, i);
+    if (op == FDL_SUM)
+      value += other;
+    else if (op == FDL_PRODUCT)
+      value *= other;
+    else if ((op == FDL_MIN) == (other < value))
+      value = other;
+  }
+  return value;
+}
+
+static void compare_element(
+    const char* what, const void* data, fdl_dtype dtype, int64_t at, int64_t wanted) {
+  const int64_t found = get(data, dtype, at);
+  CHECK(
+      found == wanted,
+      "%s, dtype %d: element %lld is %lld, %lld is right",
+      what,
+      (int)dtype,
+      (long long)at,
+      (long long)found,
+      (long long)wanted);
+}
+
+static void allreduces(fdl_dtype dtype, int64_t count) {
+  const fdl_reduce_op ops[] = {FDL_SUM, FDL_PRODUCT, FDL_MIN, FDL_MAX};
+  for (size_t o = 0; o < sizeof ops / sizeof *ops; ++o) {
+    void* in = filled(count, dtype);
+    void* out = o % 2 == 0 ? in : room(count, dtype);
+    done(fdl_allreduce(session, "sum", in, out, count, dtype, ops[o]), "allreduce");
+    for (int64_t i = 0; i < count; ++i)
+      compare_element("allreduce", out, dtype, i, reduced(ops[o], i));
+    if (out != in)
+      free(out);
+    free(in);
+  }
+}
+
+static void broadcasts(fdl_dtype dtype, int64_t count) {
+  for (int root = 0; root < size; ++root) {
+    void* data = filled(count, dtype);
+    done(fdl_broadcast(session, "broadcast", data, count, dtype, root), "broadcast");
+    for (int64_t i = 0; i < count; ++i)
+      compare_element("broadcast", data, dtype, i, input(root, i));
+    free(data);
+  }
+}
+
+/* Rank r gives count + r rows of two elements; rank 1 none at all. */
+static int64_t rows_of(int r, int64_t count) {
+  return r == 1 ? 0 : count + r;
+}
+
+static void allgathers(fdl_dtype dtype, int64_t count) {
+  void* in = filled(2 * rows_of(rank, count), dtype);
+  fdl_handle* handle = NULL;
+  done(
+      fdl_allgather(session, "allgather", in, rows_of(rank, count), 2, dtype, &handle),
+      "allgather");
+  fdl_result result = FDL_RESULT_INIT;
+  done(fdl_get_result(handle, &result), "result of allgather");
+  int64_t at = 0;
+  for (int r = 0; r < size; ++r)
+    for (int64_t i = 0; i < 2 * rows_of(r, count); ++i)
+      compare_element("allgather", result.data, dtype, at++, input(r, i));
+  CHECK(result.bytes == (size_t)at * fdl_dtype_size(dtype), "allgather: %zu bytes", result.bytes);
+  fdl_release(handle);
+  free(in);
+}
+
+/* Rank r sends (r + 2 * to) % 3 times `unit` rows to rank `to`. */
+static int64_t sent(int from, int to, int64_t unit) {
+  return (from + 2 * to) % 3 * unit;
+}
+
+static void alltoalls(fdl_dtype dtype, int64_t count) {
+  const int64_t unit = count / 8;
+  int64_t* splits = malloc(sizeof *splits * (size_t)size);
+  CHECK(splits != NULL, "no memory");
+  int64_t rows = 0;
+  for (int to = 0; to < size; ++to) rows += splits[to] = sent(rank, to, unit);
+  void* in = filled(rows, dtype);
+  fdl_handle* handle = NULL;
+  done(fdl_alltoall(session, "alltoall", in, rows, 1, dtype, splits, &handle), "alltoall");
+  fdl_result result = FDL_RESULT_INIT;
+  done(fdl_get_result(handle, &result), "result of alltoall");
+  CHECK(result.split_count == (size_t)size, "alltoall: %zu splits", result.split_count);
+  int64_t at = 0;
+  for (int from = 0; from < size; ++from) {
+    CHECK(result.splits[from] == sent(from, rank, unit), "alltoall: splits of rank %d", from);
+    int64_t begin = 0; /* in the input of `from` */
+    for (int to = 0; to < rank; ++to) begin += sent(from, to, unit);
+    for (int64_t i = 0; i < sent(from, rank, unit); ++i)
+      compare_element("alltoall", result.data, dtype, at++, input(from, begin + i));
+  }
+  fdl_release(handle);
+  free(in);
+  free(splits);
+}
+
+static void reducescatters(fdl_dtype dtype, int64_t count) {
+  const int64_t mine = count / size + (rank < count % size ? 1 : 0);
+  const int64_t longer = rank < count % size ? rank : count % size;
+  const int64_t begin = rank * (count / size) + longer;
+  void* in = filled(count, dtype);
+  fdl_request request = FDL_REQUEST_INIT;
+  request.kind = FDL_REDUCESCATTER;
+  request.dtype = dtype;
+  request.name = "reducescatter";
+  request.shape = &count;
+  request.ndim = 1;
+  request.in = in;
+  fdl_handle* handle = NULL;
+  done(fdl_submit(session, &request, 1, &handle), "submitting a reducescatter");
+  done(fdl_wait(handle, -1), "reducescatter");
+  fdl_result result = FDL_RESULT_INIT;
+  done(fdl_get_result(handle, &result), "result of reducescatter");
+  CHECK(
+      result.bytes == (size_t)mine * fdl_dtype_size(dtype),
+      "reducescatter: %zu bytes",
+      result.bytes);
+  for (int64_t i = 0; i < mine; ++i)
+    compare_element("reducescatter", result.data, dtype, i, reduced(FDL_SUM, begin + i));
+  fdl_release(handle);
+  free(in);
+}
+
+int main(void) {
+  done(fdl_init(NULL, &session), "init");
+  rank = fdl_rank(session);
+  size = fdl_size(session);
+  for (size_t d = 0; d < sizeof kDtypes / sizeof *kDtypes; ++d) {
+    for (size_t s = 0; s < sizeof kSizes / sizeof *kSizes; ++s) {
+      allreduces(kDtypes[d], kSizes[s]);
+      broadcasts(kDtypes[d], kSizes[s]);
+      allgathers(kDtypes[d], kSizes[s]);
+      alltoalls(kDtypes[d], kSizes[s]);
+      reducescatters(kDtypes[d], kSizes[s]);
+      done(fdl_barrier(session), "barrier");
+    }
+  }
+  done(fdl_destroy(session), "destroy");
+  return 0;
+}
