@@ -4,7 +4,8 @@ target_compile_features(farandole_flags INTERFACE cxx_std_20 c_std_11)
 target_include_directories(farandole_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
 target_compile_definitions(
   farandole_flags
-  INTERFACE SPDLOG_FMT_EXTERNAL=1 _GNU_SOURCE=1 $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS=1;FARANDOLE_FAILPOINTS=1>
+  INTERFACE SPDLOG_FMT_EXTERNAL=1 _GNU_SOURCE=1 $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS=1>
+            $<$<AND:$<CONFIG:Debug>,$<NOT:$<BOOL:${FARANDOLE_FUZZ}>>>:FARANDOLE_FAILPOINTS=1>
             $<$<CONFIG:Release>:_FORTIFY_SOURCE=3>)
 target_compile_options(
   farandole_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers $<$<BOOL:${FARANDOLE_WERROR}>:-Werror> -fvisibility=hidden
