@@ -21,14 +21,12 @@ const bool kJoined =
         {.name = "GlooRing",
          .connect = with({.one_shot_bytes = 0, .bcube_bytes = 0, .piece_bytes = 1000}),
          .host_of = a_host_each,
-         .sizes = {2, 3, 4},
-         .full_sizes = {3}}) &&
+         .sizes = {2, 3, 4}}) &&
     testing::join_contract(
         {.name = "GlooBcube",
          .connect = with({.one_shot_bytes = 0, .bcube_bytes = size_t{1} << 30}),
          .host_of = a_host_each,
-         .sizes = {2, 3, 4, 6},
-         .full_sizes = {}});
+         .sizes = {2, 3, 4, 6}});
 
 }  // namespace
 }  // namespace farandole

@@ -20,23 +20,20 @@ std::string hosts_of_two(int index, int) {
   return "host" + std::to_string(index / 2);
 }
 
-// Dealt out to three hosts in turn, as no launcher would.
+// Dealt out to three hosts in turn, as no launcher would; two are on a host each.
 std::string three_hosts_in_turn(int index, int) {
   return "host" + std::to_string(index % 3);
 }
 
 // The second with so little staging memory that small tensors take several rounds.
-const bool kJoined = testing::join_contract(
-                         {.name = "Hierarchical",
-                          .connect = with_staging(8 << 20),
-                          .host_of = hosts_of_two,
-                          .full_sizes = {3}}) &&
-                     testing::join_contract(
-                         {.name = "HierarchicalInTurn",
-                          .connect = with_staging(3000),
-                          .host_of = three_hosts_in_turn,
-                          .sizes = {2, 3, 4, 5, 6, 7},
-                          .full_sizes = {}});
+const bool kJoined =
+    testing::join_contract(
+        {.name = "Hierarchical", .connect = with_staging(8 << 20), .host_of = hosts_of_two}) &&
+    testing::join_contract(
+        {.name = "HierarchicalInTurn",
+         .connect = with_staging(3000),
+         .host_of = three_hosts_in_turn,
+         .sizes = {2, 3, 4, 5, 6, 7}});
 
 }  // namespace
 }  // namespace farandole
