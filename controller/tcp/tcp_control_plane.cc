@@ -3,7 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <bit>
 #include <future>
 #include <map>
 #include <optional>
@@ -33,12 +34,9 @@ using control::StoreRequest;
 namespace {
 
 Result<uint64_t> random_incarnation() {
-  const Result<Secret> random = Secret::random();
-  if (!random)
-    return random.status();
-  uint64_t value = 0;
-  std::memcpy(&value, random.value().bytes().data(), sizeof(value));
-  return value;
+  std::array<uint8_t, sizeof(uint64_t)> bytes{};
+  FARANDOLE_RETURN_IF_ERROR(fill_random(bytes));
+  return std::bit_cast<uint64_t>(bytes);
 }
 
 std::string host_name(const Config& config) {

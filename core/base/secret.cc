@@ -1,12 +1,13 @@
 #include "core/base/secret.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
@@ -26,17 +27,24 @@ struct OpenFile {
 
 }  // namespace
 
-Secret::~Secret() {
-  if (!bytes_.empty())
-    explicit_bzero(bytes_.data(), bytes_.size());
+Status fill_random(std::span<uint8_t> bytes) {
+  if (FARANDOLE_FAIL_CALL(
+          "secret.fill_random.getrandom", getrandom(bytes.data(), bytes.size(), 0)) !=
+      static_cast<ssize_t>(bytes.size()))
+    return system_error("getrandom", errno);
+  return Status::ok();
+}
+
+Secret::Secret(SecretMemory memory) : memory_(std::make_shared<SecretMemory>(std::move(memory))) {}
+
+Secret::Secret(std::span<const uint8_t> bytes) : Secret(SecretMemory(bytes.size())) {
+  std::copy(bytes.begin(), bytes.end(), memory_->bytes().begin());
 }
 
 Result<Secret> Secret::random() {
-  std::vector<uint8_t> bytes(kMinBytes);
-  if (FARANDOLE_FAIL_CALL("secret.random.getrandom", getrandom(bytes.data(), bytes.size(), 0)) !=
-      static_cast<ssize_t>(bytes.size()))
-    return system_error("getrandom", errno);
-  return Secret(bytes);
+  SecretMemory memory(kMinBytes);
+  FARANDOLE_RETURN_IF_ERROR(fill_random(memory.bytes()));
+  return Secret(std::move(memory));
 }
 
 Result<Secret> Secret::from_file(const std::string& path) {
@@ -53,7 +61,8 @@ Result<Secret> Secret::from_file(const std::string& path) {
         "the secret file {} can be read by others than its owner (mode {:o}); make it 0400",
         printable(path, 256),
         info.st_mode & 0777);
-  std::vector<uint8_t> bytes(kMaxBytes + 1);
+  SecretMemory memory(kMaxBytes + 1);
+  const std::span<uint8_t> bytes = memory.bytes();
   size_t have = 0;
   while (have < bytes.size()) {
     const ssize_t got = FARANDOLE_FAIL_CALL(
@@ -67,8 +76,6 @@ Result<Secret> Secret::from_file(const std::string& path) {
       break;
     have += static_cast<size_t>(got);
   }
-  Secret secret(std::span(bytes.data(), have));
-  explicit_bzero(bytes.data(), bytes.size());
   if (have < kMinBytes || have > kMaxBytes)
     return error(
         Code::InvalidArgument,
@@ -77,7 +84,7 @@ Result<Secret> Secret::from_file(const std::string& path) {
         have,
         kMinBytes,
         kMaxBytes);
-  return secret;
+  return Secret(bytes.first(have));
 }
 
 }  // namespace farandole

@@ -1,90 +1,93 @@
+// The hash by itself and not the library's HMAC, whose contexts keep the key in memory that every
+// core dump holds.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "core/net/mac.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 
-#include <cstdlib>
-
-#include "core/base/log.h"
+#include <algorithm>
+#include <type_traits>
 
 namespace farandole::net {
 namespace {
 
-void require(bool fine, const char* call) {
-  if (fine)
-    return;
-  FARANDOLE_LOG(Fatal, "the crypto library failed in {}", call);
-  std::abort();
+// RFC 2104: the states of the inner and outer hash once each has taken its padded key.
+struct KeyedStates {
+  SHA256_CTX inner;
+  SHA256_CTX outer;
+};
+static_assert(std::is_trivial_v<KeyedStates>);
+
+SHA256_CTX begin_with(std::array<uint8_t, SHA256_CBLOCK> block, uint8_t pad) {
+  for (uint8_t& byte : block) byte ^= pad;
+  SHA256_CTX state;
+  SHA256_Init(&state);
+  SHA256_Update(&state, block.data(), block.size());
+  OPENSSL_cleanse(block.data(), block.size());
+  return state;
 }
 
-OSSL_PARAM octets(const char* name, ByteSpan bytes) {
-  return OSSL_PARAM_construct_octet_string(name, const_cast<uint8_t*>(bytes.data()), bytes.size());
+void begin(KeyedStates& states, ByteSpan key) {
+  std::array<uint8_t, SHA256_CBLOCK> block{};
+  if (key.size() > block.size())
+    SHA256(key.data(), key.size(), block.data());
+  else
+    std::copy(key.begin(), key.end(), block.begin());
+  states.inner = begin_with(block, 0x36);
+  states.outer = begin_with(block, 0x5C);
+  OPENSSL_cleanse(block.data(), block.size());
 }
 
-OSSL_PARAM digest_name() {
-  static char name[] = "SHA256";
-  return OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0);
+Digest finish(const KeyedStates& states, std::initializer_list<ByteSpan> parts) {
+  Digest digest;
+  SHA256_CTX state = states.inner;
+  for (const ByteSpan part : parts) SHA256_Update(&state, part.data(), part.size());
+  SHA256_Final(digest.data(), &state);
+  state = states.outer;
+  SHA256_Update(&state, digest.data(), digest.size());
+  SHA256_Final(digest.data(), &state);
+  OPENSSL_cleanse(&state, sizeof(state));
+  return digest;
+}
+
+// For one use.
+Digest hmac(ByteSpan key, std::initializer_list<ByteSpan> parts) {
+  KeyedStates states;
+  begin(states, key);
+  const Digest digest = finish(states, parts);
+  OPENSSL_cleanse(&states, sizeof(states));
+  return digest;
+}
+
+KeyedStates& states_in(SecretMemory& memory) {
+  return *reinterpret_cast<KeyedStates*>(memory.bytes().data());
 }
 
 }  // namespace
 
-void Mac::Free::operator()(evp_mac_ctx_st* context) const noexcept {
-  EVP_MAC_CTX_free(context);
-}
-
-Mac::Mac(const Secret& key) {
-  EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  require(mac != nullptr, "EVP_MAC_fetch");
-  context_.reset(EVP_MAC_CTX_new(mac));
-  EVP_MAC_free(mac);  // the context holds it
-  require(context_ != nullptr, "EVP_MAC_CTX_new");
-  const OSSL_PARAM params[] = {digest_name(), OSSL_PARAM_construct_end()};
-  const ByteSpan bytes = key.bytes();
-  require(EVP_MAC_init(context_.get(), bytes.data(), bytes.size(), params) == 1, "EVP_MAC_init");
+Mac::Mac(const Secret& key) : states_(sizeof(KeyedStates)) {
+  begin(states_in(states_), key.bytes());
 }
 
 Digest Mac::compute(std::initializer_list<ByteSpan> parts) {
-  EVP_MAC_CTX* const context = context_.get();
-  require(EVP_MAC_init(context, nullptr, 0, nullptr) == 1, "EVP_MAC_init");
-  for (const ByteSpan part : parts)
-    require(EVP_MAC_update(context, part.data(), part.size()) == 1, "EVP_MAC_update");
-  Digest digest;
-  size_t size = 0;
-  require(EVP_MAC_final(context, digest.data(), &size, digest.size()) == 1, "EVP_MAC_final");
-  require(size == digest.size(), "EVP_MAC_final");
-  return digest;
+  return finish(states_in(states_), parts);
 }
 
 Secret hkdf(const Secret& secret, ByteSpan salt, ByteSpan info) {
-  EVP_KDF* const kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
-  require(kdf != nullptr, "EVP_KDF_fetch");
-  EVP_KDF_CTX* const context = EVP_KDF_CTX_new(kdf);
-  EVP_KDF_free(kdf);
-  require(context != nullptr, "EVP_KDF_CTX_new");
-  const OSSL_PARAM params[] = {
-      digest_name(),
-      octets(OSSL_KDF_PARAM_KEY, secret.bytes()),
-      octets(OSSL_KDF_PARAM_SALT, salt),
-      octets(OSSL_KDF_PARAM_INFO, info),
-      OSSL_PARAM_construct_end()};
-  Digest out;
-  const int rc = EVP_KDF_derive(context, out.data(), out.size(), params);
-  EVP_KDF_CTX_free(context);
-  require(rc == 1, "EVP_KDF_derive");
+  constexpr std::array<uint8_t, 1> kFirst = {1};
+  Digest key = hmac(salt, {secret.bytes()});
+  Digest out = hmac(key, {info, kFirst});
   Secret derived(out);
+  OPENSSL_cleanse(key.data(), key.size());
   OPENSSL_cleanse(out.data(), out.size());
   return derived;
 }
 
 Digest sha256(ByteSpan bytes) {
   Digest digest;
-  unsigned size = 0;
-  const int rc =
-      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  require(rc == 1 && size == digest.size(), "EVP_Digest");
+  SHA256(bytes.data(), bytes.size(), digest.data());
   return digest;
 }
 

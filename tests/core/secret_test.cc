@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 namespace farandole {
@@ -53,6 +56,47 @@ TEST(Secret, RandomOnesDiffer) {
   const Secret a = Secret::random().value();
   const Secret b = Secret::random().value();
   EXPECT_FALSE(std::equal(a.bytes().begin(), a.bytes().end(), b.bytes().begin()));
+}
+
+TEST(Secret, CopiesShareTheirPage) {
+  const Secret a = Secret::random().value();
+  const Secret b = a;
+  EXPECT_EQ(a.bytes().data(), b.bytes().data());
+}
+
+// What the kernel knows of the mapping that holds `address`: the two letters of each flag.
+std::string flags_of_mapping(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    uintptr_t begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+      inside = begin <= wanted && wanted < end;
+    else if (inside && line.starts_with("VmFlags:"))
+      return line;
+  }
+  return "";
+}
+
+TEST(Secret, NoCoreDumpHoldsIt) {
+  const Secret secret = Secret::random().value();
+  EXPECT_THAT(flags_of_mapping(secret.bytes().data()), ::testing::HasSubstr(" dd"));
+  const std::vector<uint8_t> ordinary(32);
+  EXPECT_THAT(flags_of_mapping(ordinary.data()), ::testing::Not(::testing::HasSubstr(" dd")));
+}
+
+TEST(Secret, ItsPagesAreGivenBackWithTheLastOwner) {
+  SecretMemory memory(32);
+  memory.bytes()[5] = 7;
+  SecretMemory other;
+  other = std::move(memory);
+  EXPECT_EQ(other.bytes()[5], 7);
+  EXPECT_TRUE(memory.bytes().empty());  // NOLINT(bugprone-use-after-move)
+  const uint8_t* const address = other.bytes().data();
+  { const SecretMemory gone = std::move(other); }
+  unsigned char resident = 0;
+  EXPECT_EQ(mincore(const_cast<uint8_t*>(address), 1, &resident), -1) << "it is still mapped";
 }
 
 TEST(Secret, AMissingFileIsNamed) {

@@ -13,7 +13,6 @@ BUILD = Path(__file__).resolve().parents[2] / "build/dev"
 ALLOWED = {
     "farandole::config_table()::rows": "built once, read only",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
-    "farandole::net::(anonymous namespace)::digest_name()::name": "OpenSSL wants it writable",
     "farandole::failpoint::(anonymous namespace)::order()::order": "of a process under test",
     "farandole::failpoint::(anonymous namespace)::obeys(char const*, bool)::passages": "likewise",
 }
