@@ -39,6 +39,15 @@ class Decoder {
     return from->str();
   }
 
+  // For people: as it will stand in errors and logs, without what could drive a terminal or begin a
+  // line of its own.
+  std::string message(const flatbuffers::String* from, std::string_view what) {
+    constexpr size_t kCutMark = 3;
+    const std::string raw = text(from, kMaxTextBytes, what);
+    std::string escaped = printable(raw, ~size_t{0});
+    return escaped.size() <= kMaxTextBytes ? escaped : printable(raw, kMaxTextBytes - kCutMark);
+  }
+
   std::string name(const flatbuffers::String* from) {
     std::string out = text(from, limits_.max_name_bytes, "a name is too long");
     require(!out.empty(), "a name is empty");
@@ -95,7 +104,7 @@ class Decoder {
       return {};
     const Code code = error_code(from->code());
     require(rank_or_none(from->culprit()), "a culprit is no rank");
-    Status out(code, text(from->message(), kMaxTextBytes, "a message is too long"));
+    Status out(code, message(from->message(), "a message is too long"));
     return out.blame(from->culprit());
   }
 
@@ -105,7 +114,7 @@ class Decoder {
     PeerFailure out;
     out.rank = from->rank();
     out.host = text(from->host(), kMaxTextBytes, "a host name is too long");
-    out.cause = text(from->cause(), kMaxTextBytes, "a cause is too long");
+    out.cause = message(from->cause(), "a cause is too long");
     out.code = error_code(from->code());
     out.left = from->left();
     require(rank_or_none(out.rank), "a failure blames no rank of the job");

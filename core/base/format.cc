@@ -6,6 +6,16 @@
 namespace farandole {
 namespace {
 
+// Line and paragraph separators (U+2028, U+2029) and what turns the direction of text around
+// (U+202A..U+202E, U+2066..U+2069). Requires: three bytes of UTF-8.
+bool moves_text(std::string_view text) {
+  const auto second = static_cast<unsigned char>(text[1]);
+  const auto third = static_cast<unsigned char>(text[2]);
+  return static_cast<unsigned char>(text[0]) == 0xE2 &&
+         ((second == 0x80 && third >= 0xA8 && third <= 0xAE) ||
+          (second == 0x81 && third >= 0xA6 && third <= 0xA9));
+}
+
 // Length of the well-formed UTF-8 sequence at the head of `text`, 0 where there is none.
 size_t utf8_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
@@ -22,6 +32,8 @@ size_t utf8_length(std::string_view text) {
   }
   // C1 controls (U+0080..U+009F) can drive a terminal as C0 ones can.
   if (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0)
+    return 0;
+  if (length == 3 && moves_text(text))
     return 0;
   return length;
 }

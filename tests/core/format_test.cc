@@ -12,6 +12,8 @@ TEST(Printable, KeepsTextAndEscapesWhatCouldDriveATerminal) {
   EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
   EXPECT_EQ(printable("\xff\xc2\x9b"), "\\xff\\xc2\\x9b");
   EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(printable("a\u2028b\u202ec"), "a\\xe2\\x80\\xa8b\\xe2\\x80\\xaec");
+  EXPECT_EQ(printable("“a” … ‧ \u206a"), "“a” … ‧ \u206a");
 }
 
 TEST(Printable, CutsAtTheLimitBetweenCharacters) {

@@ -176,6 +176,21 @@ TEST(Messages, SharedBytesAreRefused) {
   EXPECT_EQ(refusal(bytes), "parts of it share bytes");
 }
 
+// What others say for people to read can drive no terminal and begins no line of its own.
+TEST(Messages, TextsForPeopleComeOutPrintable) {
+  const std::string evil = "lost\n2026-01-01 [rank 0] fine\x1b[2J\xff";
+  const std::string tame = "lost\\x0a2026-01-01 [rank 0] fine\\x1b[2J\\xff";
+  const auto read_back = [](const Message& message) {
+    return decode(encode(kSampleEnvelope, message), sample_limits()).value().body;
+  };
+  const Message report = read_back(Report{{.rank = 1, .host = "h", .cause = evil}});
+  EXPECT_EQ(std::get<Report>(report).failure.cause, tame);
+  const Message refuse = read_back(Refuse{Status(Code::Mismatch, evil)});
+  EXPECT_EQ(std::get<Refuse>(refuse).why.message(), tame);
+  const Message longest = read_back(Refuse{Status(Code::Mismatch, std::string(4096, '\n'))});
+  EXPECT_LE(std::get<Refuse>(longest).why.message().size(), kMaxTextBytes) << "to be said again";
+}
+
 TEST(Messages, MissingPartsAreRefused) {
   const wire::Envelope head(7, 11, 13, kProtocolVersion, 3);
   const auto made = [&](bool with_head, wire::Body type, auto make) {
