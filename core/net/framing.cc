@@ -16,12 +16,15 @@ constexpr size_t kKeptBuffer = 1 << 20;
 
 void append_frame(Bytes& to, FrameSealer& sealer, ByteSpan body) {
   const size_t begin = to.size();
-  to.reserve(begin + frame_bytes(body.size()));
+  const size_t needed = begin + frame_bytes(body.size());
+  // Not for this frame alone: a queue that grows frame by frame would be copied each time.
+  if (needed > to.capacity())
+    to.reserve(std::max(needed, 2 * to.capacity()));
   ByteWriter writer(to);
   writer.put(static_cast<uint32_t>(body.size()));
   writer.put(uint32_t{0});
   writer.put_bytes(body);
-  to.resize(begin + frame_bytes(body.size()) - kTagBytes);
+  to.resize(needed - kTagBytes);
   const ByteSpan frame = ByteSpan(to).subspan(begin);
   const Tag tag = sealer.seal(frame.first(kFrameHeaderBytes), frame.subspan(kFrameHeaderBytes));
   to.insert(to.end(), tag.begin(), tag.end());
