@@ -64,6 +64,7 @@ Result<net::Endpoint> CoordinatorHost::open() {
 net::ServerParams CoordinatorHost::server_params() const {
   net::ServerParams params;
   params.secret = options_.secret;
+  params.job = options_.config.job;
   params.generation = options_.generation;
   params.incarnation = options_.incarnation;
   params.admit = [this](const net::Hello& hello) { return admit(hello); };

@@ -66,10 +66,13 @@ Secret proof_key(const Secret& secret) {
   return hkdf(secret, as_bytes("farandole"), as_bytes("handshake proofs, version 1"));
 }
 
-std::string refusal(Verdict verdict, const Hello& hello) {
+// `own`: the job of who refuses, where that is known.
+std::string refusal(Verdict verdict, const Hello& hello, const std::string& own = {}) {
+  const std::string job = printable(hello.job, kMaxJobBytes);
   switch (verdict) {
     case Verdict::Job:
-      return fmt::format("it serves another job, not \"{}\"", printable(hello.job, kMaxJobBytes));
+      return own.empty() ? fmt::format("it serves another job, not \"{}\"", job)
+                         : fmt::format("it belongs to job \"{}\", this rank to \"{}\"", job, own);
     case Verdict::Role:
       return fmt::format("it takes no {} connections", name_of(hello.role));
     case Verdict::Rank:
@@ -119,6 +122,7 @@ Handshake Handshake::client(ClientParams params) {
 
 Handshake Handshake::server(ServerParams params) {
   Handshake handshake(false, std::move(params.secret), params.versions);
+  handshake.server_job_ = std::move(params.job);
   handshake.server_generation_ = params.generation;
   handshake.server_incarnation_ = params.incarnation;
   handshake.admit_ = std::move(params.admit);
@@ -126,13 +130,10 @@ Handshake Handshake::server(ServerParams params) {
     handshake.fail(Code::InvalidArgument, "a handshake needs the job's secret");
     return handshake;
   }
-  const Result<Secret> drawn = Secret::random();
   if (params.nonce)
     handshake.nonce_ = *params.nonce;
-  else if (drawn)
-    std::copy_n(drawn.value().bytes().begin(), kNonceBytes, handshake.nonce_.begin());
-  else
-    handshake.fail(drawn.status().code(), drawn.status().message());
+  else if (const Status drawn = fill_random(handshake.nonce_); !drawn.is_ok())
+    handshake.fail(drawn.code(), drawn.message());
   return handshake;
 }
 
@@ -148,13 +149,10 @@ void Handshake::begin_client(const std::optional<Nonce>& nonce) {
             kMaxGroupBytes,
             hello_.job.size(),
             hello_.group.size()));
-  const Result<Secret> drawn = Secret::random();
   if (nonce)
     nonce_ = *nonce;
-  else if (drawn)
-    std::copy_n(drawn.value().bytes().begin(), kNonceBytes, nonce_.begin());
-  else
-    return fail(drawn.status().code(), drawn.status().message());
+  else if (const Status drawn = fill_random(nonce_); !drawn.is_ok())
+    return fail(drawn.code(), drawn.message());
   out_ = encode(hello_, versions_, nonce_);
   transcript_ = out_;
 }
@@ -210,6 +208,8 @@ void Handshake::step() {
         on_hello();
       return;
     case Step::Challenge:
+      if (!begins_with(kChallengeMagic))
+        return fail(Code::InvalidArgument, "the answer is not that of a Farandole server");
       if (in_.size() == kChallengeBytes)
         on_challenge();
       return;
@@ -222,11 +222,17 @@ void Handshake::step() {
   }
 }
 
+// As far as the bytes have come.
+bool Handshake::begins_with(uint32_t magic) const noexcept {
+  for (size_t i = 0; i < std::min<size_t>(in_.size(), 4); ++i)
+    if (in_[i] != static_cast<uint8_t>(magic >> (24 - 8 * i)))
+      return false;
+  return true;
+}
+
 // Refuses junk at its first wrong byte, and a length before it is believed.
 bool Handshake::check_prefix() {
-  for (size_t i = 0; i < std::min<size_t>(in_.size(), 4); ++i) {
-    if (in_[i] == static_cast<uint8_t>(kHelloMagic >> (24 - 8 * i)))
-      continue;
+  if (!begins_with(kHelloMagic)) {
     fail(Code::InvalidArgument, "the first bytes are not those of a Farandole handshake");
     return false;
   }
@@ -289,12 +295,14 @@ void Handshake::answer(Verdict verdict, VersionRange theirs) {
     fail(
         Code::Mismatch,
         fmt::format(
-            "refused a peer that calls itself rank {}: {}", hello_.rank, refusal(verdict, hello_)));
+            "refused a peer that calls itself rank {}: {}",
+            hello_.rank,
+            refusal(verdict, hello_, printable(server_job_, kMaxJobBytes))));
 }
 
 void Handshake::on_challenge() {
   ByteReader from(in_);
-  const uint32_t magic = from.get<uint32_t>();
+  from.get<uint32_t>();  // the magic, which has been looked at
   const uint16_t length = from.get<uint16_t>();
   version_ = from.get<uint16_t>();
   const uint8_t verdict = from.get<uint8_t>();
@@ -302,8 +310,7 @@ void Handshake::on_challenge() {
   const VersionRange theirs{from.get<uint16_t>(), from.get<uint16_t>()};
   server_generation_ = from.get<uint32_t>();
   server_incarnation_ = from.get<uint64_t>();
-  if (magic != kChallengeMagic || length != kChallengeBytes || reserved != 0 ||
-      verdict >= kVerdictCount)
+  if (length != kChallengeBytes || reserved != 0 || verdict >= kVerdictCount)
     return fail(Code::InvalidArgument, "the answer is not that of a Farandole server");
   const ByteSpan said = ByteSpan(in_).first(kChallengeBytes - kDigestBytes);
   const Digest expected = mac_->compute({as_bytes(kServerTag), transcript_, said});

@@ -83,6 +83,7 @@ struct ClientParams {
 
 struct ServerParams {
   Secret secret;
+  std::string job;  // named, beside the client's, where that is another one
   uint32_t generation = 0;
   uint64_t incarnation = 0;
   // Judges a well-formed hello whose sender has proved nothing yet: must have no effect.
@@ -110,6 +111,8 @@ class Handshake {
   // Bytes to be sent now; also after a failure, so that the peer learns of the verdict.
   Bytes output();
 
+  // Of a server: the hello would be admitted, and what lacks is the client's proof.
+  bool awaits_proof() const noexcept { return step_ == Step::Proof; }
   // Ended, well or badly.
   bool done() const noexcept { return step_ == Step::Done; }
   // Ok while it goes on and when it has succeeded. Fails: Mismatch (secret, version, job, role,
@@ -134,6 +137,7 @@ class Handshake {
   void fail(Code code, std::string why);
   void begin_client(const std::optional<Nonce>& nonce);
   void on_hello();
+  bool begins_with(uint32_t magic) const noexcept;
   bool check_prefix();
   void answer(Verdict verdict, VersionRange theirs);
   void on_challenge();
@@ -148,6 +152,7 @@ class Handshake {
   VersionRange versions_;
   Hello hello_;
   uint16_t version_ = 0;
+  std::string server_job_;
   uint32_t server_generation_ = 0;
   uint64_t server_incarnation_ = 0;
   Nonce nonce_{};

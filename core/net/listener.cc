@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <list>
@@ -18,6 +19,8 @@ namespace {
 using asio::ip::tcp;
 
 constexpr Duration kPauseWithoutFds = std::chrono::milliseconds(100);
+// Then whatever else the loop has to do gets its turn, and those that were let go are freed.
+constexpr int kAcceptsPerTurn = 32;
 
 Result<Fd> listen_at(const SocketAddress& address, bool reuse_port) {
   Fd fd(FARANDOLE_FAIL_CALL(
@@ -51,6 +54,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
     tcp::socket socket;
     asio::steady_timer timer;
     bool late = false;
+    bool expected = false;  // has said what a rank of the job says, and owes the proof
   };
   using Strangers = std::list<std::shared_ptr<Stranger>>;
 
@@ -59,15 +63,18 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
         options(std::move(with)),
         protocol(family == AF_INET6 ? tcp::v6() : tcp::v4()),
         acceptor(context),
-        pause(context) {}
+        pause(context),
+        line_due(context) {}
 
   asio::awaitable<void> accept();
   void take(Fd fd);
+  void let_one_go();
   asio::awaitable<void> greet(std::shared_ptr<Stranger> stranger);
   asio::awaitable<Status> shake(Stranger& stranger, Handshake& handshake);
   void welcome(Stranger& stranger, Handshake& handshake);
   void refuse(Stranger& stranger, const Status& why);
   void warn(const Status& why, const std::string& who);
+  void say(const std::string& line, uint64_t quiet);
   void close();
   void spawn_guarded(asio::awaitable<void> coroutine);
 
@@ -78,6 +85,8 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   asio::steady_timer pause;
   Strangers strangers;  // oldest first
   RateLimit lines{std::chrono::seconds(1)};
+  std::string held_line;  // waits for the next second
+  asio::steady_timer line_due;
   uint64_t refused = 0;
   bool closed = false;
 };
@@ -94,15 +103,18 @@ asio::awaitable<void> Listener::Impl::accept() {
     auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
     FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
     // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
-    while (!failed && !closed) {
+    int taken = 0;
+    while (!failed && !closed && taken < kAcceptsPerTurn) {
       Fd fd(FARANDOLE_FAIL_CALL(
           "listener.accept.accept4",
           accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
       if (!fd)
         break;
       take(std::move(fd));
+      ++taken;
     }
-    if (closed || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+    if (closed || taken == kAcceptsPerTurn || errno == EAGAIN || errno == EINTR ||
+        errno == ECONNABORTED)
       continue;
     warn(system_error("accept", errno), "a connection");
     pause.expires_after(kPauseWithoutFds);
@@ -110,15 +122,24 @@ asio::awaitable<void> Listener::Impl::accept() {
   }
 }
 
+// The oldest, but no rank that is about to prove itself while there is anybody else: a rank that
+// gets its turn on a busy machine late is not to be crowded out by those who say nothing.
+void Listener::Impl::let_one_go() {
+  auto chosen = std::find_if(
+      strangers.begin(), strangers.end(), [](const auto& stranger) { return !stranger->expected; });
+  if (chosen == strangers.end())
+    chosen = strangers.begin();
+  Stranger& gone = **chosen;
+  gone.late = true;
+  gone.timer.cancel();
+  ErrorCode ignored;
+  gone.socket.close(ignored);
+  strangers.erase(chosen);
+}
+
 void Listener::Impl::take(Fd fd) {
-  if (strangers.size() >= options.max_half_open) {
-    Stranger& oldest = *strangers.front();
-    oldest.late = true;
-    oldest.timer.cancel();
-    ErrorCode ignored;
-    oldest.socket.close(ignored);
-    strangers.pop_front();
-  }
+  if (strangers.size() >= options.max_half_open)
+    let_one_go();
   tcp::socket socket(context);
   ErrorCode failed;
   socket.assign(protocol, fd.get(), failed);
@@ -164,6 +185,7 @@ asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& han
       co_return error(
           Code::PeerLost, "it went away during the handshake; perhaps its secret is another one");
     handshake.feed(ByteSpan(buffer).first(count));
+    stranger.expected = handshake.awaits_proof();
     const Bytes out = handshake.output();
     // At most 90 bytes into an empty socket buffer: never short while the peer is honest.
     if (!out.empty() && FARANDOLE_FAIL_CALL(
@@ -198,17 +220,32 @@ void Listener::Impl::refuse(Stranger& stranger, const Status& why) {
 
 void Listener::Impl::warn(const Status& why, const std::string& who) {
   ++refused;
-  const std::optional<uint64_t> quiet = lines.pass(steady_now());
-  if (!quiet)
+  const std::string line =
+      fmt::format("refused {} at {}: {}", who, options.at.to_string(), why.message());
+  if (const std::optional<uint64_t> quiet = lines.pass(steady_now()))
+    return say(line, *quiet);
+  // What names versions, jobs or a secret is worth knowing, however many port scanners come.
+  if (why.code() != Code::Mismatch || !held_line.empty())
     return;
-  const std::string more = *quiet == 0 ? "" : fmt::format(" ({} more like it)", *quiet);
-  FARANDOLE_LOG(
-      Warning, "refused {} at {}: {}{}", who, options.at.to_string(), why.message(), more);
+  held_line = line;
+  line_due.expires_at(lines.next());
+  line_due.async_wait([self = shared_from_this()](const ErrorCode& cancelled) {
+    const std::string held = std::exchange(self->held_line, {});
+    const std::optional<uint64_t> quiet = self->lines.pass(steady_now());
+    if (!cancelled && quiet)
+      self->say(held, *quiet);
+  });
+}
+
+void Listener::Impl::say(const std::string& line, uint64_t quiet) {
+  const std::string more = quiet == 0 ? "" : fmt::format(" ({} others refused meanwhile)", quiet);
+  FARANDOLE_LOG(Warning, "{}{}", line, more);
 }
 
 void Listener::Impl::close() {
   closed = true;
   pause.cancel();
+  line_due.cancel();
   ErrorCode ignored;
   acceptor.close(ignored);
   for (const auto& stranger : strangers) {

@@ -22,6 +22,8 @@ class RateLimit {
     next_ = now + span_;
     return std::exchange(suppressed_, 0);
   }
+  // When the next one comes through at the latest.
+  TimePoint next() const noexcept { return next_.value_or(TimePoint::min()); }
 
  private:
   Duration span_;

@@ -225,6 +225,26 @@ TEST(Listener, HalfOpenConnectionsAreBoundedAndTheOldestGoes) {
   EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "a flood keeps nobody out";
 }
 
+// While a crowd comes, the loop still does its other work: between two of its turns only a few are
+// taken in.
+TEST(Listener, ACrowdLeavesTheLoopItsTurns) {
+  Server server([](ListenerOptions& options) { options.max_half_open = 100'000; });
+  constexpr size_t kCrowd = 500;
+  std::vector<Fd> crowd;
+  size_t most = 0;
+  server.io.run_and_wait([&] {
+    // In the queue of the kernel, all of them, before the loop looks.
+    while (crowd.size() < kCrowd) crowd.push_back(server.stranger());
+  });
+  for (size_t last = 0; last < kCrowd;) {
+    size_t now = 0;
+    server.io.run_and_wait([&] { now = server.listener->half_open(); });
+    most = std::max(most, now - last);
+    last = now;
+  }
+  EXPECT_LE(most, 200U);
+}
+
 TEST(Listener, ClosingItEndsWhatIsHalfOpen) {
   Server server([](ListenerOptions& options) { options.handshake_timeout = kPatience; });
   const Fd fd = server.stranger();
