@@ -154,6 +154,22 @@ TEST(Connect, StrangersDisturbNobody) {
   EXPECT_EQ(results[1].to_string(), "Ok");
 }
 
+// As many as fill every place for those who have not proved anything, and they say nothing.
+TEST(Connect, ACrowdOfSilentStrangersKeepsNobodyOut) {
+  MemoryStore store;
+  ThreadCluster threads(2);
+  Config config;
+  config.start_timeout = 20s;
+  config.handshake_timeout = 60s;
+  const auto ended = threads.run([&](int rank) {
+    std::vector<gloo_transport::Fd> strangers;
+    while (rank == 1 && strangers.size() < 300) strangers.push_back(call_member_0(store));
+    return connect_mesh(group_spec(rank, 2), store, config).status();
+  });
+  EXPECT_EQ(ended[0].to_string(), "Ok");
+  EXPECT_EQ(ended[1].to_string(), "Ok");
+}
+
 TEST(Connect, TheMissingAreNamed) {
   MemoryStore store;
   const auto mesh = connect_mesh(group_spec(0, 3), store, quick());

@@ -1,6 +1,7 @@
 #include "collectives/gloo/transport/connect.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr Duration kFirstRetry = std::chrono::milliseconds(10);
 constexpr Duration kLastRetry = std::chrono::milliseconds(200);
+constexpr int kAcceptsPerTurn = 32;
 
 std::string key_of(const GroupSpec& spec, size_t member) {
   return fmt::format("{}/gloo/{}", spec.tag, member);
@@ -75,7 +77,7 @@ class Formation {
   Status listen() {
     Result<SocketAddress> address = own_address(spec_);
     FARANDOLE_RETURN_IF_ERROR(address.status());
-    Result<Fd> listener = listen_on(address.value(), static_cast<int>(max_half_open()));
+    Result<Fd> listener = listen_on(address.value(), SOMAXCONN);
     FARANDOLE_RETURN_IF_ERROR(listener.status());
     listener_ = std::move(listener).value();
     address = local_address(listener_.get());
@@ -128,7 +130,7 @@ class Formation {
   Status turn() {
     std::vector<pollfd> fds;
     fds.push_back({spec_.interrupt ? spec_.interrupt->fd() : -1, POLLIN, 0});
-    fds.push_back({inbound_.size() < max_half_open() ? listener_.get() : -1, POLLIN, 0});
+    fds.push_back({listener_.get(), POLLIN, 0});
     TimePoint until = deadline_;
     for (const Outbound& to : outbound_) {
       if (to.handshake)
@@ -190,14 +192,29 @@ class Formation {
     }
   }
 
+  // The oldest, but no member that is about to prove itself while there is anybody else.
+  void let_one_go() {
+    const auto chosen = std::find_if(
+        inbound_.begin(), inbound_.end(), [](const auto& from) { return !from.awaits_proof(); });
+    inbound_.erase(chosen == inbound_.end() ? inbound_.begin() : chosen);
+  }
+
+  // One too many ends another one: no crowd of strangers keeps a member out.
   Status accept_more() {
-    while (inbound_.size() < max_half_open()) {
+    for (int taken = 0; taken < kAcceptsPerTurn; ++taken) {
       Result<Fd> fd = accept_one(listener_.get());
+      if (!fd && !inbound_.empty()) {  // descriptors that strangers hold are to be had back
+        let_one_go();
+        return Status::ok();
+      }
       FARANDOLE_RETURN_IF_ERROR(fd.status());
       if (!fd.value())
         return Status::ok();
+      if (inbound_.size() >= max_half_open())
+        let_one_go();
       net::ServerParams params;
       params.secret = spec_.secret;
+      params.job = spec_.job;
       params.admit = [this](const net::Hello& hello) { return judge(hello); };
       inbound_.push_back(PeerHandshake::server(
           std::move(fd).value(), std::move(params), steady_now() + config_.handshake_timeout));

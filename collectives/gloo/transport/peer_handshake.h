@@ -28,6 +28,7 @@ class PeerHandshake {
   // its time. Refused: see status().
   Progress advance();
   const Status& status() const noexcept { return status_; }
+  bool awaits_proof() const noexcept { return handshake_.awaits_proof(); }
   // Requires: Done.
   const net::Hello& hello() const noexcept { return handshake_.hello(); }
   Fd take() noexcept { return std::move(fd_); }
