@@ -11,8 +11,8 @@
 #include <span>
 
 #include "core/base/status.h"
-#include "core/net/auth.h"
 #include "core/net/bytes.h"
+#include "core/net/frame_tags.h"
 
 namespace farandole::net {
 

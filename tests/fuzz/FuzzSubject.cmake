@@ -45,6 +45,7 @@ farandole_library(
           ${root}/core/base/format.cc
           ${root}/core/base/nearest.cc
           ${root}/core/base/secret.cc
+          ${root}/core/base/secret_memory.cc
           ${root}/core/base/status.cc
           ${root}/core/base/types.cc
           ${root}/core/interrupt.cc
@@ -52,6 +53,7 @@ farandole_library(
           ${root}/core/net/auth.cc
           ${root}/core/net/endpoint.cc
           ${root}/core/net/fd_io.cc
+          ${root}/core/net/frame_tags.cc
           ${root}/core/net/framing.cc
           ${root}/core/net/mac.cc
           ${root}/core/net/process_card.cc

@@ -51,6 +51,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "core/net/auth.cc": (),
     "core/net/bytes.h": (),
     "core/net/endpoint.cc": ("Endpoint5parse", "Endpoint9to_string"),
+    "core/net/frame_tags.cc": (),
     "core/net/framing.cc": (),
     "core/net/process_card.cc": ("ProcessCard6decode", "ProcessCard6encode"),
 }

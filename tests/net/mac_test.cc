@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/net/auth.h"
+#include "core/net/frame_tags.h"
 
 namespace farandole::net {
 namespace {
