@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "controller/protocol/validation.h"
+#include "core/base/format.h"
 #include "tests/fuzz/generate.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/samples.h"
@@ -37,7 +38,9 @@ size_t content(const Announce& m) {
 size_t content(const Round& m) {
   size_t sum = content(m.ready) + content(m.evicted);
   for (const Detail& item : m.details) sum += content(item.name) + content(item.extents);
-  for (const Rejection& item : m.rejected) sum += content(item.name) + item.why.message().size();
+  // A byte of a text for people takes four where it is escaped.
+  for (const Rejection& item : m.rejected)
+    sum += content(item.name) + item.why.message().size() / 4;
   return sum;
 }
 
@@ -87,6 +90,25 @@ void check_accepted(const Bytes& bytes, const Limits& limits) {
   const Result<Frame> third = decode(again, roomy);
   require(third && third.value().envelope == kOther, "another envelope can be put on it");
   require(third.value().body == frame.body, "without changing what it says");
+}
+
+Status shown(const Status& why) {
+  return Status(why.code(), printable(why.message(), std::string::npos)).blame(why.culprit());
+}
+
+// As it is heard: texts for people are escaped.
+Message shown(Message message) {
+  if (auto* report = std::get_if<Report>(&message))
+    report->failure.cause = printable(report->failure.cause, std::string::npos);
+  else if (auto* failure = std::get_if<Failure>(&message))
+    failure->failure.cause = printable(failure->failure.cause, std::string::npos);
+  else if (auto* refuse = std::get_if<Refuse>(&message))
+    refuse->why = shown(refuse->why);
+  else if (auto* failed = std::get_if<StoreError>(&message))
+    failed->why = shown(failed->why);
+  else if (auto* round = std::get_if<Round>(&message))
+    for (Rejection& item : round->rejected) item.why = shown(item.why);
+  return message;
 }
 
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -174,7 +196,8 @@ void messages(Input in) {
   if (mode == 3)
     spoil(in, bytes);
   else if (const Result<Frame> frame = decode(bytes, tight_limits()); frame)
-    require(frame.value() == Frame{kSampleEnvelope, message}, "what is said is what is heard");
+    require(
+        frame.value() == Frame{kSampleEnvelope, shown(message)}, "what is said is what is heard");
   check_accepted(bytes, tight_limits());
 }
 
