@@ -67,6 +67,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
         line_due(context) {}
 
   asio::awaitable<void> accept();
+  Status take_some();
   void take(Fd fd);
   void let_one_go();
   asio::awaitable<void> greet(std::shared_ptr<Stranger> stranger);
@@ -102,24 +103,30 @@ asio::awaitable<void> Listener::Impl::accept() {
   while (!closed) {
     auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
     FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
-    // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
-    int taken = 0;
-    while (!failed && !closed && taken < kAcceptsPerTurn) {
-      Fd fd(FARANDOLE_FAIL_CALL(
-          "listener.accept.accept4",
-          accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
-      if (!fd)
-        break;
-      take(std::move(fd));
-      ++taken;
-    }
-    if (closed || taken == kAcceptsPerTurn || errno == EAGAIN || errno == EINTR ||
-        errno == ECONNABORTED)
+    const Status why = failed ? error(Code::System, "epoll: {}", failed.message()) : take_some();
+    if (closed || why.is_ok())
       continue;
-    warn(system_error("accept", errno), "a connection");
+    warn(why, "a connection");
     pause.expires_after(kPauseWithoutFds);
     co_await pause.async_wait(kAwait);
   }
+}
+
+// As many as one turn of the loop may take of those who wait to be accepted. Ok where the next look
+// may find somebody.
+Status Listener::Impl::take_some() {
+  for (int taken = 0; taken < kAcceptsPerTurn && !closed; ++taken) {
+    // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
+    Fd fd(FARANDOLE_FAIL_CALL(
+        "listener.accept.accept4",
+        accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    if (!fd) {
+      const bool passes = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+      return passes ? Status::ok() : system_error("accept", errno);
+    }
+    take(std::move(fd));
+  }
+  return Status::ok();
 }
 
 // The oldest, but no rank that is about to prove itself while there is anybody else: a rank that

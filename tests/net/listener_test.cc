@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <future>
+#include <regex>
 #include <thread>
 
 #include "core/base/log.h"
@@ -243,6 +245,27 @@ TEST(Listener, ACrowdLeavesTheLoopItsTurns) {
     last = now;
   }
   EXPECT_LE(most, 200U);
+}
+
+// The caller stays in the queue, so that each look finds it again: there is a pause between looks.
+TEST(Listener, OutOfDescriptorsItPausesAndGoesOn) {
+  Server server;
+  const auto addresses = resolve(server.at);
+  const Fd caller(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_EQ(connect(caller.get(), addresses.value()[0].get(), addresses.value()[0].size), 0);
+  const std::optional<std::string> first = server.lines.take();
+  const std::optional<std::string> second = server.lines.take();  // a second later
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(first.value_or(""), HasSubstr("accept: Too many open files"));
+  std::smatch more;
+  ASSERT_TRUE(
+      second && std::regex_search(*second, more, std::regex("\\(([0-9]+) more like it\\)")));
+  EXPECT_LE(std::stoul(more[1]), 10u) << "one look in 100 ms";
+  EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "it goes on";
 }
 
 TEST(Listener, ClosingItEndsWhatIsHalfOpen) {
