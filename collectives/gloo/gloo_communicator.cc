@@ -35,9 +35,11 @@ Status GlooCommunicator::run(const CollectiveOp& op, StreamHandle) {
     mesh().flush();
   } catch (const MeshFailed&) {
     // The mesh knows why.
+  } catch (const cpu::NoStaging& none) {
+    mesh().abort(none.about(op));
   } catch (const std::bad_alloc&) {
-    mesh().abort(error(
-        Code::System, "{} \"{}\": no memory for staging", name_of(op.kind), printable(op.name)));
+    mesh().abort(
+        error(Code::System, "{} \"{}\": out of memory", name_of(op.kind), printable(op.name)));
   } catch (const std::exception& defect) {
     mesh().abort(error(
         Code::Internal, "{} \"{}\": {}", name_of(op.kind), printable(op.name), defect.what()));
@@ -149,12 +151,6 @@ void GlooCommunicator::scale(const cpu::ReduceSpec& spec, const void* in, void* 
 void GlooCommunicator::check_going() {
   if (mesh().failed())
     throw MeshFailed(mesh().status().to_string());
-}
-
-uint8_t* GlooCommunicator::staging(size_t bytes) {
-  if (staging_.size() < bytes)
-    staging_.resize(bytes);
-  return staging_.data();
 }
 
 }  // namespace farandole::gloo_comm

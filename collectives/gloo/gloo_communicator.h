@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "collectives/cpu/reduce.h"
+#include "collectives/cpu/staging.h"
 #include "collectives/gloo/transport/gloo_transport.h"
 #include "core/communicator.h"
 
@@ -63,11 +64,10 @@ class GlooCommunicator final : public Communicator {
   void copy(const void* in, void* out, size_t bytes);
   void scale(const cpu::ReduceSpec& spec, const void* in, void* out, size_t count);
   void check_going();
-  uint8_t* staging(size_t bytes);
 
   const std::shared_ptr<gloo_transport::GroupContext> context_;
   const GlooOptions options_;
-  std::vector<uint8_t> staging_;
+  cpu::Staging staging_;
   uint32_t operations_ = 0;  // numbers the slots, so that no operation takes another one's data
 };
 

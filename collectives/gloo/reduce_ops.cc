@@ -62,7 +62,7 @@ void GlooCommunicator::allreduce(const CollectiveOp& op, const Segment& segment)
 void GlooCommunicator::allreduce_one_shot(const CollectiveOp& op, const Segment& segment) {
   const size_t bytes = segment.count * size_of(op.dtype);
   const uint64_t slot = slot_of(kOneShotSlot, operations_);
-  uint8_t* memory = staging(bytes * size());
+  uint8_t* memory = staging_.take(bytes * size());
   const auto mine = context_->createUnboundBuffer(const_cast<void*>(segment.in), bytes);
   const auto theirs = context_->createUnboundBuffer(memory, bytes * size());
   std::vector<const void*> sources(size());

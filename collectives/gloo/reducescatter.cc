@@ -109,7 +109,7 @@ void GlooCommunicator::reducescatter(
   const size_t rounds = longest / piece + (longest % piece != 0 ? 1 : 0);
   const uint64_t slot = kDirectSlot << 56 | uint64_t{operations_} << 8;
   DirectExchange exchange(context_, slot, element, piece, counts);
-  exchange.open(*context_, in, staging(exchange.staging_bytes()));
+  exchange.open(*context_, in, staging_.take(exchange.staging_bytes()));
 
   const cpu::Reducer reducer(cpu::reduce_spec(op, size()));
   for (size_t round = 0; round < rounds; ++round) {

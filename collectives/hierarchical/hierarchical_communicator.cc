@@ -32,9 +32,10 @@ Status HierarchicalCommunicator::run(const CollectiveOp& op, StreamHandle) {
   Status ended;
   try {
     ended = dispatch(op);
+  } catch (const cpu::NoStaging& none) {
+    ended = none.about(op);
   } catch (const std::bad_alloc&) {
-    ended = error(
-        Code::System, "{} \"{}\": no memory for staging", name_of(op.kind), printable(op.name));
+    ended = error(Code::System, "{} \"{}\": out of memory", name_of(op.kind), printable(op.name));
   }
   if (ended.is_ok())
     return ended;
@@ -104,7 +105,7 @@ Status HierarchicalCommunicator::allreduce_widened(const CollectiveOp& op, const
   const size_t most = std::max<size_t>(1, parts_.staging_bytes / sizeof(float));
   for (size_t done = 0; done < segment.count;) {
     const size_t count = std::min(most, segment.count - done);
-    auto* wide = reinterpret_cast<float*>(staging(count * sizeof(float)));
+    auto* wide = reinterpret_cast<float*>(staging_.take(count * sizeof(float)));
     cpu::widen(op.dtype, static_cast<const uint8_t*>(segment.in) + done * element, wide, count);
     const std::vector<size_t> parts = parts_.layout.parts(count);
     const size_t own = parts_.layout.local;
@@ -209,12 +210,6 @@ Status HierarchicalCommunicator::apply(const cpu::ReduceSpec& spec, void* data, 
     reducer.to(here, {&source, 1}, std::min(piece, count - done));
   }
   return Status::ok();
-}
-
-uint8_t* HierarchicalCommunicator::staging(size_t bytes) {
-  if (staging_.size() < bytes)
-    staging_.resize(bytes);
-  return staging_.data();
 }
 
 }  // namespace farandole::hierarchical

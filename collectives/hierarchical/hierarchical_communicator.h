@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "collectives/cpu/reduce.h"
+#include "collectives/cpu/staging.h"
 #include "collectives/hierarchical/layout.h"
 #include "core/base/mutex.h"
 #include "core/communicator.h"
@@ -73,14 +74,13 @@ class HierarchicalCommunicator final : public Communicator {
   Status run_local(CollectiveOp op, const Segment& segment, std::span<const size_t> counts);
   Status run_across(CollectiveOp op, const Segment& segment, std::span<const size_t> counts);
   Status apply(const cpu::ReduceSpec& spec, void* data, size_t count);
-  uint8_t* staging(size_t bytes);
 
   Status failure();
   void fail(const Status& why) noexcept;
 
   const Parts parts_;
   const size_t members_;
-  std::vector<uint8_t> staging_;
+  cpu::Staging staging_;
   Mutex mutex_;
   Status failure_ FARANDOLE_GUARDED_BY(mutex_);
 };

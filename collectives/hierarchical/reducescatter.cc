@@ -52,7 +52,7 @@ Status HierarchicalCommunicator::reducescatter(const CollectiveOp& op) {
     round.total = sum(round.by_stream, round.by_stream.size());
     round.own_stream_at = sum(round.by_stream, layout.local);
     round.own_host_at = round.own_stream_at + sum(round.by_host, layout.host);
-    round.memory = staging((round.total + piece) * element);
+    round.memory = staging_.take((round.total + piece) * element);
     FARANDOLE_RETURN_IF_ERROR(failure());
     pack(op, how, round);
     FARANDOLE_RETURN_IF_ERROR(reduce_round(op, how, round));

@@ -43,14 +43,14 @@ class Forming {
 
   Result<SharedSegment> join() {
     std::string text;
-    const Status offer = await("offer", text);
+    const Status offer = await(0, "offer", text);
     if (!offer)
       return offer;
     Result<SharedSegment> segment = attach(text);
     if (spec_.interrupt)
       FARANDOLE_RETURN_IF_ERROR(spec_.interrupt->status());
     FARANDOLE_RETURN_IF_ERROR(publish(fmt::format("member/{}", spec_.index), segment.status(), ""));
-    FARANDOLE_RETURN_IF_ERROR(await("verdict", text));
+    FARANDOLE_RETURN_IF_ERROR(await(0, "verdict", text));
     return segment;
   }
 
@@ -91,15 +91,12 @@ class Forming {
   Status hear_members() {
     for (size_t i = 1; i < members(); ++i) {
       std::string text;
-      const Status status = await(fmt::format("member/{}", i), text);
+      const Status status = await(i, fmt::format("member/{}", i), text);
       if (status)
         continue;
-      return error(
-          status.code(),
-          "rank {} (host {}): {}",
-          spec_.members[i].rank,
-          printable(spec_.members[i].host),
-          status.message());
+      if (status.code() == Code::Timeout)
+        return status;  // names it already
+      return error(status.code(), "{}: {}", named(i), status.message());
     }
     return Status::ok();
   }
@@ -116,17 +113,29 @@ class Forming {
     return segment ? std::move(segment) : cannot(segment.status());
   }
 
-  static Status cannot(const Status& why) {
-    return error(Code::Unsupported, "cannot use shared memory: {}", why.message());
+  std::string named(size_t member) const {
+    const Member& who = spec_.members[member];
+    return fmt::format("rank {} (host {})", who.rank, printable(who.host));
+  }
+
+  Status cannot(const Status& why) const {
+    return error(
+        Code::Unsupported, "cannot use the shared memory of {}: {}", named(0), why.message());
   }
 
   Status publish(const std::string& key, const Status& status, const std::string& text) {
     return store_.set(prefix_ + key, Published{status, text}.to_bytes());
   }
 
-  // The status that another member published, or why it cannot be had.
-  Status await(const std::string& key, std::string& text) {
+  // The status that `member` publishes, or why it cannot be had.
+  Status await(size_t member, const std::string& key, std::string& text) {
     const auto value = store_.get(prefix_ + key, deadline_);
+    if (value.status().code() == Code::Timeout)
+      return error(
+          Code::Timeout,
+          "{} does not answer while shared memory is set up: {} (FARANDOLE_START_TIMEOUT)",
+          named(member),
+          value.status().message());
     if (!value)
       return value.status();
     Result<Published> published = Published::from_bytes(value.value());

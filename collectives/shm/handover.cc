@@ -106,6 +106,7 @@ void send_descriptor(int socket, int fd) {
 }
 
 Status wait_readable(int fd, TimePoint deadline, const Interrupt* interrupt) {
+  const TimePoint begin = steady_now();
   for (;;) {
     std::array<pollfd, 2> wanted{
         {{fd, POLLIN, 0}, {interrupt != nullptr ? interrupt->fd() : -1, POLLIN, 0}}};
@@ -119,7 +120,11 @@ Status wait_readable(int fd, TimePoint deadline, const Interrupt* interrupt) {
     if (ready > 0)
       return Status::ok();
     if (steady_now() >= deadline)
-      return error(Code::Timeout, "the member that created the shared memory did not hand it over");
+      return error(
+          Code::Timeout,
+          "it was not handed over within {:.1f} s, as where its process is stopped "
+          "(FARANDOLE_START_TIMEOUT)",
+          std::chrono::duration<double>(steady_now() - begin).count());
   }
 }
 

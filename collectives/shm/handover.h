@@ -52,8 +52,9 @@ class HandoverServer {
   std::thread thread_;
 };
 
-// Fails: System, Timeout, Mismatch where somebody else answers; at once what `interrupt` (or null)
-// says. Who shall hand over may be dead although a forked child of it holds its socket open.
+// Fails: System, Timeout (says how long it waited), Mismatch where somebody else answers; at once
+// what `interrupt` (or null) says. Who shall hand over may be dead although a forked child of it
+// holds its socket open.
 Result<Descriptor> receive_descriptor(
     const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt);
 

@@ -127,7 +127,10 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
         Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
   size_t& in_flight = in_flight_.at(static_cast<size_t>(rank));
   if (in_flight == limits_.max_pending && !FARANDOLE_MUTATE(NoQuotaOfTensors))
-    return error(Code::PeerLost, "announced more than {} tensors at once", limits_.max_pending);
+    return error(
+        Code::PeerLost,
+        "announced more than {} tensors at once (FARANDOLE_MAX_PENDING)",
+        limits_.max_pending);
   ++in_flight;
   slot.announced[place] = true;
   if (slot.count++ == 0) {

@@ -21,7 +21,10 @@ Result<StoreAnswers> StoreTable::set(int rank, StoreSet message) {
          {}}};
   const size_t bytes = message.key.size() + message.value.size();
   if (bytes > max_bytes_ - usage.bytes && !FARANDOLE_MUTATE(NoQuotaOfStore))
-    return error(Code::PeerLost, "put more than {} bytes into the store", max_bytes_);
+    return error(
+        Code::PeerLost,
+        "put more than {} bytes into the store (FARANDOLE_STORE_BYTES)",
+        max_bytes_);
   if (usage.keys == kMaxStoreKeys)
     return error(Code::PeerLost, "put more than {} keys into the store", kMaxStoreKeys);
   usage.bytes += bytes;

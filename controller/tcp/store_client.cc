@@ -1,11 +1,29 @@
 #include "controller/tcp/store_client.h"
 
+#include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::control {
+
+namespace {
+
+Status late(StoreRequest::Kind kind, std::string_view key, Duration waited) {
+  const double seconds = std::chrono::duration<double>(waited).count();
+  if (kind == StoreRequest::Kind::Get)
+    return error(Code::Timeout, "nobody set the store key \"{}\" within {:.1f} s", key, seconds);
+  return error(
+      Code::Timeout,
+      "rank 0 did not acknowledge the store key \"{}\" within {:.1f} s "
+      "(FARANDOLE_START_TIMEOUT)",
+      key,
+      seconds);
+}
+
+}  // namespace
 
 Status StoreClient::set(const std::string& key, std::vector<uint8_t> value) {
   StoreRequest request{StoreRequest::Kind::Set, 0, key, std::move(value)};
@@ -18,6 +36,8 @@ Result<std::vector<uint8_t>> StoreClient::get(const std::string& key, TimePoint 
 
 Result<std::vector<uint8_t>> StoreClient::call(StoreRequest request, TimePoint deadline) {
   const std::string key = printable(request.key, 256);
+  const StoreRequest::Kind kind = request.kind;
+  const TimePoint begin = steady_now();
   if (parts_.on_loop_thread())
     return error(Code::Internal, "store key \"{}\" was asked for on the loop's thread", key);
   uint64_t number = 0;
@@ -41,7 +61,7 @@ Result<std::vector<uint8_t>> StoreClient::call(StoreRequest request, TimePoint d
   }
   if (!call.done) {
     parts_.submit({StoreRequest::Kind::Cancel, number, {}, {}});
-    return error(Code::Timeout, "store key \"{}\" was not there in time", key);
+    return late(kind, key, steady_now() - begin);
   }
   if (!call.status.is_ok())
     return call.status;

@@ -270,5 +270,17 @@ TEST(Connect, AnIdleGroupHasNoThreadNoListenerAndUsesNoTime) {
   EXPECT_EQ(entries("/proc/self/fd"), files);
 }
 
+TEST(Connect, WhoDoesNotSayWhereItListensIsNamed) {
+  MemoryStore store;
+  Config config;
+  config.start_timeout = 100ms;
+  const Status status = connect_mesh(group_spec(1, 2), store, config).status();
+  EXPECT_EQ(status.code(), Code::Timeout);
+  EXPECT_NE(
+      status.message().find("rank 10 (host h0) did not say where it listens"),
+      status.message().npos)
+      << status.message();
+}
+
 }  // namespace
 }  // namespace farandole::testing

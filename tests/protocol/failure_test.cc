@@ -319,7 +319,7 @@ TEST_F(FailureTest, BlamesWhoAnnouncesTooMuch) {
   forge(Announce{{item("a"), item("b")}, {}});
   EXPECT_THAT(failures(0), IsEmpty());
   forge(Announce{{item("c")}, {}}, 3);
-  expect_blame("it announced more than 2 tensors at once");
+  expect_blame("it announced more than 2 tensors at once (FARANDOLE_MAX_PENDING)");
 }
 
 TEST_F(FailureTest, SettledTensorsCountNoMore) {
@@ -337,7 +337,7 @@ TEST_F(FailureTest, BlamesWhoOverfillsTheStore) {
   limits.store_bytes = 65536;
   make(3, 16384, limits);
   forge(StoreSet{1, "k", Bytes(65536)});
-  expect_blame("it put more than 65536 bytes into the store");
+  expect_blame("it put more than 65536 bytes into the store (FARANDOLE_STORE_BYTES)");
 }
 
 TEST_F(FailureTest, BlamesMalformedMessages) {

@@ -67,7 +67,8 @@ TEST_F(StoreTableTest, WhoGaveUpOrLeftIsNotAnswered) {
 TEST_F(StoreTableTest, EachRankHasItsShareOfBytes) {
   set(0, 1, "k", Bytes(9));  // 10 with its key
   EXPECT_EQ(
-      table_.set(0, {2, "j", {}}).status().message(), "put more than 10 bytes into the store");
+      table_.set(0, {2, "j", {}}).status().message(),
+      "put more than 10 bytes into the store (FARANDOLE_STORE_BYTES)");
   EXPECT_EQ(set(1, 1, "i", Bytes(9)).size(), 1U);
 }
 

@@ -87,6 +87,8 @@ TEST(Connect, AllHearThatOneMemberCouldNotAttach) {
   for (const Status& status : statuses) {
     EXPECT_EQ(status.code(), Code::Unsupported) << status.to_string();
     EXPECT_NE(status.message().find("rank 11"), std::string::npos) << status.to_string();
+    EXPECT_NE(status.message().find("shared memory of rank 10 (host host)"), std::string::npos)
+        << status.to_string();
   }
 }
 
@@ -101,6 +103,18 @@ TEST(Connect, AnAbsentMemberEndsItForAll) {
   EXPECT_EQ(statuses[0].code(), Code::Timeout) << statuses[0].to_string();
   EXPECT_NE(statuses[0].message().find("rank 12"), std::string::npos) << statuses[0].to_string();
   EXPECT_EQ(statuses[1].code(), Code::Timeout) << statuses[1].to_string();
+}
+
+TEST(Connect, WhoDoesNotAnswerIsNamedWithTheSetting) {
+  Config config = small_config();
+  config.start_timeout = 200ms;
+  MemoryStore store;
+  const Status status = connect(spec_of(1, 2), store, config).status();
+  EXPECT_EQ(status.code(), Code::Timeout);
+  EXPECT_NE(status.message().find("rank 10 (host host) does not answer"), std::string::npos)
+      << status.message();
+  EXPECT_NE(status.message().find("FARANDOLE_START_TIMEOUT"), std::string::npos)
+      << status.message();
 }
 
 TEST(Connect, AFailedJobEndsItAtOnce) {

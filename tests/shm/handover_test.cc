@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -133,6 +134,20 @@ TEST(Receiving, EndsWithTheJobThoughNobodyAnswers) {
   EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, interrupt.get()).status(), lost);
   failure.join();
   EXPECT_LT(steady_now() - start, 20s);
+}
+
+TEST(Receiving, SaysHowLongItWaited) {
+  const auto meeting = Meeting::random();
+  ASSERT_TRUE(meeting);
+  const auto [address, length] = address_of(meeting.value());
+  const Descriptor mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(mute.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(mute.get(), 1), 0);
+  const Status late = receive_descriptor(meeting.value(), steady_now() + 300ms, nullptr).status();
+  EXPECT_EQ(late.code(), Code::Timeout);
+  const std::regex wanted(
+      "it was not handed over within [0-9]+\\.[0-9] s, .*\\(FARANDOLE_START_TIMEOUT\\)");
+  EXPECT_TRUE(std::regex_match(late.message(), wanted)) << late.message();
 }
 
 size_t open_descriptors() {

@@ -91,6 +91,13 @@ class Formation {
   Status find_earlier() {
     for (size_t member = 0; member < self(); ++member) {
       Result<std::vector<uint8_t>> text = store_.get(key_of(spec_, member), deadline_);
+      if (text.status().code() == Code::Timeout)
+        return error(
+            Code::Timeout,
+            "group {}: {} did not say where it listens: {} (FARANDOLE_START_TIMEOUT)",
+            spec_.tag,
+            name_of(member),
+            text.status().message());
       FARANDOLE_RETURN_IF_ERROR(text.status());
       Result<SocketAddress> address = parse_endpoint({text.value().begin(), text.value().end()});
       FARANDOLE_RETURN_IF_ERROR(address.status());
