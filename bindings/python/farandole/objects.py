@@ -10,7 +10,7 @@ from typing import Any
 
 from farandole import _native, _session
 from farandole.arguments import check_root
-from farandole.errors import InvalidArgumentError
+from farandole.errors import InvalidArgumentError, OperatingSystemError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
 _SIZE_BYTES = 8
@@ -47,6 +47,31 @@ def _size_in(field: bytes | bytearray, rank: int) -> int:
     return size
 
 
+def _room(size: int) -> bytearray | None:
+    """That many bytes, or None where this process cannot have them. No object has more bytes than
+    its root's process, so a larger number is refused, too: it says nothing true."""
+    try:
+        return bytearray(size)
+    except (MemoryError, OverflowError):
+        return None
+
+
+def _checked_room(room: bytearray | None, name: str, size: int, root_rank: int) -> bytearray:
+    """Raises on every rank where one has no memory: it could not take part in what follows, and
+    the others would wait for it."""
+    mine = bytes([room is not None])
+    all_ranks = _session.submit(_native.ALLGATHER, f"{name}.room", mine)
+    all_ranks.wait()
+    lacking = [rank for rank, has in enumerate(all_ranks.tobytes()) if not has]
+    if lacking or room is None:
+        which = ", ".join(map(str, lacking))
+        raise OperatingSystemError(
+            f"rank {which} has no memory for the object of rank {root_rank}, {size} bytes; "
+            "send less at once"
+        )
+    return room
+
+
 def broadcast_object(
     obj: Any,
     root_rank: int = 0,
@@ -54,16 +79,18 @@ def broadcast_object(
     process_set: ProcessSet = global_process_set,
 ) -> Any:
     """The object of rank ``root_rank``, on every rank. Others may pass None. One that cannot be
-    pickled is an error on every rank."""
+    pickled, or for which a rank has no memory, is an error on every rank."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
     pickled, field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
-    size = bytearray(field)
-    _session.submit(_native.BROADCAST, f"{name}.size", size, size, root=root_rank).wait()
+    told = bytearray(field)
+    _session.submit(_native.BROADCAST, f"{name}.size", told, told, root=root_rank).wait()
     if failure is not None:
         raise failure
-    data = bytearray(pickled) if is_root else bytearray(_size_in(size, root_rank))
+    size = _size_in(told, root_rank)
+    room = bytearray(pickled) if is_root else _room(size)
+    data = _checked_room(room, name, size, root_rank)
     _session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
     return obj if is_root else pickle.loads(data)
 

@@ -9,6 +9,7 @@ import numpy as np
 from common import report
 
 import farandole as fdl
+from farandole import objects
 
 
 def disagreements(odd: bool) -> dict[str, Any]:
@@ -68,6 +69,22 @@ def object_that_one_rank_cannot_pickle(odd: bool, root: int) -> None:
     assert fdl.allgather_object(1) == [1] * fdl.size()
 
 
+def object_for_which_one_rank_has_no_memory(odd: bool) -> None:
+    """Likewise."""
+    room = objects._room
+    if odd:
+        objects._room = lambda size: room(2**64 - 2)
+    try:
+        fdl.broadcast_object(b"x" * 100, 0)
+    except fdl.OperatingSystemError as error:
+        assert f"rank {fdl.size() - 1} has no memory for the object of rank 0" in str(error), error
+    else:
+        raise AssertionError("nobody noticed")
+    finally:
+        objects._room = room
+    assert fdl.broadcast_object(b"x" * 100, 0) == b"x" * 100
+
+
 def main() -> None:
     fdl.init()
     rank, size = fdl.rank(), fdl.size()
@@ -79,6 +96,7 @@ def main() -> None:
     assert all(other == messages for other in fdl.allgather_object(messages))
     mistake_of_one_rank(rank == size - 1)
     object_that_one_rank_cannot_pickle(rank == size - 1, size - 1)
+    object_for_which_one_rank_has_no_memory(rank == size - 1)
     report(rank, messages=messages)
 
 
