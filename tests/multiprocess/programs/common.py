@@ -10,19 +10,34 @@ from typing import Any
 MARK = "REPORT "
 
 
-def delayed(pid: int | None = None) -> float:
-    """Seconds for which threads of a process stood ready while the machine ran others.
+# Threads that are not on the way from an event to a caller's return.
+OFF_THE_WAY = ("fdl-heartbeat",)
+
+Delays = dict[str, float]
+
+
+def delayed(pid: int | None = None) -> Delays:
+    """Seconds for which each thread of a process that may be on the way from an event to a caller's
+    return, its first one and the library's, stood ready while the machine ran others.
 
     What is promised in time is promised of a machine that is free; on a busy one it may be late by
-    as much as this. Counts the threads that live; of a process that has ended, its first one.
+    what the threads on the way had to wait (`late`). Of a process that has ended: its first thread.
     """
-    waited = 0
-    for task in Path(f"/proc/{pid or os.getpid()}/task").glob("*/schedstat"):
+    first = str(pid or os.getpid())
+    waited = {}
+    for task in Path(f"/proc/{first}/task").iterdir():
         try:
-            waited += int(task.read_text().split()[1])
+            name = (task / "comm").read_text().strip()
+            if task.name == first or (name.startswith("fdl-") and name not in OFF_THE_WAY):
+                waited[task.name] = int((task / "schedstat").read_text().split()[1]) * 1e-9
         except OSError:  # the thread has ended meanwhile
             continue
-    return waited * 1e-9
+    return waited
+
+
+def late(before: Delays, after: Delays) -> float:
+    """How long the thread waited that had to wait the longest."""
+    return max((waited - before.get(thread, 0.0) for thread, waited in after.items()), default=0.0)
 
 
 def report(rank: int, **values: Any) -> None:

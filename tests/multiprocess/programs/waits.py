@@ -68,8 +68,8 @@ def main() -> None:
         since, used, before = time.monotonic(), time.process_time(), delayed()
         found = wait_in_vain()
         used = time.process_time() - used
-        when, late = time.monotonic(), delayed() - before
-        report(rank, **found, since=since, when=when, used=used, late=late)
+        when, delays = time.monotonic(), delayed()
+        report(rank, **found, since=since, when=when, used=used, before=before, delayed=delays)
     else:
         report(rank, ready=True)
         end(sys.argv[1])
