@@ -41,7 +41,7 @@ DEATH_HERE = Target(0.05, 0.005)
 DEATH_ELSEWHERE = Target(0.2)
 SILENCE = Target(4.0)
 BROKEN_STREAM = Target(4.0)
-JOB_GONE = Target(10.0)
+JOB_GONE = Target(5.0)
 
 # When the fault began; None where the victim tells it itself.
 Fault = Callable[[Scene], int | None]
