@@ -1,5 +1,6 @@
 #include "controller/loopback_control_plane.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/loopback_hub.h"
@@ -82,9 +83,10 @@ void LoopbackControlPlane::finished() {
   hub_->impl_->finished(self_.rank);
 }
 
-void LoopbackControlPlane::stop(TimePoint deadline) {
+bool LoopbackControlPlane::stop(TimePoint deadline) {
   if (const std::unique_ptr<LoopbackOutlet> outlet = hub_->impl_->stop(self_.rank, deadline))
-    outlet->close();
+    answered_ = outlet->close(std::max(deadline, steady_now()) + patience::kLoop);
+  return answered_;
 }
 
 }  // namespace farandole

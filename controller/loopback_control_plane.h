@@ -54,7 +54,7 @@ class LoopbackControlPlane final : public ControlPlane {
   Store& store() override;
   void leave() override;
   void finished() override;
-  void stop(TimePoint deadline) override;
+  bool stop(TimePoint deadline) override;
 
  private:
   class LoopbackStore;
@@ -63,6 +63,7 @@ class LoopbackControlPlane final : public ControlPlane {
   Member self_;
   std::shared_ptr<EventLoop> loop_;
   std::unique_ptr<LoopbackStore> store_;
+  bool answered_ = true;
 };
 
 }  // namespace farandole

@@ -21,8 +21,15 @@ template <typename Call>
 void LoopbackOutlet::post(Call call) {
   loop_->post([target = target_, call = std::move(call)]() mutable {
     MutexLock lock(target->mutex);
-    if (target->sink != nullptr)
-      call(*target->sink);
+    if (target->sink == nullptr)
+      return;
+    ControlSink& sink = *target->sink;
+    target->calling = true;
+    target->mutex.unlock();
+    call(sink);
+    target->mutex.lock();
+    target->calling = false;
+    target->returned.notify_all();
   });
 }
 
@@ -38,9 +45,14 @@ void LoopbackOutlet::failure(PeerFailure failure) {
   });
 }
 
-void LoopbackOutlet::close() {
+bool LoopbackOutlet::close(TimePoint deadline) {
   MutexLock lock(target_->mutex);
   target_->sink = nullptr;
+  while (target_->calling) {
+    if (!target_->returned.wait_until(target_->mutex, deadline))
+      return !target_->calling;
+  }
+  return true;
 }
 
 LoopbackHub::Impl::Impl(int size, ProcessSets process_sets)

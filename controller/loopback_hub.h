@@ -25,15 +25,17 @@ class LoopbackOutlet {
 
   void agreement(Agreement agreement);
   void failure(PeerFailure failure);
-  // Waits for a callback that is running; afterwards there is none.
-  void close();
+  // Waits for a callback that is running; afterwards there is none. False at the deadline.
+  bool close(TimePoint deadline);
 
  private:
   // What a posted task keeps alive: not the loop that it runs on, which must not end there.
   struct Target {
     explicit Target(ControlSink& to) : sink(&to) {}
     Mutex mutex;
+    CondVar returned;
     ControlSink* sink FARANDOLE_GUARDED_BY(mutex);
+    bool calling FARANDOLE_GUARDED_BY(mutex) = false;
   };
   template <typename Call>
   void post(Call call);

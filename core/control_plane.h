@@ -66,8 +66,10 @@ class ControlPlane {
   virtual void finished() = 0;
   // Sends what is queued, closes, joins; in rank 0, which keeps watch for the others, after all of
   // them have finished. Waits until `deadline` at most. No callback afterwards. Without leave() and
-  // finished() the other ranks take this one for lost. Not from the loop's thread.
-  virtual void stop(TimePoint deadline) = 0;
+  // finished() the other ranks take this one for lost. Not from the loop's thread. False where a
+  // callback blocks the loop or another thread of the control plane: then that may go on using the
+  // sink and everything behind it, which must never be destroyed. Called again: gives the same.
+  virtual bool stop(TimePoint deadline) = 0;
 };
 
 }  // namespace farandole

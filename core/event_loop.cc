@@ -4,44 +4,51 @@
 
 #include <utility>
 
+#include "core/base/log.h"
+#include "core/base/patience.h"
+
 namespace farandole {
 
-ThreadLoop::ThreadLoop(const char* thread_name) : thread_([this] { run(); }) {
+ThreadLoop::ThreadLoop(const char* thread_name)
+    : state_(std::make_shared<State>()), thread_([state = state_] { state->run(); }) {
   pthread_setname_np(thread_.native_handle(), thread_name);
 }
 
 ThreadLoop::~ThreadLoop() {
   {
-    MutexLock lock(mutex_);
-    stopping_ = true;
+    MutexLock lock(state_->mutex);
+    state_->stopping = true;
   }
-  wake_.notify_one();
-  thread_.join();
+  state_->wake.notify_one();
+  if (thread_.join_until(steady_now() + patience::kLoop))
+    return;
+  FARANDOLE_LOG(Error, "a loop did not end: a task blocks its thread, which stays");
+  thread_.abandon();
 }
 
 void ThreadLoop::post(std::function<void()> task) {
   {
-    MutexLock lock(mutex_);
-    if (stopping_)
+    MutexLock lock(state_->mutex);
+    if (state_->stopping)
       return;
-    tasks_.push_back(std::move(task));
+    state_->tasks.push_back(std::move(task));
   }
-  wake_.notify_one();
+  state_->wake.notify_one();
 }
 
 bool ThreadLoop::on_loop_thread() const noexcept {
-  return std::this_thread::get_id() == thread_.get_id();
+  return std::this_thread::get_id() == thread_.id();
 }
 
-void ThreadLoop::run() {
+void ThreadLoop::State::run() {
   for (;;) {
     std::deque<std::function<void()>> batch;
     {
-      MutexLock lock(mutex_);
-      while (tasks_.empty() && !stopping_) wake_.wait(mutex_);
-      if (tasks_.empty())
+      MutexLock lock(mutex);
+      while (tasks.empty() && !stopping) wake.wait(mutex);
+      if (tasks.empty())
         return;
-      batch.swap(tasks_);
+      batch.swap(tasks);
     }
     for (std::function<void()>& task : batch) task();
   }

@@ -2,12 +2,11 @@
 // EventLoop: a seam for "run this on that one thread, in order". The engine and the protocol
 // objects live on one; whether they share it is the composition root's choice.
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <thread>
 
+#include "core/base/bounded_thread.h"
 #include "core/base/mutex.h"
 
 namespace farandole {
@@ -25,19 +24,24 @@ class EventLoop {
 class ThreadLoop final : public EventLoop {
  public:
   explicit ThreadLoop(const char* thread_name);
-  // Runs what was posted before, then joins. Must not be called from the loop itself.
+  // Runs what was posted before, then joins. Where a task takes longer than patience::kLoop, thread
+  // and queue stay until the process ends. Must not be called from the loop itself.
   ~ThreadLoop() override;
   void post(std::function<void()> task) override;
   bool on_loop_thread() const noexcept override;
 
  private:
-  void run();
+  struct State {
+    void run();
 
-  Mutex mutex_;
-  CondVar wake_;
-  std::deque<std::function<void()>> tasks_ FARANDOLE_GUARDED_BY(mutex_);
-  bool stopping_ FARANDOLE_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+    Mutex mutex;
+    CondVar wake;
+    std::deque<std::function<void()>> tasks FARANDOLE_GUARDED_BY(mutex);
+    bool stopping FARANDOLE_GUARDED_BY(mutex) = false;
+  };
+
+  const std::shared_ptr<State> state_;  // the thread's, too
+  BoundedThread thread_;
 };
 
 }  // namespace farandole

@@ -29,7 +29,7 @@ void Inbox::handle_all() {
   if (handling_)
     return;
   handling_ = true;
-  while (!queue_.empty() && !closed_) {
+  while (!queue_.empty()) {
     Message message = std::move(queue_.front());
     queue_.pop_front();
     mutex_.unlock();
@@ -49,10 +49,13 @@ bool Inbox::drain_until(TimePoint deadline) {
   return true;
 }
 
-void Inbox::close() {
+bool Inbox::close(TimePoint deadline) {
   MutexLock lock(mutex_);
   closed_ = true;
-  while (handling_ && !loop_.on_loop_thread()) quiet_.wait(mutex_);
+  while (handling_ && !loop_.on_loop_thread()) {
+    if (!quiet_.wait_until(mutex_, deadline) && handling_)
+      return false;
+  }
   while (!queue_.empty()) {
     Message message = std::move(queue_.front());
     queue_.pop_front();
@@ -60,6 +63,7 @@ void Inbox::close() {
     handler_(std::move(message));
     mutex_.lock();
   }
+  return true;
 }
 
 }  // namespace farandole

@@ -63,8 +63,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   // loop's thread.
   bool drain_until(TimePoint deadline);
   // Handles here what is still queued; nothing afterwards, and nothing on the loop any more. Waits
-  // for a message that is being handled on another thread.
-  void close();
+  // for a message that is being handled on another thread; false at the deadline, where that one
+  // and what is queued behind it are handled there whenever it returns.
+  bool close(TimePoint deadline);
 
  private:
   void handle_all();

@@ -1,6 +1,9 @@
 #include "core/name_registry.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
+#include "core/request_check.h"
 
 namespace farandole {
 
@@ -37,7 +40,8 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
         max_in_flight_);
   for (size_t i = 0; i < requests.size(); ++i) {
     const Request& request = requests[i];
-    if (in_flight_.insert(key(request.signature.process_set, request.name)).second)
+    if (in_flight_.emplace(key(request.signature.process_set, request.name), request.signature.kind)
+            .second)
       continue;
     for (size_t j = 0; j < i; ++j)
       in_flight_.erase(key(requests[j].signature.process_set, requests[j].name));
@@ -53,6 +57,16 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
 void NameRegistry::release(uint32_t process_set, const std::string& name) {
   MutexLock lock(mutex_);
   in_flight_.erase(key(process_set, name));
+}
+
+std::string NameRegistry::in_flight() {
+  MutexLock lock(mutex_);
+  const auto first = std::min_element(in_flight_.begin(), in_flight_.end());
+  if (first == in_flight_.end())
+    return {};
+  const std::string name = first->first.substr(0, first->first.find('\x1f'));
+  const size_t others = in_flight_.size() - 1;
+  return describe(first->second, name) + (others == 0 ? "" : fmt::format(" and {} more", others));
 }
 
 }  // namespace farandole

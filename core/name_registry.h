@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -26,6 +26,8 @@ class NameRegistry {
   // Claims all names or none. Fails: InvalidArgument naming the one in flight already.
   Status claim(const std::vector<Request>& requests);
   void release(uint32_t process_set, const std::string& name);
+  // For error lines: the first of those in flight, and how many more there are; empty without any.
+  std::string in_flight();
 
  private:
   std::string next_name(CollectiveKind kind) FARANDOLE_REQUIRES(mutex_);
@@ -34,7 +36,7 @@ class NameRegistry {
   const size_t max_in_flight_;
   Mutex mutex_;
   std::array<uint64_t, kCollectiveKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
-  std::unordered_set<std::string> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, CollectiveKind> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
 };
 
 }  // namespace farandole

@@ -9,6 +9,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/patience.h"
 #include "core/engine.h"
 #include "core/request_check.h"
 
@@ -36,7 +37,8 @@ class Session::Impl final : public ControlSink {
   }
   Status shutdown();
   bool in_own_process() const { return getpid() == pid_; }
-  // After shutdown(): a lane ignores its abort, and may touch all this at any time.
+  // After shutdown() or a start that failed: a thread did not end, and may touch all this at any
+  // time.
   bool stuck() const { return stuck_; }
 
   const Topology& topology() const { return topology_; }
@@ -55,6 +57,7 @@ class Session::Impl final : public ControlSink {
   Device* device(DeviceId id) const;
   std::unique_ptr<Group> make_group();
   void make_engine();
+  void give_up(bool collectives_ended);
 
   const pid_t pid_ = getpid();
   SessionParts parts_;
@@ -89,7 +92,11 @@ std::unique_ptr<Group> Session::Impl::make_group() {
     return parts_.connect(spec, parts_.control->store());
   };
   parts.broken = [this](std::vector<PendingOp> ops, Status why) {
-    inbox_->push(message::Broken{std::move(ops), std::move(why)});
+    std::vector<TicketPtr> tickets;
+    for (const PendingOp& op : ops) tickets.push_back(op.ticket);
+    // Nobody is left to hear the verdict once the session was given up.
+    if (!inbox_->push(message::Broken{std::move(ops), why}))
+      for (const TicketPtr& ticket : tickets) ticket->settle(why);
   };
   return std::make_unique<Group>("fdl-lane-0", std::move(parts));
 }
@@ -120,8 +127,8 @@ Status Session::Impl::start() {
   FARANDOLE_FAILPOINT("session.started");
   if (started.is_ok())
     topology_ = topology_of(topology_.rank, parts_.control->members());
-  else
-    inbox_->close();  // what reached it on the loop must not outlive the engine
+  else  // what reached the inbox on the loop must not outlive the engine
+    stuck_ = !parts_.control->stop(steady_now()) || !inbox_->close(steady_now() + patience::kLoop);
   return started;
 }
 
@@ -214,18 +221,30 @@ Status Session::Impl::shutdown() {
   const TimePoint last = steady_now() + parts_.abort_limit;
   // The lane's last words reach the engine as messages, too.
   FARANDOLE_FAILPOINT("session.stop");
-  stuck_ =
-      !inbox_->drain_until(last) || !group_->lane.drain_until(last) || !inbox_->drain_until(last);
+  const bool ended = inbox_->drain_until(last) && group_->lane.drain_until(last);
+  const bool heard = ended && inbox_->drain_until(last);
+  const bool answered = parts_.control->stop(deadline);
+  const bool closed = inbox_->close(steady_now() + (answered ? patience::kLoop : Duration(0)));
+  stuck_ = !heard || !answered || !closed;
   if (stuck_)
-    FARANDOLE_LOG(
-        Error,
-        "rank {}: a collective did not end within {:g} s of its abort; its thread and memory stay "
-        "until this process ends",
-        topology_.rank,
-        std::chrono::duration<double>(parts_.abort_limit).count());
-  parts_.control->stop(deadline);
-  inbox_->close();
+    give_up(ended && heard);
   return Status::ok();
+}
+
+// Says who blocks what; all that a thread may still use is left to the end of the process.
+void Session::Impl::give_up(bool collectives_ended) {
+  const std::string running = names_.in_flight();
+  const std::string what =
+      collectives_ended ? std::string("its thread of the engine or of heartbeats did not end")
+                        : fmt::format(
+                              "{} did not end within {:g} s of its abort",
+                              running.empty() ? "a callback" : running,
+                              std::chrono::duration<double>(parts_.abort_limit).count());
+  FARANDOLE_LOG(
+      Error,
+      "rank {}: {}; its threads and memory stay until this process ends",
+      topology_.rank,
+      what);
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -244,8 +263,11 @@ Session::~Session() {
 Result<std::unique_ptr<Session>> Session::start(SessionParts parts) {
   auto impl = std::make_unique<Impl>(std::move(parts));
   const Status status = impl->start();
-  if (!status.is_ok())
+  if (!status.is_ok()) {
+    if (impl->stuck())
+      static_cast<void>(impl.release());
     return status;
+  }
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 

@@ -41,8 +41,8 @@ class Session {
   // A forked child must not use its parent's session: submit() fails there with a clear error, the
   // destructor does nothing, and the parent is unharmed.
   static Result<std::unique_ptr<Session>> start(SessionParts parts);
-  // shutdown() if that was not called. Where a collective did not end within abort_limit, all that
-  // it may still touch stays until the process ends.
+  // shutdown() if that was not called. Where a collective did not end within abort_limit, or a
+  // callback blocks the loop, all that the thread may still touch stays until the process ends.
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

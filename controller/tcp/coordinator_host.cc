@@ -54,11 +54,16 @@ Result<net::Endpoint> CoordinatorHost::open() {
   Result<std::unique_ptr<net::Listener>> listener = net::Listener::open(io_, std::move(options));
   if (!listener)
     return listener.status();
-  io_.run_and_wait([&] {
-    listener_ = std::move(listener).value();
+  const net::Endpoint at = listener.value()->endpoint();
+  const auto opened = std::make_shared<std::unique_ptr<net::Listener>>(std::move(listener).value());
+  const bool answered = io_.run_and_wait([this, opened] {
+    listener_ = std::move(*opened);
     set_timer();
   });
-  return listener_->endpoint();
+  if (!answered)
+    return error(
+        Code::Internal, "the io thread is blocked; rank 0 cannot listen at {}", at.to_string());
+  return at;
 }
 
 net::ServerParams CoordinatorHost::server_params() const {

@@ -61,7 +61,11 @@ struct TcpControlPlane::Impl {
   Status await_group();
   void on_silent(int rank, Duration silence);
   void on_ended(int rank);
-  void stop(TimePoint deadline);
+  bool stop(TimePoint deadline);
+  bool stop_driver(TimePoint deadline);
+  // Gives the loop's answer to callers who go on only after it. `task` owns what it uses.
+  Status on_loop(std::function<void()> task) const;
+  TimePoint loop_deadline() const { return steady_now() + options.loop_limit; }
   bool hosts() const { return options.config.rank == 0; }
 
   const std::shared_ptr<net::IoThread> io;
@@ -77,6 +81,7 @@ struct TcpControlPlane::Impl {
   std::map<int, net::LoopTimer> last_words;
   std::shared_ptr<Driver> driver;
   bool stopped = false;
+  bool answered = true;
 };
 
 TcpControlPlane::Impl::Impl(std::shared_ptr<net::IoThread> loop, TcpControlPlaneOptions with)
@@ -125,8 +130,7 @@ Status TcpControlPlane::Impl::begin(ControlSink& sink) {
       host_name(config),
       getpid(),
       config.bind.empty() ? std::move(address).value() : config.bind};
-  io->run_and_wait([&] { driver->join(std::move(self)); });
-  return Status::ok();
+  return on_loop([driver = driver, self = std::move(self)] { driver->join(self); });
 }
 
 Status TcpControlPlane::Impl::begin_heartbeat() {
@@ -164,9 +168,11 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
     heartbeat->watch(rank, std::move(socket));
   };
   events.forget = [this](int rank) { heartbeat->forget(rank); };
-  auto host = std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events));
-  CoordinatorHost* const raw = host.get();
-  io->run_and_wait([&] { driver->host(std::move(host)); });
+  auto host = std::make_shared<std::unique_ptr<CoordinatorHost>>(
+      std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events)));
+  CoordinatorHost* const raw = host->get();
+  FARANDOLE_RETURN_IF_ERROR(
+      on_loop([driver = driver, host = std::move(host)] { driver->host(std::move(*host)); }));
   Result<net::Endpoint> at = raw->open();
   if (!at)
     return at.status();
@@ -185,7 +191,9 @@ Result<std::string> TcpControlPlane::Impl::reach_coordinator() {
   if (!local)
     return local.status();
   heartbeat->watch(0, std::move(beats).value());
-  io->run_and_wait([&] { driver->connect(std::move(control).value()); });
+  auto socket = std::make_shared<net::Established>(std::move(control).value());
+  FARANDOLE_RETURN_IF_ERROR(on_loop(
+      [driver = driver, socket = std::move(socket)] { driver->connect(std::move(*socket)); }));
   return local.value().endpoint().host;
 }
 
@@ -251,23 +259,48 @@ void TcpControlPlane::Impl::on_ended(int rank) {
   });
 }
 
-void TcpControlPlane::Impl::stop(TimePoint until) {
+Status TcpControlPlane::Impl::on_loop(std::function<void()> task) const {
+  if (io->run_and_wait(std::move(task), loop_deadline()))
+    return Status::ok();
+  return error(
+      Code::Internal,
+      "rank {}: its io thread is blocked, and did not answer within {:g} s",
+      options.config.rank,
+      std::chrono::duration<double>(options.loop_limit).count());
+}
+
+// Whether the loop has let go of everything.
+bool TcpControlPlane::Impl::stop_driver(TimePoint until) {
+  const auto done = std::make_shared<std::promise<void>>();
+  std::future<void> finished = done->get_future();
+  const TimePoint last = std::max(until, steady_now()) + options.loop_limit;
+  const auto finish = [driver = driver, until, done] {
+    driver->finish(until, [done] { done->set_value(); });
+  };
+  if (!io->run_and_wait(finish, last))
+    return false;
+  if (finished.wait_until(last) != std::future_status::ready)
+    FARANDOLE_LOG(Error, "the control connections could not be closed in time");
+  return io->run_and_wait(
+      [this] {
+        last_words.clear();
+        driver->release();
+      },
+      loop_deadline());
+}
+
+bool TcpControlPlane::Impl::stop(TimePoint until) {
   if (std::exchange(stopped, true))
-    return;
-  if (driver) {
-    const auto done = std::make_shared<std::promise<void>>();
-    std::future<void> finished = done->get_future();
-    io->post([this, until, done] { driver->finish(until, [done] { done->set_value(); }); });
-    if (finished.wait_until(std::max(until, steady_now()) + patience::kLoop) !=
-        std::future_status::ready)
-      FARANDOLE_LOG(Error, "the control connections could not be closed in time");
-    io->run_and_wait([this] {
-      last_words.clear();
-      driver->release();
-    });
-  }
+    return answered;
+  if (driver)
+    answered = stop_driver(until);
   store.close({Code::Aborted, "the session is shut down"});
-  heartbeat.reset();
+  if (heartbeat && !heartbeat->stop(loop_deadline()))
+    answered = false;
+  // A loop that is only late still hands it what has come.
+  if (answered)
+    heartbeat.reset();
+  return answered;
 }
 
 TcpControlPlane::TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPlaneOptions options)
@@ -276,8 +309,8 @@ TcpControlPlane::TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPl
 TcpControlPlane::~TcpControlPlane() {
   if (fork_.in_child())
     impl_.release();  // NOLINT: its connections and threads are the parent's
-  else
-    impl_->stop(steady_now());
+  else if (!impl_->stop(steady_now()))
+    impl_.release();  // NOLINT: its threads use it
 }
 
 Status TcpControlPlane::start(ControlSink& sink) {
@@ -307,8 +340,8 @@ void TcpControlPlane::leave() {
 void TcpControlPlane::finished() {
   impl_->driver->finished();
 }
-void TcpControlPlane::stop(TimePoint deadline) {
-  impl_->stop(deadline);
+bool TcpControlPlane::stop(TimePoint deadline) {
+  return impl_->stop(deadline);
 }
 
 }  // namespace farandole

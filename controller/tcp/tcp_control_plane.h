@@ -10,6 +10,7 @@
 
 #include "core/base/config.h"
 #include "core/base/fork_guard.h"
+#include "core/base/patience.h"
 #include "core/base/secret.h"
 #include "core/control_plane.h"
 #include "core/net/endpoint.h"
@@ -27,6 +28,8 @@ struct TcpControlPlaneOptions {
   uint32_t generation = 0;
   // As net::ConnectSpec::give_up, for all of start().
   std::function<bool()> give_up;
+  // For a turn of the loop, and for the heartbeat thread to end; tests shorten it.
+  Duration loop_limit = patience::kLoop;
 };
 
 // Runs on `io`, which may be the engine's loop, too: the sink is called there.
@@ -34,7 +37,8 @@ class TcpControlPlane final : public ControlPlane {
  public:
   // Requires: size of 2 or more.
   TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPlaneOptions options);
-  // stop() at once, if it was not called. In a forked child: nothing.
+  // stop() at once, if it was not called. Where that gives false, all that its threads may use
+  // stays until the process ends. In a forked child: nothing.
   ~TcpControlPlane() override;
 
   // A start that failed has closed everything.
@@ -47,7 +51,7 @@ class TcpControlPlane final : public ControlPlane {
   Store& store() override;
   void leave() override;
   void finished() override;
-  void stop(TimePoint deadline) override;
+  bool stop(TimePoint deadline) override;
 
   struct Impl;
 

@@ -8,13 +8,15 @@
 #include <array>
 #include <cerrno>
 #include <map>
-#include <thread>
+#include <optional>
 #include <utility>
 
+#include "core/base/bounded_thread.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
+#include "core/base/patience.h"
 #include "core/net/framing.h"
 #include "core/net/process_card.h"
 
@@ -71,7 +73,7 @@ struct Heartbeat::Impl {
   Mutex mutex;
   std::vector<Change> changes FARANDOLE_GUARDED_BY(mutex);
   bool stopping FARANDOLE_GUARDED_BY(mutex) = false;
-  std::thread thread;
+  std::optional<BoundedThread> thread;  // nothing once joined
 };
 
 bool Heartbeat::Impl::add(int fd, uint64_t tag) const {
@@ -266,7 +268,7 @@ Result<std::unique_ptr<Heartbeat>> Heartbeat::start(HeartbeatOptions options) {
       FARANDOLE_FAIL_CALL("heartbeat.start.eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!impl->epoll || !impl->control || !impl->add(impl->control.get(), kControl))
     return system_error("epoll", errno);
-  impl->thread = std::thread([raw = impl.get()] { raw->run(); });
+  impl->thread.emplace([raw = impl.get()] { raw->run(); });
   return std::unique_ptr<Heartbeat>(new Heartbeat(std::move(impl)));
 }
 
@@ -277,12 +279,25 @@ Heartbeat::~Heartbeat() {
     impl_.release();  // NOLINT: its thread and its epoll set are the parent's
     return;
   }
+  if (stop(steady_now() + patience::kLoop))
+    return;
+  FARANDOLE_LOG(Error, "the heartbeat thread did not end: a callback blocks it, and it stays");
+  impl_->thread->abandon();
+  impl_.release();  // NOLINT: the thread uses it
+}
+
+bool Heartbeat::stop(TimePoint deadline) {
+  if (!impl_->thread)
+    return true;
   {
     MutexLock lock(impl_->mutex);
     impl_->stopping = true;
   }
   impl_->wake();
-  impl_->thread.join();
+  if (!impl_->thread->join_until(deadline))
+    return false;
+  impl_->thread.reset();
+  return true;
 }
 
 void Heartbeat::watch(int rank, Established connection) {

@@ -47,12 +47,15 @@ class Heartbeat {
  public:
   // Fails: System.
   static Result<std::unique_ptr<Heartbeat>> start(HeartbeatOptions options);
-  // Closes its sockets and joins. In a forked child: nothing.
+  // stop(), within patience::kLoop. In a forked child: nothing.
   ~Heartbeat();
 
   // One connection per rank; a second one replaces the first.
   void watch(int rank, Established connection);
   void forget(int rank);
+  // Joins; nobody is called afterwards, and nobody watched. False at the deadline: a callback
+  // blocks the thread, and what it may use must stay. Thread: one at a time.
+  bool stop(TimePoint deadline);
 
   struct Impl;
 

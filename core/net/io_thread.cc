@@ -2,10 +2,14 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <future>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "core/base/bounded_thread.h"
+#include "core/base/log.h"
 #include "core/net/asio.h"
 
 namespace farandole::net {
@@ -13,7 +17,7 @@ namespace farandole::net {
 struct IoThread::Impl {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
-  std::thread thread;
+  std::optional<BoundedThread> thread;
 };
 
 asio::io_context& context_of(IoThread& io) noexcept {
@@ -21,6 +25,12 @@ asio::io_context& context_of(IoThread& io) noexcept {
 }
 
 namespace {
+
+// Of run_and_wait: whoever takes it first, the loop to run the task or the caller to call it off.
+struct Turn {
+  std::promise<void> done;
+  std::atomic<bool> taken{false};
+};
 
 // The next message often follows within microseconds, and to be woken for it costs more than to
 // look: so after work the thread goes on looking for `linger`, giving way to whoever wants the
@@ -43,7 +53,7 @@ void run_loop(asio::io_context& context, Duration linger) {
 }  // namespace
 
 IoThread::IoThread(const char* thread_name, Duration linger) : impl_(std::make_unique<Impl>()) {
-  impl_->thread = std::thread([impl = impl_.get(), name = std::string(thread_name), linger] {
+  impl_->thread.emplace([impl = impl_.get(), name = std::string(thread_name), linger] {
     pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
     run_loop(impl->context, linger);
   });
@@ -54,8 +64,12 @@ IoThread::~IoThread() {
     impl_.release();  // NOLINT: its thread and its epoll set are the parent's
     return;
   }
-  asio::post(impl_->context, [this] { impl_->context.stop(); });
-  impl_->thread.join();
+  asio::post(impl_->context, [impl = impl_.get()] { impl->context.stop(); });
+  if (impl_->thread->join_until(steady_now() + patience::kLoop))
+    return;
+  FARANDOLE_LOG(Error, "an io thread did not end: a task blocks it, and it stays");
+  impl_->thread->abandon();
+  impl_.release();  // NOLINT: the thread uses it
 }
 
 void IoThread::post(std::function<void()> task) {
@@ -63,16 +77,24 @@ void IoThread::post(std::function<void()> task) {
 }
 
 bool IoThread::on_loop_thread() const noexcept {
-  return impl_->thread.get_id() == std::this_thread::get_id();
+  return impl_->thread->id() == std::this_thread::get_id();
 }
 
-void IoThread::run_and_wait(const std::function<void()>& task) {
-  std::promise<void> done;
-  post([&] {
+bool IoThread::run_and_wait(std::function<void()> task, TimePoint deadline) {
+  const auto turn = std::make_shared<Turn>();
+  std::future<void> done = turn->done.get_future();
+  post([turn, task = std::move(task)] {
+    if (turn->taken.exchange(true))
+      return;
     task();
-    done.set_value();
+    turn->done.set_value();
   });
-  done.get_future().wait();
+  if (done.wait_until(deadline) == std::future_status::ready)
+    return true;
+  if (!turn->taken.exchange(true))
+    return false;
+  // It began meanwhile, and may have ended.
+  return done.wait_until(deadline) == std::future_status::ready;
 }
 
 struct LoopTimer::Impl {

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fork_guard.h"
+#include "core/base/patience.h"
 #include "core/event_loop.h"
 
 namespace farandole::net {
@@ -15,15 +16,19 @@ class IoThread final : public EventLoop {
  public:
   // Blocks in the kernel once there has been nothing to do for `linger`.
   explicit IoThread(const char* thread_name, Duration linger = Duration::zero());
-  // Runs what was posted before, then joins. Not from the loop itself. In a forked child: nothing.
+  // Runs what was posted before, then joins. Where a task takes longer than patience::kLoop, thread
+  // and sockets stay until the process ends. Not from the loop itself. In a forked child: nothing.
   ~IoThread() override;
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
   void post(std::function<void()> task) override;
   bool on_loop_thread() const noexcept override;
-  // Posts, and waits until the task has run. Not from the loop itself.
-  void run_and_wait(const std::function<void()>& task);
+  // Posts, and waits until the task has run. False at the deadline: a task that has not begun by
+  // then never does, and is destroyed on the loop; one that has begun goes on, so that a task that
+  // may block must own what it uses. Not from the loop itself.
+  bool run_and_wait(
+      std::function<void()> task, TimePoint deadline = steady_now() + patience::kLoop);
 
   struct Impl;
   Impl& impl() noexcept { return *impl_; }

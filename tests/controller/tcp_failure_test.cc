@@ -191,6 +191,27 @@ TEST(TcpFailure, RankZeroWaitsForTheOthersNoLongerThanItsDeadline) {
   EXPECT_EQ(job[1].sink.failures(2).at(1).rank, 0);
 }
 
+// What the loop may still use outlives the control plane, and stop says so.
+TEST(TcpFailure, StopDoesNotWaitForALoopThatIsBlocked) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto entered = std::make_shared<std::promise<void>>();
+  TcpJob job(2, [](int, TcpControlPlaneOptions& options) { options.loop_limit = 50ms; });
+  job.form();
+  const std::shared_ptr<net::IoThread> io = job[1].io;
+  io->post([gate, entered] {
+    entered->set_value();
+    gate->get_future().wait();
+  });
+  entered->get_future().wait();
+  EXPECT_FALSE(job[1].plane->stop(steady_now()));
+  EXPECT_FALSE(job[1].plane->stop(steady_now() + kPatience));
+  job[1].plane.reset();
+  gate->set_value();
+  // The loop goes on, with all that it uses, and the last that it may tell its sink comes.
+  EXPECT_TRUE(job[0].plane->stop(steady_now()));
+  EXPECT_EQ(job[1].sink.failures(1).at(0).rank, 0);
+}
+
 TEST(TcpFailure, AllMayLeaveAtOnce) {
   for (int i = 0; i < 10; ++i) {
     TcpJob job(4);

@@ -49,7 +49,10 @@ struct TcpRank {
   explicit TcpRank(TcpControlPlaneOptions options)
       : io(std::make_shared<net::IoThread>("test-io")),
         plane(std::make_unique<TcpControlPlane>(io, std::move(options))) {}
-  ~TcpRank() { plane->stop(steady_now() + kPatience); }
+  ~TcpRank() {
+    if (plane)
+      plane->stop(steady_now() + kPatience);
+  }
 
   Status start() { return plane->start(sink); }
   // As a session ends.
@@ -81,7 +84,10 @@ class TcpJob {
   }
   // Lost ranks would be errors of a test that is over.
   ~TcpJob() {
-    on_all([](TcpRank& rank) { rank.plane->stop(steady_now() + kPatience); });
+    on_all([](TcpRank& rank) {
+      if (rank.plane)
+        rank.plane->stop(steady_now() + kPatience);
+    });
   }
 
   // Starts all ranks at once; expects the group to form.

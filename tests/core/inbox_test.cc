@@ -8,6 +8,9 @@
 namespace farandole {
 namespace {
 
+TimePoint soon() {
+  return steady_now() + std::chrono::seconds(20);
+}
 uint64_t round_of(const Message& m) {
   return std::get<message::Agreed>(m).agreement.round;
 }
@@ -36,7 +39,7 @@ TEST(Inbox, HandlesMessagesOfEachThreadInOrderOnOneThread) {
   }
   for (std::thread& t : threads) t.join();
   ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
-  inbox->close();
+  EXPECT_TRUE(inbox->close(soon()));
   EXPECT_TRUE(ordered);
 }
 
@@ -54,7 +57,7 @@ TEST(Inbox, APushFromTheHandlerIsHandledAfterwards) {
   });
   inbox->push(round(1));
   ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
-  inbox->close();
+  EXPECT_TRUE(inbox->close(soon()));
   EXPECT_EQ(order, (std::vector<uint64_t>{1, 2}));
 }
 
@@ -77,15 +80,39 @@ TEST(Inbox, ClosingLosesNoMessage) {
   auto inbox = std::make_shared<Inbox>(loop, [&](Message m) { order.push_back(round_of(m)); });
   EXPECT_TRUE(inbox->push(round(1)));
   EXPECT_TRUE(inbox->push(round(2)));
-  inbox->close();
+  EXPECT_TRUE(inbox->close(soon()));
   loop.run();
+  EXPECT_EQ(order, (std::vector<uint64_t>{1, 2}));
+}
+
+// The loop goes on with its message and those behind it, and takes no other.
+TEST(Inbox, ClosingDoesNotWaitForAHandlerThatBlocks) {
+  std::promise<void> entered, gate;
+  std::vector<uint64_t> order;
+  ThreadLoop loop("inbox-test");
+  auto inbox = std::make_shared<Inbox>(loop, [&](Message m) {
+    if (round_of(m) == 1) {
+      entered.set_value();
+      gate.get_future().wait();
+    }
+    order.push_back(round_of(m));
+  });
+  EXPECT_TRUE(inbox->push(round(1)));
+  entered.get_future().wait();
+  EXPECT_TRUE(inbox->push(round(2)));
+  EXPECT_FALSE(inbox->close(steady_now() + std::chrono::milliseconds(20)));
+  EXPECT_FALSE(inbox->push(round(3)));
+  gate.set_value();
+  std::promise<void> later;
+  loop.post([&] { later.set_value(); });  // behind all of the inbox's tasks
+  ASSERT_EQ(later.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(order, (std::vector<uint64_t>{1, 2}));
 }
 
 TEST(Inbox, RefusesOnceClosed) {
   ThreadLoop loop("inbox-test");
   auto inbox = std::make_shared<Inbox>(loop, [](Message) {});
-  inbox->close();
+  EXPECT_TRUE(inbox->close(soon()));
   EXPECT_FALSE(inbox->push(round(1)));
 }
 

@@ -37,6 +37,15 @@ TEST(NameRegistry, ANameInFlightIsRefusedAndNothingElseClaimed) {
   EXPECT_TRUE(names.claim({named("a")}));
 }
 
+TEST(NameRegistry, SaysWhatIsInFlight) {
+  NameRegistry names(10);
+  EXPECT_EQ(names.in_flight(), "");
+  ASSERT_TRUE(names.claim({named("b", CollectiveKind::Broadcast)}));
+  EXPECT_EQ(names.in_flight(), "broadcast \"b\"");
+  ASSERT_TRUE(names.claim({named("c"), named("a")}));
+  EXPECT_EQ(names.in_flight(), "allreduce \"a\" and 2 more");
+}
+
 TEST(NameRegistry, TheSameNameInOneSubmissionTwiceIsRefused) {
   NameRegistry names(10);
   EXPECT_FALSE(names.claim({named("a"), named("a")}));

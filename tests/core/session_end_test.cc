@@ -7,6 +7,7 @@
 
 #include <future>
 
+#include "core/base/log.h"
 #include "tests/core/session_fixture.h"
 
 namespace farandole::testing {
@@ -93,6 +94,58 @@ TEST_F(SessionTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
   gate->set_value();
   EXPECT_TRUE(ticket->wait_until(soon()));
   EXPECT_THAT(values, ElementsAre(2));
+}
+
+// The engine's thread stands in the abort: the session ends all the same, and says whose fault it
+// is; when the abort returns, nothing that is freed is touched.
+TEST_F(SessionTest, AnAbortThatBlocksTheLoopIsLeftBehind) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto running = std::make_shared<std::promise<void>>();
+  run_ = [this, running](const CollectiveOp&) {
+    running->set_value();
+    return communicator_.load()->wait_for_abort();
+  };
+  on_abort_ = [gate] { gate->get_future().wait(); };
+  abort_limit_ = 50ms;
+  start();
+  control_->loop_answers = false;
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  const TicketPtr waiting = submit(sum("y", values));
+  control_->wait_announced(2);
+  agree({{.name = "x"}});
+  running->get_future().wait();
+  std::vector<std::string> errors;
+  set_log_sink([&](LogLevel level, std::string_view line) {
+    if (level == LogLevel::Error)
+      errors.emplace_back(line);
+  });
+  session_.reset();
+  set_log_sink({});
+  EXPECT_THAT(
+      errors,
+      ElementsAre(HasSubstr("rank 0: allreduce \"x\" and 1 more did not end within 0.05 s of its "
+                            "abort; its threads and memory stay until this process ends")));
+  gate->set_value();
+  EXPECT_TRUE(ticket->wait_until(soon()));
+  EXPECT_FALSE(ticket->status().is_ok());
+  EXPECT_TRUE(waiting->wait_until(soon()));
+  EXPECT_EQ(waiting->status().code(), Code::Aborted);
+}
+
+// A start that failed with its loop blocked frees nothing either.
+TEST_F(SessionTest, AStartThatFailedMayLeaveItsLoopBehind) {
+  SessionParts parts;
+  parts.config.size = 3;
+  auto loop = std::make_shared<ThreadLoop>("session-test");
+  const std::weak_ptr<ThreadLoop> left = loop;
+  parts.loop = std::move(loop);
+  auto control = std::make_unique<FakeControlPlane>(3);
+  control->start_status = {Code::Timeout, "nobody came"};
+  control->loop_answers = false;
+  parts.control = std::move(control);
+  EXPECT_EQ(Session::start(std::move(parts)).status().code(), Code::Timeout);
+  EXPECT_FALSE(left.expired());
 }
 
 TEST_F(SessionTest, AForkedChildGetsAClearErrorAndHarmsNothing) {

@@ -38,6 +38,7 @@ class SessionTest : public ::testing::Test {
       FARANDOLE_RETURN_IF_ERROR(connect_(spec));
       auto made = std::make_unique<FakeCommunicator>(
           [this](const CollectiveOp& op) { return run_(op); }, takes_segments);
+      made->on_abort = on_abort_;
       communicator_ = made.get();
       return std::unique_ptr<Communicator>(std::move(made));
     };
@@ -70,6 +71,7 @@ class SessionTest : public ::testing::Test {
 
   std::function<Status(const CollectiveOp&)> run_ = double_all;
   std::function<Status(const GroupSpec&)> connect_ = [](const GroupSpec&) { return Status::ok(); };
+  std::function<void()> on_abort_;
   Duration abort_limit_ = 20s;
   std::shared_ptr<Counters> counters_;
   FakeControlPlane* control_ = nullptr;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -261,6 +262,24 @@ TEST(IoThread, RunsTasksInOrderAndWhatWasPostedBeforeItEnds) {
   }
   ASSERT_EQ(order.size(), 101u);
   for (int i = 0; i <= 100; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
+}
+
+// Who waits for a turn of a blocked loop goes on at the deadline; a task that had not begun by then
+// never runs.
+TEST(IoThread, ATaskThatComesTooLateIsCalledOff) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto entered = std::make_shared<std::promise<void>>();
+  const auto ran = std::make_shared<std::atomic<int>>(0);
+  IoThread io("test-io");
+  io.post([gate, entered] {
+    entered->set_value();
+    gate->get_future().wait();
+  });
+  entered->get_future().wait();
+  EXPECT_FALSE(io.run_and_wait([ran] { ran->fetch_add(1); }, steady_now() + 20ms));
+  gate->set_value();
+  EXPECT_TRUE(io.run_and_wait([ran] { ran->fetch_add(10); }, steady_now() + kPatience));
+  EXPECT_EQ(*ran, 10);
 }
 
 TEST(IoThread, TimersFireOnceAndNotWhenCancelled) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <ctime>
+#include <future>
 
 #include "core/net/process_card.h"
 #include "tests/net/net_support.h"
@@ -62,6 +63,27 @@ TEST(Heartbeat, BeatsReachTheJudgeOfTheOtherSide) {
     EXPECT_EQ(one.log.beats.take(), 0);
   }
   EXPECT_EQ(zero.log.watched.take(), 1);
+}
+
+// Who stops it goes on at the deadline; a later stop finds the thread ended.
+TEST(Heartbeat, StopDoesNotWaitForACallbackThatBlocks) {
+  std::promise<void> entered, gate;
+  HeartbeatOptions options;
+  options.interval = 5ms;
+  ScriptedJudge::Log log;
+  options.judge = std::make_unique<ScriptedJudge>(log);
+  options.silent = [&](int, Duration) {
+    entered.set_value();
+    gate.get_future().wait();
+  };
+  options.ended = [](int) {};
+  auto heartbeat = std::move(Heartbeat::start(std::move(options))).value();
+  log.accuse = 1;
+  entered.get_future().wait();
+  EXPECT_FALSE(heartbeat->stop(steady_now() + 20ms));
+  gate.set_value();
+  EXPECT_TRUE(heartbeat->stop(steady_now() + kPatience));
+  EXPECT_TRUE(heartbeat->stop(steady_now()));
 }
 
 TEST(Heartbeat, TheJudgesVerdictIsToldOnceAndEndsTheWatch) {

@@ -20,8 +20,9 @@ bool IoThread::on_loop_thread() const noexcept {
 }
 
 // Nobody else runs meanwhile: there is one thread.
-void IoThread::run_and_wait(const std::function<void()>& task) {
+bool IoThread::run_and_wait(std::function<void()> task, TimePoint) {
   impl_->process->as_loop(task);
+  return true;
 }
 
 struct LoopTimer::Impl {

@@ -57,7 +57,10 @@ class FakeControlPlane final : public ControlPlane {
       sink_->on_failure({.rank = 0, .cause = "shutdown", .left = true});
   }
   void finished() override { ++finished_told; }
-  void stop(TimePoint) override { stopped = true; }
+  bool stop(TimePoint) override {
+    stopped = true;
+    return loop_answers;
+  }
 
   ControlSink& sink() { return *sink_; }
   // What has been announced, once there are `count`; an empty list after 20 s.
@@ -67,6 +70,7 @@ class FakeControlPlane final : public ControlPlane {
 
   Status start_status;
   bool answers_goodbye = true;
+  bool loop_answers = true;
   std::atomic<int> finished_told{0};
   std::atomic<bool> stopped{false};
 
@@ -101,9 +105,13 @@ class FakeCommunicator final : public Communicator {
   Traits traits() const noexcept override { return {"fake", takes_segments_}; }
   Status run(const CollectiveOp& op, StreamHandle) override { return run_(op); }
   void abort(Status why) noexcept override {
-    MutexLock lock(mutex_);
-    aborted_ = std::move(why);
-    changed_.notify_all();
+    {
+      MutexLock lock(mutex_);
+      aborted_ = std::move(why);
+      changed_.notify_all();
+    }
+    if (on_abort)
+      on_abort();
   }
   // For a run that hangs: returns what abort() gave.
   Status wait_for_abort() {
@@ -115,6 +123,8 @@ class FakeCommunicator final : public Communicator {
     }
     return aborted_;
   }
+
+  std::function<void()> on_abort;  // before the first run
 
  private:
   const Run run_;
