@@ -180,6 +180,8 @@ size_t Handshake::target() const noexcept {
       return kChallengeBytes;
     case Step::Proof:
       return kProofBytes;
+    case Step::Admission:
+      return sizeof(kAdmitted);
     case Step::Done:
       break;
   }
@@ -217,6 +219,8 @@ void Handshake::step() {
       if (in_.size() == kProofBytes)
         on_proof();
       return;
+    case Step::Admission:
+      return on_admission();
     case Step::Done:
       return;
   }
@@ -351,7 +355,7 @@ void Handshake::on_verdict(Verdict verdict, bool proved, VersionRange theirs) {
             version_));
   const Digest proof = mac_->compute({as_bytes(kClientTag), transcript_});
   out_.assign(proof.begin(), proof.end());
-  step_ = Step::Done;
+  step_ = Step::Admission;
 }
 
 void Handshake::on_proof() {
@@ -361,6 +365,13 @@ void Handshake::on_proof() {
         Code::Mismatch,
         fmt::format(
             "a peer that calls itself rank {} could not prove the job's secret", hello_.rank));
+  out_.assign(1, kAdmitted);
+  step_ = Step::Done;
+}
+
+void Handshake::on_admission() {
+  if (in_.front() != kAdmitted)
+    return fail(Code::InvalidArgument, "the server answered the proof with something else");
   step_ = Step::Done;
 }
 

@@ -7,11 +7,14 @@
 //   server -> client  CHALLENGE  magic, length, version, verdict, version range, generation,
 //                                incarnation, nonce, MAC("server", HELLO, CHALLENGE so far)
 //   client -> server  PROOF      MAC("client", HELLO, CHALLENGE)
+//   server -> client  ADMITTED   one byte
 //
 // The MACs are HMAC-SHA256 under a key derived from the secret. Each covers every byte said before
 // by both, so that nothing can be altered, taken from another connection (nonces), reflected
 // (tags) or downgraded (version ranges). Either end then has one key per direction, derived from
-// secret, nonces and transcript. The client may send frames right behind its proof.
+// secret, nonces and transcript. ADMITTED proves nothing: it tells a client that the server has not
+// given up on it meanwhile, so that one that was dropped among many tries again at once instead of
+// waiting on a connection that nobody serves. Frames follow it in both directions.
 // The first ten bytes of HELLO keep their meaning in every version.
 
 #include <array>
@@ -41,6 +44,7 @@ struct VersionRange {
 inline constexpr VersionRange kVersions{1, 1};
 // Nothing more is accepted from a client that has not proved the secret.
 inline constexpr size_t kMaxUnauthenticatedBytes = 512;
+inline constexpr uint8_t kAdmitted = 0x06;
 inline constexpr size_t kMaxJobBytes = 64;
 inline constexpr size_t kMaxGroupBytes = 255;
 inline constexpr size_t kNonceBytes = 32;
@@ -113,6 +117,9 @@ class Handshake {
 
   // Of a server: the hello would be admitted, and what lacks is the client's proof.
   bool awaits_proof() const noexcept { return step_ == Step::Proof; }
+  // Of a client: the server has proved the secret, and what lacks is its word that it has taken the
+  // proof.
+  bool awaits_admission() const noexcept { return step_ == Step::Admission; }
   // Ended, well or badly.
   bool done() const noexcept { return step_ == Step::Done; }
   // Ok while it goes on and when it has succeeded. Fails: Mismatch (secret, version, job, role,
@@ -129,7 +136,7 @@ class Handshake {
   SessionKeys keys() const;
 
  private:
-  enum class Step : uint8_t { Hello, Challenge, Proof, Done };
+  enum class Step : uint8_t { Hello, Challenge, Proof, Admission, Done };
 
   Handshake(bool is_client, Secret secret, VersionRange versions);
   size_t target() const noexcept;
@@ -143,6 +150,7 @@ class Handshake {
   void on_challenge();
   void on_verdict(Verdict verdict, bool proved, VersionRange theirs);
   void on_proof();
+  void on_admission();
 
   bool is_client_;
   Step step_;

@@ -95,20 +95,44 @@ Result<Fd> open_any(
   return why;
 }
 
+// Until `patience`, but once the server has proved the secret until the deadline: it answers or
+// closes, and a client that went then could have been admitted already, and would be refused when
+// it comes again. A handshake that timed out goes on where it stood.
+Status shake(
+    int fd, Handshake& handshake, const GiveUp& give_up, TimePoint patience, TimePoint deadline) {
+  while (true) {
+    const auto end = [&] { return handshake.awaits_admission() ? deadline : patience; };
+    const TimePoint turn = give_up ? std::min(end(), steady_now() + kGiveUpPeriod) : end();
+    const Status status = run_handshake(fd, handshake, turn);
+    if (status.code() != Code::Timeout)
+      return status;
+    if (give_up && give_up())
+      return given_up();
+    if (steady_now() >= end())
+      return status;
+  }
+}
+
 struct Attempt {
   Result<Established> outcome;
   bool again = true;
 };
 
 Attempt attempt(
-    const ConnectSpec& spec, const std::vector<SocketAddress>& addresses, TimePoint deadline) {
-  Result<Fd> fd = open_any(addresses, deadline, spec.give_up);
+    const ConnectSpec& spec,
+    const std::vector<SocketAddress>& addresses,
+    Duration patience,
+    TimePoint deadline) {
+  const auto until = [&](Duration length) { return std::min(deadline, steady_now() + length); };
+  Result<Fd> fd = open_any(addresses, until(spec.handshake_timeout), spec.give_up);
   if (!fd)
     return {fd.status(), fd.status().code() != Code::Aborted};
   Handshake handshake = Handshake::client(spec.client);
-  const Status status = run_handshake(fd.value().get(), handshake, deadline);
+  const Status status = shake(fd.value().get(), handshake, spec.give_up, until(patience), deadline);
   if (!status.is_ok())
-    return {status, handshake.status().is_ok() || handshake.not_yet()};
+    return {
+        status,
+        status.code() != Code::Aborted && (handshake.status().is_ok() || handshake.not_yet())};
   return {
       Established{
           std::move(fd).value(),
@@ -138,10 +162,11 @@ Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline) {
   if (!addresses)
     return addresses.status();
   Duration pause = kFirstPause;
+  // Who comes again stands at the end of the queue: behind a crowd, waiting longer gets further.
+  Duration patience = spec.handshake_timeout;
   Status cause;
   while (true) {
-    const TimePoint until = std::min(deadline, steady_now() + spec.handshake_timeout);
-    Attempt tried = attempt(spec, addresses.value(), until);
+    Attempt tried = attempt(spec, addresses.value(), patience, deadline);
     if (tried.outcome)
       return std::move(tried.outcome).value();
     const Status why = tried.outcome.status();
@@ -153,8 +178,11 @@ Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline) {
           spec.to.to_string(),
           why.message());
     // That time is up is no cause; what went wrong before is.
-    if (cause.is_ok() || until < deadline || why.code() != Code::Timeout)
+    const bool timed_out = why.code() == Code::Timeout;
+    if (cause.is_ok() || steady_now() < deadline || !timed_out)
       cause = why;
+    if (timed_out)
+      patience = std::min(2 * patience, deadline - begin);
     if (steady_now() + pause >= deadline)
       return error(
           Code::Timeout,

@@ -24,7 +24,9 @@ struct Established {
 struct ConnectSpec {
   Endpoint to;
   ClientParams client;
-  Duration handshake_timeout;  // for one attempt
+  // For one attempt to reach the server, and then for its answer; the latter gets twice as long
+  // each time it was too short.
+  Duration handshake_timeout;
   // Asked on the calling thread every kGiveUpPeriod while nobody answers: true ends it. May be
   // empty.
   std::function<bool()> give_up;

@@ -150,7 +150,11 @@ void meet_lying_server(Input& in) {
       mac.compute({as_bytes("farandole server"), transcript, ByteSpan(challenge).first(said)});
   std::copy(proof.begin(), proof.end(), challenge.begin() + static_cast<ptrdiff_t>(said));
   (void)feed(asks, in, challenge);
-  require(asks.done(), "a challenge is all that a server says");
+  const Bytes last = {in.flag() ? kAdmitted : in.byte()};
+  if (asks.awaits_admission())
+    (void)feed(asks, in, last);
+  require(asks.done(), "a challenge and one byte are all that a server says");
+  require(!asks.succeeded() || last[0] == kAdmitted, "and the byte is known");
   if (asks.succeeded())
     require(asks.version() >= 1, "and a version is spoken that was offered");
 }
@@ -165,7 +169,7 @@ void meet_incomplete(Input& in) {
   Handshake answers = server(Verdict::Admit, 1, {1, 1}, std::nullopt);
   const Bytes challenge = feed(answers, in, asks.output());
   const Bytes proof = feed(asks, in, challenge);
-  (void)feed(answers, in, proof);
+  (void)feed(asks, in, feed(answers, in, proof));
   require(asks.feed(proof) == 0 || !asks.done(), "one that is done takes nothing");
   require(!asks.succeeded() || answers.hello().rank == asks.hello().rank, "both know who asks");
 }
@@ -185,16 +189,22 @@ void meet_each_other(Input& in) {
     said = feed(*hears, in, said);
     check_bounds(*hears);
   }
+  const bool touched_last = tamper(in, said);
+  (void)feed(asks, in, said);
   require(!asks.not_yet() || verdict == Verdict::NotYet, "nobody waits unless told to");
-  if (!touched && same_secret && verdict == Verdict::Admit && hello.job.size() <= kMaxJobBytes &&
-      std::string_view(name_of(hello.role)) != "unknown" && ours == VersionRange{1, 1} &&
-      theirs == ours)
+  if (!touched && !touched_last && same_secret && verdict == Verdict::Admit &&
+      hello.job.size() <= kMaxJobBytes && std::string_view(name_of(hello.role)) != "unknown" &&
+      ours == VersionRange{1, 1} && theirs == ours)
     require(asks.succeeded() && answers.succeeded(), "honest ends succeed");
   if (!answers.succeeded())
     return;
   require(!touched, "who has been lied to does not succeed");
   require(same_secret && verdict == Verdict::Admit, "nor who is refused");
-  require(asks.succeeded() && answers.hello() == hello, "both know who asks");
+  require(answers.hello() == hello, "both know who asks");
+  require(
+      asks.succeeded() == (!said.empty() && said[0] == kAdmitted), "and the client that it is in");
+  if (!asks.succeeded())
+    return;
   require(asks.version() == answers.version(), "and which version is spoken");
   require(asks.server_incarnation() == 77, "and who answers");
   require(std::ranges::equal(asks.keys().send.bytes(), answers.keys().receive.bytes()), "keys fit");

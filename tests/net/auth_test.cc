@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 namespace farandole::net {
 namespace {
@@ -48,6 +49,7 @@ struct Pair {
     server.feed(client.output());
     client.feed(server.output());
     server.feed(client.output());
+    client.feed(server.output());
   }
   Handshake client;
   Handshake server;
@@ -76,6 +78,7 @@ TEST(Handshake, WorksWhateverTheSplit) {
   dribble(pair.client, pair.server);
   dribble(pair.server, pair.client);
   dribble(pair.client, pair.server);
+  dribble(pair.server, pair.client);
   EXPECT_TRUE(pair.client.succeeded());
   EXPECT_TRUE(pair.server.succeeded());
 }
@@ -91,13 +94,34 @@ TEST(Handshake, LeavesWhatFollowsItAlone) {
   EXPECT_EQ(pair.server.feed(proof_and_frames), proof);
   EXPECT_TRUE(pair.server.succeeded());
   EXPECT_EQ(pair.server.wants(), 0u);
+  Bytes admitted_and_frames = pair.server.output();
+  admitted_and_frames.resize(admitted_and_frames.size() + 100);
+  EXPECT_EQ(pair.client.feed(admitted_and_frames), 1u);
+  EXPECT_TRUE(pair.client.succeeded());
+}
+
+// Until it hears that its proof was taken, it may be that nobody serves it.
+TEST(Handshake, AClientWaitsToBeAdmitted) {
+  Pair pair;
+  pair.server.feed(pair.client.output());
+  EXPECT_FALSE(pair.client.awaits_admission());
+  pair.client.feed(pair.server.output());
+  const Bytes proof = pair.client.output();
+  EXPECT_TRUE(pair.client.awaits_admission());
+  EXPECT_FALSE(pair.client.done());
+  EXPECT_TRUE(pair.server.output().empty()) << "before the proof";
+  pair.server.feed(proof);
+  pair.client.feed(pair.server.output());
+  EXPECT_FALSE(pair.client.awaits_admission());
+  EXPECT_TRUE(pair.client.succeeded());
 }
 
 TEST(Handshake, EveryFlippedByteIsRefused) {
   Pair sample;
   const size_t hello = sample.client.output().size();
-  for (size_t message = 0; message < 3; ++message) {
-    const size_t bytes = message == 0 ? hello : message == 1 ? 90 : 32;
+  const std::array<size_t, 4> sizes = {hello, 90, 32, 1};
+  for (size_t message = 0; message < sizes.size(); ++message) {
+    const size_t bytes = sizes[message];
     for (size_t at = 0; at < bytes; ++at) {
       Pair pair;
       const auto pass = [&](Handshake& from, Handshake& to, bool flip) {
@@ -111,11 +135,10 @@ TEST(Handshake, EveryFlippedByteIsRefused) {
       pass(pair.client, pair.server, message == 0);
       pass(pair.server, pair.client, message == 1);
       pass(pair.client, pair.server, message == 2);
-      // The client ends before its proof is judged; the server must never be content.
-      EXPECT_FALSE(pair.server.succeeded()) << "message " << message << " byte " << at;
-      if (message < 2) {
-        EXPECT_FALSE(pair.client.succeeded()) << "message " << message << " byte " << at;
-      }
+      pass(pair.server, pair.client, message == 3);
+      EXPECT_FALSE(pair.client.succeeded()) << "message " << message << " byte " << at;
+      // The last message is the server's own.
+      EXPECT_EQ(pair.server.succeeded(), message == 3) << "message " << message << " byte " << at;
     }
   }
 }
@@ -325,6 +348,8 @@ TEST(Handshake, BytesOfVersionOne) {
   const Bytes challenge = pair.server.output();
   pair.client.feed(challenge);
   const Bytes proof = pair.client.output();
+  pair.server.feed(proof);
+  const Bytes admitted = pair.server.output();
   const auto hex = [](ByteSpan bytes) {
     std::string text;
     for (const uint8_t byte : bytes) {
@@ -361,6 +386,7 @@ TEST(Handshake, BytesOfVersionOne) {
       hex(ByteSpan(challenge).last(32)),
       "825a8b31c83401ba3a42689497a34e9735b1639b352ac027595492fd09c0f348");
   EXPECT_EQ(hex(proof), "485cc328fa00622e23d52ecb024bfded69512ea99505b41bbc3ad5b28dbded89");
+  EXPECT_EQ(hex(admitted), "06");
   EXPECT_EQ(
       hex(pair.client.keys().send.bytes()),
       "4e8667c9bc180254508b17c1173e50c38ddbf5d927ed0af24026961dfd574150");

@@ -12,12 +12,6 @@
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
-namespace {
-
-constexpr uint8_t kAdmitted = 0x06;
-
-}  // namespace
-
 PeerHandshake PeerHandshake::client(Fd fd, net::ClientParams params) {
   return {std::move(fd), net::Handshake::client(std::move(params)), true, TimePoint::max()};
 }
@@ -26,12 +20,11 @@ PeerHandshake PeerHandshake::server(Fd fd, net::ServerParams params, TimePoint d
   return {std::move(fd), net::Handshake::server(std::move(params)), false, deadline};
 }
 
-PeerHandshake::PeerHandshake(Fd fd, net::Handshake handshake, bool is_client, TimePoint deadline)
+PeerHandshake::PeerHandshake(Fd fd, net::Handshake handshake, bool connecting, TimePoint deadline)
     : fd_(std::move(fd)),
       handshake_(std::move(handshake)),
-      is_client_(is_client),
       deadline_(deadline),
-      connecting_(is_client) {}
+      connecting_(connecting) {}
 
 short PeerHandshake::interest() const noexcept {
   return static_cast<short>(POLLIN | (connecting_ || written_ < out_.size() ? POLLOUT : 0));
@@ -56,7 +49,7 @@ PeerHandshake::Progress PeerHandshake::advance() {
       status_ = handshake_.status();
       return Progress::Refused;
     }
-    if (handshake_.done() && (!is_client_ || admitted_))
+    if (handshake_.done())
       return Progress::Done;
     const Progress progress = read_in();
     if (progress != Progress::Done)
@@ -67,10 +60,6 @@ PeerHandshake::Progress PeerHandshake::advance() {
 void PeerHandshake::collect_output() {
   const net::Bytes more = handshake_.output();
   out_.insert(out_.end(), more.begin(), more.end());
-  if (!is_client_ && handshake_.succeeded() && !admitted_) {
-    admitted_ = true;
-    out_.push_back(kAdmitted);
-  }
 }
 
 bool PeerHandshake::write_out() {
@@ -94,7 +83,7 @@ bool PeerHandshake::write_out() {
 // One read, never beyond the handshake: what follows belongs to the link. Done: there may be more.
 PeerHandshake::Progress PeerHandshake::read_in() {
   std::array<uint8_t, net::kMaxUnauthenticatedBytes> buffer;
-  const size_t want = handshake_.done() ? 1 : std::min(handshake_.wants(), buffer.size());
+  const size_t want = std::min(handshake_.wants(), buffer.size());
   const ssize_t got = FARANDOLE_FAIL_CALL(
       "peer_handshake.read_in.recv",
       ::recv(
@@ -106,14 +95,8 @@ PeerHandshake::Progress PeerHandshake::read_in() {
     return Progress::Going;
   if (got <= 0)
     return Progress::Closed;
-  if (!handshake_.done()) {
-    handshake_.feed({buffer.data(), static_cast<size_t>(got)});
-    return Progress::Done;
-  }
-  admitted_ = buffer[0] == kAdmitted;
-  if (!admitted_)
-    status_ = error(Code::Mismatch, "the other end answered the handshake with something else");
-  return admitted_ ? Progress::Done : Progress::Refused;
+  handshake_.feed({buffer.data(), static_cast<size_t>(got)});
+  return Progress::Done;
 }
 
 }  // namespace farandole::gloo_transport

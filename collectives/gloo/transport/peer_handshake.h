@@ -1,9 +1,6 @@
 #pragma once
 // PeerHandshake: one data connection on its way from "connected" to "authenticated": the sans-I/O
 // handshake of core/net with a socket under it.
-//
-// Once the server has checked the client's proof it says so with one byte, so that a client never
-// takes for a peer a server that gave up on it meanwhile.
 
 #include <cstddef>
 
@@ -34,17 +31,15 @@ class PeerHandshake {
   Fd take() noexcept { return std::move(fd_); }
 
  private:
-  PeerHandshake(Fd fd, net::Handshake handshake, bool is_client, TimePoint deadline);
+  PeerHandshake(Fd fd, net::Handshake handshake, bool connecting, TimePoint deadline);
   void collect_output();
   bool write_out();
   Progress read_in();
 
   Fd fd_;
   net::Handshake handshake_;
-  bool is_client_;
   TimePoint deadline_;
   bool connecting_;
-  bool admitted_ = false;
   net::Bytes out_;
   size_t written_ = 0;
   Status status_;
