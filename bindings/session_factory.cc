@@ -56,9 +56,11 @@ Result<std::unique_ptr<Session>> make_session(
   config.rank = job.value().rank;
   config.size = job.value().size;
   config.job = job.value().job;
-  configure_log(config.log_level, config.size > 1 ? fmt::format("rank {}", config.rank) : "");
 
   SessionParts parts;
+  parts.log = std::make_shared<LogMember>(
+      config.log_level, config.size > 1 ? fmt::format("rank {}", config.rank) : "");
+  const LogScope scope(parts.log->label());
   parts.config = config;
   parts.secret = job.value().secret;
   parts.observers = std::move(observers);

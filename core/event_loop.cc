@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/log_label.h"
 #include "core/base/patience.h"
 
 namespace farandole {
 
 ThreadLoop::ThreadLoop(const char* thread_name)
-    : state_(std::make_shared<State>()), thread_([state = state_] { state->run(); }) {
+    : state_(std::make_shared<State>()), thread_([state = state_, label = log_label()] {
+        const LogScope scope(label);
+        state->run();
+      }) {
   pthread_setname_np(thread_.native_handle(), thread_name);
 }
 

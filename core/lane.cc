@@ -5,10 +5,15 @@
 #include <utility>
 
 #include "core/base/failpoint.h"
+#include "core/base/log_label.h"
 
 namespace farandole {
 
-Lane::Lane(const std::string& thread_name) : thread_([this] { run(); }) {
+Lane::Lane(const std::string& thread_name)
+    : thread_([this, label = log_label()] {
+        const LogScope scope(label);
+        run();
+      }) {
   pthread_setname_np(thread_.native_handle(), thread_name.c_str());
 }
 

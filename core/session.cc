@@ -27,6 +27,7 @@ class Session::Impl final : public ControlSink {
   Status start();
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
   bool wait_until(Ticket& ticket, TimePoint deadline) {
+    const LogScope scope(label());
     return group_->lane.help_until(ticket, deadline);
   }
   std::string next_name(CollectiveKind kind) { return names_.next(kind); }
@@ -53,6 +54,7 @@ class Session::Impl final : public ControlSink {
   }
 
  private:
+  LogLabel label() const { return parts_.log ? parts_.log->label() : nullptr; }
   Status check(const Request& request) const;
   Device* device(DeviceId id) const;
   std::unique_ptr<Group> make_group();
@@ -114,6 +116,7 @@ void Session::Impl::make_engine() {
 }
 
 Status Session::Impl::start() {
+  const LogScope scope(label());
   // The place in the job is known before the group forms; hosts are known after. Agreements need
   // submissions, and those need a started session, so the order is safe.
   topology_.rank = static_cast<int>(parts_.config.rank);
@@ -158,6 +161,7 @@ Status Session::Impl::check(const Request& request) const {
 }
 
 Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> requests) {
+  const LogScope scope(label());
   if (!in_own_process())
     return error(
         Code::InvalidArgument,
@@ -201,6 +205,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
 }
 
 Status Session::Impl::shutdown() {
+  const LogScope scope(label());
   MutexLock lock(shutdown_mutex_);
   if (std::exchange(stopped_, true))
     return Status::ok();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/config.h"
+#include "core/base/log.h"
 #include "core/base/patience.h"
 #include "core/base/status.h"
 #include "core/communicator.h"
@@ -22,6 +23,7 @@ namespace farandole {
 
 // What the composition root puts together. Destroyed in reverse order of declaration.
 struct SessionParts {
+  std::shared_ptr<const LogMember> log;  // null: lines have no label
   Config config;
   Secret secret;
   std::vector<std::shared_ptr<Observer>> observers;

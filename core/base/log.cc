@@ -3,7 +3,9 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <memory>
+#include <set>
 
 #include "core/base/mutex.h"
 
@@ -15,21 +17,20 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 }
 
 // Logging is the one process-wide service: a log line must be possible from any thread of any
-// session. It lives here, behind four functions, and is never destroyed so that late threads are
+// session. It lives here, behind few functions, and is never destroyed so that late threads are
 // safe.
 struct LogState {
-  LogState() {
-    auto to_stderr = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-    logger = std::make_shared<spdlog::logger>("farandole", std::move(to_stderr));
-    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [%n] %^%l%$: %v");
-    logger->set_level(spdlog::level::trace);
-    logger->flush_on(spdlog::level::trace);
+  LogState() { to_stderr.set_pattern("%Y-%m-%d %H:%M:%S.%e [%n] %^%l%$: %v"); }
+
+  void update() FARANDOLE_REQUIRES(mutex) {
+    level = wanted.empty() ? LogLevel::Warning : *wanted.begin();
   }
 
   std::atomic<LogLevel> level{LogLevel::Warning};
   Mutex mutex;
+  std::multiset<LogLevel> wanted FARANDOLE_GUARDED_BY(mutex);  // by living sessions
   LogSink sink FARANDOLE_GUARDED_BY(mutex);
-  std::shared_ptr<spdlog::logger> logger FARANDOLE_GUARDED_BY(mutex);
+  spdlog::sinks::stderr_color_sink_mt to_stderr;
 };
 
 LogState& state() {
@@ -39,12 +40,17 @@ LogState& state() {
 
 }  // namespace
 
-void configure_log(LogLevel level, std::string_view prefix) {
-  LogState& s = state();
-  s.level = level;
-  MutexLock lock(s.mutex);
-  const std::string name = prefix.empty() ? "" : " " + std::string(prefix);
-  s.logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [farandole" + name + "] %^%l%$: %v");
+LogMember::LogMember(LogLevel level, std::string_view name)
+    : level_(level), label_(name.empty() ? nullptr : std::make_shared<const std::string>(name)) {
+  MutexLock lock(state().mutex);
+  state().wanted.insert(level_);
+  state().update();
+}
+
+LogMember::~LogMember() {
+  MutexLock lock(state().mutex);
+  state().wanted.erase(state().wanted.find(level_));
+  state().update();
 }
 
 void set_log_sink(LogSink sink) {
@@ -63,7 +69,11 @@ void write_log(LogLevel level, std::string_view text) {
     s.sink(level, text);
     return;
   }
-  s.logger->log(to_spdlog(level), "{}", printable(text, 4096));
+  const LogLabel label = log_label();
+  const std::string name = label ? "farandole " + *label : "farandole";
+  const std::string line = printable(text, 4096);
+  s.to_stderr.log(spdlog::details::log_msg(name, to_spdlog(level), line));
+  s.to_stderr.flush();
 }
 
 }  // namespace farandole

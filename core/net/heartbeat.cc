@@ -15,6 +15,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/log_label.h"
 #include "core/base/mutex.h"
 #include "core/base/patience.h"
 #include "core/net/framing.h"
@@ -268,7 +269,10 @@ Result<std::unique_ptr<Heartbeat>> Heartbeat::start(HeartbeatOptions options) {
       FARANDOLE_FAIL_CALL("heartbeat.start.eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!impl->epoll || !impl->control || !impl->add(impl->control.get(), kControl))
     return system_error("epoll", errno);
-  impl->thread.emplace([raw = impl.get()] { raw->run(); });
+  impl->thread.emplace([raw = impl.get(), label = log_label()] {
+    const LogScope scope(label);
+    raw->run();
+  });
   return std::unique_ptr<Heartbeat>(new Heartbeat(std::move(impl)));
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/base/bounded_thread.h"
 #include "core/base/log.h"
+#include "core/base/log_label.h"
 #include "core/net/asio.h"
 
 namespace farandole::net {
@@ -53,10 +54,12 @@ void run_loop(asio::io_context& context, Duration linger) {
 }  // namespace
 
 IoThread::IoThread(const char* thread_name, Duration linger) : impl_(std::make_unique<Impl>()) {
-  impl_->thread.emplace([impl = impl_.get(), name = std::string(thread_name), linger] {
-    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-    run_loop(impl->context, linger);
-  });
+  impl_->thread.emplace(
+      [impl = impl_.get(), name = std::string(thread_name), linger, label = log_label()] {
+        const LogScope scope(label);
+        pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+        run_loop(impl->context, linger);
+      });
 }
 
 IoThread::~IoThread() {

@@ -8,10 +8,14 @@
 #include <array>
 #include <atomic>
 #include <future>
+#include <map>
+#include <mutex>
 #include <numeric>
 #include <random>
+#include <set>
 #include <thread>
 
+#include "core/base/log.h"
 #include "core/session.h"
 
 namespace farandole {
@@ -32,13 +36,16 @@ struct Place {
 
 class Cluster : public ::testing::TestWithParam<Place> {
  protected:
-  static void run(const std::function<void(Session&, int)>& body) {
+  static void run(
+      const std::function<void(Session&, int)>& body,
+      const std::function<void(Config&)>& adjust = [](Config&) {}) {
     const Place place = GetParam();
     run_cluster(
         place.size,
         [&](Config& config) {
           config.communicator = place.communicator;
           config.host = fmt::format("host{}", config.rank * place.hosts / place.size);
+          adjust(config);
         },
         body);
   }
@@ -202,6 +209,34 @@ TEST_P(Cluster, ABarrierHoldsUntilTheLastHasCome) {
       EXPECT_GE(arrived.load(), round * size());
     }
   });
+}
+
+// Both ranks are sessions of this process. Whatever thread of theirs writes a line, its own or a
+// caller's, the line bears the rank.
+TEST_P(SeveralRanks, EveryLineOfTheLogBearsItsRank) {
+  std::mutex mutex;
+  std::map<std::string, std::multiset<std::string>> lines;  // by label
+  set_log_sink([&](LogLevel, std::string_view line) {
+    const LogLabel label = log_label();
+    const std::lock_guard<std::mutex> lock(mutex);
+    lines[label ? *label : "none"].emplace(line.substr(0, line.find(' ')));
+  });
+  run(
+      [&](Session& session, int) {
+        Request barrier;
+        barrier.name = "meet";
+        barrier.signature.kind = CollectiveKind::Barrier;
+        finish(session, submit(session, barrier));
+      },
+      [](Config& config) { config.log_level = LogLevel::Trace; });
+  set_log_sink({});
+  EXPECT_EQ(lines.size(), static_cast<size_t>(size()));
+  for (int rank = 0; rank < size(); ++rank) {
+    const auto& own = lines[fmt::format("rank {}", rank)];
+    EXPECT_EQ(own.count("joined"), 1U) << rank;
+    EXPECT_EQ(own.count("barrier"), 1U) << rank << ": submitted";
+    EXPECT_EQ(own.count("\"meet\""), 3U) << rank << ": announced, agreed upon, settled";
+  }
 }
 
 std::string place_name(const ::testing::TestParamInfo<Place>& info) {

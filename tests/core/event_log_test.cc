@@ -16,14 +16,11 @@ using ::testing::IsEmpty;
 
 class EventLogTest : public ::testing::Test {
  protected:
-  ~EventLogTest() override {
-    set_log_sink({});
-    configure_log(LogLevel::Warning, "");
-  }
+  ~EventLogTest() override { set_log_sink({}); }
 
   std::vector<std::string> lines_of_a_tensor(LogLevel level) {
     std::vector<std::string> lines;
-    configure_log(level, "");
+    const LogMember member(level, "");
     set_log_sink([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
     EventLog log;
     log.on({.kind = EventKind::Submitted, .name = "x"});

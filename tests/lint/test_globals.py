@@ -13,6 +13,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build/dev"
 ALLOWED = {
     "farandole::config_table()::rows": "built once, read only",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
+    "farandole::(anonymous namespace)::thread_label": "whose lines a thread writes",
     "farandole::failpoint::(anonymous namespace)::order()::order": "of a process under test",
     "farandole::failpoint::(anonymous namespace)::obeys(char const*, bool)::passages": "likewise",
 }
