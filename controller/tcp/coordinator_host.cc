@@ -46,6 +46,8 @@ CoordinatorHost::~CoordinatorHost() = default;
 Result<net::Endpoint> CoordinatorHost::open() {
   net::ListenerOptions options;
   options.at = options_.at;
+  options.lookup.deadline = options_.deadline;
+  options.lookup.give_up = options_.give_up;
   options.reuse_port = true;
   options.max_half_open = 2 * peers_.size() + 64;
   options.handshake_timeout = options_.config.handshake_timeout;

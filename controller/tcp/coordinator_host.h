@@ -28,7 +28,8 @@ struct CoordinatorHostOptions {
   uint32_t generation = 0;
   uint64_t incarnation = 0;
   TimePoint start;
-  TimePoint deadline;  // of formation
+  TimePoint deadline;             // of formation
+  std::function<bool()> give_up;  // as in LookupLimits
   // As in CoordinatorOptions.
   std::map<uint32_t, std::vector<int>> process_sets;
   std::shared_ptr<const Clock> clock = std::make_shared<SteadyClock>();

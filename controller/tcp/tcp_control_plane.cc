@@ -158,6 +158,7 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
   with.incarnation = incarnation;
   with.start = start_time;
   with.deadline = deadline;
+  with.give_up = options.give_up;
   // The host belongs to the driver, and neither calls after the control plane has stopped.
   CoordinatorHostEvents events;
   events.to_own_worker = [raw = driver.get()](control::Bytes bytes) {

@@ -158,9 +158,15 @@ Status prepare_socket(int fd) {
 
 Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline) {
   const TimePoint begin = steady_now();
-  const Result<std::vector<SocketAddress>> addresses = resolve(spec.to);
+  const Result<std::vector<SocketAddress>> addresses =
+      resolve(spec.to, {deadline, spec.give_up, spec.resolver});
   if (!addresses)
-    return addresses.status();
+    return error(
+        addresses.status().code(),
+        "rank {} could not join at {}: {}",
+        spec.client.hello.rank,
+        spec.to.to_string(),
+        addresses.status().message());
   Duration pause = kFirstPause;
   // Who comes again stands at the end of the queue: behind a crowd, waiting longer gets further.
   Duration patience = spec.handshake_timeout;

@@ -30,12 +30,13 @@ struct ConnectSpec {
   // Asked on the calling thread every kGiveUpPeriod while nobody answers: true ends it. May be
   // empty.
   std::function<bool()> give_up;
+  LookupLimits::Resolver resolver = getaddrinfo;  // tests replace it
 };
 inline constexpr Duration kGiveUpPeriod = std::chrono::milliseconds(100);
 
 // Tries again, with pauses of 10 ms growing to 200 ms, while nobody listens, the connection breaks
 // or the server says "not yet". Fails: Timeout naming the last cause; Aborted when it gives up; at
-// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and resolve().
+// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and look_up().
 Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline);
 
 // Options that every connection has: non-blocking, no delay. Fails: System.

@@ -75,26 +75,12 @@ bool SocketAddress::is_wildcard() const noexcept {
   return reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr == INADDR_ANY;
 }
 
-Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(endpoint.port);
-  int rc = getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &found);
-  if (rc == EAI_NONAME) {
-    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    rc = getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &found);
-  }
-  if (rc != 0)
-    return error(
-        Code::System,
-        "cannot find the host {}: {}",
-        printable(endpoint.host, 256),
-        gai_strerror(rc));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
+Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, const LookupLimits& limits) {
+  const Result<AddressList> found = look_up(endpoint.host, endpoint.port, limits);
+  if (!found)
+    return found.status();
   std::vector<SocketAddress> addresses;
-  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
+  for (const addrinfo* entry = found.value().get(); entry != nullptr; entry = entry->ai_next) {
     SocketAddress address;
     std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
     address.size = entry->ai_addrlen;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/name_lookup.h"
 #include "core/base/status.h"
 
 namespace farandole::net {
@@ -35,9 +36,10 @@ struct SocketAddress {
   bool is_wildcard() const noexcept;
 };
 
-// All addresses of the host. Asks no name server where the host is a number.
-// Fails: System naming the host.
-Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint);
+// All addresses of the host. Asks no name server where the host is a number; without limits only
+// numbers are found. Fails: as look_up.
+Result<std::vector<SocketAddress>> resolve(
+    const Endpoint& endpoint, const LookupLimits& limits = {});
 
 // The two ends of a connected socket. Fails: System.
 Result<SocketAddress> local_end(int fd);

@@ -266,7 +266,7 @@ Result<std::unique_ptr<Listener>> Listener::open(IoThread& io, ListenerOptions o
   const auto named = [&](const Status& why) {
     return error(why.code(), "cannot listen at {}: {}", options.at.to_string(), why.message());
   };
-  const Result<std::vector<SocketAddress>> addresses = resolve(options.at);
+  const Result<std::vector<SocketAddress>> addresses = resolve(options.at, options.lookup);
   if (!addresses)
     return named(addresses.status());
   const SocketAddress& address = addresses.value().front();

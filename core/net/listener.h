@@ -14,6 +14,7 @@ namespace farandole::net {
 
 struct ListenerOptions {
   Endpoint at;              // one address, never all; port 0: any free one
+  LookupLimits lookup;      // of its host
   bool reuse_port = false;  // another process of this user holds the port for us
   // Connections that have not proved the secret. One more ends the oldest: a real peer needs
   // milliseconds, so a flood of strangers cannot keep it out.

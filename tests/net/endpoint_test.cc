@@ -49,7 +49,7 @@ TEST(Endpoint, ResolvesNumbersAndSaysWhatItCannotFind) {
   const auto v6 = resolve({"::1", 81});
   ASSERT_TRUE(v6);
   EXPECT_EQ(v6.value().front().endpoint(), (Endpoint{"::1", 81}));
-  const auto none = resolve({"no such host", 80});
+  const auto none = resolve({"no such host", 80}, {steady_now() + std::chrono::seconds(20)});
   ASSERT_FALSE(none);
   EXPECT_THAT(none.status().message(), HasSubstr("no such host"));
 }

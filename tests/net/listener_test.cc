@@ -155,6 +155,32 @@ TEST(Listener, AWrongSecretIsAClearErrorAtOnce) {
   EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "the server goes on";
 }
 
+TEST(Listener, ANameServerThatDoesNotAnswerHoldsUpNeitherSideBeyondItsDeadline) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const LookupLimits::Resolver silent = [open = gate->get_future().share()](auto...) {
+    open.wait();
+    return EAI_AGAIN;
+  };
+  ConnectSpec spec;
+  spec.to = {"node-7", 4711};
+  spec.client.hello.rank = 1;
+  spec.resolver = silent;
+  const Status client = connect_to(spec, steady_now() + 50ms).status();
+  EXPECT_EQ(client.code(), Code::Timeout);
+  EXPECT_THAT(client.message(), HasSubstr("rank 1 could not join at node-7:4711: "));
+  spec.give_up = [] { return true; };
+  EXPECT_EQ(connect_to(spec, steady_now() + 1h).status().code(), Code::Aborted);
+
+  IoThread io("test-io");
+  ListenerOptions options;
+  options.at = spec.to;
+  options.lookup = {steady_now() + 50ms, {}, silent};
+  const Status server = Listener::open(io, std::move(options)).status();
+  EXPECT_EQ(server.code(), Code::Timeout);
+  EXPECT_THAT(server.message(), HasSubstr("cannot listen at node-7:4711: "));
+  gate->set_value();
+}
+
 TEST(Listener, NotYetIsTriedAgainUntilItIsTime) {
   Server server;
   ConnectSpec spec = server.spec();

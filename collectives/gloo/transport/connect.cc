@@ -26,12 +26,15 @@ std::string key_of(const GroupSpec& spec, size_t member) {
 }
 
 // Address to listen on: the loopback interface where nobody is elsewhere.
-Result<SocketAddress> own_address(const GroupSpec& spec) {
+Result<SocketAddress> own_address(const GroupSpec& spec, TimePoint deadline) {
   const Member& self = spec.members[static_cast<size_t>(spec.index)];
   const bool one_host = std::all_of(spec.members.begin(), spec.members.end(), [&](const Member& m) {
     return m.host == self.host;
   });
-  return resolve(one_host || self.address.empty() ? "127.0.0.1" : self.address, 0);
+  const auto give_up = [&] { return spec.interrupt && !spec.interrupt->status().is_ok(); };
+  Result<SocketAddress> found = resolve(
+      one_host || self.address.empty() ? "127.0.0.1" : self.address, 0, {deadline, give_up});
+  return !found && give_up() ? Result<SocketAddress>(spec.interrupt->status()) : std::move(found);
 }
 
 class Formation {
@@ -75,7 +78,7 @@ class Formation {
   size_t max_half_open() const { return 2 * sockets_.size() + 64; }
 
   Status listen() {
-    Result<SocketAddress> address = own_address(spec_);
+    Result<SocketAddress> address = own_address(spec_, deadline_);
     FARANDOLE_RETURN_IF_ERROR(address.status());
     Result<Fd> listener = listen_on(address.value(), SOMAXCONN);
     FARANDOLE_RETURN_IF_ERROR(listener.status());

@@ -24,21 +24,10 @@ const sockaddr* raw(const SocketAddress& address) noexcept {
   return reinterpret_cast<const sockaddr*>(&address.storage);
 }
 
-Result<SocketAddress> lookup(const std::string& host, uint16_t port, int flags) {
-  addrinfo hints{};
-  hints.ai_flags = flags;
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (rc != 0)
-    return error(
-        Code::InvalidArgument, "address \"{}\": {}", printable(host, 256), ::gai_strerror(rc));
+SocketAddress first_of(const AddressList& found) noexcept {
   SocketAddress address;
   address.bytes = found->ai_addrlen;
   std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  ::freeaddrinfo(found);
-  address.set_port(port);
   return address;
 }
 
@@ -81,8 +70,16 @@ std::string SocketAddress::to_string() const {
                               : fmt::format("{}:{}", text, port());
 }
 
-Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
-  return lookup(host, port, 0);
+Result<SocketAddress> resolve(const std::string& host, uint16_t port, const LookupLimits& limits) {
+  const Result<AddressList> found = look_up(host, port, limits);
+  if (found)
+    return first_of(found.value());
+  const Code code = found.status().code();
+  return error(
+      code == Code::System ? Code::InvalidArgument : code,
+      "address \"{}\": {}",
+      printable(host, 256),
+      found.status().message());
 }
 
 Result<SocketAddress> parse_endpoint(const std::string& text) {
@@ -103,8 +100,10 @@ Result<SocketAddress> parse_endpoint(const std::string& text) {
   const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
   if (parsed.ec != std::errc() || parsed.ptr != end || port == 0)
     return wrong();
-  Result<SocketAddress> address = lookup(host, port, AI_NUMERICHOST);
-  return address ? std::move(address) : wrong();
+  const Result<AddressList> found = look_up_number(host, port);
+  if (!found)
+    return wrong();
+  return first_of(found.value());
 }
 
 Result<Fd> listen_on(const SocketAddress& address, int backlog) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/name_lookup.h"
 #include "core/base/status.h"
 
 namespace farandole::gloo_transport {
@@ -45,9 +46,10 @@ struct SocketAddress {
   std::string to_string() const;
 };
 
-// Resolves a numeric address or a name (with the system's resolver, which may block on the
-// network). Fails: InvalidArgument naming it.
-Result<SocketAddress> resolve(const std::string& host, uint16_t port);
+// The first address of a host; without limits only numbers are found. Fails: InvalidArgument naming
+// it; Timeout and Aborted as look_up.
+Result<SocketAddress> resolve(
+    const std::string& host, uint16_t port, const LookupLimits& limits = {});
 // Reads "192.0.2.1:80" or "[::1]:80" without any resolver. Fails: InvalidArgument.
 Result<SocketAddress> parse_endpoint(const std::string& text);
 

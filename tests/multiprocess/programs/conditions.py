@@ -111,9 +111,11 @@ CONDITIONS: dict[str, Callable[[], dict[str, Any]]] = {
 def main() -> None:
     condition = sys.argv[1]
     if condition != "threads":
+        begin = time.monotonic()
         formed = outcome(fdl.init)
         if formed["kind"]:
-            report(int(os.environ["FARANDOLE_RANK"]), **formed, later="")
+            took = time.monotonic() - begin
+            report(int(os.environ["FARANDOLE_RANK"]), **formed, later="", seconds=took)
             sys.exit(1)
     if condition == "memory":
         add_up()  # whatever that needs is there
