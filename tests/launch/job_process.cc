@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -92,10 +93,15 @@ void JobProcess::become(
   const size_t equals = mark_.find('=');
   setenv(mark_.substr(0, equals).c_str(), mark_.substr(equals + 1).c_str(), 1);
   for (const auto& [name, value] : setup.environment) setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> argv{const_cast<char*>(FARANDOLERUN)};
+  const bool same_user = setup.user == 0;
+  if (!same_user &&
+      (setgroups(0, nullptr) != 0 || setresgid(setup.user, setup.user, setup.user) != 0 ||
+       setresuid(setup.user, setup.user, setup.user) != 0))
+    _exit(124);
+  std::vector<char*> argv{const_cast<char*>(setup.launcher.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  execv(FARANDOLERUN, argv.data());
+  execv(argv[0], argv.data());
   _exit(125);
 }
 

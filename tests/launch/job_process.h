@@ -26,6 +26,8 @@ class JobProcess {
   struct Setup {
     std::map<std::string, std::string> environment;  // beside the test's own
     bool keep_input = false;                         // stdin stays open until close_input()
+    std::string launcher = FARANDOLERUN;             // the program to start
+    uid_t user = 0;                                  // who starts it, where the test runs as root
   };
   explicit JobProcess(const std::vector<std::string>& arguments) : JobProcess(arguments, Setup{}) {}
   JobProcess(const std::vector<std::string>& arguments, const Setup& setup);
