@@ -43,6 +43,7 @@ farandole_library(
           ${root}/core/base/config.cc
           ${root}/core/base/config_table.cc
           ${root}/core/base/format.cc
+          ${root}/core/base/name_lookup.cc
           ${root}/core/base/nearest.cc
           ${root}/core/base/secret.cc
           ${root}/core/base/secret_memory.cc
