@@ -19,7 +19,7 @@ from points import Point, points
 from trial import Case, Outcome, Trial
 
 SCENES = ("shm", "gloo", "failure")
-PARALLEL = 4  # most of a case is waiting
+PARALLEL = 8  # most of a case is waiting
 # Points that the jobs here pass by chance or never, and what shows them instead.
 RARE = {
     "connection.write_when_possible.async_wait": "a socket that takes no more: connection_test",
