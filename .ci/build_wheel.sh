@@ -12,7 +12,8 @@ echo "==> wheel: building for $tag (Release)"
 rm -rf "$raw"
 PATH=$PWD/$env/bin:$PATH "$python" -m pip wheel --disable-pip-version-check --quiet --no-deps \
   --no-build-isolation --wheel-dir "$raw" \
-  -C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache -C cmake.define.FARANDOLE_WERROR=ON .
+  --config-settings=cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache \
+  --config-settings=cmake.define.FARANDOLE_WERROR=ON . # in full: Debian 12 has pip 23.0, which knows no -C
 echo "==> wheel: repairing"
 mkdir -p dist
 rm -f dist/farandole-*-"$tag"-*.whl
