@@ -6,12 +6,14 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole {
 
 Result<std::shared_ptr<Interrupt>> Interrupt::make() {
-  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const int fd =
+      FARANDOLE_FAIL_CALL("interrupt.make.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (fd < 0)
     return system_error("eventfd", errno);
   return std::shared_ptr<Interrupt>(new Interrupt(fd));

@@ -15,6 +15,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::shm {
 namespace {
@@ -53,11 +54,10 @@ Status check_room(size_t bytes) {
 }
 
 Status reserve(int fd, size_t bytes) {
-  int result = 0;
-  do
-    result = FARANDOLE_FAIL_CALL(
+  const int result = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
         "segment.reserve.fallocate", ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)));
-  while (result != 0 && errno == EINTR);
+  });
   if (result == 0)
     return Status::ok();
   const int why = errno;

@@ -9,6 +9,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::launch {
 
@@ -64,11 +65,10 @@ Channel::Receive Channel::receive(Message& message) {
   if (!is_open())
     return Receive::Closed;
   std::array<uint8_t, sizeof(Message)> bytes;
-  ssize_t got = 0;
-  do
-    got = FARANDOLE_FAIL_CALL(
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
         "channel.receive.recv", recv(fd_.get(), bytes.data(), bytes.size(), MSG_TRUNC));
-  while (got < 0 && errno == EINTR);
+  });
   if (got == static_cast<ssize_t>(bytes.size())) {
     if (const auto decoded = decode_message(bytes)) {
       message = *decoded;

@@ -9,6 +9,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::launch {
 namespace {
@@ -49,9 +50,9 @@ Result<SignalReader> SignalReader::open(const sigset_t& wanted) {
 
 std::optional<SignalEvent> SignalReader::next() {
   signalfd_siginfo info{};
-  ssize_t got = 0;
-  do got = FARANDOLE_FAIL_CALL("signals.next.read", read(fd_.get(), &info, sizeof info));
-  while (got < 0 && errno == EINTR);
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL("signals.next.read", read(fd_.get(), &info, sizeof info));
+  });
   if (got != static_cast<ssize_t>(sizeof info))
     return std::nullopt;
   return SignalEvent{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};

@@ -8,6 +8,7 @@
 #include "controller/launch/signals.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::launch {
 namespace {
@@ -66,11 +67,10 @@ SpawnedRank spawn_rank(const RankProgram& program) {
 
 int read_exec_result(const UniqueFd& exec_result) {
   int why = 0;
-  ssize_t got = 0;
-  do
-    got = FARANDOLE_FAIL_CALL(
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
         "spawn.read_exec_result.read", read(exec_result.get(), &why, sizeof why));
-  while (got < 0 && errno == EINTR);
+  });
   return got == static_cast<ssize_t>(sizeof why) ? why : 0;
 }
 

@@ -217,7 +217,7 @@ Status TcpControlPlane::Impl::await_group() {
   // Rank 0 decides at the deadline, and says who is missing.
   const TimePoint last = deadline + patience::kVerdict;
   const auto until = [&] {
-    return options.give_up ? std::min(last, steady_now() + net::kGiveUpPeriod) : last;
+    return options.give_up ? std::min(last, steady_now() + kGiveUpPeriod) : last;
   };
   while (formed.wait_until(until()) != std::future_status::ready) {
     if (options.give_up && options.give_up())

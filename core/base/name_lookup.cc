@@ -13,8 +13,6 @@
 namespace farandole {
 namespace {
 
-constexpr Duration kGiveUpPeriod = std::chrono::milliseconds(100);
-
 addrinfo hints_with(int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;

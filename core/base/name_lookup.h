@@ -14,11 +14,14 @@
 
 namespace farandole {
 
+// How often whoever waits in init() is asked whether it gives up.
+inline constexpr Duration kGiveUpPeriod = std::chrono::milliseconds(100);
+
 struct LookupLimits {
   // For names. Numbers are read at once, whatever stands here.
   TimePoint deadline{};
-  // Asked on the calling thread every 100 ms while the resolver is silent: true ends it. May be
-  // empty.
+  // Asked on the calling thread every kGiveUpPeriod while the resolver is silent: true ends it. May
+  // be empty.
   std::function<bool()> give_up;
   // As getaddrinfo(3), which stands here but in tests. Called on a thread of its own, which it may
   // hold up beyond the deadline: it owns what it uses.

@@ -6,13 +6,16 @@
 #include <new>
 #include <utility>
 
+#include "core/base/failpoint.h"
+
 namespace farandole {
 
 SecretMemory::SecretMemory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0)
     return;
-  void* const pages =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const pages = FARANDOLE_FAIL_CALL(
+      "secret_memory.mmap",
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (pages == MAP_FAILED)
     throw std::bad_alloc();
   data_ = static_cast<uint8_t*>(pages);

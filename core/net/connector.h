@@ -32,7 +32,6 @@ struct ConnectSpec {
   std::function<bool()> give_up;
   LookupLimits::Resolver resolver = getaddrinfo;  // tests replace it
 };
-inline constexpr Duration kGiveUpPeriod = std::chrono::milliseconds(100);
 
 // Tries again, with pauses of 10 ms growing to 200 ms, while nobody listens, the connection breaks
 // or the server says "not yet". Fails: Timeout naming the last cause; Aborted when it gives up; at
