@@ -3,7 +3,7 @@
 // and how it ended: `finished`, `wrong` where a result was, or `failed` with code, culprit and
 // text.
 //
-//   failpoint_rank [FREEZER]: a rank that freezes by itself after a round
+//   failpoint_rank [VICTIM SIGNAL]: a rank that sends itself this signal after a round
 
 #include <farandole/farandole.h>
 #include <signal.h>
@@ -130,15 +130,15 @@ class Round {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int freezer = argc > 1 ? std::atoi(argv[1]) : -1;
+  const int victim = argc > 2 ? std::atoi(argv[1]) : -1;
   fdl_session* session = nullptr;
   if (const fdl_code code = fdl_init(nullptr, &session); code != FDL_OK)
     return say_failure(code);
   const bool last = fdl_rank(session) == fdl_size(session) - 1;
   int status = say(0, "joined");
   for (int number = 0; number < kRounds && status == 0; ++number) {
-    if (number > 0 && fdl_rank(session) == freezer)
-      raise(SIGSTOP);
+    if (number > 0 && fdl_rank(session) == victim)
+      raise(std::atoi(argv[2]));
     if (last)
       usleep(kPause);  // stands for a slower rank, for which the others wait
     Round round(session, number);

@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from points import Point, points
-from trial import Case, Outcome, Trial
+from trial import VICTIMS, Case, Outcome, Trial
 
-SCENES = ("shm", "gloo", "failure")
+SCENES = ("shm", "gloo", *VICTIMS)
 PARALLEL = 8  # most of a case is waiting
 # Points that the jobs here pass by chance or never, and what shows them instead.
 RARE = {

@@ -25,7 +25,8 @@ LIMIT = 15.0  # seconds in which every case has ended
 STOPPED = 6.0  # how long what is stopped stays so; longer than anybody's patience
 GONE_AFTER = 10.0  # of whatever the launcher's own death leaves to others
 REPORT = re.compile(r"REPORT (\{.*\})")
-FREEZER = 2  # of the scene "failure"
+VICTIM = 2  # to whom happens, over Gloo and by itself, what these scenes are named after
+VICTIMS = {"freeze": signal.SIGSTOP, "death": signal.SIGKILL}
 CRASHED = re.compile(r"terminate called|was ended by SIG(ABRT|SEGV|BUS|PIPE)")
 TYPED = {"PeerLost", "Timeout", "Aborted", "System", "Unsupported", "Mismatch"}
 
@@ -46,7 +47,7 @@ class Case:
     point: Point
     action: str
     role: str  # a rank, or "job"
-    scene: str  # the communicator, or "failure": over Gloo, and a rank freezes by itself
+    scene: str  # the communicator, or one of VICTIMS
     hit: int = 1
 
     def __str__(self) -> str:
@@ -97,7 +98,7 @@ class Trial:
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FARANDOLE_")}
         case = self.case
-        communicator = "gloo" if case.scene == "failure" else case.scene
+        communicator = "gloo" if case.scene in VICTIMS else case.scene
         order = f"{case.point.name} {case.action} {case.role} {case.hit} {self.token}"
         name, _, value = self.mark.partition("=")
         own = {name: value, "FDL_FAILPOINT": order, "TMPDIR": str(self.scratch)}
@@ -110,7 +111,7 @@ class Trial:
                     str(BUILD / "controller/launch/farandolerun"),
                     *("-np", str(RANKS), "--grace", "1"),
                     str(BUILD / "tests/failpoints/failpoint_rank"),
-                    *([str(FREEZER)] if self.case.scene == "failure" else []),
+                    *self._victim(),
                 ],
                 env=self._environment(),
                 stdout=output,
@@ -125,6 +126,10 @@ class Trial:
             process.kill()
             process.wait()
         return exit_code
+
+    def _victim(self) -> list[str]:
+        signal_sent = VICTIMS.get(self.case.scene)
+        return [str(VICTIM), str(int(signal_sent))] if signal_sent else []
 
     def _prepare(self) -> None:
         if self.case.scene == "gloo":  # sparse, too: no standard input, few files
@@ -172,7 +177,7 @@ class Trial:
             f"rank {r} had a wrong result" for r in last if last[r]["event"] == "wrong"
         ]
         harmless = not outcome.reached or self.case.action in HARMLESS
-        if harmless and self.case.scene != "failure":
+        if harmless and self.case.scene not in VICTIMS:
             if exit_code != 0 or [r["event"] for r in last.values()] != ["finished"] * RANKS:
                 outcome.wrong.append(f"not everybody finished (exit code {exit_code})")
         elif self.case.role != "job" or harmless:
@@ -193,7 +198,7 @@ class Trial:
         found = [] if report["code"] in TYPED or ours else [f"rank {report['rank']}: {text}"]
         # Before the group has formed a rank that is late is named, but nobody's culprit.
         right = {int(case.role)} if case.role != "job" else set()
-        right |= {FREEZER} if case.scene == "failure" else set()
+        right |= {VICTIM} if case.scene in VICTIMS else set()
         names_it = report["culprit"] in right or any(f"rank {r}" in text for r in right)
         # Whom the launcher ends because of a failure while the group forms goes without a goodbye.
         names_it |= "was lost while the group formed" in text
@@ -207,13 +212,13 @@ class Trial:
     ) -> list[str]:
         case, found = self.case, []
         dies = outcome.reached and case.action in ("kill", "segv", "throw")
-        freezes = case.scene == "failure"
+        has_victim = case.scene in VICTIMS
         if not dies and CRASHED.search(outcome.output):
             found.append("an error of the system ended a process")
-        if (dies or freezes or failed) and exit_code == 0:
+        if (dies or has_victim or failed) and exit_code == 0:
             found.append("exit code 0 although a rank failed")
         mute -= {int(case.role)} if case.role != "job" else set()
-        mute -= {FREEZER} if freezes else set()
+        mute -= {VICTIM} if has_victim else set()
         if mute:
             found.append(
                 f"ranks {sorted(mute)} had joined and said nothing (exit code {exit_code})"
