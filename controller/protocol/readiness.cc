@@ -59,7 +59,10 @@ Signature recall(const Signature& agreed, std::span<const int64_t> extents, size
 }  // namespace
 
 Readiness::Readiness(const Limits& limits, ProcessSets process_sets)
-    : limits_(limits), sets_(std::move(process_sets)), in_flight_(limits.size) {
+    : limits_(limits),
+      sets_(std::move(process_sets)),
+      in_flight_(limits.size),
+      answered_(limits.size) {
   std::vector<int> all(limits.size);
   std::iota(all.begin(), all.end(), 0);
   sets_[0] = std::move(all);
@@ -71,8 +74,7 @@ Status Readiness::announce(int rank, Announcement announcement) {
   const auto set = sets_.find(key.process_set);
   if (set == sets_.end()) {
     const Status why = error(Code::InvalidArgument, "there is no process set {}", key.process_set);
-    reject(key, about(signature.kind, key, why));
-    return Status::ok();
+    return refuse(rank, key, about(signature.kind, key, why));
   }
   const std::vector<int>& members = FARANDOLE_MUTATE(IgnoreProcessSets) ? sets_.at(0) : set->second;
   const auto place = std::lower_bound(members.begin(), members.end(), rank);
@@ -82,10 +84,8 @@ Status Readiness::announce(int rank, Announcement announcement) {
         "announced \"{}\" in process set {}, of which it is no member",
         printable(key.name),
         key.process_set);
-  if (const auto broken = broken_.find(key.process_set); broken != broken_.end()) {
-    reject(key, about(signature.kind, key, broken->second));
-    return Status::ok();
-  }
+  if (const auto broken = broken_.find(key.process_set); broken != broken_.end())
+    return refuse(rank, key, about(signature.kind, key, broken->second));
   const auto [it, fresh] = slots_.try_emplace(std::move(key));
   Slot& slot = it->second;
   if (fresh) {
@@ -110,7 +110,8 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   if (!std::binary_search(members.begin(), members.end(), rank))
     return error(Code::PeerLost, "announced id {} of a process set that it is not in", id);
   if (const auto broken = broken_.find(slot.key->process_set); broken != broken_.end()) {
-    reject(*slot.key, about(slot.agreed.kind, *slot.key, broken->second));
+    FARANDOLE_RETURN_IF_ERROR(
+        refuse(rank, *slot.key, about(slot.agreed.kind, *slot.key, broken->second)));
     return Known::Yes;
   }
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
@@ -119,12 +120,9 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   return Known::Yes;
 }
 
-Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
-  const auto place =
-      static_cast<size_t>(std::lower_bound(members.begin(), members.end(), rank) - members.begin());
-  if (slot.announced[place])
-    return error(
-        Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
+// Whatever a rank announces takes one of its places until its answer is on its way, be it an
+// agreement or a refusal: so the answers that wait are bounded, too.
+Status Readiness::take_place(int rank) {
   size_t& in_flight = in_flight_.at(static_cast<size_t>(rank));
   if (in_flight == limits_.max_pending && !FARANDOLE_MUTATE(NoQuotaOfTensors))
     return error(
@@ -132,6 +130,24 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
         "announced more than {} tensors at once (FARANDOLE_MAX_PENDING)",
         limits_.max_pending);
   ++in_flight;
+  return Status::ok();
+}
+
+// Answers at once, to all, what cannot be.
+Status Readiness::refuse(int rank, const Key& key, Status why) {
+  FARANDOLE_RETURN_IF_ERROR(take_place(rank));
+  ++answered_.at(static_cast<size_t>(rank));
+  reject(key, std::move(why));
+  return Status::ok();
+}
+
+Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
+  const auto place =
+      static_cast<size_t>(std::lower_bound(members.begin(), members.end(), rank) - members.begin());
+  if (slot.announced[place])
+    return error(
+        Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
+  FARANDOLE_RETURN_IF_ERROR(take_place(rank));
   slot.announced[place] = true;
   if (slot.count++ == 0) {
     ++pending_;
@@ -243,7 +259,7 @@ void Readiness::unannounce(Slot& slot) {
   const std::vector<int>& members = sets_.at(slot.key->process_set);
   for (size_t place = 0; place < members.size(); ++place)
     if (slot.announced[place])
-      --in_flight_[static_cast<size_t>(members[place])];
+      ++answered_[static_cast<size_t>(members[place])];
   slot.announced.assign(members.size(), false);
   slot.full.clear();
   slot.count = 0;
@@ -305,6 +321,8 @@ std::vector<Round> Readiness::take() {
   urgent_ = false;
   ready_bytes_ = 0;
   used_ = 0;
+  for (size_t rank = 0; rank < in_flight_.size(); ++rank)
+    in_flight_[rank] -= std::exchange(answered_[rank], 0);
   return std::exchange(rounds_, {});
 }
 

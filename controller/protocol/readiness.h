@@ -63,6 +63,8 @@ class Readiness {
   };
   using Slots = std::map<Key, Slot>;
 
+  Status take_place(int rank);
+  Status refuse(int rank, const Key& key, Status why);
   Status count(int rank, Slot& slot, const std::vector<int>& members);
   void complete(Slot& slot, const std::vector<int>& members);
   void ready_again(Slot& slot);
@@ -84,7 +86,8 @@ class Readiness {
   Slots slots_;
   std::unordered_map<uint32_t, Slot*> by_id_;
   Idle idle_;                      // least recently agreed first
-  std::vector<size_t> in_flight_;  // announcements of each rank
+  std::vector<size_t> in_flight_;  // announcements of each rank whose answer nobody has taken
+  std::vector<size_t> answered_;   // of these: the answer waits in rounds_
   size_t pending_ = 0;             // slots with announcements
   uint32_t last_id_ = 0;
   std::vector<Round> rounds_;  // to be told

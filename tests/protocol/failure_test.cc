@@ -311,27 +311,6 @@ TEST_F(FailureTest, BlamesWhoAnnouncesAnIdOfAnotherGroup) {
   expect_blame("it announced id 1 of a process set that it is not in");
 }
 
-TEST_F(FailureTest, BlamesWhoAnnouncesTooMuch) {
-  Limits limits;
-  limits.max_pending = 2;
-  make(3, 16384, limits);
-  const auto item = [](const char* name) { return tensor(name, allreduce({1})); };
-  forge(Announce{{item("a"), item("b")}, {}});
-  EXPECT_THAT(failures(0), IsEmpty());
-  forge(Announce{{item("c")}, {}}, 3);
-  expect_blame("it announced more than 2 tensors at once (FARANDOLE_MAX_PENDING)");
-}
-
-TEST_F(FailureTest, SettledTensorsCountNoMore) {
-  Limits limits;
-  limits.max_pending = 1;
-  make(2, 1, limits);
-  for (int i = 0; i < 5; ++i)
-    for (const char* name : {"a", "b"}) step(name, allreduce({1 + i / 2}));
-  EXPECT_EQ(told().size(), 10U);
-  EXPECT_FALSE(cluster_->coordinator().failed());
-}
-
 TEST_F(FailureTest, BlamesWhoOverfillsTheStore) {
   Limits limits;
   limits.store_bytes = 65536;

@@ -70,8 +70,8 @@ static_assert(sizeof(Link) == 88);
 static_assert(sizeof(Worker) == 544);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 232);
-static_assert(sizeof(Readiness) == 376);
-static_assert(sizeof(Coordinator) == 912);
+static_assert(sizeof(Readiness) == 400);
+static_assert(sizeof(Coordinator) == 936);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -121,6 +121,7 @@ void StateAccess::copy(const Readiness& from, Readiness& to) {
     own->idle = to.idle_.insert(to.idle_.end(), own);
   }
   to.in_flight_ = from.in_flight_;
+  to.answered_ = from.answered_;
   to.pending_ = from.pending_;
   to.last_id_ = from.last_id_;
   to.rounds_ = from.rounds_;
@@ -207,6 +208,7 @@ void StateAccess::write(StateText& to, const Readiness& r) {
   to << r.idle_.size();
   for (const Readiness::Slot* slot : r.idle_) control::write(to, *slot->key);
   for (const size_t count : r.in_flight_) to << count;
+  for (const size_t count : r.answered_) to << count;
   to << r.pending_ << r.last_id_ << r.rounds_.size();
   for (Round round : r.rounds_) {
     settle_order(round.rejected);
