@@ -43,7 +43,7 @@ struct Peer {
 
 struct Change {
   int rank = 0;
-  std::optional<Established> watch;  // nullopt: forget
+  std::optional<Peer> watch;  // nullopt: forget
 };
 
 }  // namespace
@@ -51,17 +51,18 @@ struct Change {
 struct Heartbeat::Impl {
   void run();
   void apply_changes();
-  void watch(int rank, Established connection);
+  void send_card(Peer& peer) const;
+  void watch(int rank, Peer from);
   void forget(int rank);
   void wait(TimePoint until);
   void on_event(uint64_t tag);
   void read(int rank, Peer& peer);
   bool on_body(int rank, Peer& peer, ByteSpan body);
   void beat();
-  void push(Peer& peer);
+  void push(Peer& peer) const;
   void drop(Fd& fd) const;
   void drop(int rank);
-  void lose_connection(Peer& peer);
+  void lose_connection(Peer& peer) const;
   void judge(TimePoint now);
   bool add(int fd, uint64_t tag) const;
   void wake() const;
@@ -122,15 +123,19 @@ void Heartbeat::Impl::apply_changes() {
   }
 }
 
-void Heartbeat::Impl::watch(int rank, Established connection) {
-  Peer& peer = peers.emplace(rank, std::move(connection)).first->second;
-  options.judge->watch(rank, steady_now());
-  if (!add(peer.fd.get(), static_cast<uint64_t>(rank)))
-    lose_connection(peer);  // silence will be the verdict
+// Thread: any, but alone with this peer.
+void Heartbeat::Impl::send_card(Peer& peer) const {
   Bytes card = {kCard};
   own.encode(card);
   append_frame(peer.out, peer.sealer, card);
   push(peer);
+}
+
+void Heartbeat::Impl::watch(int rank, Peer from) {
+  Peer& peer = peers.emplace(rank, std::move(from)).first->second;
+  options.judge->watch(rank, steady_now());
+  if (peer.fd && !add(peer.fd.get(), static_cast<uint64_t>(rank)))
+    lose_connection(peer);  // silence will be the verdict
 }
 
 void Heartbeat::Impl::forget(int rank) {
@@ -223,7 +228,7 @@ bool Heartbeat::Impl::on_body(int rank, Peer& peer, ByteSpan body) {
 }
 
 // The control connection says why a peer went; here only its silence counts from now on.
-void Heartbeat::Impl::lose_connection(Peer& peer) {
+void Heartbeat::Impl::lose_connection(Peer& peer) const {
   drop(peer.fd);
 }
 
@@ -237,7 +242,7 @@ void Heartbeat::Impl::beat() {
   }
 }
 
-void Heartbeat::Impl::push(Peer& peer) {
+void Heartbeat::Impl::push(Peer& peer) const {
   if (!peer.fd || peer.out.empty())
     return;
   const ssize_t sent = FARANDOLE_FAIL_CALL(
@@ -304,10 +309,14 @@ bool Heartbeat::stop(TimePoint deadline) {
   return true;
 }
 
+// The card is on its way before the thread gets its turn: a process that dies from now on is known
+// to have ended, also where its children hold its sockets.
 void Heartbeat::watch(int rank, Established connection) {
+  Peer peer(std::move(connection));
+  impl_->send_card(peer);
   {
     MutexLock lock(impl_->mutex);
-    impl_->changes.push_back({rank, std::move(connection)});
+    impl_->changes.push_back({rank, std::move(peer)});
   }
   impl_->wake();
 }

@@ -50,7 +50,7 @@ class Heartbeat {
   // stop(), within patience::kLoop. In a forked child: nothing.
   ~Heartbeat();
 
-  // One connection per rank; a second one replaces the first.
+  // One connection per rank; a second one replaces the first. The card has been sent on return.
   void watch(int rank, Established connection);
   void forget(int rank);
   // Joins; nobody is called afterwards, and nobody watched. False at the deadline: a callback

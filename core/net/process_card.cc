@@ -1,11 +1,13 @@
 #include "core/net/process_card.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/base/failpoint.h"
 
@@ -57,9 +59,14 @@ Fd watch_process(const ProcessCard& own, const ProcessCard& other) {
   if (!same_space || own.pid == other.pid)
     return {};
   // Close-on-exec by definition.
-  return Fd(static_cast<int>(FARANDOLE_FAIL_CALL(
+  Fd process(static_cast<int>(FARANDOLE_FAIL_CALL(
       "process_card.watch_process.syscall",
       syscall(SYS_pidfd_open, static_cast<pid_t>(other.pid), 0))));
+  if (process || errno != ESRCH)
+    return process;
+  // It has ended already, and somebody has waited for it.
+  return Fd(FARANDOLE_FAIL_CALL(
+      "process_card.watch_process.eventfd", eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 }  // namespace farandole::net

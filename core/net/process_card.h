@@ -24,7 +24,7 @@ struct ProcessCard {
   bool operator==(const ProcessCard&) const = default;
 };
 
-// A descriptor that becomes readable when the process ends; none where it runs on another machine
+// A descriptor that is readable once the process has ended; none where it runs on another machine
 // or in another pid namespace, is this very process, or the kernel cannot watch it.
 Fd watch_process(const ProcessCard& own, const ProcessCard& other);
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +154,44 @@ TEST(Heartbeat, TheEndOfAProcessOfThisMachineIsSeenAtOnce) {
   close(hold[1]);
 }
 
+// The process dies before its heartbeat thread, which a callback blocks, has had a turn.
+TEST(Heartbeat, TheEndOfAProcessThatHasOnlyBegunToBeWatchedIsSeenAtOnce) {
+  Ends ends = established_pair();
+  int hold[2];
+  ASSERT_EQ(pipe(hold), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(hold[1]);
+    const pid_t grandchild = fork();
+    char byte;
+    if (grandchild == 0)
+      _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    std::promise<void> entered;
+    ScriptedJudge::Log log;
+    HeartbeatOptions options;
+    options.interval = 5ms;
+    options.judge = std::make_unique<ScriptedJudge>(log);
+    options.silent = [&](int, Duration) {
+      entered.set_value();
+      static_cast<void>(read(hold[0], &byte, 1));
+    };
+    const auto heartbeat = std::move(Heartbeat::start(std::move(options))).value();
+    log.accuse = 1;
+    entered.get_future().wait();
+    heartbeat->watch(0, std::move(ends.b));
+    kill(getpid(), SIGKILL);
+  }
+  close(hold[0]);
+  ends.b.fd.reset();
+  Side zero;
+  zero.heartbeat->watch(1, std::move(ends.a));
+  EXPECT_EQ(zero.ended.take(), 1);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  close(hold[1]);
+}
+
 // While a forked child holds a copy of a socket that has ended, its events must not keep the thread
 // busy.
 TEST(Heartbeat, AnEndedConnectionThatAForkedChildHoldsCostsNothing) {
@@ -226,6 +265,19 @@ TEST(ProcessCard, WatchesOnlyProcessesOfThisMachineAndNamespace) {
   ProcessCard container = parent;
   container.pid_space += 1;
   EXPECT_FALSE(watch_process(own, container));
+}
+
+TEST(ProcessCard, AProcessThatNobodyKnowsAnyMoreHasEnded) {
+  const pid_t child = fork();
+  if (child == 0)
+    _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  const ProcessCard own = ProcessCard::own();
+  ProcessCard gone = own;
+  gone.pid = child;
+  const Fd watched = watch_process(own, gone);
+  pollfd waits{watched.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&waits, 1, 0), 1);
 }
 
 }  // namespace
