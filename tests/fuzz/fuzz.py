@@ -20,6 +20,7 @@ ROOT = HERE.parents[1]
 LIMITS = ("-rss_limit_mb=256", "-malloc_limit_mb=256", "-max_len=4096")
 # An input's own limit is a second of processor time (execute.cc); this one finds what hangs.
 HANGS = "-timeout=30"
+KEPT_BYTES = 300_000  # of all corpora in the tree
 STATUS = re.compile(r"^#(\d+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 SHOWN_LINES = 40
 
@@ -95,18 +96,45 @@ def show_finding(outcome: Outcome, work: Path) -> None:
     )
 
 
-def merge(program: Path, target: str, work: Path) -> None:
-    """Makes the kept corpus the smallest that covers what it and the new units cover."""
-    smallest = work / "smallest"
-    smallest.mkdir()
-    sources = [HERE / "corpus" / target, work / "new"]
-    command = [str(program), "-merge=1", *LIMITS, str(smallest)]
+def cover(program: Path, work: Path, sources: list[Path], *options: str) -> Path:
+    """A folder with few of the units in `sources` that cover what all of them cover."""
+    chosen = work / "chosen"
+    shutil.rmtree(chosen, ignore_errors=True)
+    chosen.mkdir()
+    command = [str(program), "-set_cover_merge=1", *options, *LIMITS, str(chosen)]
     command += [str(source) for source in sources if source.is_dir()]
-    subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=1800
-    )
-    shutil.rmtree(sources[0], ignore_errors=True)
-    shutil.copytree(smallest, sources[0])
+    with open(work / "merge.log", "w") as log:
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=True, timeout=1800)
+    return chosen
+
+
+def replace_corpus(target: str, units: Path) -> None:
+    shutil.rmtree(HERE / "corpus" / target, ignore_errors=True)
+    shutil.copytree(units, HERE / "corpus" / target)
+
+
+def corpus_bytes(target: str) -> int:
+    return sum(unit.stat().st_size for unit in (HERE / "corpus" / target).glob("*"))
+
+
+def merge(programs: dict[str, Path], folder: Path) -> bool:
+    """Adds what is new to the kept corpora. Where they become too large together, the largest ones
+    keep one unit per edge instead of one per number of times that an edge is taken.
+    """
+    for target, program in programs.items():
+        sources = [HERE / "corpus" / target, folder / target / "new"]
+        replace_corpus(target, cover(program, folder / target, sources))
+    everything = sorted(known_targets(), key=corpus_bytes, reverse=True)
+    for target in [t for t in everything if t in programs]:
+        if sum(map(corpus_bytes, everything)) <= KEPT_BYTES:
+            break
+        sources = [HERE / "corpus" / target]
+        units = cover(programs[target], folder / target, sources, "-use_counters=0")
+        replace_corpus(target, units)
+    kept_bytes = sum(map(corpus_bytes, everything))
+    sizes = ", ".join(f"{target} {corpus_bytes(target)}" for target in everything)
+    print(f"kept inputs: {kept_bytes} bytes of at most {KEPT_BYTES}: {sizes}")
+    return kept_bytes <= KEPT_BYTES
 
 
 def tell_progress(folder: Path, targets: list[str], begin: float) -> None:
@@ -186,10 +214,9 @@ def main() -> int:
             outcomes.append(future.result())
             if outcomes[-1].failed:
                 show_finding(outcomes[-1], folder / target)
-    for outcome in outcomes if args.merge else []:
-        merge(programs[outcome.target], outcome.target, folder / outcome.target)
     print(table(outcomes))
-    return 1 if any(outcome.failed for outcome in outcomes) else 0
+    fits = not args.merge or merge(programs, folder)
+    return 1 if any(outcome.failed for outcome in outcomes) or not fits else 0
 
 
 if __name__ == "__main__":
