@@ -1,26 +1,37 @@
 #include "core/counters.h"
 
 namespace farandole {
+namespace {
+
+// Each step of a tensor follows the one before it, often on another thread. What counts a step
+// releases what was counted before, and read() takes the last step first.
+void add(std::atomic<uint64_t>& counter, uint64_t value = 1) noexcept {
+  counter.fetch_add(value, std::memory_order_release);
+}
+
+uint64_t get(const std::atomic<uint64_t>& counter) noexcept {
+  return counter.load(std::memory_order_acquire);
+}
+
+}  // namespace
 
 void Counters::on(const Event& event) noexcept {
-  constexpr auto relaxed = std::memory_order_relaxed;
   switch (event.kind) {
     case EventKind::Submitted:
-      submitted_.fetch_add(1, relaxed);
+      add(callers_.submitted);
       break;
     case EventKind::Agreed:
-      agreed_.fetch_add(1, relaxed);
+      add(engine_.agreed);
       break;
     case EventKind::Rejected:
-      rejected_.fetch_add(1, relaxed);
+      if (event.code != Code::PeerLost)
+        add(engine_.rejected);
       break;
     case EventKind::BucketEnd:
-      buckets_.fetch_add(1, relaxed);
-      bytes_.fetch_add(event.code == Code::Ok ? event.bytes : 0, relaxed);
-      busy_nanoseconds_.fetch_add(static_cast<uint64_t>(event.duration.count()), relaxed);
+      count_bucket(event);
       break;
     case EventKind::Settled:
-      (event.code == Code::Ok ? settled_ok_ : settled_failed_).fetch_add(1, relaxed);
+      add(event.code == Code::Ok ? lanes_.settled_ok : lanes_.settled_failed);
       break;
     case EventKind::Announced:
     case EventKind::BucketStart:
@@ -29,16 +40,24 @@ void Counters::on(const Event& event) noexcept {
   }
 }
 
+void Counters::count_bucket(const Event& event) noexcept {
+  add(lanes_.buckets);
+  add(lanes_.busy_nanoseconds, static_cast<uint64_t>(event.duration.count()));
+  if (event.code == Code::Ok)
+    add(lanes_.bytes, event.bytes);
+}
+
 Counters::Values Counters::read() const noexcept {
-  return {
-      submitted_,
-      agreed_,
-      rejected_,
-      settled_ok_,
-      settled_failed_,
-      buckets_,
-      bytes_,
-      busy_nanoseconds_};
+  Values values;
+  values.settled_ok = get(lanes_.settled_ok);
+  values.settled_failed = get(lanes_.settled_failed);
+  values.bytes = get(lanes_.bytes);
+  values.busy_nanoseconds = get(lanes_.busy_nanoseconds);
+  values.buckets = get(lanes_.buckets);
+  values.rejected = get(engine_.rejected);
+  values.agreed = get(engine_.agreed);
+  values.submitted = get(callers_.submitted);
+  return values;
 }
 
 }  // namespace farandole

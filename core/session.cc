@@ -20,7 +20,7 @@ class Session::Impl final : public ControlSink {
  public:
   explicit Impl(SessionParts parts)
       : parts_(std::move(parts)),
-        emitter_(parts_.observers),
+        emitter_(counters_, parts_.observers),
         names_(static_cast<size_t>(parts_.config.max_pending)),
         completion_(names_, emitter_) {}
 
@@ -36,6 +36,7 @@ class Session::Impl final : public ControlSink {
       return error(Code::Aborted, "the session is shut down; start a new one");
     return engine_ ? engine_->health() : Status::ok();
   }
+  Counters::Values counters() const { return counters_.read(); }
   Status shutdown();
   bool in_own_process() const { return getpid() == pid_; }
   // After shutdown() or a start that failed: a thread did not end, and may touch all this at any
@@ -63,6 +64,7 @@ class Session::Impl final : public ControlSink {
 
   const pid_t pid_ = getpid();
   SessionParts parts_;
+  Counters counters_;
   Emitter emitter_;
   NameRegistry names_;
   Completion completion_;
@@ -296,6 +298,9 @@ std::string Session::next_name(CollectiveKind kind) {
 }
 Status Session::health() const {
   return impl_->health();
+}
+Counters::Values Session::counters() const noexcept {
+  return impl_->counters();
 }
 Status Session::shutdown() {
   return impl_->in_own_process() ? impl_->shutdown() : Status::ok();

@@ -12,6 +12,7 @@
 #include "core/base/status.h"
 #include "core/communicator.h"
 #include "core/control_plane.h"
+#include "core/counters.h"
 #include "core/device.h"
 #include "core/event_loop.h"
 #include "core/observer.h"
@@ -67,6 +68,8 @@ class Session {
 
   // Why the job cannot go on, Ok while it can.
   Status health() const;
+  // What this rank has done so far; also after a failure and after shutdown().
+  Counters::Values counters() const noexcept;
 
   // Ordered: says goodbye, finishes what all ranks had agreed upon, ends what else is in flight
   // with Aborted, joins every thread. Rank 0 waits until the others have finished, too, so that

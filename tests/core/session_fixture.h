@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "core/counters.h"
 #include "core/session.h"
 #include "tests/support/fake_session.h"
 
@@ -25,8 +24,7 @@ class SessionTest : public ::testing::Test {
     SessionParts parts;
     parts.config.size = 3;
     parts.config.shutdown_timeout = 200ms;
-    counters_ = std::make_shared<Counters>();
-    parts.observers.push_back(counters_);
+    parts.observers = observers_;
     parts.loop = std::make_shared<ThreadLoop>("session-test");
     parts.abort_limit = abort_limit_;
     parts.devices.push_back(std::make_shared<HostMemory>());
@@ -73,7 +71,7 @@ class SessionTest : public ::testing::Test {
   std::function<Status(const GroupSpec&)> connect_ = [](const GroupSpec&) { return Status::ok(); };
   std::function<void()> on_abort_;
   Duration abort_limit_ = 20s;
-  std::shared_ptr<Counters> counters_;
+  std::vector<std::shared_ptr<Observer>> observers_;
   FakeControlPlane* control_ = nullptr;
   std::atomic<FakeCommunicator*> communicator_{nullptr};
   std::unique_ptr<Session> session_;

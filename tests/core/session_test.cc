@@ -23,7 +23,7 @@ TEST_F(SessionTest, ATensorWalksFromSubmissionToItsTicket) {
   EXPECT_TRUE(ticket->status().is_ok());
   EXPECT_THAT(values, ElementsAre(2, 4, 6));
   EXPECT_THAT(ticket->outcome().shape, ElementsAre(3));
-  EXPECT_EQ(counters_->read().settled_ok, 1U);
+  EXPECT_EQ(session_->counters().settled_ok, 1U);
 }
 
 TEST_F(SessionTest, AgreedTogetherTravelTogetherPackedOrNot) {
