@@ -78,9 +78,10 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
       outcome.owned = std::move(memory).value();
       outcome.data = outcome.owned.data.get();
     }
-    if (request.signature.kind != CollectiveKind::Barrier)
+    if (request.signature.kind != CollectiveKind::Barrier) {
       plan.segments.push_back({request.in, outcome.data, layout.segment_count});
-    plan.bytes += layout.segment_count * size_of(plan.dtype);
+      plan.bytes += layout.segment_count * size_of(plan.dtype);
+    }
     plan.counts = std::move(layout.counts);
     outcome.shape = std::move(layout.result_shape);
     outcome.splits = std::move(layout.received);

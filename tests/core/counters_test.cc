@@ -42,6 +42,18 @@ TEST_F(CountersTest, EveryTensorIsCountedAtEveryStep) {
   EXPECT_EQ(values.bytes, 12U);
 }
 
+TEST_F(CountersTest, ABarrierMovesNoBytes) {
+  start();
+  Request barrier;
+  barrier.name = "all";
+  barrier.signature.kind = CollectiveKind::Barrier;
+  const TicketPtr ticket = submit(std::move(barrier));
+  agree({{.name = "all"}});
+  finish(ticket);
+  EXPECT_EQ(session_->counters().buckets, 1U);
+  EXPECT_EQ(session_->counters().bytes, 0U);
+}
+
 TEST_F(CountersTest, WhatIsRefusedAtOnceIsNotCounted) {
   start();
   std::vector<float> a{1};
