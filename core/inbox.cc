@@ -4,7 +4,7 @@
 
 namespace farandole {
 
-bool Inbox::push(Message message) {
+bool Inbox::push(Message&& message) {
   const bool here = loop_.on_loop_thread();
   {
     MutexLock lock(mutex_);

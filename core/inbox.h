@@ -57,8 +57,8 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   Inbox(EventLoop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
 
   // From the loop's own thread the message is handled before push returns, unless one is being
-  // handled: then right after that one. False, and the message is gone, once closed.
-  bool push(Message message);
+  // handled: then right after that one. False once closed; the message is as it was, then.
+  bool push(Message&& message);
   // Waits until every message pushed before has been handled; false at the deadline. Not from the
   // loop's thread.
   bool drain_until(TimePoint deadline);

@@ -96,11 +96,11 @@ std::unique_ptr<Group> Session::Impl::make_group() {
     return parts_.connect(spec, parts_.control->store());
   };
   parts.broken = [this](std::vector<PendingOp> ops, Status why) {
-    std::vector<TicketPtr> tickets;
-    for (const PendingOp& op : ops) tickets.push_back(op.ticket);
+    Message broken = message::Broken{std::move(ops), why};
     // Nobody is left to hear the verdict once the session was given up.
-    if (!inbox_->push(message::Broken{std::move(ops), why}))
-      for (const TicketPtr& ticket : tickets) ticket->settle(why);
+    if (!inbox_->push(std::move(broken)))
+      for (PendingOp& op : std::get<message::Broken>(broken).ops)
+        completion_.settle(std::move(op), why);
   };
   return std::make_unique<Group>("fdl-lane-0", std::move(parts));
 }
@@ -199,9 +199,17 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
     tickets.push_back(std::make_shared<Ticket>());
     submit.ops.push_back({std::move(request), tickets.back()});
   }
-  if (!submit.ops.empty() && !inbox_->push(std::move(submit))) {
-    for (const TicketPtr& ticket : tickets)
-      ticket->settle({Code::Aborted, "the session was shut down while this was submitted"});
+  if (tickets.empty())
+    return tickets;
+  Message posted = std::move(submit);
+  if (inbox_->push(std::move(posted)))
+    return tickets;
+  for (PendingOp& op : std::get<message::Submit>(posted).ops) {
+    Status why = error(
+        Code::Aborted,
+        "{}: the session was shut down while this was submitted",
+        describe(op.request.signature.kind, op.request.name));
+    completion_.settle(std::move(op), std::move(why));
   }
   return tickets;
 }

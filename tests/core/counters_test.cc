@@ -13,6 +13,8 @@
 namespace farandole::testing {
 namespace {
 
+using ::testing::HasSubstr;
+
 class CountersTest : public SessionTest {
  protected:
   void finish(const TicketPtr& ticket) { ASSERT_TRUE(session_->wait_until(*ticket, soon())); }
@@ -126,6 +128,33 @@ TEST_F(CountersTest, TheyStayReadableAfterAFailureAndAfterShutdown) {
   EXPECT_EQ(session_->counters().settled_failed, 1U);
   EXPECT_FALSE(session_->submit({sum("y", b)})) << "the job has failed";
   EXPECT_TRUE(session_->shutdown());
+  EXPECT_EQ(session_->counters().submitted, 1U);
+  EXPECT_EQ(session_->counters().settled_failed, 1U);
+}
+
+// Shuts the session down from another thread as soon as a tensor is submitted, and before the
+// engine can hear of it.
+class ShutsDown final : public Observer {
+ public:
+  void on(const Event& event) noexcept override {
+    if (event.kind == EventKind::Submitted)
+      std::thread([this] { EXPECT_TRUE((*session)->shutdown()); }).join();
+  }
+  std::unique_ptr<Session>* session = nullptr;
+};
+
+TEST_F(CountersTest, ATensorThatShutdownOvertakesSettlesAndIsCounted) {
+  const auto observer = std::make_shared<ShutsDown>();
+  observer->session = &session_;
+  observers_.push_back(observer);
+  start();
+  std::vector<float> a{1};
+  const TicketPtr ticket = submit(sum("x", a));
+  ASSERT_TRUE(ticket->settled());
+  EXPECT_EQ(ticket->status().code(), Code::Aborted);
+  EXPECT_THAT(
+      ticket->status().message(),
+      HasSubstr("allreduce \"x\": the session was shut down while this was submitted"));
   EXPECT_EQ(session_->counters().submitted, 1U);
   EXPECT_EQ(session_->counters().settled_failed, 1U);
 }
