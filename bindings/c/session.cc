@@ -1,4 +1,4 @@
-// fdl_init to fdl_host_of: a session's life and what it knows about the job.
+// fdl_init to fdl_get_counters: a session's life, and what it knows about the job and itself.
 
 #include "bindings/c/error.h"
 #include "bindings/c/objects.h"
@@ -76,6 +76,19 @@ fdl_topology describe(const Topology& t) {
       t.homogeneous ? 1 : 0};
 }
 
+fdl_counters describe(const Counters::Values& v) {
+  return {
+      sizeof(fdl_counters),
+      v.submitted,
+      v.agreed,
+      v.rejected,
+      v.settled_ok,
+      v.settled_failed,
+      v.buckets,
+      v.bytes,
+      v.busy_nanoseconds};
+}
+
 Status host_of(const Session& session, int rank, char* host, size_t capacity) {
   if (!host || capacity == 0)
     return {Code::InvalidArgument, "fdl_host_of: there is no room for the name"};
@@ -149,6 +162,14 @@ fdl_code fdl_host_of(const fdl_session* session, int rank, char* host, size_t ca
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(usable(session));
     return farandole::capi::host_of(session->box->session(), rank, host, capacity);
+  });
+}
+
+fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* counters) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    return farandole::capi::write_sized(
+        farandole::capi::describe(session->box->session().counters()), counters, "fdl_counters");
   });
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
@@ -113,6 +114,69 @@ TEST_P(ClusterTest, MismatchIsTheSameTextEverywhere) {
   EXPECT_THAT(texts[0], ::testing::HasSubstr("[8]"));
 }
 
+fdl_counters counters_of(const fdl_session* session) {
+  fdl_counters counters = FDL_COUNTERS_INIT;
+  EXPECT_OK(fdl_get_counters(session, &counters));
+  return counters;
+}
+
+TEST_P(ClusterTest, CountersAreExactOnEveryRank) {
+  run_job(
+      size(),
+      [](fdl_session* session, int rank) {
+        std::vector<float> data(8);
+        for (int i = 0; i < 10; ++i)
+          EXPECT_OK(fdl_allreduce(session, "x", data.data(), data.data(), 8, FDL_FLOAT32, FDL_SUM));
+        EXPECT_EQ(
+            fdl_allreduce(
+                session, "y", data.data(), data.data(), rank == 0 ? 8 : 7, FDL_FLOAT32, FDL_SUM),
+            FDL_MISMATCH);
+        fdl_handle* handle = nullptr;
+        ASSERT_OK(fdl_allgather(session, "g", data.data(), rank, 1, FDL_FLOAT32, &handle));
+        EXPECT_OK(fdl_release(handle));
+        EXPECT_OK(fdl_barrier(session));
+        const fdl_counters seen = counters_of(session);
+        EXPECT_EQ(seen.submitted, 13U);
+        EXPECT_EQ(seen.agreed, 12U);
+        EXPECT_EQ(seen.rejected, 1U);
+        EXPECT_EQ(seen.settled_ok, 12U);
+        EXPECT_EQ(seen.settled_failed, 1U);
+        EXPECT_EQ(seen.buckets, 12U);
+        EXPECT_EQ(seen.bytes, 10U * 32U + 4U * static_cast<unsigned>(rank));
+        EXPECT_GT(seen.busy_nanoseconds, 0U);
+        EXPECT_OK(fdl_shutdown(session));
+        const fdl_counters later = counters_of(session);
+        EXPECT_EQ(std::memcmp(&seen, &later, sizeof seen), 0) << "shutdown counts nothing";
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
+// From another thread, while operations run.
+TEST_P(ClusterTest, CountersOfAJobAtWork) {
+  run_job(
+      size(),
+      [](fdl_session* session, int) {
+        static constexpr uint64_t kOperations = 200;
+        std::thread reader([session] {
+          for (int i = 0; i < 2000; ++i) {
+            const fdl_counters seen = counters_of(session);
+            EXPECT_LE(seen.settled_ok, seen.agreed);
+            EXPECT_LE(seen.settled_ok + seen.settled_failed, seen.submitted);
+            EXPECT_LE(seen.agreed, kOperations);
+          }
+        });
+        float data = 1;
+        for (uint64_t i = 1; i <= kOperations; ++i) {
+          EXPECT_OK(fdl_allreduce(session, "x", &data, &data, 1, FDL_FLOAT32, FDL_MAX));
+          EXPECT_EQ(counters_of(session).settled_ok, i);
+        }
+        reader.join();
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
 TEST_P(ClusterTest, RankThatLeavesIsNamedToThoseWhoWait) {
   run_job(
       size(),
@@ -127,6 +191,10 @@ TEST_P(ClusterTest, RankThatLeavesIsNamedToThoseWhoWait) {
             fdl_allreduce(session, "alone", &data, &data, 1, FDL_FLOAT32, FDL_SUM), FDL_PEER_LOST);
         EXPECT_EQ(fdl_last_error_rank(), size() - 1);
         EXPECT_THAT(fdl_last_error(), ::testing::HasSubstr("alone"));
+        const fdl_counters seen = counters_of(session);
+        EXPECT_EQ(seen.settled_ok, 1U);
+        EXPECT_EQ(seen.submitted, seen.settled_ok + seen.settled_failed);
+        EXPECT_EQ(seen.rejected, 0U) << "nobody disagreed";
         EXPECT_OK(fdl_destroy(session));
       },
       settings());

@@ -33,6 +33,15 @@ TEST_F(CxxApiTest, EveryKind) {
   session_.check_health();
 }
 
+TEST_F(CxxApiTest, CountersOutliveShutdown) {
+  std::vector<float> data{1, 2, 3, 4};
+  session_.allreduce<float>(data, data, FDL_SUM, "x");
+  EXPECT_EQ(session_.counters().settled_ok, 1U);
+  EXPECT_EQ(session_.counters().bytes, sizeof(float) * data.size());
+  session_.shutdown();
+  EXPECT_EQ(session_.counters().settled_ok, 1U);
+}
+
 TEST(CxxApi, SettingsAreGivenInBraces) {
   fdl::Session one({{"fusion_bytes", "1024"}});
   fdl::Session two{{{"fusion_bytes", "1024"}, {"max_dims", "8"}}, true};

@@ -37,6 +37,8 @@ static void test_submit(fdl_session* session) {
   int done = 0;
   fdl_request request = FDL_REQUEST_INIT;
   fdl_handle* handle = NULL;
+  fdl_counters before = FDL_COUNTERS_INIT, after = FDL_COUNTERS_INIT;
+  expect(!fdl_get_counters(session, &before), "counters");
   request.name = "submitted";
   request.shape = shape;
   request.ndim = 2;
@@ -47,6 +49,8 @@ static void test_submit(fdl_session* session) {
   expect(!fdl_wait(handle, 10), "wait");
   expect(!fdl_on_done(handle, count_call, &done) && done == 1, "callback after the end");
   expect(in[3] == 8, "scaled");
+  expect(!fdl_get_counters(session, &after), "counters");
+  expect(after.bytes - before.bytes == sizeof in, "bytes that were counted");
   expect(!fdl_release(handle), "release");
 }
 

@@ -166,6 +166,7 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         "fdl_options* options": lambda: wrong_options(scene),
         "fdl_config_row* row": lambda: sized_struct(scene, "fdl_config_row"),
         "fdl_topology* topology": lambda: sized_struct(scene, "fdl_topology"),
+        "fdl_counters* counters": lambda: sized_struct(scene, "fdl_counters"),
         "fdl_result* result": lambda: sized_struct(scene, "fdl_result"),
         "size_t index": lambda: [Wrong(v, none_of.format(v)) for v in (settings, SIZE_MAX)],
         "char* host": lambda: room,

@@ -87,7 +87,7 @@ class Scene:
         key = f"{parameter.type} {parameter.name}"
         if key == "fdl_request* requests":
             return self.request()
-        if parameter.type in ("fdl_config_row*", "fdl_topology*", "fdl_result*"):
+        if parameter.type in ("fdl_config_row*", "fdl_topology*", "fdl_counters*", "fdl_result*"):
             return self.sized(parameter.type[:-1])
         return of_function.get(key, 0)
 

@@ -29,6 +29,7 @@ def scene() -> Iterator[Scene]:
 # What a session that was shut down still answers; all else is FDL_ABORTED.
 LATER = {
     "fdl_destroy",
+    "fdl_get_counters",
     "fdl_get_topology",
     "fdl_host_of",
     "fdl_next_name",

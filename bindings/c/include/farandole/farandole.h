@@ -162,6 +162,22 @@ typedef struct fdl_topology {
   int homogeneous; /* nonzero: every host has as many ranks */
 } fdl_topology;
 
+/* What a session has done so far, on this rank. Each value begins with 0 at fdl_init and only
+ * grows. */
+typedef struct fdl_counters {
+  size_t struct_size;
+  uint64_t submitted;        /* operations taken by fdl_submit or a short form */
+  uint64_t agreed;           /* operations that every rank had submitted, and alike */
+  uint64_t rejected;         /* operations that ranks had submitted unlike: FDL_MISMATCH mostly */
+  uint64_t settled_ok;       /* operations that ended with FDL_OK */
+  uint64_t settled_failed;   /* operations that ended otherwise, the rejected ones included */
+  uint64_t buckets;          /* collectives run, each for one operation or for several fused */
+  uint64_t bytes;            /* size of this rank's input to those that succeeded */
+  uint64_t busy_nanoseconds; /* time within collectives, waiting for other ranks included */
+} fdl_counters;
+#define FDL_COUNTERS_INIT \
+  { sizeof(fdl_counters), 0, 0, 0, 0, 0, 0, 0, 0 }
+
 /* Joins the job that settings and environment describe; alone (size 1) where they describe none.
  * Blocks until all ranks are there, at most start_timeout. `options` may be NULL. A process may
  * hold several sessions. */
@@ -181,6 +197,11 @@ FDL_API int fdl_size(const fdl_session* session);
 /* Name of the host of any rank of the job, written like snprintf: at most `capacity` bytes, the
  * terminating 0 included. */
 FDL_API fdl_code fdl_host_of(const fdl_session* session, int rank, char* host, size_t capacity);
+/* Never blocks, and works until fdl_destroy: after fdl_shutdown and after a failure, too. Who knows
+ * that an operation has settled finds it counted; what submitted has more than settled_ok and
+ * settled_failed is in flight. While operations run, the values need not be of one instant, but
+ * settled_ok + settled_failed <= submitted and settled_ok <= agreed always hold. */
+FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* counters);
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 

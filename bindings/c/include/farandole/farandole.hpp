@@ -249,6 +249,12 @@ class Session {
   }
   int rank() const { return topology().rank; }
   int size() const { return topology().size; }
+  // Also after shutdown().
+  fdl_counters counters() const {
+    fdl_counters counters = FDL_COUNTERS_INIT;
+    check(fdl_get_counters(session_, &counters));
+    return counters;
+  }
   fdl_session* get() const noexcept { return session_; }
 
   Handle submit(const fdl_request& request) {
