@@ -64,6 +64,33 @@ def test_mismatch_is_the_same_error_everywhere_and_the_job_goes_on(ranks: int) -
 
 
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
+def test_counters_are_exact(communicator: str) -> None:
+    reports = launch(2, "counters.py", FARANDOLE_COMMUNICATOR=communicator)
+    for rank, report in enumerate(reports):
+        working, idle = report["working"], report["idle"]
+        assert 0 < working.pop("busy_nanoseconds") < idle.pop("busy_nanoseconds")
+        moved = 20 * 1000 * 4 + 8 * (rank + 1)
+        assert working == {
+            "submitted": 24 if rank == 0 else 23,
+            "agreed": 22,
+            "rejected": 1,
+            "settled_ok": 22,
+            "settled_failed": 1,
+            "buckets": 22,
+            "bytes": moved,
+        }
+        assert idle == {
+            "submitted": 25,
+            "agreed": 24,
+            "rejected": 1,
+            "settled_ok": 24,
+            "settled_failed": 1,
+            "buckets": 24,
+            "bytes": moved + 3 * 8,
+        }
+
+
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_random_order_from_several_threads(ranks: int, communicator: str) -> None:
     reports = launch(ranks, "random_order.py", FARANDOLE_COMMUNICATOR=communicator)

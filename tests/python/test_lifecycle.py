@@ -154,7 +154,13 @@ def test_forked_child_gets_a_clear_error_and_the_parent_goes_on(session: None) -
         code = 1
         try:
             assert not fdl.is_initialized()
-            for call in (fdl.rank, fdl.barrier, fdl.init, lambda: fdl.allreduce(np.ones(1))):
+            for call in (
+                fdl.rank,
+                fdl.counters,
+                fdl.barrier,
+                fdl.init,
+                lambda: fdl.allreduce(np.ones(1)),
+            ):
                 with pytest.raises(fdl.AbortedError, match="forked"):
                     call()
             fdl.shutdown()

@@ -11,6 +11,7 @@ For PyTorch: ``import farandole.torch``.
 
 from farandole._native import __version__
 from farandole._session import (
+    counters,
     cross_rank,
     cross_size,
     init,
@@ -104,6 +105,7 @@ __all__ = [
     "broadcast_async",
     "broadcast_async_",
     "broadcast_object",
+    "counters",
     "cross_rank",
     "cross_size",
     "global_process_set",

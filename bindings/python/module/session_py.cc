@@ -50,6 +50,7 @@ class PySession {
   void check_health() const { check(fdl_health(state_->get()), state_->get()); }
   py::tuple topology() const;
   std::string host_of(int rank) const;
+  py::dict counters() const;
   HandlePtr submit(
       int kind,
       const std::string& name,
@@ -139,6 +140,21 @@ std::string PySession::host_of(int rank) const {
   std::array<char, 256> host{};
   check(fdl_host_of(state_->get(), rank, host.data(), host.size()), state_->get());
   return host.data();
+}
+
+py::dict PySession::counters() const {
+  fdl_counters values = FDL_COUNTERS_INIT;
+  check(fdl_get_counters(state_->get(), &values), state_->get());
+  py::dict made;
+  made["submitted"] = values.submitted;
+  made["agreed"] = values.agreed;
+  made["rejected"] = values.rejected;
+  made["settled_ok"] = values.settled_ok;
+  made["settled_failed"] = values.settled_failed;
+  made["buckets"] = values.buckets;
+  made["bytes"] = values.bytes;
+  made["busy_nanoseconds"] = values.busy_nanoseconds;
+  return made;
 }
 
 void PySession::read(Prepared& prepared, const py::object& input, const py::object& output) {
@@ -255,6 +271,10 @@ void register_session(py::module_& module) {
           &PySession::topology,
           "rank, size, local_rank, local_size, cross_rank, cross_size, homogeneous")
       .def("host_of", &PySession::host_of, py::arg("rank"))
+      .def(
+          "counters",
+          &PySession::counters,
+          "What this rank has done so far; the fields of fdl_counters.")
       .def(
           "submit",
           &PySession::submit,
