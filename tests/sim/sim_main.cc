@@ -57,8 +57,12 @@ void show(const Plan& plan, const RunResult& result) {
     std::puts(("VIOLATED  " + *result.violation).c_str());
 }
 
+std::string place_of(const std::string& commit) {
+  return commit.empty() ? "" : " at " + commit;
+}
+
 int show_seed(uint64_t seed, const std::string& commit) {
-  std::puts(fmt::format("=== seed {}{}", seed, commit.empty() ? "" : " at " + commit).c_str());
+  std::puts(fmt::format("=== seed {}{}", seed, place_of(commit)).c_str());
   std::fflush(stdout);
   const Plan plan = draw_plan(seed);
   const RunResult result = run_plan(plan, {.traced = true});
@@ -78,7 +82,12 @@ int run_many(const Arguments& arguments) {
   const Campaign campaign = run_campaign(arguments.campaign);
   for (const uint64_t seed : campaign.failed) show_seed(seed, arguments.commit);
   for (const uint64_t seed : campaign.crashed)
-    std::puts(fmt::format("=== seed {} crashes; again: make sim SEED={}", seed, seed).c_str());
+    std::puts(fmt::format(
+                  "=== seed {}{} crashes; again: make sim SEED={}",
+                  seed,
+                  place_of(arguments.commit),
+                  seed)
+                  .c_str());
   std::puts(to_string(campaign).c_str());
   return campaign.failed.empty() && campaign.crashed.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
