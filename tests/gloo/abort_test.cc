@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 // Promised of a machine that is free.
 constexpr Duration kAbortLimit = 100ms;
 
+using Parts = std::vector<std::unique_ptr<AlgorithmRun>>;
+
 struct Case {
   size_t bytes;
   int members;
@@ -42,6 +44,9 @@ TEST_P(AbortTest, Returns) {
   const bool all = where().all_take_part;
   const int taking_part = group.size() - (all ? 0 : 1);
   std::latch under_way(taking_part);
+  // Freed when all have returned: who loses its core while it gives memory back keeps all others of
+  // the process from theirs.
+  Parts parts(static_cast<size_t>(group.size()));
   Reaction reaction(kAbortLimit);
   std::thread aborter([&] {
     under_way.wait();
@@ -55,7 +60,8 @@ TEST_P(AbortTest, Returns) {
   const auto ended = group.run([&](int rank) {
     if (rank == taking_part)
       return Status::ok();
-    const auto part = algorithm().make(group.context(rank), where().bytes / sizeof(float));
+    const auto& part = parts[static_cast<size_t>(rank)] =
+        algorithm().make(group.context(rank), where().bytes / sizeof(float));
     if (!all)
       under_way.count_down();
     try {
@@ -101,8 +107,6 @@ INSTANTIATE_TEST_SUITE_P(
         ::testing::ValuesIn(in_several_steps()),
         ::testing::Values(Case{64 << 20, 4, true}, Case{64 << 20, 4, false})),
     case_name);
-
-using Parts = std::vector<std::unique_ptr<AlgorithmRun>>;
 
 void expect_right_round(Group& group, const Parts& parts) {
   const auto part = [&](int rank) -> AlgorithmRun& { return *parts[static_cast<size_t>(rank)]; };
