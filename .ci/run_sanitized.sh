@@ -59,6 +59,9 @@ if [ "$part" = all ]; then
   mkdir "$folder/python"
   cp --recursive --symbolic-link "$PWD/bindings/python/farandole" "$folder/python/"
   ln --symbolic "$folder"/bindings/python/_native*.so "$folder/python/farandole/"
+  # Where an installed package has them, for tests of the C interface.
+  ln --symbolic "$PWD/bindings/c/include" "$folder/python/farandole/include"
+  ln --symbolic "$folder/bindings/c" "$folder/python/farandole/lib"
   # The interpreter is not instrumented, and what it never frees is its own affair. Its allocator of
   # small objects would hide from LeakSanitizer what they refer to.
   export LSAN_OPTIONS=suppressions=$PWD/.ci/interpreter_leaks.txt:print_suppressions=0
