@@ -1,22 +1,16 @@
 #include "bindings/c/error.h"
 
-#include <string>
+#include <type_traits>
 
+#include "bindings/c/last_error.h"
 #include "core/base/types.h"
 
 namespace farandole::capi {
 namespace {
 
-struct LastError {
-  std::string text;
-  int rank = -1;
-};
-
+static_assert(std::is_trivially_destructible_v<LastError>);
 // fdl_last_error() is per thread by contract; nothing else is kept here.
-LastError& last_error() noexcept {
-  thread_local LastError error;
-  return error;
-}
+constinit thread_local LastError last_error;
 
 constexpr bool same(Code code, fdl_code value) {
   return static_cast<int>(code) == value;
@@ -30,15 +24,8 @@ static_assert(same(Code::Internal, FDL_INTERNAL));
 }  // namespace
 
 fdl_code report(const Status& status) noexcept {
-  if (!status.is_ok()) {
-    LastError& error = last_error();
-    error.rank = status.culprit();
-    try {
-      error.text = status.message();
-    } catch (...) {
-      error.text.clear();  // no memory even for the text; the code still tells
-    }
-  }
+  if (!status.is_ok())
+    last_error.set(status.message(), status.culprit());
   return static_cast<fdl_code>(status.code());
 }
 
@@ -47,11 +34,11 @@ fdl_code report(const Status& status) noexcept {
 extern "C" {
 
 const char* fdl_last_error(void) {
-  return farandole::capi::last_error().text.c_str();
+  return farandole::capi::last_error.text();
 }
 
 int fdl_last_error_rank(void) {
-  return farandole::capi::last_error().rank;
+  return farandole::capi::last_error.rank();
 }
 
 const char* fdl_code_name(fdl_code code) {

@@ -59,6 +59,13 @@ const Keeper& constructed_before_main = keeper();
 
 void join_and_leave_one_in_flight() {
   Keeper& kept = keeper();
+  fdl_handle* none = nullptr;
+  const std::string long_name(FDL_MAX_ERROR_BYTES, 'x');  // its text goes where later ones shall
+  expect(
+      fdl_allreduce_async(
+          nullptr, long_name.c_str(), nullptr, nullptr, 0, FDL_FLOAT64, FDL_SUM, &none) ==
+          FDL_INVALID_ARGUMENT,
+      "no session");
   expect(fdl_init(nullptr, &kept.session) == FDL_OK, "init");
   const std::string name = "mine " + std::to_string(fdl_rank(kept.session));
   expect(

@@ -87,9 +87,13 @@ TEST_P(StalledLane, IsOneVerdictOnAllRanksAndNoHeartbeatsBusiness) {
         EXPECT_TRUE(before->status().is_ok()) << before->status().message();
         const TicketPtr stuck = sum(session, "stuck", second);
         if (rank == kStalled) {
-          // Until all others have heard the verdict.
+          // Until all have heard the verdict: this one, too, else it may still take its part, which
+          // the others have left behind.
+          std::vector<float> third(1);
+          const TicketPtr alone = sum(session, "alone", third);
           for (const int other : {0, 2})
             EXPECT_TRUE(is_ready(over[static_cast<size_t>(other)].get_future()));
+          EXPECT_TRUE(settles(session, alone));
           gate.open();
         }
         ASSERT_TRUE(settles(session, stuck));

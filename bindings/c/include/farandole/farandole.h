@@ -113,7 +113,9 @@ FDL_API const char* fdl_code_name(fdl_code code);
 /* Bytes of one element; 0 for a value that is no dtype. */
 FDL_API size_t fdl_dtype_size(fdl_dtype dtype);
 
-/* Text of this thread's last failing call, "" before the first. Valid until the next one. */
+#define FDL_MAX_ERROR_BYTES 4096
+/* Text of this thread's last failing call, "" before the first. Valid until the next one. UTF-8,
+ * with its end at most FDL_MAX_ERROR_BYTES long; of a longer one the rest is "...". */
 FDL_API const char* fdl_last_error(void);
 /* The rank that caused it, where FDL_PEER_LOST knows one; else -1. */
 FDL_API int fdl_last_error_rank(void);
