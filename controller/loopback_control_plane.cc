@@ -75,8 +75,8 @@ Store& LoopbackControlPlane::store() {
   return *store_;
 }
 
-void LoopbackControlPlane::leave() {
-  hub_->impl_->leave(self_.rank);
+void LoopbackControlPlane::leave(const std::string& cause) {
+  hub_->impl_->leave(self_.rank, cause);
 }
 
 void LoopbackControlPlane::finished() {

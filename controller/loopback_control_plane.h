@@ -52,7 +52,7 @@ class LoopbackControlPlane final : public ControlPlane {
   void report(PeerFailure failure) override;
   void backlog(size_t rounds) override;
   Store& store() override;
-  void leave() override;
+  void leave(const std::string& cause) override;
   void finished() override;
   bool stop(TimePoint deadline) override;
 

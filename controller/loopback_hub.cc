@@ -255,11 +255,11 @@ void LoopbackHub::Impl::backlog(int rank, size_t rounds) {
   pump();
 }
 
-void LoopbackHub::Impl::leave(int rank) {
+void LoopbackHub::Impl::leave(int rank, const std::string& cause) {
   MutexLock lock(mutex_);
   if (!usable(rank))
     return;
-  by_worker(rank, port(rank).worker->leave());
+  by_worker(rank, port(rank).worker->leave(cause));
   pump();
 }
 

@@ -53,7 +53,7 @@ class LoopbackHub::Impl {
   void announce(int rank, std::vector<Announcement> announcements);
   void report(int rank, PeerFailure failure);
   void backlog(int rank, size_t rounds);
-  void leave(int rank);
+  void leave(int rank, const std::string& cause);
   void finished(int rank);
   void kill(int rank);
   // Closes the rank's connection, that of rank 0 when the coordinator has concluded. Gives what is

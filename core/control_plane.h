@@ -57,10 +57,10 @@ class ControlPlane {
   // coordinator's own rank has work queued, small rounds may be held back and merged.
   virtual void backlog(size_t rounds) = 0;
   virtual Store& store() = 0;
-  // Says goodbye. The coordinator tells every rank by on_failure{this rank, left}; when this rank's
-  // own sink gets it, no agreement that includes this rank follows. Until then agreements do arrive
-  // and must be carried out. Thread: any. Never blocks.
-  virtual void leave() = 0;
+  // Says goodbye. The coordinator tells every rank by on_failure{this rank, left, `cause`}; when
+  // this rank's own sink gets it, no agreement that includes this rank follows. Until then
+  // agreements do arrive and must be carried out. Thread: any. Never blocks.
+  virtual void leave(const std::string& cause) = 0;
   // This rank has carried out all that was agreed upon, with success: its last word. Requires: the
   // sink has heard that this rank or rank 0 has left. Thread: any. Never blocks.
   virtual void finished() = 0;

@@ -37,7 +37,7 @@ class Session::Impl final : public ControlSink {
     return engine_ ? engine_->health() : Status::ok();
   }
   Counters::Values counters() const { return counters_.read(); }
-  Status shutdown();
+  Status shutdown(const std::string& cause);
   bool in_own_process() const { return getpid() == pid_; }
   // After shutdown() or a start that failed: a thread did not end, and may touch all this at any
   // time.
@@ -214,7 +214,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   return tickets;
 }
 
-Status Session::Impl::shutdown() {
+Status Session::Impl::shutdown(const std::string& cause) {
   const LogScope scope(label());
   MutexLock lock(shutdown_mutex_);
   if (std::exchange(stopped_, true))
@@ -223,7 +223,7 @@ Status Session::Impl::shutdown() {
   FARANDOLE_FAILPOINT("session.shutdown");
   stopping_ = true;
   if (engine_->health().is_ok() || engine_->health().code() == Code::PeerLost)
-    parts_.control->leave();
+    parts_.control->leave(cause);
   // Until the goodbye is acknowledged agreements may still come that include this rank, and the
   // others rely on its part in them.
   const bool acknowledged = engine_->wait_left(deadline);
@@ -310,8 +310,8 @@ Status Session::health() const {
 Counters::Values Session::counters() const noexcept {
   return impl_->counters();
 }
-Status Session::shutdown() {
-  return impl_->in_own_process() ? impl_->shutdown() : Status::ok();
+Status Session::shutdown(const std::string& cause) {
+  return impl_->in_own_process() ? impl_->shutdown(cause) : Status::ok();
 }
 
 }  // namespace farandole

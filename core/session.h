@@ -71,11 +71,11 @@ class Session {
   // What this rank has done so far; also after a failure and after shutdown().
   Counters::Values counters() const noexcept;
 
-  // Ordered: says goodbye, finishes what all ranks had agreed upon, ends what else is in flight
-  // with Aborted, joins every thread. Rank 0 waits until the others have finished, too, so that
-  // none is lost unseen. Idempotent. Waits at most config().shutdown_timeout, plus what a lane
-  // needs to see the abort.
-  Status shutdown();
+  // Ordered: says goodbye, for which the others hear `cause`, finishes what all ranks had agreed
+  // upon, ends what else is in flight with Aborted, joins every thread. Rank 0 waits until the
+  // others have finished, too, so that none is lost unseen. Idempotent. Waits at most
+  // config().shutdown_timeout, plus what a lane needs to see the abort.
+  Status shutdown(const std::string& cause = "shutdown");
 
  private:
   class Impl;

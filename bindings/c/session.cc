@@ -39,6 +39,9 @@ Result<Config> configure(const fdl_options& options) {
     FARANDOLE_RETURN_IF_ERROR(config.value().set(setting.key, setting.value));
   }
   FARANDOLE_RETURN_IF_ERROR(config.value().check());
+  if (options.ignore_environment == 0 && config.value().size == 1)
+    if (const auto warning = foreign_launcher(environment_value))
+      FARANDOLE_LOG(Warning, "{}", *warning);
   return config;
 }
 
@@ -120,6 +123,17 @@ fdl_code fdl_shutdown(fdl_session* session) {
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(usable(session));
     return session->box->session().shutdown();
+  });
+}
+
+fdl_code fdl_shutdown_because(fdl_session* session, const char* cause) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    if (!cause || *cause == '\0')
+      return Status(
+          farandole::Code::InvalidArgument,
+          "fdl_shutdown_because: there is no cause (NULL or empty); fdl_shutdown needs none");
+    return session->box->session().shutdown(cause);
   });
 }
 

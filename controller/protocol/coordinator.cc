@@ -102,18 +102,24 @@ Actions Coordinator::on(int rank, Announce& message) {
   return actions;
 }
 
-Actions Coordinator::on(int rank, Leave&) {
+Actions Coordinator::on(int rank, Leave& message) {
   if (left(rank))
     return {};
   // Whatever was ready before is agreed upon with the leaving rank, which carries it out.
   Actions actions = FARANDOLE_MUTATE(AcknowledgeBeforeReady) ? Actions{} : tell();
   gone_[static_cast<size_t>(rank)] = !FARANDOLE_MUTATE(ForgetWhoLeft);
   const Member& member = members_[static_cast<size_t>(rank)];
-  PeerFailure failure{.rank = rank, .host = member.host, .cause = "shutdown", .left = true};
+  const std::string cause = message.cause.empty() ? "shutdown" : std::move(message.cause);
+  PeerFailure failure{.rank = rank, .host = member.host, .cause = cause, .left = true};
   broadcast(Failure{std::move(failure)}, finished_, actions);
   readiness_.leave(
       rank,
-      error(Code::PeerLost, "rank {} (host {}) left the job", rank, printable(member.host))
+      error(
+          Code::PeerLost,
+          "rank {} (host {}) left the job: {}",
+          rank,
+          printable(member.host),
+          printable(cause))
           .blame(rank));
   if (!left(0))
     append(actions, tell());

@@ -105,8 +105,8 @@ Offset<void> body(FlatBufferBuilder& out, const Report& m) {
   return wire::CreateReport(out, pack(out, m.failure)).Union();
 }
 
-Offset<void> body(FlatBufferBuilder& out, const Leave&) {
-  return wire::CreateLeave(out).Union();
+Offset<void> body(FlatBufferBuilder& out, const Leave& m) {
+  return wire::CreateLeave(out, clipped(out, m.cause)).Union();
 }
 
 Offset<void> body(FlatBufferBuilder& out, const StoreSet& m) {

@@ -53,7 +53,10 @@ struct Report {
   bool operator==(const Report&) const = default;
 };
 
+// `cause` is what the others are told, after "left the job: "; empty: what the coordinator says of
+// those that give none.
 struct Leave {
+  std::string cause;
   bool operator==(const Leave&) const = default;
 };
 

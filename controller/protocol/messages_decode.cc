@@ -251,8 +251,8 @@ Report read(Decoder& in, const wire::Report& m) {
   return {in.failure(m.failure())};
 }
 
-Leave read(Decoder&, const wire::Leave&) {
-  return {};
+Leave read(Decoder& in, const wire::Leave& m) {
+  return {in.message(m.cause(), "a cause is too long")};
 }
 
 StoreSet read(Decoder& in, const wire::StoreSet& m) {

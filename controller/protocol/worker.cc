@@ -277,10 +277,11 @@ Actions Worker::orphan(PeerFailure failure) {
   else if (!already)
     orphaned_ = error(
                     Code::PeerLost,
-                    "rank {} (host {}) left the job{}",
+                    "rank {} (host {}) left the job{}: {}",
                     failure.rank,
                     printable(failure.host),
-                    failure.rank == 0 ? " and was its coordinator" : "")
+                    failure.rank == 0 ? " and was its coordinator" : "",
+                    printable(failure.cause))
                     .blame(failure.rank);
   actions.push_back(Fail{std::move(failure)});
   std::vector<Announcement> in_flight;
@@ -309,12 +310,12 @@ Actions Worker::report(PeerFailure failure) {
   return {send(Report{std::move(failure)})};
 }
 
-Actions Worker::leave() {
+Actions Worker::leave(std::string cause) {
   if (leaving_)
     return {};
   if (may_send()) {
     leaving_ = true;
-    return {send(Leave{})};
+    return {send(Leave{std::move(cause)})};
   }
   // The coordinator has been told all that it needs to know, and may have gone.
   if (state_ == State::Finished || state_ == State::Closed)

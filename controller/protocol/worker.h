@@ -49,8 +49,8 @@ class Worker {
   Actions announce(std::vector<Announcement> announcements);
   // An accusation, to be judged by the coordinator; by this rank itself after finished().
   Actions report(PeerFailure failure);
-  // Says goodbye. Agreements go on to be delivered until Fail{this rank, left}.
-  Actions leave();
+  // Says goodbye, and why. Agreements go on to be delivered until Fail{this rank, left}.
+  Actions leave(std::string cause = "shutdown");
   // All that was agreed upon is carried out. Requires: Fail{this rank or rank 0, left} came.
   // Nothing is sent any more; waiting store requests end.
   Actions finished();

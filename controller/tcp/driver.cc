@@ -61,9 +61,9 @@ void Driver::report(PeerFailure failure) {
   });
 }
 
-void Driver::leave() {
-  on_loop([this] {
-    take(worker_.leave());
+void Driver::leave(std::string cause) {
+  on_loop([this, cause = std::move(cause)] {
+    take(worker_.leave(cause));
     schedule_turn();
   });
 }

@@ -44,7 +44,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   // Thread: any, for the six below. Never block.
   void announce(std::vector<Announcement> announcements);
   void report(PeerFailure failure);
-  void leave();
+  void leave(std::string cause = "shutdown");
   void finished();
   void backlog(size_t rounds);
   void store(StoreRequest request);

@@ -335,8 +335,8 @@ void TcpControlPlane::backlog(size_t rounds) {
 Store& TcpControlPlane::store() {
   return impl_->store;
 }
-void TcpControlPlane::leave() {
-  impl_->driver->leave();
+void TcpControlPlane::leave(const std::string& cause) {
+  impl_->driver->leave(cause);
 }
 void TcpControlPlane::finished() {
   impl_->driver->finished();

@@ -49,7 +49,7 @@ class TcpControlPlane final : public ControlPlane {
   void report(PeerFailure failure) override;
   void backlog(size_t rounds) override;
   Store& store() override;
-  void leave() override;
+  void leave(const std::string& cause) override;
   void finished() override;
   bool stop(TimePoint deadline) override;
 

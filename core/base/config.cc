@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 
 #include "core/base/config_table.h"
@@ -34,12 +36,14 @@ std::string proposal(const std::string& near) {
 
 }  // namespace
 
+std::optional<std::string> environment_value(const std::string& name) {
+  const char* value =
+      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): read once, at start
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
 Result<Config> Config::from_env() {
-  return from([](const std::string& name) -> std::optional<std::string> {
-    const char* value =
-        std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): read once, at start
-    return value ? std::optional<std::string>(value) : std::nullopt;
-  });
+  return from(environment_value);
 }
 
 Result<Config> Config::from(const Lookup& lookup) {
@@ -119,6 +123,37 @@ std::vector<std::string> environment_names() {
     names.emplace_back(text.substr(0, text.find('=')));
   }
   return names;
+}
+
+std::optional<std::string> foreign_launcher(const Config::Lookup& lookup) {
+  struct Launcher {
+    const char *size, *rank;
+  };
+  // Open MPI; MPICH and its kin; Slurm.
+  static constexpr std::array<Launcher, 3> kLaunchers{{
+      {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+      {"PMI_SIZE", "PMI_RANK"},
+      {"SLURM_NTASKS", "SLURM_PROCID"},
+  }};
+  if (lookup("FARANDOLE_SIZE") || lookup("HOROVOD_SIZE"))
+    return std::nullopt;
+  for (const Launcher& launcher : kLaunchers) {
+    uint32_t size = 0;
+    const std::string text = lookup(launcher.size).value_or("");
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (failure != std::errc() || end != text.data() + text.size() || size < 2)
+      continue;
+    if (lookup(launcher.rank) != "0")
+      return std::nullopt;
+    return fmt::format(
+        "{}={}, but FARANDOLE_SIZE is not set: each of these processes is a job of one rank; start "
+        "them with farandolerun -np {}, or set FARANDOLE_RANK, _SIZE, _CONTROLLER, _JOB and "
+        "_SECRET_FILE in each",
+        launcher.size,
+        size,
+        size);
+  }
+  return std::nullopt;
 }
 
 std::vector<ConfigRow> config_rows() {

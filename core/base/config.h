@@ -94,5 +94,10 @@ std::string config_markdown();
 
 // All names of the environment, for unknown_names.
 std::vector<std::string> environment_names();
+std::optional<std::string> environment_value(const std::string& name);
+
+// For a job of one rank: a warning where mpirun or srun has started several of them, who know
+// nothing of each other. In the first of these alone, so that it is said once.
+std::optional<std::string> foreign_launcher(const Config::Lookup& lookup);
 
 }  // namespace farandole

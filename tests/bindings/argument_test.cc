@@ -65,6 +65,9 @@ TEST_F(ArgumentTest, NullPointers) {
   EXPECT_FAILS(fdl_get_result(nullptr, nullptr), FDL_INVALID_ARGUMENT, "handle is NULL");
   EXPECT_FAILS(fdl_on_done(nullptr, nullptr, nullptr), FDL_INVALID_ARGUMENT, "handle is NULL");
   EXPECT_FAILS(fdl_shutdown(nullptr), FDL_INVALID_ARGUMENT, "session is NULL");
+  EXPECT_FAILS(fdl_shutdown_because(nullptr, "x"), FDL_INVALID_ARGUMENT, "session is NULL");
+  EXPECT_FAILS(fdl_shutdown_because(session_, nullptr), FDL_INVALID_ARGUMENT, "there is no cause");
+  EXPECT_FAILS(fdl_shutdown_because(session_, ""), FDL_INVALID_ARGUMENT, "there is no cause");
   EXPECT_FAILS(fdl_health(nullptr), FDL_INVALID_ARGUMENT, "session is NULL");
   EXPECT_FAILS(fdl_get_topology(session_, nullptr), FDL_INVALID_ARGUMENT, "fdl_topology is NULL");
   EXPECT_FAILS(

@@ -218,7 +218,7 @@ TEST_F(LoopbackTest, ABrokenConnectionIsBetterEvidenceThanAnAccusation) {
 TEST_F(LoopbackTest, AGoodbyeIsAcknowledgedAndHarmsNobody) {
   form(3);
   at(1).plane->announce({tensor("waits", {1})});
-  at(2).plane->leave();
+  at(2).plane->leave("shutdown");
   for (int rank = 0; rank < 3; ++rank) {
     const PeerFailure failure = at(rank).sink.failures(1)[0];
     EXPECT_EQ(failure.rank, 2);
@@ -230,7 +230,8 @@ TEST_F(LoopbackTest, AGoodbyeIsAcknowledgedAndHarmsNobody) {
   const std::vector<Agreement> told = at(0).sink.agreements(2);
   EXPECT_EQ(told[0].rejected[0].name, "waits");
   EXPECT_EQ(
-      told[1].rejected[0].why.message(), "allreduce \"late\": rank 2 (host host1) left the job");
+      told[1].rejected[0].why.message(),
+      "allreduce \"late\": rank 2 (host host1) left the job: shutdown");
   EXPECT_EQ(told[1].rejected[0].why.culprit(), 2);
   EXPECT_EQ(at(0).sink.failures(1).size(), 1U);
 }
@@ -238,7 +239,7 @@ TEST_F(LoopbackTest, AGoodbyeIsAcknowledgedAndHarmsNobody) {
 TEST_F(LoopbackTest, TheCoordinatorMayLeaveFirst) {
   form(3);
   at(1).plane->announce({tensor("waits", {1})});
-  at(0).plane->leave();
+  at(0).plane->leave("shutdown");
   EXPECT_TRUE(at(0).sink.failures(1)[0].left);
   at(0).plane->finished();
   auto stopped =
@@ -249,7 +250,7 @@ TEST_F(LoopbackTest, TheCoordinatorMayLeaveFirst) {
   }
   stopped.get();
   for (const int rank : {1, 2}) {
-    at(rank).plane->leave();
+    at(rank).plane->leave("shutdown");
     const PeerFailure own = at(rank).sink.failures(2)[1];
     EXPECT_EQ(own.rank, rank);
     EXPECT_TRUE(own.left);
@@ -261,7 +262,7 @@ class LoopbackGoodbyeTest : public LoopbackTest, public testing::WithParamInterf
 
 TEST_P(LoopbackGoodbyeTest, WhoGoesBeforeItHasFinishedIsLost) {
   form(3);
-  at(GetParam()).plane->leave();
+  at(GetParam()).plane->leave("shutdown");
   EXPECT_TRUE(at(2).sink.failures(1)[0].left);
   at(GetParam()).plane->stop(steady_now());
   const PeerFailure failure = at(2).sink.failures(2)[1];
@@ -308,7 +309,7 @@ TEST_F(LoopbackTest, StoreEndsWhenTheOwnRankStops) {
   const TimePoint deadline = steady_now() + kPatience;
   auto waiting =
       std::async(std::launch::async, [&] { return at(1).plane->store().get("key", deadline); });
-  at(1).plane->leave();
+  at(1).plane->leave("shutdown");
   EXPECT_TRUE(at(1).sink.failures(1)[0].left);
   at(1).plane->finished();
   at(1).plane->stop(steady_now());

@@ -141,7 +141,7 @@ TEST(TcpFailure, RankZeroMayLeaveFirst) {
 TEST(TcpFailure, ARankThatClosesAfterItsGoodbyeButBeforeItFinishedIsLost) {
   TcpJob job(3);
   job.form();
-  job[2].plane->leave();
+  job[2].plane->leave("shutdown");
   EXPECT_TRUE(job[2].sink.failure_of(2).left);
   job[2].plane->stop(steady_now() + kPatience);
   for (const int rank : {0, 1}) {
@@ -156,7 +156,7 @@ TEST(TcpFailure, ARankThatClosesAfterItsGoodbyeButBeforeItFinishedIsLost) {
 TEST(TcpFailure, RankZeroThatClosesAfterItsGoodbyeButBeforeItFinishedIsLost) {
   TcpJob job(2);
   job.form();
-  job[0].plane->leave();
+  job[0].plane->leave("shutdown");
   EXPECT_TRUE(job[1].sink.failure_of(0).left);
   job[0].plane->stop(steady_now());
   const PeerFailure failure = job[1].sink.failures(2).at(1);
@@ -182,7 +182,7 @@ TEST(TcpFailure, RankZeroStaysUntilAllHaveFinished) {
 TEST(TcpFailure, RankZeroWaitsForTheOthersNoLongerThanItsDeadline) {
   TcpJob job(2);
   job.form();
-  job[0].plane->leave();
+  job[0].plane->leave("shutdown");
   EXPECT_TRUE(job[0].sink.failure_of(0).left);
   job[0].plane->finished();
   const TimePoint begin = steady_now();

@@ -57,7 +57,7 @@ struct TcpRank {
   Status start() { return plane->start(sink); }
   // As a session ends.
   void leave_and_stop() {
-    plane->leave();
+    plane->leave("shutdown");
     EXPECT_TRUE(sink.failure_of(rank).left);
     plane->finished();
     plane->stop(steady_now() + kPatience);

@@ -79,7 +79,7 @@ TEST(TcpProcess, AKilledWorkerIsNamedAtOnce) {
 // Between its goodbye and the end of what it had agreed to, a rank is watched like any other.
 TEST(TcpProcess, AWorkerKilledAfterItsGoodbyeIsNamedAtOnce) {
   ReservedPort port;
-  const ChildRank one(options_of(1, 2, port), [](TcpRank& rank) { rank.plane->leave(); });
+  const ChildRank one(options_of(1, 2, port), [](TcpRank& rank) { rank.plane->leave("shutdown"); });
   TcpRank zero(options_of(0, 2, port));
   ASSERT_TRUE(zero.start().is_ok());
   EXPECT_TRUE(zero.sink.failures(1).at(0).left);
@@ -93,7 +93,8 @@ TEST(TcpProcess, AWorkerKilledAfterItsGoodbyeIsNamedAtOnce) {
 
 TEST(TcpProcess, ARankZeroKilledAfterItsGoodbyeIsNamedAtOnce) {
   ReservedPort port;
-  const ChildRank zero(options_of(0, 2, port), [](TcpRank& rank) { rank.plane->leave(); });
+  const ChildRank zero(
+      options_of(0, 2, port), [](TcpRank& rank) { rank.plane->leave("shutdown"); });
   TcpRank one(options_of(1, 2, port));
   ASSERT_TRUE(one.start().is_ok());
   EXPECT_TRUE(one.sink.failures(1).at(0).left);

@@ -124,6 +124,31 @@ TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
   EXPECT_THAT(Config::unknown_names({"HOME"}), IsEmpty());
 }
 
+TEST(Config, AForeignLauncherIsNamedOnceWhereEachOfItsProcessesIsAJobOfOne) {
+  const auto warning = [](std::map<std::string, std::string> variables) {
+    return foreign_launcher(environment(std::move(variables)));
+  };
+  const std::string rest =
+      "=4, but FARANDOLE_SIZE is not set: each of these processes is a job of one rank; start them "
+      "with farandolerun -np 4, or set FARANDOLE_RANK, _SIZE, _CONTROLLER, _JOB and _SECRET_FILE "
+      "in "
+      "each";
+  const auto launchers = {
+      std::pair{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+      std::pair{"PMI_SIZE", "PMI_RANK"},
+      std::pair{"SLURM_NTASKS", "SLURM_PROCID"}};
+  for (const auto& [size, rank] : launchers) {
+    EXPECT_EQ(warning({{size, "4"}, {rank, "0"}}), size + rest);
+    EXPECT_EQ(warning({{size, "4"}, {rank, "3"}}), std::nullopt);
+    EXPECT_EQ(warning({{size, "4"}}), std::nullopt);
+    EXPECT_EQ(warning({{size, "1"}, {rank, "0"}}), std::nullopt);
+    EXPECT_EQ(warning({{size, "4(x2)"}, {rank, "0"}}), std::nullopt);
+    for (const char* ours : {"FARANDOLE_SIZE", "HOROVOD_SIZE"})
+      EXPECT_EQ(warning({{size, "4"}, {rank, "0"}, {ours, "1"}}), std::nullopt);
+  }
+  EXPECT_EQ(warning({}), std::nullopt);
+}
+
 TEST(Config, EveryRowIsPrintedAndAcceptsWhatItPrints) {
   for (const ConfigRow& row : config_rows()) {
     EXPECT_THAT(config_markdown(), HasSubstr("`" + row.name + "`"));

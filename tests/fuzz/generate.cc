@@ -222,7 +222,7 @@ Message message_up(Input& in) {
     case 1:
       return Report{any_failure(in)};
     case 2:
-      return Leave{};
+      return Leave{any_text(in)};
     case 3:
       return StoreSet{in.below(8), key(in), in.bytes(70)};
     case 4:

@@ -76,14 +76,24 @@ def test_threads_that_are_not_on_the_way_excuse_nothing() -> None:
     assert excused(({}, {"1": 60.0})) == MOST_EXCUSED
 
 
-@pytest.mark.parametrize("how", ["exit", "shutdown", "raise", "die"])
-def test_rank_that_ends_while_another_waits_for_it(how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [
+        ("exit", "left the job: its program ended without shutdown"),
+        ("shutdown", "left the job: shutdown"),
+        ("raise", "left the job: an uncaught ValueError ended its program"),
+        ("die", "was lost: "),
+    ],
+)
+def test_rank_that_ends_while_another_waits_for_it(how: str, cause: str) -> None:
     with hand_made_job(2, "waits.py", how) as job:
+        assert job[0].report()["ready"]
         report = job[0].report()
-        report = job[0].report() if "ready" in report else report
         assert report["kind"] == "PeerLostError", report
         assert report["lost"] == 1, report
         assert "in vain" in report["text"], report
+        assert report["cause"].startswith(cause), report
+        assert report["cause"] == cause or how == "die", report
         assert job[1].report()["ready"]
         ending = job[1].report()
         began = max(ending["ending"], report["since"])
@@ -121,6 +131,27 @@ def test_ctrl_c_interrupts_init_and_init_may_follow(subject: int, early: str) ->
             rank.release()
         for rank in job:
             assert rank.report()["sum"] == 3
+            assert rank.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["handler", "thread"])
+def test_shutdown_ends_an_init_that_waits_and_init_may_follow(how: str) -> None:
+    with hand_made_job(2, "overtaken.py", how) as job:
+        if how == "thread":
+            assert job[0].report()["child"] == 7
+        report = job[0].report()
+        assert report["kind"] == "AbortedError", report
+        assert report["text"] == (
+            "init() was ended by shutdown() while it was waiting for other ranks"
+        )
+        assert not report["joined"], report
+        for text in report.get("wrong", []):
+            assert "called by a signal handler while init() was waiting" in text
+        assert len(report.get("wrong", [])) == (how == "handler"), report
+        for rank in job:
+            rank.release()
+        for rank in job:
+            assert rank.report()["sum"] == 2
             assert rank.wait() == 0
 
 

@@ -131,13 +131,30 @@ TEST_F(FailureTest, AGoodbyeComesAfterWhatWasReadyAndRejectsTheRest) {
       (Rejection{
           "pending",
           0,
-          Status(Code::PeerLost, "allreduce \"pending\": rank 2 (host host2) left the job")
+          Status(
+              Code::PeerLost, "allreduce \"pending\": rank 2 (host host2) left the job: shutdown")
               .blame(2)}));
   // Its connection may close once it has carried out its part.
   cluster_->act(2, cluster_->worker(2).finished());
   cluster_->settle();
   EXPECT_THAT(cluster_->coordinator().on_lost(2, "closed"), IsEmpty());
   EXPECT_TRUE(cluster_->coordinator().left(2));
+}
+
+TEST_F(FailureTest, AGoodbyeSaysWhy) {
+  for (const int leaver : {0, 2}) {
+    make(3);
+    announce(1, "pending", allreduce({1}));
+    const std::string cause = "its \x1b[31mprogram ended without shutdown";
+    const std::string shown = "its \\x1b[31mprogram ended without shutdown";
+    cluster_->act(leaver, cluster_->worker(leaver).leave(cause));
+    cluster_->settle();
+    for (int rank = 0; rank < 3; ++rank) {
+      ASSERT_EQ(failures(rank).size(), 1U);
+      EXPECT_EQ(failures(rank)[0].cause, shown);
+    }
+    EXPECT_THAT(told(1).back().rejected[0].why.message(), ::testing::EndsWith(": " + shown));
+  }
 }
 
 TEST_F(FailureTest, AfterAGoodbyeWhatNeedsTheRankIsRejectedAtOnce) {
@@ -274,7 +291,7 @@ TEST_F(FailureTest, WhenRankZeroLeavesAllIsRejected) {
       told(2).back().rejected[0].why,
       Status(
           Code::PeerLost,
-          "allreduce \"late\": rank 0 (host host0) left the job and was its coordinator")
+          "allreduce \"late\": rank 0 (host host0) left the job and was its coordinator: shutdown")
           .blame(0));
 }
 

@@ -44,7 +44,7 @@ std::vector<Message> sample_messages() {
       Join{member(1), 4, {{"FARANDOLE_FUSION_BYTES", "1024"}, {"FARANDOLE_SHM_SLOTS", "4"}}},
       Announce{{announcement(), {"scalar", {}}}, {1, 2, 4000000000U}},
       Report{failure()},
-      Leave{},
+      Leave{"its program ended without shutdown"},
       StoreSet{21, "key", {1, 2, 3}},
       StoreGet{22, "key"},
       StoreCancel{23},

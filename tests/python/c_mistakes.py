@@ -142,6 +142,13 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         ("fdl_destroy", "session"): sessions,
         ("fdl_release", "handle"): handles,
         ("fdl_next_name", "name"): room,
+        ("fdl_shutdown_because", "cause"): [
+            Wrong(
+                cause,
+                f"{name}: there is no cause (NULL or empty); fdl_shutdown needs none",
+            )
+            for cause in (None, b"")
+        ],
         # Answer by their value alone: see test_functions_that_cannot_fail.
         ("fdl_code_name", "code"): [],
         ("fdl_dtype_size", "dtype"): [],

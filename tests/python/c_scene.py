@@ -72,6 +72,7 @@ class Scene:
             "fdl_handle** handles": ctypes.byref(self.place),
             "fdl_callback callback": ctypes.cast(self.never, ctypes.c_void_p),
             "char* host": self.text,
+            "char* cause": b"x",
             "size_t capacity": len(self.text),
             "void* in": ctypes.addressof(self.memory),
             "void* data": ctypes.addressof(self.result),

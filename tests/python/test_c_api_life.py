@@ -35,6 +35,7 @@ LATER = {
     "fdl_next_name",
     "fdl_rank",
     "fdl_shutdown",
+    "fdl_shutdown_because",
     "fdl_size",
 }
 

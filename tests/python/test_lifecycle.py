@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +85,89 @@ def test_many_cycles_with_work_left_over() -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
     assert threading.active_count() == threads
     assert len(os.listdir("/proc/self/task")) <= threads + 4
+
+
+def test_shutdown_by_a_signal_handler_within_shutdown() -> None:
+    program = (
+        "import signal, farandole as fdl\n"
+        "from farandole import _session\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (fdl.shutdown(), print('handled')))\n"
+        "fdl.init()\n"
+        "class Interrupted:\n"
+        "    native = _session._default.session\n"
+        "    def shutdown(self, cause):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        self.native.shutdown(cause)\n"
+        "_session._default.session = Interrupted()\n"
+        "fdl.shutdown()\n"
+        "fdl.init()\n"
+        "print(fdl.size())\n"
+    )
+    result = python(program)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "handled\n1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_name_bytes": 64}, "with max_name_bytes=16, and max_name_bytes=64 comes too late"),
+        ({"fusion_bytes": 0}, "with fusion_bytes not given, and fusion_bytes=0 comes too late"),
+        ({3: 1}, "3 is no name of a setting"),
+    ],
+)
+def test_init_again_does_not_take_other_settings(settings: Any, message: str) -> None:
+    fdl.init(settings={"max_name_bytes": 16})
+    try:
+        fdl.init(settings={"max_name_bytes": 16})
+        fdl.init()
+        with pytest.raises(fdl.InvalidArgumentError, match=message):
+            fdl.init(settings=settings)
+        assert fdl.is_initialized()
+    finally:
+        fdl.shutdown()
+    with pytest.raises(fdl.NotInitializedError):
+        fdl.size()
+
+
+@pytest.mark.parametrize(
+    ("ending", "cause"),
+    [
+        ("", "its program ended without shutdown"),
+        ("raise SystemExit(3)", "its program ended without shutdown"),
+        ("1 / 0", "an uncaught ZeroDivisionError ended its program"),
+        ("raise KeyboardInterrupt", "an uncaught KeyboardInterrupt ended its program"),
+        (
+            "import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()",
+            "its program ended without shutdown",
+        ),
+        ("fdl.shutdown()", "shutdown"),
+    ],
+)
+def test_why_a_rank_leaves(ending: str, cause: str) -> None:
+    program = (
+        "import farandole as fdl\n"
+        "from farandole import _session\n"
+        "fdl.init()\n"
+        "class Told:\n"
+        "    native = _session._default.session\n"
+        "    def shutdown(self, cause):\n"
+        "        print(cause)\n"
+        "        self.native.shutdown(cause)\n"
+        "_session._default.session = Told()\n"
+        f"{ending}\n"
+    )
+    assert python(program).stdout == f"{cause}\n"
+
+
+def test_processes_of_another_launcher_are_told_that_each_is_alone() -> None:
+    program = "import farandole; farandole.init(); print(farandole.size())"
+    of_mpi = {"OMPI_COMM_WORLD_SIZE": "2"}
+    results = [python(program, **of_mpi, OMPI_COMM_WORLD_RANK=str(rank)) for rank in range(2)]
+    assert [result.stdout for result in results] == ["1\n", "1\n"]
+    assert results[0].stderr.count("\n") == 1
+    assert "OMPI_COMM_WORLD_SIZE=2, but FARANDOLE_SIZE is not set" in results[0].stderr
+    assert "farandolerun -np 2" in results[0].stderr
+    assert results[1].stderr == ""
 
 
 def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class FakeControlPlane final : public ControlPlane {
     changed_.notify_all();
   }
   Store& store() override { return store_; }
-  void leave() override {
+  void leave(const std::string&) override {
     if (answers_goodbye)
       sink_->on_failure({.rank = 0, .cause = "shutdown", .left = true});
   }

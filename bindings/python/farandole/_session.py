@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
 from farandole.arguments import check_name, check_root, check_scale, check_settings
-from farandole.errors import AbortedError, NotInitializedError, UnsupportedError
+from farandole.errors import (
+    AbortedError,
+    InvalidArgumentError,
+    NotInitializedError,
+    UnsupportedError,
+)
 
 
 class Topology(NamedTuple):
@@ -25,17 +31,37 @@ class Topology(NamedTuple):
     homogeneous: bool
 
 
+class _Forming:
+    """An init() that waits for the other ranks."""
+
+    def __init__(self) -> None:
+        self.given_up = False
+
+    def is_given_up(self) -> bool:
+        return self.given_up
+
+
 class _Default:
     """What init() made. The only mutable state of the package."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Held while a session starts or ends, so that other threads wait for that. Reentrant: the
+        # main thread may meet a signal handler then, which may call either function.
+        self.lock = threading.RLock()
+        self.forming: _Forming | None = None
         self.session: _native.Session | None = None
+        self.settings: list[tuple[str, str]] = []
         self.topology: Topology | None = None
         self.pid = 0
 
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent, which does not exist here, may have held the lock."""
+        self.lock = threading.RLock()
+        self.forming = None
+
 
 _default = _Default()
+os.register_at_fork(after_in_child=_default.after_fork_in_child)
 
 
 def init(
@@ -43,31 +69,104 @@ def init(
 ) -> None:
     """Joins the job that the launcher describes, or starts one of a single rank without a launcher.
 
-    Blocks until all ranks are there. Does nothing where the process has already joined.
-    ``settings`` go before the environment; their names are those of docs/config.md in small
-    letters and without ``FARANDOLE_``.
+    Blocks until all ranks are there, for ``start_timeout`` at most; Ctrl-C, or a ``shutdown()`` by
+    another thread or a signal handler, ends it. Does nothing where the process has already joined.
+
+    comm, process_sets: for Horovod's sake; UnsupportedError unless None.
+    settings: go before the environment; their names are those of docs/config.md in small letters
+        and without ``FARANDOLE_``. Later calls may repeat them, not change them.
+
+    Raises InvalidArgumentError for a wrong setting, here or in the environment; TimeoutError naming
+    the ranks that did not come; MismatchError where ranks have unlike settings;
+    OperatingSystemError; AbortedError where ``shutdown()`` ended it.
+
+    May be called from any thread; others that call it meanwhile wait for the same session.
     """
     if comm is not None:
         raise UnsupportedError("init(comm=...): communicators of MPI are not supported")
     if process_sets:
         raise UnsupportedError("init(process_sets=...): only the global process set exists so far")
+    given = check_settings(settings)
     with _default.lock:
+        if _default.forming is not None:
+            raise InvalidArgumentError(
+                "init() was called by a signal handler while init() was waiting for the other "
+                "ranks; call shutdown() there, or nothing"
+            )
         if _default.session is not None:
             _check_process()
+            _check_unchanged(given)
             return
-        session = _native.Session(check_settings(settings))
+        _form(given)
+
+
+def _form(settings: list[tuple[str, str]]) -> None:
+    """Makes the session. Requires: the lock is held."""
+    _default.forming = forming = _Forming()
+    try:
+        session = _native.Session(settings, forming.is_given_up)
         _default.topology = Topology(*session.topology)
         _default.pid = os.getpid()
+        _default.settings = settings
         _default.session = session
+    except AbortedError:
+        if not forming.given_up:
+            raise
+    finally:
+        _default.forming = None
+    if forming.given_up:
+        shutdown()
+        raise AbortedError("init() was ended by shutdown() while it was waiting for other ranks")
+
+
+def _check_unchanged(settings: list[tuple[str, str]]) -> None:
+    before = dict(_default.settings)
+    for key, value in settings:
+        if before.get(key) != value:
+            then = f"{key}={before[key]}" if key in before else f"{key} not given"
+            raise InvalidArgumentError(
+                f"init(settings=...): this process has already joined, with {then}, and "
+                f"{key}={value} comes too late; call shutdown() first"
+            )
 
 
 def shutdown() -> None:
-    """Leaves the job: what is in flight ends with AbortedError. May be called at any time, also
-    when the process never joined or its job has failed; ``init()`` may follow."""
+    """Leaves the job: what all ranks had agreed upon is finished, everything else in flight ends
+    with AbortedError.
+
+    May be called at any time, from any thread and from a signal handler, also when the process
+    never joined or its job has failed; ``init()`` may follow. Ends an ``init()`` that waits for
+    other ranks. Takes at most ``shutdown_timeout`` and what an abort takes. A process that ends
+    without it leaves the job as well; other ranks that still needed it are told how it ended.
+    """
+    _leave("shutdown")
+
+
+def _leave(cause: str) -> None:
+    """Ends the session; other ranks that need this one read `cause`."""
+    forming = _default.forming
+    if forming is not None:
+        forming.given_up = True
     with _default.lock:
+        if _default.forming is not None:  # this is a signal handler within that init()
+            return
         session, _default.session, _default.topology = _default.session, None, None
         if session is not None and _default.pid == os.getpid():
-            session.shutdown()
+            session.shutdown(cause)
+
+
+def _at_exit() -> None:
+    """The interpreter ends, and nobody called shutdown()."""
+    _leave(_ending())
+
+
+def _ending() -> str:
+    """Why the program ends. The interpreter notes an exception that nobody caught before it runs
+    what atexit has; one at its prompt ends nothing."""
+    uncaught = getattr(sys, "last_type", None)
+    if uncaught is None or hasattr(sys, "ps1"):
+        return "its program ended without shutdown"
+    return f"an uncaught {uncaught.__name__} ended its program"
 
 
 def is_initialized() -> bool:
@@ -203,4 +302,4 @@ def _check_process() -> None:
         )
 
 
-atexit.register(shutdown)
+atexit.register(_at_exit)

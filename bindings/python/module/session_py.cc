@@ -44,12 +44,10 @@ struct Prepared {
 
 class PySession {
  public:
-  explicit PySession(const Settings& settings, bool ignore_environment);
+  PySession(const Settings& settings, const py::object& given_up);
 
-  void shutdown();
-  void check_health() const { check(fdl_health(state_->get()), state_->get()); }
+  void shutdown(const std::string& cause);
   py::tuple topology() const;
-  std::string host_of(int rank) const;
   py::dict counters() const;
   HandlePtr submit(
       int kind,
@@ -91,22 +89,27 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// Runs Python's signal handlers, on the main thread; whether one of them raised. The exception
-// stands until fdl_init has returned.
-int interrupted(void*) {
+// Runs Python's signal handlers, on the main thread, and asks the callable `given_up`; whether one
+// of them raised, or it said yes. The exception stands until fdl_init has returned.
+int interrupted(void* given_up) {
   const py::gil_scoped_acquire locked;
-  return PyErr_CheckSignals() != 0 ? 1 : 0;
+  if (PyErr_CheckSignals() != 0)
+    return 1;
+  PyObject* answer = PyObject_CallNoArgs(static_cast<PyObject*>(given_up));
+  const int yes = answer ? PyObject_IsTrue(answer) : 1;
+  Py_XDECREF(answer);
+  return yes != 0 ? 1 : 0;
 }
 
-PySession::PySession(const Settings& settings, bool ignore_environment) {
+PySession::PySession(const Settings& settings, const py::object& given_up) {
   std::vector<fdl_setting> given;
   given.reserve(settings.size());
   for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
   fdl_options options = FDL_OPTIONS_INIT;
   options.settings = given.data();
   options.setting_count = given.size();
-  options.ignore_environment = ignore_environment ? 1 : 0;
   options.give_up = interrupted;
+  options.user = given_up.ptr();
   fdl_session* session = nullptr;
   fdl_code code = FDL_OK;
   {
@@ -119,11 +122,11 @@ PySession::PySession(const Settings& settings, bool ignore_environment) {
   state_ = std::make_shared<SessionState>(session);
 }
 
-void PySession::shutdown() {
+void PySession::shutdown(const std::string& cause) {
   fdl_code code = FDL_OK;
   {
     const WithoutGil unlocked;
-    code = fdl_shutdown(state_->get());
+    code = fdl_shutdown_because(state_->get(), cause.c_str());
   }
   state_->release_settled();
   check(code, state_->get());
@@ -134,12 +137,6 @@ py::tuple PySession::topology() const {
   check(fdl_get_topology(state_->get(), &t), state_->get());
   return py::make_tuple(
       t.rank, t.size, t.local_rank, t.local_size, t.cross_rank, t.cross_size, t.homogeneous != 0);
-}
-
-std::string PySession::host_of(int rank) const {
-  std::array<char, 256> host{};
-  check(fdl_host_of(state_->get(), rank, host.data(), host.size()), state_->get());
-  return host.data();
 }
 
 py::dict PySession::counters() const {
@@ -261,16 +258,19 @@ std::string PySession::next_name(int kind) {
 void register_session(py::module_& module) {
   py::class_<PySession>(module, "Session", "One rank's membership in one job.")
       .def(
-          py::init<const Settings&, bool>(),
-          py::arg("settings") = Settings(),
-          py::arg("ignore_environment") = false)
-      .def("shutdown", &PySession::shutdown, "Leaves the job; ends what is in flight. Idempotent.")
-      .def("check_health", &PySession::check_health, "Raises why operations cannot succeed.")
+          py::init<const Settings&, const py::object&>(),
+          py::arg("settings"),
+          py::arg("given_up"),
+          "Joins the job, unless the callable `given_up`, asked every 100 ms, says yes.")
+      .def(
+          "shutdown",
+          &PySession::shutdown,
+          py::arg("cause"),
+          "Leaves the job, for which other ranks read `cause`; ends what is in flight. Idempotent.")
       .def_property_readonly(
           "topology",
           &PySession::topology,
           "rank, size, local_rank, local_size, cross_rank, cross_size, homogeneous")
-      .def("host_of", &PySession::host_of, py::arg("rank"))
       .def(
           "counters",
           &PySession::counters,

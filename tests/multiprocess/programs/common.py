@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 MARK = "REPORT "
@@ -42,3 +45,14 @@ def late(before: Delays, after: Delays) -> float:
 
 def report(rank: int, **values: Any) -> None:
     print(MARK + json.dumps({"rank": rank, "delayed": delayed(), **values}), flush=True)
+
+
+def on_entry(function: Callable[..., Any], tell: Callable[[], None]) -> None:
+    """Calls `tell` once, when this thread next enters `function`."""
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            tell()
+
+    sys.setprofile(profile)

@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 import numpy as np
-from common import report
+from common import on_entry, report
 
 import farandole as fdl
-
-
-def tell_when_main_forms() -> None:
-    main = threading.main_thread().ident
-    assert main is not None
-    while sys._current_frames()[main].f_code is not fdl.init.__code__:
-        time.sleep(0.005)
-    report(int(os.environ["FARANDOLE_RANK"]), ready=True)
 
 
 def be_interrupted(rank: int) -> None:
     kind = "none"
     try:
-        threading.Thread(target=tell_when_main_forms, daemon=True).start()
+        on_entry(fdl.init, lambda: report(rank, ready=True))
         fdl.init()
     except KeyboardInterrupt:
         kind = "KeyboardInterrupt"

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from typing import Any
 
 import numpy as np
-from common import delayed, report
+from common import delayed, on_entry, report
 
 import farandole as fdl
 
 
-def tell_when_main_waits() -> None:
-    main = threading.main_thread().ident
-    assert main is not None
-    while sys._current_frames()[main].f_code is not fdl.Handle.wait.__code__:
-        time.sleep(0.005)
-    report(0, ready=True)
-
-
 def wait_in_vain() -> dict[str, Any]:
     try:
-        threading.Thread(target=tell_when_main_waits, daemon=True).start()
+        on_entry(fdl.Handle.wait, lambda: report(0, ready=True))
         fdl.allreduce(np.ones(3), name="in vain")
     except KeyboardInterrupt:
         return {"kind": "KeyboardInterrupt"}
@@ -33,6 +24,7 @@ def wait_in_vain() -> dict[str, Any]:
             "kind": type(error).__name__,
             "text": str(error),
             "lost": getattr(error, "rank", -1),
+            "cause": getattr(error, "cause", ""),
         }
     return {"kind": "none"}
 

@@ -241,6 +241,8 @@ class Session {
   ~Session() { fdl_destroy(session_); }
 
   void shutdown() { check(fdl_shutdown(session_)); }
+  // What ranks that still need this one are told instead of "shutdown".
+  void shutdown(const std::string& cause) { check(fdl_shutdown_because(session_, cause.c_str())); }
   void check_health() const { check(fdl_health(session_)); }
   fdl_topology topology() const {
     fdl_topology topology = {sizeof(fdl_topology), 0, 0, 0, 0, 0, 0, 0};
