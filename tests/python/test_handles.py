@@ -95,6 +95,19 @@ def test_a_handle_shows_why_it_failed() -> None:
     assert both == f"<farandole.GroupHandle {first}: failed: rank 1 died>"
 
 
+def test_waiting_longer_than_the_callers_limit_is_no_failure() -> None:
+    lost = fdl.PeerLostError("rank 1 died", 1)
+    flying: Any = fdl.Handle(Stuck())  # type: ignore[arg-type]
+    failed: Any = fdl.Handle(Stuck(lost))  # type: ignore[arg-type]
+    for handle in (flying, GroupHandle([flying]), GroupHandle([failed, flying])):
+        with pytest.raises(TimeoutError) as caught:
+            handle.wait(0)
+        assert type(caught.value) is fdl.PendingError
+        assert str(caught.value) == 'allgather "x": not finished within 0 s, and still in flight'
+    with pytest.raises(fdl.PeerLostError):
+        GroupHandle([failed, failed]).wait(0)
+
+
 def test_group_in_place() -> None:
     arrays = [np.ones(3), np.ones((4, 6))[:, ::2], np.full((), 2.0)]
     results = fdl.grouped_allreduce_(arrays, op=fdl.Sum, prescale_factor=3.0)

@@ -34,6 +34,7 @@ from farandole.errors import (
     NotInitializedError,
     OperatingSystemError,
     PeerLostError,
+    PendingError,
     TimeoutError,
     UnsupportedError,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "NotInitializedError",
     "OperatingSystemError",
     "PeerLostError",
+    "PendingError",
     "ProcessSet",
     "Product",
     "ReduceOp",

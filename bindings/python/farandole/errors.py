@@ -26,6 +26,10 @@ class UnsupportedError(FarandoleError, NotImplementedError):
     """Meaningful, but nothing here can do it."""
 
 
+class PendingError(FarandoleError, builtins.TimeoutError):
+    """The caller's own time limit passed: the operation is in flight, and nothing has failed."""
+
+
 class HorovodInternalError(FarandoleError):
     """A collective failed: base of lost peer, time-out, abort and mismatch."""
 
@@ -51,7 +55,7 @@ class PeerLostError(HorovodInternalError):
 
 
 class TimeoutError(HorovodInternalError, builtins.TimeoutError):
-    """A deadline passed."""
+    """A deadline of the job passed."""
 
 
 class AbortedError(HorovodInternalError):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from farandole import _native
-from farandole.errors import FarandoleError, InvalidArgumentError, TimeoutError
+from farandole.errors import FarandoleError, InvalidArgumentError, PendingError
 
 
 class Handle:
     """One operation in flight.
 
-    Dropping it does not stop the operation, whose tensors stay alive until it has finished.
+    Dropping it does not stop the operation, whose tensors stay alive until it has finished. Any
+    number of threads may use one at once.
     """
 
     __slots__ = ("_finish", "_finished", "_native", "_result")
@@ -46,14 +47,20 @@ class Handle:
         return self._native.done()
 
     def wait(self, timeout: float | None = None) -> Any:
-        """The result, once it is there; raises how the operation failed. May be called again.
+        """The result, once it is there; raises how the operation failed. May be called again, and
+        gives or raises the same.
 
         Blocks without the GIL and without using a core; Ctrl-C ends the wait, not the operation.
-        After ``timeout`` seconds raises TimeoutError, and the operation is still in flight.
+
+        timeout: seconds; None waits for as long as it takes. When they have passed raises
+            PendingError, a builtin TimeoutError but no HorovodInternalError: the operation is in
+            flight as before, and the job is well as far as anybody knows.
         """
         if not self._finished:
             if not self._native.wait(timeout):
-                raise TimeoutError(f"not finished within {timeout} s; it is still in flight")
+                raise PendingError(
+                    f"{self._description()}: not finished within {timeout:g} s, and still in flight"
+                )
             result = self._finish(self._native) if self._finish else None
             if not self._finished:  # another thread may have waited, too
                 self._result = result
@@ -90,7 +97,7 @@ class GroupHandle(Handle):
 
     def wait(self, timeout: float | None = None) -> Any:
         """All results. Waits for every member before it raises the first failure, so that none is
-        in flight afterwards."""
+        in flight afterwards; raises PendingError where one is, after ``timeout`` seconds."""
         if not self._finished:
             results = self._wait_all(None if timeout is None else time.monotonic() + timeout)
             self._result = self._combine(results) if self._combine else results
@@ -104,6 +111,8 @@ class GroupHandle(Handle):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 results.append(member.wait(left))
+            except PendingError:
+                raise  # this group's failure may be another one yet
             except FarandoleError as error:
                 failure = failure or error
         if failure is not None:
