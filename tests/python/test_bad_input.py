@@ -17,9 +17,28 @@ pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
 ONES = np.ones((2, 3), dtype="f4")
 OTHER_SET = fdl.ProcessSet(7)
 
+
+class OfDlpack:
+    """Whatever it is given comes out of __dlpack__."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self) -> Any:
+        return self.capsule
+
+
 # What depends on more than one argument; each by itself is in test_argument_matrix.py.
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
-    "buffer of uint32": (lambda: fdl.allreduce(memoryview(array.array("I", [1]))), "not supported"),
+    "buffer of uint32": (
+        lambda: fdl.allreduce(memoryview(array.array("I", [1]))),
+        r"\"I\" \(32 bits\) is not supported; uint8, .* and complex128 in this machine's byte",
+    ),
+    "DLPack of uint32": (
+        lambda: fdl.allreduce(OfDlpack(np.ones(1, "u4").__dlpack__())),
+        r"\(code 1, 32 bits\) is not supported; uint8, .*bool, complex64 and complex128 are",
+    ),
+    "no capsule": (lambda: fdl.allreduce(OfDlpack(3)), "pass the tensor itself, or a new capsule"),
     "stepped buffer": (lambda: fdl.allreduce(memoryview(b"abcd")[::2]), "cannot be read"),
     "average of bool": (lambda: fdl.allreduce(np.ones(2, "?")), "Average has no meaning for bool"),
     "order of complex": (
@@ -139,6 +158,9 @@ def test_errors_are_what_horovods_users_catch() -> None:
         assert issubclass(kind, fdl.HorovodInternalError)
         assert issubclass(kind, RuntimeError)
     assert issubclass(fdl.TimeoutError, TimeoutError)
+    # The caller's own limit, not a failure of the job.
+    assert issubclass(fdl.PendingError, TimeoutError)
+    assert not issubclass(fdl.PendingError, fdl.HorovodInternalError)
     assert not issubclass(fdl.InvalidArgumentError, fdl.HorovodInternalError)
     with pytest.raises(RuntimeError):
         fdl.allreduce(None)

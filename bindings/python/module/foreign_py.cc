@@ -42,7 +42,8 @@ fdl_dtype dtype_of(DLDataType type) {
   }
   raise_invalid(
       "DLPack dtype (code " + std::to_string(type.code) + ", " + std::to_string(type.bits) +
-      " bits) is not supported");
+      " bits" + (type.lanes == 1 ? "" : ", " + std::to_string(type.lanes) + " lanes") +
+      ") is not supported; " + supported_dtypes() + " are");
 }
 
 bool contiguous(const DLTensor& tensor) {
@@ -66,7 +67,10 @@ void release_dlpack(PyObject* capsule) {
 // Takes the tensor over from its capsule, which then counts as consumed.
 py::object consume(const py::object& capsule) {
   if (!PyCapsule_IsValid(capsule.ptr(), kFresh))
-    raise_invalid("__dlpack__() gave no \"dltensor\" capsule");
+    raise_invalid(
+        "__dlpack__() gave no \"dltensor\" capsule that is unused; pass the tensor itself, or a "
+        "new "
+        "capsule");
   void* managed = PyCapsule_GetPointer(capsule.ptr(), kFresh);
   PyCapsule_SetName(capsule.ptr(), kUsed);
   PyCapsule_SetDestructor(capsule.ptr(), nullptr);
@@ -117,7 +121,9 @@ fdl_dtype dtype_of(const Py_buffer& buffer) {
     name = "uint" + bits;
   fdl_dtype dtype = FDL_UINT8;
   if (!dtype_from_name(name, dtype))
-    raise_invalid("buffer format \"" + format + "\" (" + bits + " bits) is not supported");
+    raise_invalid(
+        "buffer format \"" + format + "\" (" + bits + " bits) is not supported; " +
+        supported_dtypes() + " in this machine's byte order are");
   return dtype;
 }
 

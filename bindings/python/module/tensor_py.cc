@@ -95,6 +95,12 @@ bool dtype_from_name(const std::string& name, fdl_dtype& dtype) {
   return false;
 }
 
+std::string supported_dtypes() {
+  std::string text = kDTypeNames.front();
+  for (size_t i = 1; i + 1 < kDTypeNames.size(); ++i) text += std::string(", ") + kDTypeNames.at(i);
+  return text + " and " + kDTypeNames.back();
+}
+
 const char* dtype_name(fdl_dtype dtype) {
   return kDTypeNames.at(static_cast<size_t>(dtype));
 }
@@ -171,10 +177,7 @@ fdl_dtype TensorReader::dtype_of(py::handle dtype, bool numpy) {
   if (!native)
     raise_invalid("dtype " + name + " is not in the machine's byte order; convert it first");
   if (!dtype_from_name(name, found))
-    raise_invalid(
-        "dtype " + name +
-        " is not supported; uint8, int8, uint16, int16, int32, int64, float16, bfloat16, float32, "
-        "float64, bool, complex64 and complex128 are");
+    raise_invalid("dtype " + name + " is not supported; " + supported_dtypes() + " are");
   keep(dtype);
   dtypes_.emplace(dtype.ptr(), found);
   return found;

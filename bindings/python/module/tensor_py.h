@@ -57,6 +57,8 @@ class TensorReader {
 // "float32" -> FDL_FLOAT32. False where there is no such dtype here.
 bool dtype_from_name(const std::string& name, fdl_dtype& dtype);
 const char* dtype_name(fdl_dtype dtype);
+// All of them as a sentence lists them.
+std::string supported_dtypes();
 
 TensorView read_dlpack(pybind11::handle object, Access access);
 TensorView read_buffer(pybind11::handle object, Access access);
