@@ -29,6 +29,29 @@ def test_collectives_over_gloo(ranks: int) -> None:
     assert all(r["checks"] > 200 for r in reports)
 
 
+@pytest.mark.parametrize("way", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
+        ("h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
+        ("h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+    ],
+    ids=["neighbours", "alternating", "uneven"],
+)
+def test_collectives_on_two_hosts(host: str, local: list[int], way: str) -> None:
+    """Shared memory within each host and Gloo between them; the hosts are names alone."""
+    if way == "torch":
+        pytest.importorskip("torch")
+    wrapped = ("sh", "-c", f'FARANDOLE_HOST={host} exec "$@"', "sh")
+    reports, output = launch_verbosely(
+        4, "collectives.py", way, wrapped=wrapped, FARANDOLE_LOG_LEVEL="info"
+    )
+    assert all(r["checks"] > 200 for r in reports)
+    assert [r["local"] for r in reports] == local
+    assert "communicates over shared memory inside hosts and Gloo between them" in output, output
+
+
 def test_without_room_for_shared_memory_gloo_serves_with_one_warning() -> None:
     # No file may grow beyond 32 KiB, a shared memory neither.
     reports, output = launch_verbosely(

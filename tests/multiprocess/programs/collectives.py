@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from common import report
+from ml_dtypes import bfloat16
 
 import farandole as fdl
 
@@ -16,11 +17,11 @@ DTYPES = ["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "flo
 
 class Numpy:
     api: Any = fdl
-    extra = ("uint16", "bool", "complex128")
+    extra = ("uint16", "bool", "complex128", "bfloat16")
 
     @staticmethod
     def make(values: np.ndarray, dtype: str) -> Any:
-        return values.astype(dtype)
+        return values.astype(bfloat16 if dtype == "bfloat16" else dtype)
 
     @staticmethod
     def read(tensor: Any) -> np.ndarray:
@@ -66,6 +67,12 @@ class Checker:
         np.testing.assert_array_equal(self.way.read(tensor), expected.astype("c16"), what)
         self.checks += 1
 
+    def near(self, tensor: Any, expected: np.ndarray, what: str) -> None:
+        """Whole numbers, up to the rounding of an average that is scaled back."""
+        read = np.round(self.way.read(tensor), 3)
+        np.testing.assert_array_equal(read, expected.astype("c16"), what)
+        self.checks += 1
+
     def reductions(self, dtype: str) -> None:
         of_all = self.tensors(lambda r: self.size + 1, dtype)
         stack = np.stack(of_all)
@@ -82,18 +89,13 @@ class Checker:
             arguments = {"op": getattr(fdl, op), "name": f"{op}.{dtype}"}
             if scale != 1:
                 arguments["postscale_factor"] = float(scale)
-            result = self.api.allreduce(mine, **arguments)
-            exact = np.round(self.way.read(result), 3) if op == "Average" else result
-            np.testing.assert_array_equal(
-                exact if op == "Average" else self.way.read(exact), expected.astype("c16"), op
-            )
+            self.near(self.api.allreduce(mine, **arguments), expected, f"{op} {dtype}")
             place = self.way.make(of_all[self.rank], dtype)
             assert self.api.allreduce_(place, **arguments) is place
+            self.near(place, expected, f"{op} {dtype} in place")
             part = self.api.reducescatter(mine, **arguments)
-            rows = self.part_of(expected)
-            read = self.way.read(part)
-            np.testing.assert_array_equal(np.round(read, 3), rows.astype("c16"), op)
-            self.checks += 3
+            self.near(part, self.part_of(expected), f"{op} {dtype} scattered")
+            self.equal(mine, of_all[self.rank], f"input of {op} {dtype}")
 
     def part_of(self, whole: np.ndarray) -> np.ndarray:
         """The first rows mod size ranks have a row more."""
