@@ -39,8 +39,8 @@ struct Segment {
 // Result of a reducing kind, for each element, over the members x_0 … x_{n-1} in rank order:
 //   postscale * (op over r of (prescale * x_r)), Average being Sum divided by n.
 // Half types are computed in float32 and rounded once; scales of integers are applied in double
-// and truncated towards zero, saturating; an integer Average divides truncating towards zero;
-// integer sums and products wrap. Complex and bool: see has_meaning().
+// and truncated towards zero, saturating; integer sums and products wrap; an Average of integers is
+// that of the exact sum, cut likewise: no partial sum may be kept in the dtype. See has_meaning().
 struct CollectiveOp {
   CollectiveKind kind = CollectiveKind::Allreduce;
   ReduceOp reduce = ReduceOp::Sum;

@@ -33,9 +33,9 @@ Status check(const ReduceSpec& spec);
 //   float16, bfloat16   computed in float32, rounded once (to nearest, ties to even).
 //   float32, float64    computed in themselves; scales of float32 are rounded to float32. Min and
 //                       Max give NaN where any source has it.
-//   integers            Sum and Product wrap; Average divides the wrapped sum, truncating towards
-//                       zero, exactly; each scale is applied in double, truncating and saturating
-//                       (NaN gives 0).
+//   integers            Sum and Product wrap; Average divides the exact sum of the sources,
+//                       truncating towards zero; each scale is applied in double, truncating and
+//                       saturating (NaN gives 0).
 //   bool                Sum and Max are "or", Product and Min are "and"; any byte but 0 is true.
 //   complex             Sum, Average and Product by the schoolbook formula.
 // The same bits whatever the split of the array, the alignment and the instruction set; only the

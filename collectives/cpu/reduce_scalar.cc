@@ -77,16 +77,6 @@ T scaled(T value, double scale) {
   }
 }
 
-template <typename T>
-T divided(T value, size_t divisor) {
-  if constexpr (!std::is_integral_v<T>)
-    return value / static_cast<T>(divisor);
-  else if constexpr (std::is_signed_v<T>)
-    return static_cast<T>(static_cast<int64_t>(value) / static_cast<int64_t>(divisor));
-  else
-    return static_cast<T>(static_cast<uint64_t>(value) / divisor);
-}
-
 template <typename T, class Op, bool kScaled>
 void real_kernel(const Work& work) {
   const Scales& s = work.scales;
@@ -97,9 +87,29 @@ void real_kernel(const Work& work) {
     };
     T result = source(0);
     for (size_t k = 1; k < work.sources.size(); ++k) result = Op::apply(result, source(k));
-    if (kScaled && s.divisor > 1)
-      result = divided(result, s.divisor);
+    if constexpr (!std::is_integral_v<T>) {
+      if (kScaled && s.divisor > 1)
+        result /= static_cast<T>(s.divisor);
+    }
     store(work.dst, i, kScaled ? scaled(result, s.postscale) : result);
+  }
+}
+
+__extension__ using Int128 = __int128;
+
+// Holds the sum of as many values as there can be sources.
+template <typename T>
+using WideSum = std::conditional_t<sizeof(T) < 8, int64_t, Int128>;
+
+template <typename T>
+void integer_average_kernel(const Work& work) {
+  using Wide = WideSum<T>;
+  const Scales& s = work.scales;
+  for (size_t i = 0; i < work.count; ++i) {
+    Wide sum = 0;
+    for (const void* source : work.sources) sum += scaled(load<T>(source, i), s.prescale);
+    const auto average = static_cast<T>(sum / static_cast<Wide>(s.divisor));
+    store(work.dst, i, scaled(average, s.postscale));
   }
 }
 
@@ -141,8 +151,11 @@ void complex_product_kernel(const Work& work) {
 template <typename T>
 Kernel pick_real(ReduceOp op, bool scaled) {
   switch (op) {
-    case ReduceOp::Sum:
     case ReduceOp::Average:
+      if constexpr (std::is_integral_v<T>)
+        return &integer_average_kernel<T>;
+      [[fallthrough]];
+    case ReduceOp::Sum:
       return scaled ? &real_kernel<T, Sum, true> : &real_kernel<T, Sum, false>;
     case ReduceOp::Min:
       return scaled ? &real_kernel<T, Min, true> : &real_kernel<T, Min, false>;

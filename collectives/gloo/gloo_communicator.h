@@ -3,8 +3,9 @@
 // connections (transport/).
 //
 //   allreduce      few bytes: everybody sends everything to everybody and reduces in member order;
-//                  more: Gloo's bcube; many: Gloo's ring. Half types, whose partial results must
-//                  not be rounded: direct reducescatter, then Gloo's allgatherv in place.
+//                  more: Gloo's bcube; many: Gloo's ring. Where partial results do not fit in the
+//                  dtype (half types, an Average of integers): direct reducescatter, then Gloo's
+//                  allgatherv in place.
 //   reducescatter  direct: each part goes straight to its owner, who reduces in member order.
 //                  Gloo's newer interface has none.
 //   broadcast      Gloo's tree, in pieces, so that members pass one on while they receive the next.

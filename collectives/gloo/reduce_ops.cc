@@ -53,7 +53,7 @@ void GlooCommunicator::allreduce(const CollectiveOp& op, const Segment& segment)
     return;
   if (bytes <= options_.one_shot_bytes)
     allreduce_one_shot(op, segment);
-  else if (is_half(op.dtype))
+  else if (!cpu::keeps_partial_results(op))
     allreduce_direct(op, segment);
   else
     allreduce_by_gloo(op, segment);
@@ -106,7 +106,8 @@ void GlooCommunicator::allreduce_by_gloo(const CollectiveOp& op, const Segment& 
   scale(after, segment.out, segment.out, segment.count);
 }
 
-// Half the bytes of a ring of float32, and one rounding.
+// Every element is reduced in one go, by one member. Of half types: half the bytes of a ring of
+// float32, and one rounding.
 void GlooCommunicator::allreduce_direct(const CollectiveOp& op, const Segment& segment) {
   const size_t element = size_of(op.dtype);
   std::vector<size_t> counts(size());

@@ -66,6 +66,8 @@ Status HierarchicalCommunicator::failure() {
 }
 
 Status HierarchicalCommunicator::dispatch(const CollectiveOp& op) {
+  if (reduces(op.kind) && op.reduce == ReduceOp::Average && is_integer(op.dtype))
+    return parts_.flat->run(op, 0);
   switch (op.kind) {
     case CollectiveKind::Allreduce:
       for (const Segment& segment : op.segments)

@@ -11,7 +11,7 @@
 //                  member order, or direct sends, cross the network no more often; and no copy to
 //                  another order is needed
 // (See Layout for streams.) Half types are widened to float32 before the first step and rounded
-// after the last.
+// after the last. An Average of integers goes flat: the sum of a host may not fit in the dtype.
 
 #include <memory>
 #include <span>

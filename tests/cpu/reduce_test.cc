@@ -190,6 +190,28 @@ TEST(ReduceIntegers, AverageOfInt64IsExact) {
   EXPECT_EQ(reduce_values<int64_t>({DType::Int64, ReduceOp::Average}, {-3, -4}), -3);
 }
 
+// Equal values are their own average, whatever their sum.
+template <typename T>
+void average_the_limits(DType dtype) {
+  for (const T limit : {std::numeric_limits<T>::max(), std::numeric_limits<T>::min()})
+    EXPECT_EQ(reduce_values<T>({dtype, ReduceOp::Average}, std::vector<T>(5, limit)), limit);
+}
+
+TEST(ReduceIntegers, AverageDoesNotWrap) {
+  average_the_limits<uint8_t>(DType::Uint8);
+  average_the_limits<int8_t>(DType::Int8);
+  average_the_limits<uint16_t>(DType::Uint16);
+  average_the_limits<int16_t>(DType::Int16);
+  average_the_limits<int32_t>(DType::Int32);
+  average_the_limits<int64_t>(DType::Int64);
+}
+
+// Scales are applied before and after, to what they would be without them.
+TEST(ReduceIntegers, AverageScalesEachValueAndTheResult) {
+  EXPECT_EQ(reduce_values<uint8_t>({DType::Uint8, ReduceOp::Average, 100.0, 0.5}, {7, 9}), 127);
+  EXPECT_EQ(reduce_values<int8_t>({DType::Int8, ReduceOp::Average, 1.0, 2.0}, {100, 100}), 127);
+}
+
 TEST(ReduceIntegers, SumAndProductWrap) {
   const int64_t max = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(

@@ -120,6 +120,14 @@ T scale_integer(T value, double scale) {
   return static_cast<T>(std::clamp(product, low, high));
 }
 
+// The exact average, cut towards zero. Even 2^63 members of 64 bits do not overflow 128.
+template <typename T>
+T integer_average(const Reduction& r, const std::vector<Bytes>& sources, size_t index) {
+  __int128 sum = 0;
+  for (const Bytes& source : sources) sum += scale_integer(at<T>(source.data(), index), r.prescale);
+  return static_cast<T>(sum / static_cast<__int128>(sources.size()));
+}
+
 // Sums and products in 128 bits, cut to the type: wrapping.
 template <typename T>
 std::optional<std::string> integer_difference(
@@ -134,8 +142,9 @@ std::optional<std::string> integer_difference(
       const T x = scale_integer(at<T>(sources[k].data(), offset + i), r.prescale);
       const __int128 a = value, b = x;
       switch (r.op) {
-        case ReduceOp::Sum:
         case ReduceOp::Average:
+          break;
+        case ReduceOp::Sum:
           value = static_cast<T>(a + b);
           break;
         case ReduceOp::Product:
@@ -150,7 +159,7 @@ std::optional<std::string> integer_difference(
       }
     }
     if (r.op == ReduceOp::Average)
-      value = static_cast<T>(static_cast<__int128>(value) / static_cast<__int128>(sources.size()));
+      value = integer_average<T>(r, sources, offset + i);
     value = scale_integer(value, r.postscale);
     const T got = at<T>(result, i);
     if (got != value)
