@@ -7,11 +7,13 @@
  *             failing call. FDL_PENDING is not an error: a deadline passed or a question came while
  *             the operation is still in flight. No exception ever leaves this interface, and no
  *             call ends or signals the process.
+ *             Besides the codes beside it, every function may return FDL_INVALID_ARGUMENT (a NULL,
+ *             something given back, a value out of range), FDL_ABORTED (after fdl_shutdown, or in a
+ *             forked child), FDL_SYSTEM (no memory) and FDL_INTERNAL.
  * Ownership   fdl_session and fdl_handle are opaque and owned by the caller, who gives them back
  *             with fdl_destroy and fdl_release. A pointer given back before, or to something else,
- *             is refused where its memory still tells; rely on it for finding mistakes, not on its
- *             finding all. Strings and arrays that go in are copied during the call. Strings that
- *             come out live as long as is said beside them.
+ *             is refused where its memory still tells, which finds mistakes, but not all. Strings
+ *             and arrays that go in are copied; strings that come out live as is said beside them.
  * Memory      Tensor memory is borrowed: `in` and `out` of a request must stay valid, and `in`
  *             unchanged, until the operation has settled, whether or not its handle was released.
  *             A result that Farandole allocated (`out` was NULL) lives until fdl_release.
@@ -21,8 +23,7 @@
  * Threads     Every function may be called from any thread at any time, several on one session or
  *             handle at once; only fdl_destroy and fdl_release must be the last call on theirs.
  *             Handles may outlive their session. The callback of fdl_on_done runs on a thread of
- *             Farandole: it must be short and must neither block nor call fdl_wait, fdl_shutdown or
- *             fdl_destroy.
+ *             Farandole: it must neither block nor call fdl_wait, fdl_shutdown or fdl_destroy.
  * Order       Ranks may submit in any order: operations are matched by name, and a name can be in
  *             flight once. Unnamed operations are named by their kind and a count, so every rank
  *             must submit its unnamed ones in the same order. A call that fails counts, too.
@@ -30,7 +31,7 @@
  * fork        A child of fork() shares no session: every call on an inherited one fails with
  *             FDL_ABORTED and harms neither parent nor child.
  * Signals     No disposition of the process is changed. fdl_wait goes on waiting when a signal
- *             handler has run.
+ *             handler has run. A handler must call nothing of this: it is not async-signal-safe.
  */
 #ifndef FARANDOLE_FARANDOLE_H
 #define FARANDOLE_FARANDOLE_H
@@ -182,11 +183,12 @@ typedef struct fdl_counters {
 
 /* Joins the job that settings and environment describe; alone (size 1) where they describe none.
  * Blocks until all ranks are there, at most start_timeout. `options` may be NULL. A process may
- * hold several sessions. */
+ * hold several sessions. Fails: FDL_INVALID_ARGUMENT, FDL_MISMATCH (settings or sizes of ranks),
+ * FDL_TIMEOUT (who is missing), FDL_PEER_LOST, FDL_ABORTED (give_up), FDL_SYSTEM. */
 FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
 /* Leaves in order: what all ranks had agreed upon is finished, other operations in flight end with
  * FDL_ABORTED, other ranks learn that this one has left. Local: whatever they do, it takes at most
- * shutdown_timeout and what an abort takes. Calling it again does nothing. */
+ * shutdown_timeout and what an abort takes. Again, or after a failure: FDL_OK, too. */
 FDL_API fdl_code fdl_shutdown(fdl_session* session);
 /* The same for a session whose program ends for another reason than that its work is done: ranks
  * that still need this one read "left the job: " and `cause`, one short line such as "its input
@@ -194,7 +196,7 @@ FDL_API fdl_code fdl_shutdown(fdl_session* session);
 FDL_API fdl_code fdl_shutdown_because(fdl_session* session, const char* cause);
 /* fdl_shutdown, then frees. NULL is accepted. */
 FDL_API fdl_code fdl_destroy(fdl_session* session);
-/* FDL_OK while operations can succeed, else why they cannot. */
+/* FDL_OK while operations can succeed, else why they cannot: what ended the job. */
 FDL_API fdl_code fdl_health(const fdl_session* session);
 FDL_API fdl_code fdl_get_topology(const fdl_session* session, fdl_topology* topology);
 /* -1 and fdl_last_error() where `session` is not usable. */
@@ -220,8 +222,18 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *   alltoall       rows of this rank from every rank, in rank order; splits[i] rows go to rank i,
  *                  equal parts where splits is NULL
  *   barrier        none; uses kind and process_set only
- * Reductions compute postscale * op(prescale * x). Tensors are contiguous, last dimension fastest.
- * `out` may equal `in` for allreduce and broadcast; otherwise they must not overlap. */
+ * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce and broadcast;
+ * otherwise they must not overlap.
+ *
+ * Reductions compute postscale * op(prescale * x), elementwise; anything else is refused:
+ *   integers   every op. FDL_SUM and FDL_PRODUCT wrap, as NumPy's and torch's do; FDL_AVERAGE is
+ *              that of the exact sum, cut towards zero. A scale other than 1 is applied in double,
+ *              and what it gives is cut towards zero and kept within the dtype.
+ *   floats     every op. Half types are computed in float32 and rounded once, to the nearest, ties
+ *              to even. FDL_MIN and FDL_MAX give NaN where any rank has one.
+ *   complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real
+ *   bool       FDL_SUM and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales
+ * All ranks get the same bits; inside a host they are the same on every run. */
 typedef struct fdl_request {
   size_t struct_size;
   fdl_kind kind;
@@ -248,8 +260,9 @@ typedef struct fdl_request {
         1.0, NULL, 0, FDL_CPU, 0, 0, 0                                                           \
   }
 
-/* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All
- * requests of one call have the same struct_size. */
+/* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All requests
+ * of one call have the same struct_size. Fails: FDL_INVALID_ARGUMENT (a request, a name in flight,
+ * more than max_pending), FDL_UNSUPPORTED (memory of a device), what fdl_health returns. */
 FDL_API fdl_code
 fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
 /* Takes the name that the next unnamed operation of this kind would get, written as fdl_host_of
@@ -258,7 +271,10 @@ fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_
 FDL_API fdl_code fdl_next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity);
 
 /* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
- * passed before. Negative: no deadline but those of the job. Blocks without using a core. */
+ * passed before. Negative: no deadline but those of the job. Blocks without using a core, but runs
+ * collectives that no other thread runs. Operations end with FDL_OK; FDL_MISMATCH (the job lives);
+ * FDL_PEER_LOST, FDL_TIMEOUT (nothing moved for data_timeout), FDL_SYSTEM, FDL_INTERNAL (these end
+ * the job on all ranks); FDL_ABORTED (fdl_shutdown on this one). */
 FDL_API fdl_code fdl_wait(fdl_handle* handle, double seconds);
 /* *settled becomes 0 or 1. */
 FDL_API fdl_code fdl_poll(const fdl_handle* handle, int* settled);
@@ -281,7 +297,7 @@ typedef struct fdl_result {
 #define FDL_RESULT_INIT \
   { sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0 }
 
-/* Result of a settled operation. Fails as the operation did; FDL_PENDING before it settled. */
+/* Result of a settled operation. Returns what fdl_wait does; FDL_PENDING before it settled. */
 FDL_API fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result);
 /* Gives the handle back. An operation in flight goes on and still borrows its memory. NULL is
  * accepted. */
@@ -290,7 +306,8 @@ FDL_API fdl_code fdl_release(fdl_handle* handle);
 /* ---- The same, in short --------------------------------------------------------------------- */
 
 /* One-dimensional tensors of `count` elements, or rows of `row` elements each. The forms without
- * _async wait, without a deadline of their own, and those of them that have an `out` need one. */
+ * _async wait, without a deadline of their own, and those of them that have an `out` need one. They
+ * return what fdl_submit and fdl_wait do, the forms with _async what fdl_submit does. */
 FDL_API fdl_code fdl_allreduce(
     fdl_session* session,
     const char* name,

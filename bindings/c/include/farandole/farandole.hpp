@@ -142,7 +142,8 @@ class Span {
 // ---- Operations ---------------------------------------------------------------------------------
 
 // An operation in flight, or its result. Because the operation borrows the caller's memory, the
-// destructor waits for it; detach() gives that up. Movable.
+// destructor waits for it, and as fdl_wait without a deadline of its own: as long as another rank
+// lives and does not submit. wait_for() and detach() before it are the way out. Movable.
 class Handle {
  public:
   Handle() = default;
