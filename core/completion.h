@@ -10,12 +10,15 @@
 
 namespace farandole {
 
-// Thread: any.
+// Thread: any. Needs no memory, so that whatever has failed, this does not.
 class Completion {
  public:
   Completion(NameRegistry& names, const Emitter& emitter) : names_(names), emitter_(emitter) {}
 
-  void settle(PendingOp op, Status status, Outcome outcome = {}) {
+  // Where there is no memory for a better text.
+  static Status no_memory() noexcept { return {Code::System, "no memory"}; }
+
+  void settle(PendingOp op, Status status, Outcome outcome = {}) noexcept {
     const Signature& signature = op.request.signature;
     names_.release(signature.process_set, op.request.name);
     emitter_.emit(

@@ -1,5 +1,6 @@
 #include "core/engine.h"
 
+#include <new>
 #include <utility>
 
 #include "core/base/failpoint.h"
@@ -113,12 +114,22 @@ void Engine::dispatch(std::vector<ReadyTensor> ready) {
   report_backlog();
 }
 
-void Engine::bucket_finished(bool settled) {
+void Engine::bucket_finished(bool settled) noexcept {
   if (!settled)
     any_unsettled_ = true;
   const size_t backlog = --backlog_;
   if ((backlog < kBacklogWorthTelling && backlog_told_) || (backlog == 0 && last_agreed_))
+    tell_done();
+}
+
+// Without memory for the message the coordinator learns of it late: with this rank's next bucket,
+// or when its connection ends.
+void Engine::tell_done() noexcept {
+  try {
     parts_.post(message::BucketDone{});
+  } catch (const std::bad_alloc&) {
+    return;
+  }
 }
 
 void Engine::on(message::BucketDone) {
@@ -152,11 +163,11 @@ void Engine::report_backlog() {
 
 void Engine::on(message::Broken broken) {
   if (failure_ || closed_) {
-    for (PendingOp& op : broken.ops) {
+    for (ReadyTensor& tensor : broken.bucket) {
       if (failure_)
-        fail(std::move(op), *failure_);
+        fail(std::move(tensor.op), *failure_);
       else
-        end(std::move(op));
+        end(std::move(tensor.op));
     }
     return;
   }
@@ -165,7 +176,7 @@ void Engine::on(message::Broken broken) {
   // What this process could not get from its system, or does wrong, the others hear of by its name.
   if (accusation.rank < 0 && (accusation.code == Code::System || accusation.code == Code::Internal))
     accusation.rank = parts_.rank;
-  for (PendingOp& op : broken.ops) broken_.emplace_back(std::move(op), broken.why);
+  for (ReadyTensor& tensor : broken.bucket) broken_.emplace_back(std::move(tensor.op), broken.why);
   parts_.control->report(accusation);
 }
 

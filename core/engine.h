@@ -52,7 +52,8 @@ class Engine {
   void fail(PendingOp op, const PeerFailure& failure);
   void end(PendingOp op);  // by close; requires closed_
   void fail_everything(const PeerFailure& failure);
-  void bucket_finished(bool settled);  // on a lane
+  void bucket_finished(bool settled) noexcept;  // on a lane
+  void tell_done() noexcept;                    // likewise
   void report_backlog();
   void tell_finished();
 

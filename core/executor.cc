@@ -39,16 +39,25 @@ CollectiveOp operation(const Request& request, int root) {
       .name = request.name};
 }
 
+Status failed(Code code, const Request& first, std::string_view why) noexcept {
+  try {
+    return error(code, "{}: {}", describe(first.signature.kind, first.name), why);
+  } catch (const std::exception&) {
+    return Completion::no_memory();
+  }
+}
+
 // No exception leaves a lane: it fails the operation, and with it the group.
 template <typename Work>
-Status guarded(const Request& first, const Work& work) {
+Status guarded(const Request& first, const Work& work) noexcept {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    return error(Code::System, "{}: no memory", describe(first.signature.kind, first.name));
+    return failed(Code::System, first, "no memory");
   } catch (const std::exception& defect) {
-    return error(
-        Code::Internal, "{}: {}", describe(first.signature.kind, first.name), defect.what());
+    return failed(Code::Internal, first, defect.what());
+  } catch (...) {
+    return failed(Code::Internal, first, "an exception of unknown type");
   }
 }
 
@@ -155,7 +164,7 @@ Status Executor::run(Plan& plan, const CollectiveOp& op, StreamHandle stream) {
   return parts_.device->unpack(memory.value(), plan.segments, plan.dtype, stream);
 }
 
-bool Executor::execute(Bucket bucket) {
+bool Executor::execute(Bucket bucket) noexcept {
   const Request& first = bucket.front().op.request;
   const TimePoint start = steady_now();
   Event event{
@@ -164,7 +173,8 @@ bool Executor::execute(Bucket bucket) {
       .collective = first.signature.kind,
       .tensors = bucket.size()};
   Plan plan;
-  const Status status = guarded(first, [&]() -> Status {
+  Status status = guarded(first, [&]() -> Status {
+    FARANDOLE_FAILPOINT("executor.execute");
     FARANDOLE_RETURN_IF_ERROR(connected());
     Result<Plan> laid_out = this->plan(bucket);
     FARANDOLE_RETURN_IF_ERROR(laid_out.status());
@@ -178,15 +188,13 @@ bool Executor::execute(Bucket bucket) {
   event.duration = steady_now() - start;
   parts_.emitter->emit(event);
 
-  if (status.is_ok()) {
-    for (size_t i = 0; i < bucket.size(); ++i)
-      parts_.completion->settle(std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]));
-    return true;
+  if (!status.is_ok()) {
+    parts_.broken(std::move(bucket), std::move(status));
+    return false;
   }
-  std::vector<PendingOp> unfinished;
-  for (ReadyTensor& tensor : bucket) unfinished.push_back(std::move(tensor.op));
-  parts_.broken(std::move(unfinished), status);
-  return false;
+  for (size_t i = 0; i < bucket.size(); ++i)
+    parts_.completion->settle(std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]));
+  return true;
 }
 
 }  // namespace farandole

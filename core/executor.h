@@ -15,12 +15,6 @@
 
 namespace farandole {
 
-struct ReadyTensor {
-  PendingOp op;
-  std::vector<int64_t> extents;
-};
-using Bucket = std::vector<ReadyTensor>;
-
 // Thread: execute() from one thread at a time (the group's lane); abort() from any.
 class Executor {
  public:
@@ -28,8 +22,8 @@ class Executor {
   using Connect =
       std::function<Result<std::unique_ptr<Communicator>>(std::shared_ptr<const Interrupt>)>;
   // Called on the lane with tensors that a collective failed to finish; the engine settles them
-  // once the job's verdict is known.
-  using Broken = std::function<void(std::vector<PendingOp>, Status)>;
+  // once the job's verdict is known. Must not throw.
+  using Broken = std::function<void(Bucket, Status)>;
 
   struct Parts {
     Connect connect;
@@ -43,8 +37,9 @@ class Executor {
 
   explicit Executor(Parts parts) : parts_(std::move(parts)) {}
 
-  // True when every tensor has been settled, false when they went to `broken`.
-  bool execute(Bucket bucket);
+  // True when every tensor has been settled, false when they went to `broken`. Needs no memory to
+  // do either.
+  bool execute(Bucket bucket) noexcept;
   // A running and every later execute() fails with `why`, within 100 ms. First call wins.
   void abort(Status why);
 

@@ -1,11 +1,13 @@
 #include "core/inbox.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace farandole {
 
 bool Inbox::push(Message&& message) {
   const bool here = loop_.on_loop_thread();
+  const Message* queued = nullptr;
   {
     MutexLock lock(mutex_);
     if (closed_)
@@ -15,12 +17,41 @@ bool Inbox::push(Message&& message) {
       return true;
     if (!here && std::exchange(scheduled_, true))
       return true;
+    queued = &queue_.back();
   }
-  if (here)
+  if (here) {
     handle_all();
-  else
+    return true;
+  }
+  try {
     loop_.post([self = shared_from_this()] { self->handle_all(); });
+    return true;
+  } catch (...) {
+    if (!take_back(queued, message))
+      return true;
+    throw;
+  }
+}
+
+// What is queued stays where it is in memory until it is handled. False: it has been.
+bool Inbox::take_back(const Message* queued, Message& message) {
+  MutexLock lock(mutex_);
+  scheduled_ = false;
+  const auto place = std::find_if(
+      queue_.begin(), queue_.end(), [&](const Message& other) { return &other == queued; });
+  if (place == queue_.end())
+    return false;
+  message = std::move(*place);
+  queue_.erase(place);
   return true;
+}
+
+// Handles the head of the queue without the lock.
+void Inbox::handle_one() {
+  Message message = std::move(queue_.front());
+  queue_.pop_front();
+  const MutexUnlock unlocked(mutex_);
+  handler_(std::move(message));
 }
 
 void Inbox::handle_all() {
@@ -29,12 +60,12 @@ void Inbox::handle_all() {
   if (handling_)
     return;
   handling_ = true;
-  while (!queue_.empty()) {
-    Message message = std::move(queue_.front());
-    queue_.pop_front();
-    mutex_.unlock();
-    handler_(std::move(message));
-    mutex_.lock();
+  try {
+    while (!queue_.empty()) handle_one();
+  } catch (...) {
+    handling_ = false;
+    quiet_.notify_all();
+    throw;
   }
   handling_ = false;
   quiet_.notify_all();
@@ -56,13 +87,7 @@ bool Inbox::close(TimePoint deadline) {
     if (!quiet_.wait_until(mutex_, deadline) && handling_)
       return false;
   }
-  while (!queue_.empty()) {
-    Message message = std::move(queue_.front());
-    queue_.pop_front();
-    mutex_.unlock();
-    handler_(std::move(message));
-    mutex_.lock();
-  }
+  while (!queue_.empty()) handle_one();
   return true;
 }
 

@@ -27,7 +27,7 @@ struct Failed {
 };
 // A lane could not finish these.
 struct Broken {
-  std::vector<PendingOp> ops;
+  Bucket bucket;
   Status why;
 };
 struct BucketDone {};
@@ -53,11 +53,13 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
   using Handler = std::function<void(Message)>;
 
-  // `handler` is called on the loop's thread. Requires: made by make_shared.
+  // `handler` is called on the loop's thread, which gets what it throws. Requires: made by
+  // make_shared.
   Inbox(EventLoop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
 
   // From the loop's own thread the message is handled before push returns, unless one is being
-  // handled: then right after that one. False once closed; the message is as it was, then.
+  // handled: then right after that one. False once closed; the message is as it was, then, and also
+  // where there is no memory: throws bad_alloc.
   bool push(Message&& message);
   // Waits until every message pushed before has been handled; false at the deadline. Not from the
   // loop's thread.
@@ -69,6 +71,8 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
  private:
   void handle_all();
+  void handle_one() FARANDOLE_REQUIRES(mutex_);
+  bool take_back(const Message* queued, Message& message);
 
   EventLoop& loop_;
   const Handler handler_;

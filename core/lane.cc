@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "core/base/failpoint.h"
 #include "core/base/log_label.h"
 
 namespace farandole {
@@ -40,7 +39,7 @@ void Lane::wake_runner() {
     helpers_.front()->poke();
 }
 
-bool Lane::run_one() {
+bool Lane::run_one() noexcept {
   Work work;
   {
     MutexLock lock(mutex_);
@@ -50,7 +49,6 @@ bool Lane::run_one() {
     queue_.pop_front();
     busy_ = true;
   }
-  FARANDOLE_FAILPOINT("lane.work");
   work();
   work = nullptr;  // destroyed by the thread that ran it, before anybody may see the lane idle
   MutexLock lock(mutex_);

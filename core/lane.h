@@ -17,6 +17,8 @@ namespace farandole {
 // Thread: any.
 class Lane {
  public:
+  // Must not throw: what peers run at the same time cannot be left out. Where it does all the same,
+  // the process ends.
   using Work = std::function<void()>;
 
   explicit Lane(const std::string& thread_name);
@@ -33,7 +35,7 @@ class Lane {
  private:
   void run();
   // Runs the first piece; returns without doing so when there is none or another thread runs one.
-  bool run_one() FARANDOLE_EXCLUDES(mutex_);
+  bool run_one() noexcept FARANDOLE_EXCLUDES(mutex_);
   // Wakes one thread for the queue's head: a helper before the lane's own thread.
   void wake_runner() FARANDOLE_REQUIRES(mutex_);
 

@@ -7,10 +7,6 @@
 
 namespace farandole {
 
-std::string NameRegistry::key(uint32_t process_set, const std::string& name) {
-  return process_set == 0 ? name : fmt::format("{}\x1f{}", name, process_set);
-}
-
 void NameRegistry::name(std::vector<Request>& requests) {
   MutexLock lock(mutex_);
   for (Request& request : requests) {
@@ -38,25 +34,43 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
         in_flight_.size(),
         requests.size(),
         max_in_flight_);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const Request& request = requests[i];
-    if (in_flight_.emplace(key(request.signature.process_set, request.name), request.signature.kind)
-            .second)
-      continue;
-    for (size_t j = 0; j < i; ++j)
-      in_flight_.erase(key(requests[j].signature.process_set, requests[j].name));
-    return error(
-        Code::InvalidArgument,
-        "{} \"{}\": a tensor of that name is in flight already; wait for it or give another name",
-        name_of(request.signature.kind),
-        printable(request.name));
+  size_t claimed = 0;
+  const auto give_back = [&]() FARANDOLE_REQUIRES(mutex_) {
+    while (claimed > 0) {
+      const Request& request = requests[--claimed];
+      erase({request.signature.process_set, request.name});
+    }
+  };
+  try {
+    for (const Request& request : requests) {
+      const Signature& s = request.signature;
+      if (!in_flight_.emplace(Key(s.process_set, request.name), s.kind).second)
+        break;
+      ++claimed;
+    }
+  } catch (...) {
+    give_back();
+    throw;
   }
-  return Status::ok();
+  if (claimed == requests.size())
+    return Status::ok();
+  const Request& refused = requests[claimed];
+  give_back();
+  return error(
+      Code::InvalidArgument,
+      "{} \"{}\": a tensor of that name is in flight already; wait for it or give another name",
+      name_of(refused.signature.kind),
+      printable(refused.name));
 }
 
-void NameRegistry::release(uint32_t process_set, const std::string& name) {
+void NameRegistry::erase(const View& key) noexcept {
+  if (const auto place = in_flight_.find(key); place != in_flight_.end())
+    in_flight_.erase(place);
+}
+
+void NameRegistry::release(uint32_t process_set, const std::string& name) noexcept {
   MutexLock lock(mutex_);
-  in_flight_.erase(key(process_set, name));
+  erase({process_set, name});
 }
 
 std::string NameRegistry::in_flight() {
@@ -64,9 +78,9 @@ std::string NameRegistry::in_flight() {
   const auto first = std::min_element(in_flight_.begin(), in_flight_.end());
   if (first == in_flight_.end())
     return {};
-  const std::string name = first->first.substr(0, first->first.find('\x1f'));
   const size_t others = in_flight_.size() - 1;
-  return describe(first->second, name) + (others == 0 ? "" : fmt::format(" and {} more", others));
+  return describe(first->second, first->first.second) +
+         (others == 0 ? "" : fmt::format(" and {} more", others));
 }
 
 }  // namespace farandole

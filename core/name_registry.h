@@ -4,7 +4,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -25,18 +27,35 @@ class NameRegistry {
   std::string next(CollectiveKind kind);
   // Claims all names or none. Fails: InvalidArgument naming the one in flight already.
   Status claim(const std::vector<Request>& requests);
-  void release(uint32_t process_set, const std::string& name);
+  void release(uint32_t process_set, const std::string& name) noexcept;
   // For error lines: the first of those in flight, and how many more there are; empty without any.
   std::string in_flight();
 
  private:
   std::string next_name(CollectiveKind kind) FARANDOLE_REQUIRES(mutex_);
-  static std::string key(uint32_t process_set, const std::string& name);
+
+  using Key = std::pair<uint32_t, std::string>;  // process set and name
+  // Finds a Key by a view of it, without a copy.
+  struct View : std::pair<uint32_t, std::string_view> {
+    using pair::pair;
+    View(const Key& key) noexcept : pair(key) {}  // NOLINT(google-explicit-constructor)
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(const View& view) const noexcept {
+      return std::hash<std::string_view>()(view.second) + view.first;
+    }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const View& a, const View& b) const noexcept { return a == b; }
+  };
+  void erase(const View& key) noexcept FARANDOLE_REQUIRES(mutex_);
 
   const size_t max_in_flight_;
   Mutex mutex_;
   std::array<uint64_t, kCollectiveKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
-  std::unordered_map<std::string, CollectiveKind> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
+  std::unordered_map<Key, CollectiveKind, Hash, Equal> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
 };
 
 }  // namespace farandole

@@ -18,6 +18,13 @@ struct PendingOp {
   TicketPtr ticket;
 };
 
+// A tensor that all ranks have agreed upon, with what they said about their parts.
+struct ReadyTensor {
+  PendingOp op;
+  std::vector<int64_t> extents;
+};
+using Bucket = std::vector<ReadyTensor>;
+
 class PendingTable {
  public:
   // Requires: the name is not in the table (NameRegistry sees to it).

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <utility>
 
 #include "core/base/failpoint.h"
@@ -14,6 +15,17 @@
 #include "core/request_check.h"
 
 namespace farandole {
+namespace {
+
+Status copy_of(const Status& status) noexcept {
+  try {
+    return status;
+  } catch (const std::bad_alloc&) {
+    return Completion::no_memory();
+  }
+}
+
+}  // namespace
 
 // Owns everything, in the order in which it depends on one another.
 class Session::Impl final : public ControlSink {
@@ -60,6 +72,9 @@ class Session::Impl final : public ControlSink {
   Device* device(DeviceId id) const;
   std::unique_ptr<Group> make_group();
   void make_engine();
+  void on_broken(message::Broken broken) noexcept;
+  bool posted(Message& message) noexcept;
+  Status not_posted(const Request& request) const noexcept;
   void give_up(bool collectives_ended);
 
   const pid_t pid_ = getpid();
@@ -95,14 +110,28 @@ std::unique_ptr<Group> Session::Impl::make_group() {
     spec.job = parts_.config.job;
     return parts_.connect(spec, parts_.control->store());
   };
-  parts.broken = [this](std::vector<PendingOp> ops, Status why) {
-    Message broken = message::Broken{std::move(ops), why};
-    // Nobody is left to hear the verdict once the session was given up.
-    if (!inbox_->push(std::move(broken)))
-      for (PendingOp& op : std::get<message::Broken>(broken).ops)
-        completion_.settle(std::move(op), why);
+  parts.broken = [this](Bucket bucket, Status why) {
+    on_broken({std::move(bucket), std::move(why)});
   };
   return std::make_unique<Group>("fdl-lane-0", std::move(parts));
+}
+
+void Session::Impl::on_broken(message::Broken broken) noexcept {
+  Message message = std::move(broken);
+  if (posted(message))
+    return;
+  // Nobody is left to hear the verdict once the session was given up.
+  auto& [bucket, why] = std::get<message::Broken>(message);
+  for (ReadyTensor& tensor : bucket) completion_.settle(std::move(tensor.op), copy_of(why));
+}
+
+// Whether the engine gets the message; it is as it was where not: after shutdown, without memory.
+bool Session::Impl::posted(Message& message) noexcept {
+  try {
+    return inbox_->push(std::move(message));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 void Session::Impl::make_engine() {
@@ -166,10 +195,9 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   const LogScope scope(label());
   if (!in_own_process())
     return error(
-        Code::InvalidArgument,
+        Code::Aborted,
         "this is a forked child (pid {}) of the process that started the session (pid {}); "
-        "communicate from the "
-        "parent, or start a session of its own",
+        "communicate from the parent, or start a session of its own",
         getpid(),
         pid_);
   FARANDOLE_FAILPOINT("session.submit");
@@ -190,28 +218,40 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
                                 : describe(requests[0].signature.kind, requests[0].name) + ": " +
                                       health.message())
         .blame(health.culprit());
-  FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
-  std::vector<TicketPtr> tickets;
+  if (requests.empty())
+    return std::vector<TicketPtr>();
+  // All memory is taken before the names are, so that nothing fails between them and their tickets.
+  std::vector<TicketPtr> tickets(requests.size());
+  for (TicketPtr& ticket : tickets) ticket = std::make_shared<Ticket>();
   message::Submit submit;
-  for (Request& request : requests) {
+  submit.ops.reserve(requests.size());
+  FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    Request& request = requests[i];
     emitter_.emit(
         {.kind = EventKind::Submitted, .name = request.name, .collective = request.signature.kind});
-    tickets.push_back(std::make_shared<Ticket>());
-    submit.ops.push_back({std::move(request), tickets.back()});
+    submit.ops.push_back({std::move(request), tickets[i]});
   }
-  if (tickets.empty())
-    return tickets;
-  Message posted = std::move(submit);
-  if (inbox_->push(std::move(posted)))
-    return tickets;
-  for (PendingOp& op : std::get<message::Submit>(posted).ops) {
-    Status why = error(
+  Message message = std::move(submit);
+  if (!posted(message))
+    for (PendingOp& op : std::get<message::Submit>(message).ops) {
+      Status why = not_posted(op.request);
+      completion_.settle(std::move(op), std::move(why));
+    }
+  return tickets;
+}
+
+Status Session::Impl::not_posted(const Request& request) const noexcept {
+  if (!stopping_)
+    return Completion::no_memory();
+  try {
+    return error(
         Code::Aborted,
         "{}: the session was shut down while this was submitted",
-        describe(op.request.signature.kind, op.request.name));
-    completion_.settle(std::move(op), std::move(why));
+        describe(request.signature.kind, request.name));
+  } catch (const std::bad_alloc&) {
+    return Completion::no_memory();
   }
-  return tickets;
 }
 
 Status Session::Impl::shutdown(const std::string& cause) {

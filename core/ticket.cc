@@ -40,7 +40,7 @@ void Ticket::on_settled(Callback callback) {
   callback(status_);
 }
 
-bool Ticket::settle(Status status, Outcome outcome) {
+bool Ticket::settle(Status status, Outcome outcome) noexcept {
   Callback callback;
   {
     MutexLock lock(mutex_);

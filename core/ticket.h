@@ -43,7 +43,7 @@ class Ticket {
   // callback per ticket. It must not throw or block.
   void on_settled(Callback callback);
   // Returns false, and changes nothing, when it had settled before.
-  bool settle(Status status, Outcome outcome = {});
+  bool settle(Status status, Outcome outcome = {}) noexcept;
 
  private:
   std::atomic<bool> settled_{false};

@@ -26,6 +26,7 @@ class FARANDOLE_TSA(capability("mutex")) Mutex {
 
  private:
   friend class CondVar;
+  friend class MutexUnlock;
   std::mutex mutex_;
 };
 
@@ -37,6 +38,20 @@ class FARANDOLE_TSA(scoped_lockable) MutexLock {
   ~MutexLock() FARANDOLE_TSA(release_capability()) { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+// The reverse, for a part of a MutexLock's scope.
+class MutexUnlock {
+ public:
+  explicit MutexUnlock(Mutex& mutex) FARANDOLE_REQUIRES(mutex) : mutex_(mutex) {
+    mutex_.mutex_.unlock();
+  }
+  ~MutexUnlock() { mutex_.mutex_.lock(); }
+  MutexUnlock(const MutexUnlock&) = delete;
+  MutexUnlock& operator=(const MutexUnlock&) = delete;
 
  private:
   Mutex& mutex_;
