@@ -223,17 +223,14 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *                  equal parts where splits is NULL
  *   barrier        none; uses kind and process_set only
  * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce and broadcast;
- * otherwise they must not overlap.
- *
- * Reductions compute postscale * op(prescale * x), elementwise; anything else is refused:
- *   integers   every op. FDL_SUM and FDL_PRODUCT wrap, as NumPy's and torch's do; FDL_AVERAGE is
- *              that of the exact sum, cut towards zero. A scale other than 1 is applied in double,
- *              and what it gives is cut towards zero and kept within the dtype.
+ * otherwise they must not overlap. Reductions compute postscale * op(prescale * x), elementwise and
+ * with the same bits on all ranks; inside a host with the same on every run. They take:
+ *   integers   every op. FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch; FDL_AVERAGE is that
+ *              of the exact sum. Averages and scaled values are cut towards zero.
  *   floats     every op. Half types are computed in float32 and rounded once, to the nearest, ties
  *              to even. FDL_MIN and FDL_MAX give NaN where any rank has one.
  *   complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real
- *   bool       FDL_SUM and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales
- * All ranks get the same bits; inside a host they are the same on every run. */
+ *   bool       FDL_SUM and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales */
 typedef struct fdl_request {
   size_t struct_size;
   fdl_kind kind;
@@ -271,10 +268,9 @@ fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_
 FDL_API fdl_code fdl_next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity);
 
 /* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
- * passed before. Negative: no deadline but those of the job. Blocks without using a core, but runs
- * collectives that no other thread runs. Operations end with FDL_OK; FDL_MISMATCH (the job lives);
- * FDL_PEER_LOST, FDL_TIMEOUT (nothing moved for data_timeout), FDL_SYSTEM, FDL_INTERNAL (these end
- * the job on all ranks); FDL_ABORTED (fdl_shutdown on this one). */
+ * passed before. Negative: no deadline but those of the job. Blocks without using a core, but may
+ * run collectives. Operations end with FDL_OK; FDL_MISMATCH (the job lives); FDL_PEER_LOST,
+ * FDL_TIMEOUT, FDL_SYSTEM, FDL_INTERNAL (it has failed on all ranks); FDL_ABORTED (shut down). */
 FDL_API fdl_code fdl_wait(fdl_handle* handle, double seconds);
 /* *settled becomes 0 or 1. */
 FDL_API fdl_code fdl_poll(const fdl_handle* handle, int* settled);
