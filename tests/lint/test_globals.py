@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-BUILD = Path(__file__).resolve().parents[2] / "build/dev"
+BUILD = Path(__file__).resolve().parents[2] / "build"
 ALLOWED = {
     "farandole::config_table()::rows": "built once, read only",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
     "farandole::(anonymous namespace)::thread_label": "whose lines a thread writes",
+    "farandole::capi::(anonymous namespace)::documentation()::rows": "built once, read only",
+    "farandole::capi::(anonymous namespace)::last_error": "per thread, of fdl_last_error()",
     "farandole::failpoint::(anonymous namespace)::order()::order": "of a process under test",
     "farandole::failpoint::(anonymous namespace)::obeys(char const*, bool)::passages": "likewise",
 }
@@ -35,18 +37,12 @@ def writable_variables(table: str) -> set[str]:
     return found
 
 
-def libraries() -> list[Path]:
-    tests = BUILD / "tests"
-    found = [path for path in BUILD.rglob("libfarandole*.a") if not path.is_relative_to(tests)]
-    assert found, "nothing is built: make build"
-    return found
-
-
-def test_no_library_has_mutable_globals() -> None:
-    strangers = {}
-    for library in libraries():
+def strangers(objects: list[Path]) -> dict[str, list[str]]:
+    """Variables in each of `objects` that nobody has allowed."""
+    found = {}
+    for file in objects:
         table = subprocess.run(
-            ["objdump", "--syms", "--demangle", str(library)],
+            ["objdump", "--syms", "--demangle", str(file)],
             capture_output=True,
             text=True,
             check=True,
@@ -54,8 +50,29 @@ def test_no_library_has_mutable_globals() -> None:
         ).stdout
         names = writable_variables(table) - ALLOWED.keys()
         if names:
-            strangers[library.name] = sorted(names)
-    assert strangers == {}
+            found[file.name] = sorted(names)
+    return found
+
+
+def test_no_library_has_mutable_globals() -> None:
+    tests = BUILD / "dev/tests"
+    libraries = [p for p in BUILD.glob("dev/**/libfarandole*.a") if not p.is_relative_to(tests)]
+    assert libraries, "nothing is built: make build"
+    assert strangers(libraries) == {}
+
+
+def test_nor_has_the_c_interface() -> None:
+    objects = list(BUILD.glob("dev/bindings/**/*.o"))
+    names = {path.name for path in objects}
+    assert {"error.cc.o", "library.cc.o", "session_factory.cc.o"} <= names, "make build"
+    assert strangers(objects) == {}
+
+
+def test_nor_has_the_extension_module() -> None:
+    objects = list(BUILD.glob("wheel/*/bindings/python/**/*.o"))
+    if not objects:
+        pytest.skip("the module is built with the wheel: make wheel")
+    assert strangers(objects) == {}
 
 
 @pytest.mark.parametrize(
