@@ -4,6 +4,8 @@
 
 #include "gtest/gtest.h"
 
+#include "tests/contract/barrier_check.h"
+
 namespace farandole::testing {
 namespace {
 
@@ -34,6 +36,25 @@ TEST(Cases, AreAllThere) {
   EXPECT_EQ(all_cases(CollectiveKind::Broadcast).size(), 13u * 6u * 2u * 2u);
   EXPECT_EQ(all_cases(CollectiveKind::Alltoall).size(), 13u * 6u * 2u);
   EXPECT_EQ(all_cases(CollectiveKind::Barrier).size(), 1u);
+}
+
+// Its barrier keeps nobody.
+class OpenDoor final : public Communicator {
+ public:
+  Traits traits() const noexcept override { return {"open", true}; }
+  Status run(const CollectiveOp&, StreamHandle) override { return Status::ok(); }
+  void abort(Status) noexcept override {}
+};
+
+TEST(BarrierCheck, FindsABarrierThatHoldsNobody) {
+  const Backend backend{
+      .name = "Open",
+      .connect = [](const GroupSpec&, Store&, const Config&)
+          -> Result<std::unique_ptr<Communicator>> { return {std::make_unique<OpenDoor>()}; }};
+  for (const int size : {2, 3}) {
+    Group group(backend, size, backend.config);
+    EXPECT_TRUE(left_early(group, 1000)) << size;
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 
 #include "tests/contract/abort_suite.h"
+#include "tests/contract/barrier_check.h"
 #include "tests/contract/exercise.h"
 #include "tests/contract/group.h"
 #include "tests/contract/suite_test.h"
@@ -88,6 +89,13 @@ void compare_segmentations(const Backend& backend, int size) {
   }
 }
 
+void hold_at_barriers(const Backend& backend, int size) {
+  Group group(backend, size, backend.config);
+  ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
+  const auto wrong = left_early(group, 30 * size);
+  EXPECT_FALSE(wrong) << *wrong;
+}
+
 }  // namespace
 
 Config Backend::contract_config() {
@@ -114,6 +122,9 @@ bool join_contract(Backend given) {
       register_suite_test(backend->name + "Contract", "pairwise_" + std::to_string(size), [=] {
         run_cases(*backend, size, pairwise_cases());
       });
+    register_suite_test(backend->name + "Contract", "barrier_holds_" + std::to_string(size), [=] {
+      hold_at_barriers(*backend, size);
+    });
     if (backend->same_bits_however_segmented)
       register_suite_test(backend->name + "Contract", "segmentation_" + std::to_string(size), [=] {
         compare_segmentations(*backend, size);

@@ -224,7 +224,7 @@ std::optional<std::string> Exercise::judge_rank(int rank) const {
 
 std::optional<std::string> Exercise::judge() const {
   if (case_.kind == CollectiveKind::Barrier)
-    return std::nullopt;  // there is nothing to see but that it ended
+    return std::nullopt;  // see barrier_check.h
   for (int rank = 0; rank < ranks_; ++rank) {
     if (const auto wrong = judge_rank(rank))
       return fmt::format("{} on rank {} of {}: {}", case_.to_string(), rank, ranks_, *wrong);
