@@ -96,6 +96,49 @@ def test_a_torch_that_is_there_is_used(tmp_path: Path, version: str, used: bool)
     assert describe(tmp_path / "python", environment=environment)[2] == ""
 
 
+def make_venv(folder: Path, failure: str) -> subprocess.CompletedProcess[str]:
+    """Runs make_venv.sh with an interpreter whose pip fails to install torch."""
+    pip = (
+        'log=; while [ $# -gt 1 ]; do [ "$1" != --log ] || log=$2; shift; done\n'
+        f'echo "$1" >> "{folder}/installed"\n'
+        f'if [ "$1" = requirements-torch.txt ]; then echo "{failure}" > "$log"; exit 1; fi'
+    )
+    command(
+        folder,
+        "interpreter",
+        f'mkdir -p "{folder}/venv/bin"; cp "{folder}/pip" "{folder}/venv/bin/python"',
+    )
+    command(folder, "pip", pip)
+    (folder / "description").write_text(f"{folder}/interpreter\n3.99.0\n\n")
+    return subprocess.run(
+        [
+            str(ROOT / ".ci/make_venv.sh"),
+            str(folder / "venv"),
+            str(folder / "description"),
+            "requirements-torch.txt",
+            "requirements-dev.txt",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_python_without_a_torch_does_without(tmp_path: Path) -> None:
+    result = make_venv(tmp_path, "ERROR: No matching distribution found for torch==2.13.0")
+    assert result.returncode == 0, result.stderr
+    assert "there is no torch for Python 3.99.0: its tests are skipped" in result.stdout
+    installed = (tmp_path / "installed").read_text().split()
+    assert installed == ["requirements-torch.txt", "requirements-dev.txt"]
+
+
+def test_a_download_of_torch_that_fails_is_a_failure(tmp_path: Path) -> None:
+    result = make_venv(tmp_path, "ERROR: Could not install packages: Connection reset by peer")
+    assert result.returncode == 1
+    assert "its tests are skipped" not in result.stdout
+
+
 def sum_up(folder: Path, *reports: str) -> subprocess.CompletedProcess[str]:
     paths = []
     for number, report in enumerate(reports):

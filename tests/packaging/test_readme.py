@@ -1,53 +1,158 @@
-"""The quick starts of the README run as they are printed."""
+"""The README's commands and programs, typed as they are printed by somebody who has nothing else:
+the system's own tools, and a terminal that knows no environment."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from installation import ROOT, Installation
+from installation import ROOT
+
+pytestmark = pytest.mark.timeout(200)
 
 README = (ROOT / "README.md").read_text()
+ACTIVATE = ". v/bin/activate"
 
 
-def code_after(title: str, language: str) -> str:
-    section = README[README.index(f"## Quick start: {title}") :]
-    found = re.search(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
-    assert found, title
-    return found.group(1)
+def section(title: str) -> str:
+    """What stands below a heading, up to the next one."""
+    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", README, flags=re.DOTALL | re.MULTILINE)
+    return str(found)
 
 
-def test_numpy(installation: Installation, tmp_path: Path) -> None:
-    script = tmp_path / "start.py"
-    script.write_text(code_after("NumPy", "python"))
-    output = installation.run("farandolerun", "-np", "2", "python", str(script))
-    assert "[3. 3. 3. 3.] [1. 2. 2.]" in output
-
-
-def test_c(installation: Installation, tmp_path: Path) -> None:
-    (tmp_path / "train.c").write_text(code_after("C", "c"))
-    commands = re.findall(r"^    ((?:cc|farandolerun) .*train.*)$", README, flags=re.MULTILINE)
-    build, start = (c for c in commands if "train.py" not in c)
-    output = installation.run("bash", "-euc", f"{build}\n{start}", cwd=tmp_path)
-    assert "1 2 3" in output
-
-
-def test_torch(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    script = tmp_path / "train.py"
-    script.write_text(code_after("PyTorch", "python"))
-    result = subprocess.run(
-        ["farandolerun", "-np", "2", sys.executable, str(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+def commands(text: str) -> list[str]:
+    return re.findall(
+        r"^    (\S.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
     )
-    assert result.returncode == 0, result.stderr
-    loss = re.search(r"loss ([\d.]+)", result.stdout)
+
+
+def files(text: str) -> dict[str, str]:
+    """What the reader is asked to save, and under which name."""
+    found = re.findall(
+        r"^Save this as `(\S+)`:\n\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    )
+    assert len(found) == text.count("```") / 2, "a program has no name"
+    return dict(found)
+
+
+def promised(text: str) -> list[str]:
+    """Lines of output that the text announces."""
+    return re.findall(r"it prints `(.*?)`", text)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A shell in a folder, with the system's programs and the chosen interpreter as python3."""
+
+    folder: Path
+    wheels: Path
+
+    def type(self, *lines: str, timeout: float = 120) -> str:
+        tools = self.folder / "tools"
+        environment = {
+            "HOME": str(self.folder),
+            "PATH": f"{tools}:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            # No test needs the network: what would come from an index lies here.
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        result = subprocess.run(
+            ["bash", "-c", "set -euo pipefail\n" + "\n".join(lines)],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert result.returncode == 0, f"{lines}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    def save(self, programs: dict[str, str]) -> None:
+        for name, text in programs.items():
+            (self.folder / name).write_text(text)
+
+
+def pack_numpy(to: Path) -> None:
+    """A wheel of NumPy as this environment has it."""
+    source = Path(sysconfig.get_path("platlib"))
+    (info,) = source.glob("numpy-*.dist-info")
+    tag = re.findall(r"^Tag: (\S+)$", (info / "WHEEL").read_text(), re.MULTILINE)[0]
+    stem = info.name.removesuffix(".dist-info")
+    with zipfile.ZipFile(to / f"{stem}-{tag}.whl", "w") as wheel:
+        for folder in sorted(source.glob("numpy*")):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and path.suffix != ".pyc":
+                    wheel.write(path, path.relative_to(source).as_posix())
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """After the commands of "Installing" but for the first, which `make test` has run."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    made = Terminal(folder, tmp_path_factory.mktemp("index"))
+    tools = folder / "tools"
+    tools.mkdir()
+    interpreter = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    (tools / "python3").write_text(f'#!/bin/sh\nexec "{interpreter}" "$@"\n')
+    (tools / "python3").chmod(0o755)
+    tag = "cp{}{}".format(*sys.version_info)
+    (wheel,) = (ROOT / "dist").glob(f"farandole-*-{tag}-*.whl")
+    (folder / "dist").mkdir()
+    (folder / "dist" / wheel.name).symlink_to(wheel)
+    pack_numpy(made.wheels)
+    first, *rest = commands(section("Installing"))
+    assert first == "make wheel"
+    assert ACTIVATE in "\n".join(rest)
+    made.type("if command -v farandolerun; then exit 1; fi", *rest)
+    return made
+
+
+def quick_start(terminal: Terminal, title: str) -> str:
+    text = section(f"Quick start: {title}")
+    terminal.save(files(text))
+    typed = [line for line in commands(text) if not line.startswith("pip install torch ")]
+    assert any(line.startswith("farandolerun -np 2 ") for line in typed)
+    output = terminal.type(ACTIVATE, *typed)
+    for line in promised(text):
+        assert f"[0] {line}\n" in output
+    return output
+
+
+def test_numpy(terminal: Terminal) -> None:
+    assert promised(section("Quick start: NumPy"))
+    quick_start(terminal, "NumPy")
+
+
+def test_c(terminal: Terminal) -> None:
+    assert promised(section("Quick start: C"))
+    quick_start(terminal, "C")
+
+
+def test_torch(terminal: Terminal) -> None:
+    """With this environment's torch instead of a download."""
+    torch = pytest.importorskip("torch")
+    assert any(
+        c.startswith("pip install torch ") for c in commands(section("Quick start: PyTorch"))
+    )
+    version = "python{}.{}".format(*sys.version_info)
+    packages = terminal.folder / "v/lib" / version / "site-packages"
+    (packages / "torch_of_the_tests.pth").write_text(f"{Path(torch.__file__).parents[1]}\n")
+    loss = re.search(r"^\[0\] loss ([\d.]+)$", quick_start(terminal, "PyTorch"), re.MULTILINE)
     assert loss
     assert float(loss.group(1)) < 2
+
+
+def test_two_commands_are_targets() -> None:
+    typed = [line.split("#")[0].strip() for line in commands(section("Two commands"))]
+    assert typed == ["make demo", "make test"]
