@@ -131,7 +131,7 @@ $(TOOLS)/.ready: $(STAMPS)/python-$(TAG) requirements-build.txt
 	@.ci/make_venv.sh $(TOOLS) $< requirements-build.txt
 	@touch $@
 
-$(WHEEL): $(TOOLS)/.ready .ci/build_wheel.sh $(WHEEL_SOURCES)
+$(WHEEL): $(TOOLS)/.ready .ci/add_licenses.py .ci/build_wheel.sh $(WHEEL_SOURCES)
 	@.ci/build_wheel.sh $(TOOLS)
 	@touch $@
 

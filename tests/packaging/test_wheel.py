@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -53,6 +55,38 @@ def test_it_holds_everything(installation: Installation) -> None:
         assert any(re.fullmatch(pattern, name) for name in names), pattern
     strangers = [name for name in names if not re.match(r"farandole(/|-|\.libs/)", name)]
     assert strangers == []
+
+
+def test_everything_of_others_brings_its_licence(installation: Installation) -> None:
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        names = wheel.namelist()
+        folder = f"farandole-{VERSION}.dist-info"
+        metadata = wheel.read(f"{folder}/METADATA").decode()
+        listed = re.findall(r"^License-File: (\S+)$", metadata, flags=re.MULTILINE)
+        texts = {name: wheel.read(f"{folder}/licenses/{name}").decode() for name in listed}
+    copied = {name.split("/")[1] for name in names if re.match(r"farandole\.libs/.", name)}
+    assert copied
+    libraries = {re.sub(r"-[0-9a-f]{8}\.so[\d.]*$", "", name) for name in copied}
+    compiled_in = {"cli11", "flatbuffers", "fmt", "pybind11", "spdlog"}
+    assert set(texts) == {"LICENSE"} | {f"third_party/{n}.txt" for n in libraries | compiled_in}
+    for name, text in texts.items():
+        assert (
+            re.search("license|redistribution", text, flags=re.IGNORECASE) and len(text) > 1000
+        ), name
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in texts["third_party/libnl-3.txt"]
+
+
+def test_its_record_is_right(installation: Installation) -> None:
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        record = f"farandole-{VERSION}.dist-info/RECORD"
+        rows = dict(row.split(",", 1) for row in wheel.read(record).decode().splitlines())
+        files = {name for name in wheel.namelist() if not name.endswith("/")}
+        assert len(files) == sum(not name.endswith("/") for name in wheel.namelist())
+        assert set(rows) == files
+        for name in files - {record}:
+            data = wheel.read(name)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+            assert rows[name] == f"sha256={digest},{len(data)}", name
 
 
 def test_the_docs_name_the_oldest_libc_that_its_tag_admits(installation: Installation) -> None:

@@ -1,0 +1,104 @@
+"""Puts the licences of all that a repaired wheel holds of others beside its own: of the libraries
+that were copied into it, and of those whose code is compiled into ours. Debian has the texts.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+DOCS = Path("/usr/share/doc")
+COMMON = re.compile(r"/usr/share/common-licenses/[\w.-]*\w")
+# Packages of headers and static libraries, each with the name of what it brings. Boost's licence
+# asks for nothing beside compiled code.
+COMPILED_IN = {
+    "cli11": "libcli11-dev",
+    "flatbuffers": "libflatbuffers-dev",
+    "fmt": "libfmt-dev",
+    "spdlog": "libspdlog-dev",
+}
+
+
+def text_of(package: str) -> str:
+    """What Debian says of a package, with the licences that it only points to."""
+    text = (DOCS / package / "copyright").read_text()
+    common = sorted({Path(path).resolve() for path in COMMON.findall(text)})
+    return "\n\n".join([text, *(path.read_text(errors="replace") for path in common)])
+
+
+def text_of_pybind11() -> str:
+    files = importlib.metadata.files("pybind11") or []
+    (licence,) = (path for path in files if path.name == "LICENSE")
+    return licence.read_text()
+
+
+def package_of(library: str) -> str:
+    """The Debian package that has a file of that name."""
+    search = ["dpkg-query", "--search", f"*/{library}"]
+    found = subprocess.run(search, capture_output=True, text=True, check=True, timeout=60).stdout
+    packages = {line.split(":")[0] for line in found.splitlines()}
+    if len(packages) != 1:
+        sys.exit(f"farandole: {library} is of one package, not of {sorted(packages)}")
+    return packages.pop()
+
+
+def texts(names: list[str]) -> dict[str, str]:
+    """Licences of a wheel with these files, each by the name of what it is for."""
+    found = {name: text_of(package) for name, package in COMPILED_IN.items()}
+    found["pybind11"] = text_of_pybind11()
+    for name in names:
+        # "farandole.libs/libssl-1234abcd.so.3" was libssl.so.3.
+        copied = re.fullmatch(r"farandole\.libs/([\w.+-]+)-[0-9a-f]{8}(\.so[\d.]*)", name)
+        if copied:
+            found[copied[1]] = text_of(package_of(copied[1] + copied[2]))
+    return found
+
+
+def record_row(name: str, data: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(data)}"
+
+
+def extend(path: Path) -> None:
+    """Rewrites the wheel with the licences in it, listed where a wheel lists its files."""
+    with zipfile.ZipFile(path) as wheel:
+        members = {info: wheel.read(info) for info in wheel.infolist()}
+    (metadata,) = (info for info in members if info.filename.endswith(".dist-info/METADATA"))
+    (record,) = (info for info in members if info.filename.endswith(".dist-info/RECORD"))
+    folder = metadata.filename.removesuffix("/METADATA")
+    added = {
+        f"third_party/{name}.txt": text.encode()
+        for name, text in sorted(texts([info.filename for info in members]).items())
+    }
+    fields = "".join(f"License-File: {name}\n" for name in added).encode()
+    own = b"License-File: LICENSE\n"
+    if members[metadata].count(own) != 1:
+        sys.exit(f"farandole: {path.name} does not name its own licence")
+    members[metadata] = members[metadata].replace(own, own + fields)
+    rows = [
+        row
+        for row in members[record].decode().splitlines()
+        if not row.startswith(f"{metadata.filename},")
+    ]
+    rows.append(record_row(metadata.filename, members[metadata]))
+    new = {f"{folder}/licenses/{name}": data for name, data in added.items()}
+    rows += [record_row(name, data) for name, data in new.items()]
+    members[record] = ("\n".join(rows) + "\n").encode()
+    part = path.with_suffix(".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for info, data in members.items():
+            if info is not record:
+                wheel.writestr(info, data, zipfile.ZIP_DEFLATED)
+        for name, data in new.items():
+            wheel.writestr(name, data)
+        wheel.writestr(record, members[record], zipfile.ZIP_DEFLATED)
+    part.replace(path)
+
+
+extend(Path(sys.argv[1]))
