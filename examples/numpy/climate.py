@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def warmest(years: np.ndarray, anomaly: np.ndarray, count: int) -> np.ndarray:
     return farandole.broadcast(best, root_rank=0, name="best")
 
 
+def show(lines: list[str]) -> None:
+    """Prints them, as far as somebody reads: `| head` is no error."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -65,10 +74,11 @@ def main() -> int:
     years = warmest(table[:, 0], values - mean, options.warmest)
 
     if farandole.rank() == 0:
-        print("month    mean  deviation    min    max")
+        lines = ["month    mean  deviation    min    max"]
         for month, *row in zip(months, mean, deviation, coldest, hottest, strict=True):
-            print("{:5}  {:6.2f}  {:9.2f} {:6.2f} {:6.2f}".format(month, *row))
-        print("warmest years:", ", ".join(f"{year:.0f} ({by:+.2f})" for year, by in years))
+            lines.append("{:5}  {:6.2f}  {:9.2f} {:6.2f} {:6.2f}".format(month, *row))
+        best = ", ".join(f"{year:.0f} ({by:+.2f})" for year, by in years)
+        show([*lines, f"warmest years: {best}"])
     farandole.shutdown()
     return 0
 

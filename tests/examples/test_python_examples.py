@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -35,6 +36,22 @@ def test_numpy_statistics_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
     assert "warmest years: 1997" in alone
     together = run(*LAUNCHER, sys.executable, script, cwd=tmp_path)
     assert together == alone
+
+
+def test_output_that_nobody_reads_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        result = subprocess.run(
+            [sys.executable, str(EXAMPLES / "numpy/climate.py")],
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("launcher", [(), LAUNCHER], ids=["alone", "two ranks"])

@@ -114,8 +114,13 @@ def test_a_long_file_and_a_long_function_are_found(tmp_path: Path) -> None:
     write(tmp_path, "core/b.cc", f"class B {{\n  int f() const override {{\n{body}  }}\n}};\n")
     write(tmp_path, "core/c.cc", "int x;\n" * architecture.MAX_FILE_LINES)
     write(tmp_path, "core/d.cc", "namespace d {\n" + "int f() {\n  return 1;\n}\n" * 30 + "}\n")
+    steps = "    work()\n" * (architecture.MAX_FUNCTION_LINES - 1)
+    write(tmp_path, "tests/a.py", f"class A:\n  def f():\n{steps}    work()\n")
+    write(tmp_path, "tests/b.py", f'def f():\n    """One\n    two."""\n{steps}')
+    write(tmp_path, "docs/c.py", "x = 1\n" * architecture.MAX_FILE_LINES)
     faults = architecture.size_faults(tmp_path)
-    assert [fault.split(":")[0] for fault in faults] == ["core/a.cc", "core/b.cc", "core/c.cc"]
+    found = [fault.split(":")[0] for fault in faults]
+    assert found == ["core/a.cc", "core/b.cc", "core/c.cc", "docs/c.py", "tests/a.py"]
 
 
 def test_an_unlisted_source_and_a_glob_are_found(tmp_path: Path) -> None:

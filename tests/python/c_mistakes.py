@@ -188,36 +188,94 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
     return by_key[key]() if key in by_key else wrong_inputs(scene, function, parameter)
 
 
-def fields_of_request(scene: Scene) -> dict[str, list[tuple[dict[str, Any], str, int]]]:
+Mistakes = dict[str, list[tuple[dict[str, Any], str, int]]]
+OF_X = 'allreduce "x": '
+ELSEWHERE = OF_X + "nothing here communicates memory of {}; move the tensor to the CPU"
+ANNOUNCED = "{} is NULL, but {} values are announced"
+MANY = "{} values of {} are too many; at most {} are taken"
+
+
+def fields_of_request(scene: Scene) -> Mistakes:
     """Field -> what is wrong, what the error says, its code."""
-    x = 'allreduce "x": '
+    return {**fields_of_tensor(scene), **fields_of_splits(scene), **fields_of_operation()}
+
+
+def of_enumeration(field: str, name: str, what: str) -> list[tuple[dict[str, Any], str, int]]:
+    return [({field: w.value}, w.message, INVALID) for w in prefixed(enumeration(name, what))]
+
+
+def scales(field: str) -> list[tuple[dict[str, Any], str, int]]:
+    values = {math.nan: "nan", math.inf: "inf", -math.inf: "-inf"}
+    pair = "{} and 1" if field == "prescale" else "1 and {}"
+    return [
+        ({field: v}, OF_X + "scale factors must be finite, not " + pair.format(t), INVALID)
+        for v, t in values.items()
+    ]
+
+
+def fields_of_tensor(scene: Scene) -> Mistakes:
+    return {
+        "dtype": of_enumeration("dtype", "fdl_dtype", "dtype"),
+        "device_type": [
+            *of_enumeration("device_type", "fdl_device_type", "device type"),
+            ({"device_type": 1}, ELSEWHERE.format("cuda:0"), UNSUPPORTED),
+        ],
+        "device_index": [
+            ({"device_index": n}, ELSEWHERE.format(f"cpu:{n}"), UNSUPPORTED) for n in (-1, 7)
+        ],
+        "stream": [],  # means nothing on the CPU
+        "shape": [
+            ({"shape": None}, 'request 0 "x": ' + ANNOUNCED.format("shape", 1), INVALID),
+        ],
+        "ndim": [
+            ({"ndim": n}, 'request 0 "x": ' + MANY.format(n, "shape", 64), INVALID)
+            for n in (65, SIZE_MAX)
+        ],
+        "in": [({"in": None}, OF_X + "input is null, but the shape is [2]", INVALID)],
+        "out": [
+            (
+                {"out": ctypes.addressof(scene.memory) + 4},
+                OF_X + "input and output overlap; give the same memory (in place), or memory apart "
+                "from it",
+                INVALID,
+            )
+        ],
+    }
+
+
+def fields_of_splits(scene: Scene) -> Mistakes:
     array = ctypes.addressof(scene.shape)
+    return {
+        "splits": [
+            (
+                {"split_count": 2, "splits": None},
+                'request 0 "x": ' + ANNOUNCED.format("splits", 2),
+                INVALID,
+            ),
+            (
+                {"split_count": 1, "splits": array},
+                OF_X + "splits belong to alltoall alone",
+                INVALID,
+            ),
+        ],
+        "split_count": [
+            (
+                {"split_count": n, "splits": array},
+                'request 0 "x": ' + MANY.format(n, "splits", 1 << 20),
+                INVALID,
+            )
+            for n in ((1 << 20) + 1, SIZE_MAX)
+        ],
+    }
 
-    def of_enumeration(field: str, name: str, what: str) -> list[tuple[dict[str, Any], str, int]]:
-        return [({field: w.value}, w.message, INVALID) for w in prefixed(enumeration(name, what))]
 
-    def scales(field: str) -> list[tuple[dict[str, Any], str, int]]:
-        values = {math.nan: "nan", math.inf: "inf", -math.inf: "-inf"}
-        pair = "{} and 1" if field == "prescale" else "1 and {}"
-        return [
-            ({field: v}, x + "scale factors must be finite, not " + pair.format(t), INVALID)
-            for v, t in values.items()
-        ]
-
-    elsewhere = x + "nothing here communicates memory of {}; move the tensor to the CPU"
-    announced = "{} is NULL, but {} values are announced"
-    many = "{} values of {} are too many; at most {} are taken"
+def fields_of_operation() -> Mistakes:
     return {
         "struct_size": [
             ({"struct_size": n}, SIZE.format("fdl_request", n), INVALID) for n in (0, 8, 4097)
         ],
         "kind": of_enumeration("kind", "fdl_kind", "kind"),
-        "dtype": of_enumeration("dtype", "fdl_dtype", "dtype"),
         "reduce_op": of_enumeration("reduce_op", "fdl_reduce_op", "reduce operation"),
-        "device_type": [
-            *of_enumeration("device_type", "fdl_device_type", "device type"),
-            ({"device_type": 1}, elsewhere.format("cuda:0"), UNSUPPORTED),
-        ],
         "name": [
             (
                 {"name": b"n" * 600},
@@ -225,53 +283,13 @@ def fields_of_request(scene: Scene) -> dict[str, list[tuple[dict[str, Any], str,
                 INVALID,
             )
         ],
-        "shape": [
-            ({"shape": None}, 'request 0 "x": ' + announced.format("shape", 1), INVALID),
-        ],
-        "ndim": [
-            ({"ndim": n}, 'request 0 "x": ' + many.format(n, "shape", 64), INVALID)
-            for n in (65, SIZE_MAX)
-        ],
-        "in": [({"in": None}, x + "input is null, but the shape is [2]", INVALID)],
-        "out": [
-            (
-                {"out": ctypes.addressof(scene.memory) + 4},
-                x + "input and output overlap; give the same memory (in place), or memory apart "
-                "from it",
-                INVALID,
-            )
-        ],
         "root": [
-            ({"root": v}, x + "a root rank belongs to broadcast alone", INVALID) for v in (1, -1)
+            ({"root": v}, OF_X + "a root rank belongs to broadcast alone", INVALID) for v in (1, -1)
         ],
         "prescale": scales("prescale"),
         "postscale": scales("postscale"),
-        "splits": [
-            (
-                {"split_count": 2, "splits": None},
-                'request 0 "x": ' + announced.format("splits", 2),
-                INVALID,
-            ),
-            (
-                {"split_count": 1, "splits": array},
-                x + "splits belong to alltoall alone",
-                INVALID,
-            ),
-        ],
-        "split_count": [
-            (
-                {"split_count": n, "splits": array},
-                'request 0 "x": ' + many.format(n, "splits", 1 << 20),
-                INVALID,
-            )
-            for n in ((1 << 20) + 1, SIZE_MAX)
-        ],
         "process_set": [
-            ({"process_set": n}, x + f"there is no process set {n}", INVALID)
+            ({"process_set": n}, OF_X + f"there is no process set {n}", INVALID)
             for n in (1, (1 << 32) - 1)
         ],
-        "device_index": [
-            ({"device_index": n}, elsewhere.format(f"cpu:{n}"), UNSUPPORTED) for n in (-1, 7)
-        ],
-        "stream": [],  # means nothing on the CPU
     }
