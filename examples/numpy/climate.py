@@ -46,7 +46,8 @@ def warmest(years: np.ndarray, anomaly: np.ndarray, count: int) -> np.ndarray:
     own = own[np.argsort(-own[:, 1])][:count]
     everyone = farandole.allgather(own, name="warmest")  # ranks may have fewer rows than others
     best = everyone[np.argsort(-everyone[:, 1])][:count]
-    return farandole.broadcast(best, root_rank=0, name="best")
+    chosen: np.ndarray = farandole.broadcast(best, root_rank=0, name="best")
+    return chosen
 
 
 def show(lines: list[str]) -> None:

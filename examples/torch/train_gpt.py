@@ -47,11 +47,13 @@ class Block(nn.Module):
         parts = self.query_key_value(x).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.project(mixed.transpose(1, 2).reshape(batch, length, width))
+        attended: torch.Tensor = self.project(mixed.transpose(1, 2).reshape(batch, length, width))
+        return attended
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attend(self.norm_attention(x))
-        return x + self.narrow(functional.gelu(self.widen(self.norm_perceptron(x))))
+        x = x + self.narrow(functional.gelu(self.widen(self.norm_perceptron(x))))
+        return x
 
 
 class GPT(nn.Module):
@@ -60,10 +62,11 @@ class GPT(nn.Module):
         self.context = context
         self.tokens = nn.Embedding(VOCABULARY, width)
         self.positions = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        blocks = [Block(width, heads) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
         self.apply(self.initialise)
-        for block in self.blocks:  # each block adds to the residual twice
+        for block in blocks:  # each block adds to the residual twice
             nn.init.normal_(block.project.weight, std=0.02 / math.sqrt(2 * layers))
             nn.init.normal_(block.narrow.weight, std=0.02 / math.sqrt(2 * layers))
 
@@ -183,8 +186,8 @@ def schedule(options: argparse.Namespace, begin: float) -> Iterator[float]:
 
 
 def train(model: GPT, text: torch.Tensor, options: argparse.Namespace) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95))
-    optimizer = hvd.DistributedOptimizer(optimizer, named_parameters=model.named_parameters())
+    plain = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.95))
+    optimizer = hvd.DistributedOptimizer(plain, named_parameters=model.named_parameters())
     hvd.broadcast_parameters(model.state_dict(), root_rank=0)
     hvd.broadcast_optimizer_state(optimizer, root_rank=0)
 

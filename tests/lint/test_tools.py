@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TYPED = (
     "bindings/python/farandole",
     ".ci",
+    "examples/numpy",
+    "examples/torch",
     "tests/bench",
     "tests/chaos",
     "tests/examples",

@@ -264,6 +264,7 @@ def test_optimizer_keeps_class_state_and_options() -> None:
 
 # Horovod's, of version 0.28.
 SIGNATURES = {
+    "init": "comm process_sets settings",  # the last one is ours, and has to be named
     "allreduce": "tensor average name compression op prescale_factor postscale_factor process_set",
     "allreduce_async": "tensor average name op prescale_factor postscale_factor process_set",
     "allreduce_": "tensor average name op prescale_factor postscale_factor process_set",
@@ -294,6 +295,9 @@ SIGNATURES = {
     "gradient_predivide_factor num_groups groups sparse_as_dense process_set",
 }
 DEFAULTS = {
+    "comm": None,
+    "process_sets": None,
+    "settings": None,
     "average": None,
     "name": None,
     "compression": hvd.Compression.none,
@@ -318,6 +322,11 @@ def test_names_order_and_defaults_are_horovods(name: str) -> None:
     for parameter in parameters.values():
         if parameter.default is not inspect.Parameter.empty and parameter.name in DEFAULTS:
             assert parameter.default == DEFAULTS[parameter.name]
+    root = parameters.get("root_rank")
+    if root is not None:
+        assert root.default == (0 if name == "broadcast_object" else inspect.Parameter.empty)
+    if name == "init":
+        assert parameters["settings"].kind is inspect.Parameter.KEYWORD_ONLY
     scatters = name.startswith(("reducescatter", "Distributed"))
     if "op" in parameters and name != "sparse_allreduce_async":
         assert parameters["op"].default == (hvd.Average if scatters else None)

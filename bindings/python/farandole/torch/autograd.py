@@ -24,7 +24,7 @@ def wanted(tensor: torch.Tensor) -> bool:
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """The function's result, as part of the graph."""
-    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return function.apply(*arguments)
 
 
 def _gradient_name(name: str | None) -> str | None:

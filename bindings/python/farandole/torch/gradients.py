@@ -206,7 +206,7 @@ def _decompressing(
 def _call_after_gradient(p: torch.Tensor, hook: Callable[[torch.Tensor], None]) -> Any:
     """Calls ``hook(p)`` whenever backward has added to ``p.grad``. Keep what it returns."""
     if hasattr(p, "register_post_accumulate_grad_hook"):
-        return p.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+        return p.register_post_accumulate_grad_hook(hook)
     # torch before 2.1: the node of the graph that adds to p.grad.
     accumulator = p.expand_as(p).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
     accumulator.register_hook(lambda *_: hook(p))  # type: ignore[union-attr]

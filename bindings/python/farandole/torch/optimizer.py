@@ -122,7 +122,7 @@ def DistributedOptimizer(
     groups: int | list[Any] | None = None,
     sparse_as_dense: bool = False,
     process_set: ProcessSet = global_process_set,
-) -> torch.optim.Optimizer:
+) -> _DistributedOptimizer:
     """The same optimizer, whose ``step`` takes the average of all ranks' gradients.
 
     The result is of a subclass of the optimizer's class and shares its parameters and state.
