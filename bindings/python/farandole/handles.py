@@ -129,10 +129,16 @@ def _checked(handle: object) -> Handle:
 
 
 def poll(handle: object) -> bool:
-    """Whether ``synchronize`` would return, or raise, at once."""
+    """Whether ``synchronize`` would return, or raise, at once.
+
+    handle: of a function that ends in ``_async`` or ``_async_``. Never blocks; for any thread.
+    """
     return _checked(handle).done()
 
 
 def synchronize(handle: object) -> Any:
-    """Waits for the operation and returns its result; raises how it failed."""
+    """Waits for the operation and returns its result; raises how it failed, as ``Handle.wait``.
+
+    handle: of a function that ends in ``_async`` or ``_async_``.
+    """
     return _checked(handle).wait()

@@ -78,8 +78,12 @@ def broadcast_object(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """The object of rank ``root_rank``, on every rank. Others may pass None. One that cannot be
-    pickled, or for which a rank has no memory, is an error on every rank."""
+    """The object of rank ``root_rank``, on every rank.
+
+    obj: what pickle, or cloudpickle where it is installed, can carry; other ranks may pass None.
+    root_rank, name, process_set: as for ``broadcast``; so are errors and threads. An object that
+        cannot be pickled, or for which a rank has no memory, is an error on every rank.
+    """
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
@@ -98,8 +102,12 @@ def broadcast_object(
 def allgather_object(
     obj: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> list[Any]:
-    """The objects of all ranks, in rank order. One that cannot be pickled is an error on every
-    rank."""
+    """The objects of all ranks, in a list in rank order.
+
+    obj: what pickle, or cloudpickle where it is installed, can carry. One that cannot be pickled is
+        an error on every rank.
+    name, process_set: as for ``allgather``; so are errors and threads.
+    """
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
     data, size, failure = _pickled(obj)

@@ -62,7 +62,8 @@ def allreduce_async(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts ``allreduce``; the handle's result is the array."""
+    """Starts ``allreduce``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -89,7 +90,30 @@ def allreduce(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    """``op`` over the tensors of all ranks, elementwise: a new array of the
+    tensor's shape and dtype, with the same values on every rank.
+
+    tensor: of the same shape and dtype on every rank; a NumPy array or what speaks DLPack or the
+        buffer protocol, on the CPU. uint8, int8, uint16, int16, int32, int64, float16, bfloat16,
+        float32, float64, bool, complex64 or complex128.
+    average: the older way to choose: True is Average, False is Sum.
+    name: by which ranks match their calls, and of which one may be in flight; None takes the next
+        automatic one, so that ranks have to make their unnamed calls in one order.
+    compression: as what it travels: ``Compression.none``, ``.fp16`` or ``.bf16``.
+    op: Average (the default), Sum, Product, Min or Max. Of whole numbers Sum and Product wrap, and
+        an Average is that of the exact sum, cut towards zero. Of bool Sum and Max are "or",
+        Product and Min "and", and there is no Average. Complex numbers have no Min and Max.
+    prescale_factor, postscale_factor: finite numbers by which each rank's input and the result are
+        multiplied; not for bool.
+    process_set: ``global_process_set``, the only one so far.
+
+    Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device,
+    Adasum or another set, before anything is sent; MismatchError, on every rank alike, where ranks
+    disagree; PeerLostError, TimeoutError, AbortedError or OperatingSystemError where the job or
+    this operation failed; NotInitializedError without ``init()``.
+
+    Any thread may call it, several at once: they need names, or an order of their own.
+    """
     name = _session.named(_native.ALLREDUCE, name)
     check_compression(compression)
     small, ctx = compression.compress(tensor)
@@ -108,7 +132,8 @@ def allreduce_async_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts ``allreduce_``."""
+    """Starts ``allreduce_``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may read or write what is given."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -135,7 +160,12 @@ def allreduce_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """``allreduce`` in place."""
+    """``allreduce`` in place: the result goes to ``tensor``, which is returned.
+
+    tensor: writable, with a place of its own for each element; need not be contiguous.
+    average, name, op, prescale_factor, postscale_factor, process_set: as for ``allreduce``; so are
+        errors and threads.
+    """
     return allreduce_async_(
         tensor, average, name, op, prescale_factor, postscale_factor, process_set
     ).wait()
@@ -144,7 +174,8 @@ def allreduce_(
 def allgather_async(
     tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> Handle:
-    """Starts ``allgather``."""
+    """Starts ``allgather``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
     native = _session.submit(_native.ALLGATHER, name, plain_of(tensor))
@@ -154,8 +185,13 @@ def allgather_async(
 def allgather(
     tensor: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> Any:
-    """The tensors of all ranks, one behind the other along the first dimension, in which they may
-    differ."""
+    """The tensors of all ranks, one behind the other along the first dimension: a new array, with
+    the same values on every rank.
+
+    tensor: of one dimension or more; the first may differ between ranks, and be 0, the others and
+        the dtype, any of those of ``allreduce``, may not.
+    name, process_set: as for ``allreduce``; so are errors and threads.
+    """
     return allgather_async(tensor, name, process_set).wait()
 
 
@@ -165,7 +201,8 @@ def broadcast_async(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts ``broadcast``."""
+    """Starts ``broadcast``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     native = _session.submit(_native.BROADCAST, name, plain_of(tensor), None, 0, root_rank)
@@ -178,7 +215,12 @@ def broadcast(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
+    """The tensor of rank ``root_rank``, on every rank: a new array.
+
+    tensor: of the same shape and dtype on every rank, any of those of ``allreduce``.
+    root_rank: from 0 to size() - 1, the same on every rank.
+    name, process_set: as for ``allreduce``; so are errors and threads.
+    """
     return broadcast_async(tensor, root_rank, name, process_set).wait()
 
 
@@ -188,7 +230,8 @@ def broadcast_async_(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts ``broadcast_``."""
+    """Starts ``broadcast_``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may read or write what is given."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     plain = memory_of(tensor)
@@ -202,7 +245,11 @@ def broadcast_(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """``broadcast`` in place."""
+    """``broadcast`` in place: the result goes to ``tensor``, which is returned.
+
+    tensor: writable, with a place of its own for each element; need not be contiguous.
+    root_rank, name, process_set: as for ``broadcast``; so are errors and threads.
+    """
     return broadcast_async_(tensor, root_rank, name, process_set).wait()
 
 
@@ -214,7 +261,8 @@ def reducescatter_async(
     prescale_factor: float = 1.0,
     postscale_factor: float = 1.0,
 ) -> Handle:
-    """Starts ``reducescatter``."""
+    """Starts ``reducescatter``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
     native = _session.submit(
@@ -239,8 +287,13 @@ def reducescatter(
     prescale_factor: float = 1.0,
     postscale_factor: float = 1.0,
 ) -> Any:
-    """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
-    divide evenly, the first ranks get a row more."""
+    """This rank's rows of an ``allreduce``, cut along the first dimension: a new array. Where that
+    does not divide evenly, the first ranks get a row more.
+
+    tensor: of one dimension or more, of the same shape and dtype on every rank.
+    name, compression, op, process_set, prescale_factor, postscale_factor: as for ``allreduce``; so
+        are errors and threads.
+    """
     name = _session.named(_native.REDUCESCATTER, name)
     check_compression(compression)
     small, ctx = compression.compress(tensor)
@@ -267,7 +320,8 @@ def alltoall_async(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts ``alltoall``."""
+    """Starts ``alltoall``, with its arguments; the handle's result is its result. Until the handle
+    has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
     native = _session.submit(_native.ALLTOALL, name, plain_of(tensor), splits=split_rows(splits))
@@ -286,19 +340,30 @@ def alltoall(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """Rows of this rank from every rank. ``splits[i]`` rows go to rank i, equal parts without it.
+    """Rows of this rank from every rank, in the order of the ranks: a new array.
 
-    Returns the array, and where ``splits`` was given the number of rows from each rank, too.
+    Returns it alone, or, where ``splits`` was given, with the number of rows from each rank, int32.
+
+    tensor: of one dimension or more; the first may differ between ranks, the others and the dtype,
+        any of those of ``allreduce``, may not.
+    splits: how many rows go to each rank, all of them together; None: as many to each.
+    name, process_set: as for ``allreduce``; so are errors and threads.
     """
     return alltoall_async(tensor, splits, name, process_set).wait()
 
 
 def barrier_async(process_set: ProcessSet = global_process_set) -> Handle:
-    """Starts ``barrier``."""
+    """Starts ``barrier``; the handle finishes when every rank has called it.
+
+    process_set: as for ``allreduce``.
+    """
     check_process_set(process_set)
     return Handle(_session.current().barrier())
 
 
 def barrier(process_set: ProcessSet = global_process_set) -> None:
-    """Returns when every rank has called it."""
+    """Returns when every rank has called it.
+
+    process_set: as for ``allreduce``; so are errors and threads.
+    """
     barrier_async(process_set).wait()

@@ -19,7 +19,9 @@ from farandole.torch.tensors import check_optimizer
 def broadcast_parameters(params: Any, root_rank: int) -> None:
     """Gives every rank the tensors of rank ``root_rank``, in place.
 
-    ``params``: ``model.state_dict()``, ``model.named_parameters()`` or ``model.parameters()``.
+    params: ``model.state_dict()``, ``model.named_parameters()`` or ``model.parameters()``; of the
+        same names, shapes and dtypes on every rank.
+    root_rank: as for ``broadcast``; so are errors and threads.
     """
     handles = [
         ops.broadcast_async_(tensor, root_rank, f"parameter/{name}" if name else None)
@@ -46,9 +48,12 @@ def _named(params: Any) -> list[tuple[str | None, torch.Tensor]]:
 def broadcast_optimizer_state(
     optimizer: torch.optim.Optimizer, root_rank: int, model: Any = None
 ) -> None:
-    """Gives every rank's optimizer the state and options of that of rank ``root_rank``.
+    """Gives every rank's optimizer the state and options of that of rank ``root_rank``. Never calls
+    ``step()``.
 
-    Never calls ``step()``. ``model`` is accepted for Horovod's sake; nothing needs it.
+    optimizer: of the same class and parameters on every rank.
+    root_rank: as for ``broadcast``; so are errors and threads.
+    model: for Horovod's sake; nothing needs it.
     """
     del model
     check_optimizer(optimizer)

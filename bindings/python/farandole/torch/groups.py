@@ -26,7 +26,8 @@ def grouped_allreduce_async(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts allreduces of several tensors, all or none, with one handle."""
+    """Starts ``grouped_allreduce``, with its arguments; the handle's result is its result. Until
+    the handle has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -50,7 +51,15 @@ def grouped_allreduce(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> list[torch.Tensor]:
-    """``allreduce`` of several tensors in one call."""
+    """``allreduce`` of several tensors, submitted all or none: a list of new tensors.
+    Differentiable.
+
+    tensors: each as for ``allreduce``; as many, in one order, on every rank. They may differ in
+        shape and dtype.
+    name: of the group; its members get names made of it.
+    average, compression, op, prescale_factor, postscale_factor, process_set: as for ``allreduce``;
+        so are errors and threads.
+    """
     name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
     check_compression(compression)
@@ -75,7 +84,8 @@ def grouped_allreduce_async_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """``grouped_allreduce_async`` in place."""
+    """Starts ``grouped_allreduce_``, with its arguments; the handle's result is its result. Until
+    the handle has finished nobody may read or write what is given."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -102,7 +112,12 @@ def grouped_allreduce_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> list[torch.Tensor]:
-    """``grouped_allreduce`` in place."""
+    """``grouped_allreduce`` in place: the results go to ``tensors``, of which a list is returned.
+
+    tensors: each as for ``allreduce_``.
+    average, name, op, prescale_factor, postscale_factor, process_set: as for
+        ``grouped_allreduce``.
+    """
     handle = grouped_allreduce_async_(
         tensors, average, name, op, prescale_factor, postscale_factor, process_set
     )

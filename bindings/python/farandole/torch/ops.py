@@ -58,7 +58,8 @@ def allreduce_async(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts an allreduce into a new tensor."""
+    """Starts ``allreduce``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -87,7 +88,30 @@ def allreduce(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
-    """``postscale_factor * op(prescale_factor * tensor)`` over all ranks, elementwise."""
+    """``op`` over the tensors of all ranks, elementwise: a new tensor of the
+    tensor's shape and dtype, with the same values on every rank. Differentiable.
+
+    tensor: of the same shape and dtype on every rank; strided, on the CPU, contiguous
+        or not. uint8, int8, uint16, int16, int32, int64, float16, bfloat16,
+        float32, float64, bool, complex64 or complex128.
+    average: the older way to choose: True is Average, False is Sum.
+    name: by which ranks match their calls, and of which one may be in flight; None takes the next
+        automatic one, so that ranks have to make their unnamed calls in one order.
+    compression: as what it travels: ``Compression.none``, ``.fp16`` or ``.bf16``.
+    op: Average (the default), Sum, Product, Min or Max. Of whole numbers Sum and Product wrap, and
+        an Average is that of the exact sum, cut towards zero. Of bool Sum and Max are "or",
+        Product and Min "and", and there is no Average. Complex numbers have no Min and Max.
+    prescale_factor, postscale_factor: finite numbers by which each rank's input and the result are
+        multiplied; not for bool.
+    process_set: ``global_process_set``, the only one so far.
+
+    Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device,
+    Adasum or another set, before anything is sent; MismatchError, on every rank alike, where ranks
+    disagree; PeerLostError, TimeoutError, AbortedError or OperatingSystemError where the job or
+    this operation failed; NotInitializedError without ``init()``.
+
+    Any thread may call it, several at once: they need names, or an order of their own.
+    """
     name = _session.named(_native.ALLREDUCE, name)
     reduce_op = choose_op(average, op)
     check_compression(compression)
@@ -109,7 +133,8 @@ def allreduce_async_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts an allreduce in place."""
+    """Starts ``allreduce_``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may read or write what is given."""
     name = _session.named(_native.ALLREDUCE, name)
     check_process_set(process_set)
     reduce_op = choose_op(average, op)
@@ -136,7 +161,12 @@ def allreduce_(
     postscale_factor: float = 1.0,
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
-    """``allreduce`` in place."""
+    """``allreduce`` in place: the result goes to ``tensor``, which is returned.
+
+    tensor: writable, with a place of its own for each element; need not be contiguous.
+    average, name, op, prescale_factor, postscale_factor, process_set: as for ``allreduce``; so are
+        errors and threads.
+    """
     handle = allreduce_async_(
         tensor, average, name, op, prescale_factor, postscale_factor, process_set
     )
@@ -149,7 +179,8 @@ def allgather_async(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts an allgather."""
+    """Starts ``allgather``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
     native = _session.submit(_native.ALLGATHER, name, plain(tensor))
@@ -161,8 +192,13 @@ def allgather(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
-    """The tensors of all ranks, one behind the other along the first dimension, in which they may
-    differ."""
+    """The tensors of all ranks, one behind the other along the first dimension: a new tensor, with
+    the same values on every rank. Differentiable.
+
+    tensor: of one dimension or more; the first may differ between ranks, and be 0, the others and
+        the dtype, any of those of ``allreduce``, may not.
+    name, process_set: as for ``allreduce``; so are errors and threads.
+    """
     name = _session.named(_native.ALLGATHER, name)
     if autograd.wanted(tensor):
         gathered: torch.Tensor = autograd.apply(autograd.Allgather, tensor, name, process_set)
@@ -177,7 +213,8 @@ def broadcast_async(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts a broadcast into a new tensor."""
+    """Starts ``broadcast``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     source = plain(tensor)
@@ -192,7 +229,12 @@ def broadcast(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
-    """The tensor of rank ``root_rank``. All ranks give one of the same shape and dtype."""
+    """The tensor of rank ``root_rank``, on every rank: a new tensor. Differentiable.
+
+    tensor: of the same shape and dtype on every rank, any of those of ``allreduce``.
+    root_rank: from 0 to size() - 1, the same on every rank.
+    name, process_set: as for ``allreduce``; so are errors and threads.
+    """
     name = _session.named(_native.BROADCAST, name)
     if autograd.wanted(tensor):
         gathered: torch.Tensor = autograd.apply(
@@ -209,7 +251,8 @@ def broadcast_async_(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts a broadcast in place."""
+    """Starts ``broadcast_``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may read or write what is given."""
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     memory = memory_of(tensor)
@@ -223,7 +266,11 @@ def broadcast_(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> torch.Tensor:
-    """``broadcast`` in place."""
+    """``broadcast`` in place: the result goes to ``tensor``, which is returned.
+
+    tensor: writable, with a place of its own for each element; need not be contiguous.
+    root_rank, name, process_set: as for ``broadcast``; so are errors and threads.
+    """
     result: torch.Tensor = broadcast_async_(tensor, root_rank, name, process_set).wait()
     return result
 
@@ -234,7 +281,8 @@ def alltoall_async(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Handle:
-    """Starts an alltoall."""
+    """Starts ``alltoall``, with its arguments; the handle's result is its result. Until the handle
+    has finished nobody may write to what is sent."""
     name = _session.named(_native.ALLTOALL, name)
     check_process_set(process_set)
     native = _session.submit(_native.ALLTOALL, name, plain(tensor), splits=split_rows(splits))
@@ -253,9 +301,14 @@ def alltoall(
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
 ) -> Any:
-    """Rows of this rank from every rank. ``splits[i]`` rows go to rank i, equal parts without it.
+    """Rows of this rank from every rank, in the order of the ranks: a new tensor. Differentiable.
 
-    Returns the tensor, and where ``splits`` was given the number of rows from each rank, too.
+    Returns it alone, or, where ``splits`` was given, with the number of rows from each rank, int32.
+
+    tensor: of one dimension or more; the first may differ between ranks, the others and the dtype,
+        any of those of ``allreduce``, may not.
+    splits: how many rows go to each rank, all of them together; None: as many to each.
+    name, process_set: as for ``allreduce``; so are errors and threads.
     """
     name = _session.named(_native.ALLTOALL, name)
     if not autograd.wanted(tensor):
@@ -272,7 +325,8 @@ def reducescatter_async(
     prescale_factor: float = 1.0,
     postscale_factor: float = 1.0,
 ) -> Handle:
-    """Starts a reducescatter."""
+    """Starts ``reducescatter``, with its arguments; the handle's result is its result. Until the
+    handle has finished nobody may write to what is sent."""
     name = _session.named(_native.REDUCESCATTER, name)
     check_process_set(process_set)
     native = _session.submit(
@@ -297,8 +351,13 @@ def reducescatter(
     prescale_factor: float = 1.0,
     postscale_factor: float = 1.0,
 ) -> torch.Tensor:
-    """This rank's part of an ``allreduce`` cut along the first dimension; where that does not
-    divide evenly, the first ranks get a row more."""
+    """This rank's rows of an ``allreduce``, cut along the first dimension: a new tensor. Where that
+    does not divide evenly, the first ranks get a row more. Differentiable.
+
+    tensor: of one dimension or more, of the same shape and dtype on every rank.
+    name, compression, op, process_set, prescale_factor, postscale_factor: as for ``allreduce``; so
+        are errors and threads.
+    """
     name = _session.named(_native.REDUCESCATTER, name)
     check_compression(compression)
     small, ctx = compression.compress(check_tensor(tensor))

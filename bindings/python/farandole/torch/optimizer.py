@@ -128,6 +128,7 @@ def DistributedOptimizer(
     The result is of a subclass of the optimizer's class and shares its parameters and state.
     Communication of a gradient starts as soon as backward has computed it.
 
+    optimizer: any of torch's; it stays usable, with schedulers that were made for it.
     named_parameters: names by which ranks match gradients, such as ``model.named_parameters()``;
         without it their order in the optimizer counts.
     compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``.
@@ -136,8 +137,13 @@ def DistributedOptimizer(
     gradient_predivide_factor: splits the division by the number of ranks: gradients are divided by
         it before the sum and by size()/factor after it. For ``Average``.
     groups: a number of groups into which parameters are divided in order, or lists of parameters;
-        the gradients of a group start together. ``num_groups`` is the older way to say it.
+        the gradients of a group start together.
+    num_groups: the older way to say ``groups=2``.
     sparse_as_dense: exchange sparse gradients as dense ones.
+    process_set: as for ``allreduce``.
+
+    Raises InvalidArgumentError for a wrong argument; ``step()`` and ``synchronize()`` raise what
+    ``allreduce`` does. For one thread at a time.
     """
     check_optimizer(optimizer)
     if isinstance(optimizer, _DistributedOptimizer):

@@ -31,7 +31,12 @@ def sparse_allreduce_async(
     op: int,
     process_set: ProcessSet = global_process_set,
 ) -> SparseHandle:
-    """Starts the sum or average of a sparse COO tensor; the result is coalesced."""
+    """Starts the sum or average of sparse COO tensors; the handle's result is a new one, coalesced.
+
+    tensor: sparse COO, of the same shape and dtype on every rank; the entries may differ.
+    name, process_set: as for ``allreduce``; so are errors and threads.
+    op: Average or Sum.
+    """
     name = _session.named(_native.ALLGATHER, name)
     if check_op(op) not in (Sum, Average):
         raise InvalidArgumentError("sparse tensors can be reduced with Sum and Average only")
