@@ -43,8 +43,7 @@ void settle_order(std::vector<Rejection>& rejected) {
     return std::tuple(item.process_set, item.name, item.why.message());
   };
   std::ranges::sort(rejected, {}, key);
-  const auto same = std::ranges::unique(rejected);
-  rejected.erase(same.begin(), same.end());
+  rejected.erase(std::unique(rejected.begin(), rejected.end()), rejected.end());
 }
 
 template <typename Map>

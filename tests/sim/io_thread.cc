@@ -26,12 +26,13 @@ bool IoThread::run_and_wait(std::function<void()> task, TimePoint) {
 }
 
 struct LoopTimer::Impl {
+  explicit Impl(sim::Process& at) : process(at) {}
+
   sim::Process& process;
   std::optional<uint64_t> set;
 };
 
-LoopTimer::LoopTimer(IoThread& io)
-    : impl_(std::make_shared<Impl>(*io.impl().process, std::nullopt)) {}
+LoopTimer::LoopTimer(IoThread& io) : impl_(std::make_shared<Impl>(*io.impl().process)) {}
 
 LoopTimer::~LoopTimer() {
   cancel();
@@ -54,7 +55,7 @@ struct Listener::Impl {
 Result<std::unique_ptr<Listener>> Listener::open(IoThread& io, ListenerOptions options) {
   const Endpoint at = options.at;
   auto impl = std::make_shared<Impl>();
-  impl->port = std::make_shared<sim::Network::Port>(io.impl().process, std::move(options), true);
+  impl->port = std::make_shared<sim::Network::Port>(io.impl().process, std::move(options));
   io.impl().network->listen(impl->port);
   return std::unique_ptr<Listener>(new Listener(std::move(impl), at));
 }

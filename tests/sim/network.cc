@@ -17,7 +17,7 @@ Secret key(uint64_t connection, bool to_server) {
 }  // namespace
 
 Network::Network(Scheduler& scheduler, uint64_t seed, size_t size, NetworkOptions options)
-    : scheduler_(scheduler), size_(size), options_(options) {
+    : size_(size), options_(options) {
   for (size_t i = 0; i < size * size; ++i)
     paths_.push_back(std::make_unique<Path>(scheduler, mix(seed + i), options.path));
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/net/listener.h"
@@ -42,9 +43,11 @@ class Network {
   void reset_between(int a, int b);
 
   struct Port {
-    Process* process = nullptr;
+    Port(Process* at, net::ListenerOptions with) : process(at), options(std::move(with)) {}
+
+    Process* process;
     net::ListenerOptions options;
-    bool open = false;
+    bool open = true;
   };
   void listen(std::shared_ptr<Port> port) { port_ = std::move(port); }
 
@@ -62,7 +65,6 @@ class Network {
   net::Established establish(
       const net::Hello& hello, const std::shared_ptr<Socket>& socket, bool is_client);
 
-  Scheduler& scheduler_;
   size_t size_;
   NetworkOptions options_;
   std::vector<std::unique_ptr<Path>> paths_;
