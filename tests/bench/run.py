@@ -3,6 +3,7 @@
     make bench                                  a first table
     python tests/bench/run.py --minutes 10 --ranks 2,4
     python tests/bench/run.py --mode resnet50   a training step instead of single sizes
+    python tests/bench/run.py --commands        Farandole's programs, for another harness
 
 All contenders take turns, in an order shuffled anew for each round, and around every turn a probe
 tells whether the machine's cores share a cache at that moment ("near") or not ("far"). Turns of
@@ -15,6 +16,7 @@ import argparse
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -140,6 +142,13 @@ def contenders(folder: Path) -> list[Contender]:
     return found
 
 
+def plain(command: list[str]) -> str:
+    """A command line that shows the output of rank 0 as that wrote it, without the launcher's
+    prefix; for who starts all ranks with one command and reads their lines."""
+    shown = f"{shlex.join(command)} | sed -nu 's/^\\[0\\] //p'"
+    return shlex.join(["bash", "-o", "pipefail", "-c", shown])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -152,10 +161,20 @@ def main() -> None:
     parser.add_argument(
         "--csv", type=Path, help="where the lines go (default build/bench/MODE.csv)"
     )
+    parser.add_argument(
+        "--commands",
+        action="store_true",
+        help="print --add 'NAME=COMMAND with {n}' and measure nothing",
+    )
     options = parser.parse_args()
 
     folder = HERE.parents[1] / "build/bench"
     build(folder)
+    if options.commands:
+        for contender in contenders(folder):
+            if contender.name.startswith("farandole"):
+                print("--add", shlex.quote(f"{contender.name}={plain(contender.command)}"))
+        return
     csv = options.csv or folder / f"{options.mode}.csv"
     csv.unlink(missing_ok=True)
     bench = Bench(folder, csv, options.mode)
