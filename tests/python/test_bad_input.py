@@ -95,7 +95,10 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
     )
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         IN_PLACE[form](read_only)
-    assert str(caught.value) == "the array is read-only, but the result goes into it"
+    assert str(caught.value) == (
+        "the array is read-only, but the result goes into it; pass a copy, or use the form that "
+        "returns a new one"
+    )
 
 
 # Each is wrong for another check, from the first to the last.

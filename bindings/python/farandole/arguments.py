@@ -40,7 +40,9 @@ def check_root(root_rank: Any) -> int:
             f"root_rank={root_rank!r} is no rank; a whole number is wanted"
         ) from error
     if not -_RANKS <= rank < _RANKS:
-        raise InvalidArgumentError(f"root rank {rank} does not exist")
+        raise InvalidArgumentError(
+            f"root rank {rank} does not exist; a rank from 0 to size() - 1 is wanted"
+        )
     return rank
 
 

@@ -34,7 +34,10 @@ def memory_of(tensor: Any) -> Any:
     plain = plain_of(tensor)
     if plain is not tensor:
         if not tensor.flags.writeable:
-            raise InvalidArgumentError("the array is read-only, but the result goes into it")
+            raise InvalidArgumentError(
+                "the array is read-only, but the result goes into it; pass a copy, or use the form "
+                "that returns a new one"
+            )
         check_no_overlap("the array", tensor.shape, tensor.strides)
     return plain
 

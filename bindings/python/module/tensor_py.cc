@@ -189,7 +189,9 @@ TensorView TensorReader::read_numpy(py::handle object, Access access) {
       !(array->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
     raise_invalid("the array is not contiguous and aligned; pass numpy.ascontiguousarray(array)");
   if (access == Access::Write && !(array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_))
-    raise_invalid("the array is read-only, but the result goes into it");
+    raise_invalid(
+        "the array is read-only, but the result goes into it; pass a copy, or use the form that "
+        "returns a new one");
   TensorView view;
   view.dtype = dtype_of(array->descr, true);
   view.data = array->data;
