@@ -152,6 +152,27 @@ TEST_P(ClusterTest, CountersAreExactOnEveryRank) {
       settings());
 }
 
+TEST_P(ClusterTest, WhoLeavesMaySayWhy) {
+  run_job(
+      size(),
+      [this](fdl_session* session, int rank) {
+        EXPECT_OK(fdl_barrier(session));
+        if (rank == size() - 1) {
+          EXPECT_OK(fdl_shutdown_because(session, "its input ended early"));
+        } else {
+          float data = 1;
+          EXPECT_EQ(
+              fdl_allreduce(session, "x", &data, &data, 1, FDL_FLOAT32, FDL_SUM), FDL_PEER_LOST);
+          EXPECT_THAT(fdl_last_error(), ::testing::HasSubstr("allreduce \"x\": rank "));
+          // With more ranks another one that has seen this may have left before.
+          const std::string why = size() == 2 ? "its input ended early" : "";
+          EXPECT_THAT(fdl_last_error(), ::testing::HasSubstr(" left the job: " + why));
+        }
+        EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
 // From another thread, while operations run.
 TEST_P(ClusterTest, CountersOfAJobAtWork) {
   run_job(

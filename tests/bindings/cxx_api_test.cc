@@ -93,7 +93,7 @@ TEST_F(CxxApiTest, ErrorsAreExceptionsByCode) {
     EXPECT_EQ(error.rank(), -1);
     EXPECT_THAT(error.what(), HasSubstr("root rank 5"));
   }
-  session_.shutdown();
+  session_.shutdown("its input ended early");
   EXPECT_THROW(session_.barrier(), fdl::Aborted);
   EXPECT_THROW(fdl::Session({{"fusion_bytes", "abc"}}, true), fdl::InvalidArgument);
 }
