@@ -18,7 +18,7 @@ using Socket = asio::generic::stream_protocol::socket;
 constexpr size_t kKeptOut = 1 << 20;
 
 Status closed_by_peer() {
-  return error(Code::PeerLost, "connection closed");
+  return error(Code::PeerLost, "connection closed, as when a process ends without shutdown");
 }
 
 Status broken(int why) {
