@@ -190,10 +190,9 @@ FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
  * FDL_ABORTED, other ranks learn that this one has left. Local: whatever they do, it takes at most
  * shutdown_timeout and what an abort takes. Again, or after a failure: FDL_OK, too. */
 FDL_API fdl_code fdl_shutdown(fdl_session* session);
-/* The same for a session whose program ends for another reason than that its work is done: ranks
- * that still need this one read "left the job: " and `cause`, one short line such as "its input
- * ended early", instead of "left the job: shutdown". Without effect after fdl_shutdown. Fails:
- * FDL_INVALID_ARGUMENT where `cause` is NULL or empty. */
+/* The same where the work is not done: ranks that still need this one read "left the job: " and
+ * `cause`, one short line such as "its input ended early", instead of "left the job: shutdown".
+ * Without effect after fdl_shutdown. Fails: FDL_INVALID_ARGUMENT where `cause` is NULL or empty. */
 FDL_API fdl_code fdl_shutdown_because(fdl_session* session, const char* cause);
 /* fdl_shutdown, then frees. NULL is accepted. */
 FDL_API fdl_code fdl_destroy(fdl_session* session);
