@@ -29,11 +29,9 @@ void connect_alone(SessionParts& parts) {
   parts.loop = std::move(loop);
 }
 
-void connect_to_job(SessionParts& parts, JobSpec job, std::function<bool()> give_up) {
-  // Only where no rank has to wait for a core that another one's looking takes.
-  const bool cores_enough = static_cast<double>(parts.config.local_size) <= usable_cores();
-  auto io = std::make_shared<net::IoThread>(
-      "fdl-io", cores_enough ? parts.config.spin_time : Duration::zero());
+std::shared_ptr<net::IoThread> connect_to_job(
+    SessionParts& parts, JobSpec job, std::function<bool()> give_up) {
+  auto io = std::make_shared<net::IoThread>("fdl-io");
   TcpControlPlaneOptions options;
   options.config = parts.config;
   options.secret = parts.secret;
@@ -41,10 +39,15 @@ void connect_to_job(SessionParts& parts, JobSpec job, std::function<bool()> give
   options.give_up = std::move(give_up);
   parts.control = std::make_unique<TcpControlPlane>(io, std::move(options));
   // The engine shares the thread of the sockets: one hand-off less per message.
-  parts.loop = std::move(io);
+  parts.loop = io;
+  return io;
 }
 
 }  // namespace
+
+Duration linger_of(const Topology& topology, const Config& config, double cores) {
+  return static_cast<double>(topology.local_size) <= cores ? config.spin_time : Duration::zero();
+}
 
 Result<std::unique_ptr<Session>> make_session(
     Config config,
@@ -70,13 +73,16 @@ Result<std::unique_ptr<Session>> make_session(
   parts.connect = [config](const GroupSpec& group, Store& store) {
     return make_communicator(group, store, config);
   };
+  std::shared_ptr<net::IoThread> io;
   if (config.size == 1)
     connect_alone(parts);
   else
-    connect_to_job(parts, std::move(job).value(), std::move(give_up));
+    io = connect_to_job(parts, std::move(job).value(), std::move(give_up));
   Result<std::unique_ptr<Session>> session = Session::start(std::move(parts));
-  if (session && config.size > 1)
+  if (session && io) {
+    io->linger(linger_of(session.value()->topology(), config, usable_cores()));
     FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);
+  }
   return session;
 }
 

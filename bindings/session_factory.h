@@ -22,4 +22,9 @@ Result<std::unique_ptr<Session>> make_session(
     std::vector<std::shared_ptr<Observer>> observers = {},
     std::function<bool()> give_up = {});
 
+// How long the loop of a session looks for the next message before it blocks: spin_time where every
+// rank of this host has one of its `cores`, and none has to wait for a core that another one's
+// looking takes; else not at all.
+Duration linger_of(const Topology& topology, const Config& config, double cores);
+
 }  // namespace farandole

@@ -105,7 +105,7 @@ class Forming {
     const Result<Meeting> meeting = Meeting::from_text(meeting_text);
     if (!meeting)
       return meeting.status();
-    Result<Descriptor> fd = receive_descriptor(meeting.value(), deadline_, spec_.interrupt.get());
+    Result<UniqueFd> fd = receive_descriptor(meeting.value(), deadline_, spec_.interrupt.get());
     if (!fd)
       return cannot(fd.status());
     Result<SharedSegment> segment =
@@ -162,9 +162,7 @@ Result<std::unique_ptr<Communicator>> connect(
   Result<SharedSegment> segment = spec.index == 0 ? forming.create() : forming.join();
   if (!segment)
     return segment.status();
-  // Other ranks of this host want cores at the same time, in this group or not.
-  const int64_t ranks =
-      std::max<int64_t>(static_cast<int64_t>(spec.members.size()), config.local_size);
+  const auto ranks = static_cast<int64_t>(spec.members.size());
   const double cores = usable_cores();
   ShmOptions options;
   options.members = spec.members;

@@ -11,13 +11,9 @@ namespace farandole::launch {
 namespace {
 
 // Set by the launcher whatever was there before: a job may be started from within another.
-constexpr std::array<const char*, 9> kOwnNames{
+constexpr std::array<const char*, 5> kOwnNames{
     "FARANDOLE_RANK",
     "FARANDOLE_SIZE",
-    "FARANDOLE_LOCAL_RANK",
-    "FARANDOLE_LOCAL_SIZE",
-    "FARANDOLE_CROSS_RANK",
-    "FARANDOLE_CROSS_SIZE",
     "FARANDOLE_CONTROLLER",
     "FARANDOLE_JOB",
     "FARANDOLE_SECRET_FILE"};

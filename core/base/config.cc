@@ -15,6 +15,11 @@
 namespace farandole {
 namespace {
 
+// Written by the launcher for programs to read. A session needs none of them: it sees who is on
+// which host when the group has formed.
+constexpr std::array kForPrograms = {
+    "FARANDOLE_LOCAL_RANK", "FARANDOLE_LOCAL_SIZE", "FARANDOLE_CROSS_RANK", "FARANDOLE_CROSS_SIZE"};
+
 std::string variable_name(std::string_view key) {
   std::string name = "FARANDOLE_";
   for (const char ch : key) name += static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
@@ -80,18 +85,6 @@ Status Config::check() const {
   if (rank >= size)
     return error(
         Code::InvalidArgument, "FARANDOLE_RANK={} is not below FARANDOLE_SIZE={}", rank, size);
-  if (local_rank >= local_size)
-    return error(
-        Code::InvalidArgument,
-        "FARANDOLE_LOCAL_RANK={} is not below FARANDOLE_LOCAL_SIZE={}",
-        local_rank,
-        local_size);
-  if (cross_rank >= cross_size)
-    return error(
-        Code::InvalidArgument,
-        "FARANDOLE_CROSS_RANK={} is not below FARANDOLE_CROSS_SIZE={}",
-        cross_rank,
-        cross_size);
   if (heartbeat_timeout < 4 * heartbeat_interval)
     return error(
         Code::InvalidArgument,
@@ -103,7 +96,7 @@ Status Config::check() const {
 }
 
 std::vector<std::string> Config::unknown_names(const std::vector<std::string>& names) {
-  std::vector<std::string> known;
+  std::vector<std::string> known(kForPrograms.begin(), kForPrograms.end());
   for (const ConfigKey& row : config_table()) known.push_back(variable_name(row.key));
   std::vector<std::string> warnings;
   for (const std::string& name : names) {
@@ -172,7 +165,10 @@ std::string config_markdown() {
       "an error, an "
       "unknown `FARANDOLE_*` name a warning.\nThis page is generated from the table in "
       "`core/base/config_table.cc` "
-      "(`farandolerun --help-env=markdown`).\n\n"
+      "(`farandolerun --help-env=markdown`).\n"
+      "`FARANDOLE_LOCAL_RANK`, `_LOCAL_SIZE`, `_CROSS_RANK` and `_CROSS_SIZE` are no settings: the "
+      "launcher writes them for programs that look "
+      "before they start a session, which finds the hosts by itself.\n\n"
       "| variable | default | accepts | meaning |\n|---|---|---|---|\n";
   for (const ConfigRow& row : config_rows()) {
     const std::string alias = row.horovod.empty() ? "" : fmt::format(" (also `{}`)", row.horovod);

@@ -27,10 +27,6 @@ struct Config {
   // Place in the job. Set by the launcher; alone (size 1) without one.
   int64_t rank = 0;
   int64_t size = 1;
-  int64_t local_rank = 0;
-  int64_t local_size = 1;
-  int64_t cross_rank = 0;
-  int64_t cross_size = 1;
   std::string controller;   // "host:port" of rank 0
   std::string job;          // 1..64 of [A-Za-z0-9_-]
   std::string secret_file;  // file that holds the job's secret, 32 bytes or more
@@ -74,7 +70,7 @@ struct Config {
   static Result<Config> from(const Lookup& lookup);
   // Sets one key by its table name ("fusion_bytes"). Fails as from_env.
   Status set(std::string_view key, std::string_view text);
-  // What cannot be judged key by key: rank < size, controller given when size > 1 …
+  // What cannot be judged key by key: rank < size, heartbeats that leave time for four.
   Status check() const;
   // Warnings for FARANDOLE_* names in `names` that no row knows, each with the nearest known one.
   static std::vector<std::string> unknown_names(const std::vector<std::string>& names);

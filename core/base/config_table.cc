@@ -169,28 +169,6 @@ const std::vector<ConfigKey>& config_table() {
           1,
           kMaxRanks,
           "Number of ranks in the job; set by the launcher."),
-      integer(
-          "local_rank",
-          "",
-          &Config::local_rank,
-          0,
-          kMaxRanks - 1,
-          "Rank among those of this host."),
-      integer("local_size", "", &Config::local_size, 1, kMaxRanks, "Number of ranks on this host."),
-      integer(
-          "cross_rank",
-          "",
-          &Config::cross_rank,
-          0,
-          kMaxRanks - 1,
-          "Place of this host among the hosts that have this local rank."),
-      integer(
-          "cross_size",
-          "",
-          &Config::cross_size,
-          1,
-          kMaxRanks,
-          "Number of hosts that have this local rank."),
       text_row(
           "controller",
           &Config::controller,

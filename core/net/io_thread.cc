@@ -19,6 +19,7 @@ struct IoThread::Impl {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
   std::optional<BoundedThread> thread;
+  std::atomic<Duration::rep> linger{0};
 };
 
 asio::io_context& context_of(IoThread& io) noexcept {
@@ -36,30 +37,31 @@ struct Turn {
 // The next message often follows within microseconds, and to be woken for it costs more than to
 // look: so after work the thread goes on looking for `linger`, giving way to whoever wants the
 // core, before it blocks. An idle loop has long been blocked.
-void run_loop(asio::io_context& context, Duration linger) {
-  if (linger <= Duration::zero()) {
-    context.run();
-    return;
+void look_on(asio::io_context& context, Duration linger) {
+  for (TimePoint until = steady_now() + linger; steady_now() < until && !context.stopped();) {
+    if (context.poll() > 0)
+      until = steady_now() + linger;
+    else
+      std::this_thread::yield();
   }
-  while (context.run_one() > 0) {
-    for (TimePoint until = steady_now() + linger; steady_now() < until && !context.stopped();) {
-      if (context.poll() > 0)
-        until = steady_now() + linger;
-      else
-        std::this_thread::yield();
-    }
+}
+
+void run_loop(IoThread::Impl& impl) {
+  while (impl.context.run_one() > 0) {
+    const Duration linger(impl.linger.load(std::memory_order_relaxed));
+    if (linger > Duration::zero())
+      look_on(impl.context, linger);
   }
 }
 
 }  // namespace
 
-IoThread::IoThread(const char* thread_name, Duration linger) : impl_(std::make_unique<Impl>()) {
-  impl_->thread.emplace(
-      [impl = impl_.get(), name = std::string(thread_name), linger, label = log_label()] {
-        const LogScope scope(label);
-        pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-        run_loop(impl->context, linger);
-      });
+IoThread::IoThread(const char* thread_name) : impl_(std::make_unique<Impl>()) {
+  impl_->thread.emplace([impl = impl_.get(), name = std::string(thread_name), label = log_label()] {
+    const LogScope scope(label);
+    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    run_loop(*impl);
+  });
 }
 
 IoThread::~IoThread() {
@@ -77,6 +79,10 @@ IoThread::~IoThread() {
 
 void IoThread::post(std::function<void()> task) {
   asio::post(impl_->context, std::move(task));
+}
+
+void IoThread::linger(Duration span) noexcept {
+  impl_->linger.store(span.count(), std::memory_order_relaxed);
 }
 
 bool IoThread::on_loop_thread() const noexcept {

@@ -14,8 +14,7 @@ namespace farandole::net {
 
 class IoThread final : public EventLoop {
  public:
-  // Blocks in the kernel once there has been nothing to do for `linger`.
-  explicit IoThread(const char* thread_name, Duration linger = Duration::zero());
+  explicit IoThread(const char* thread_name);
   // Runs what was posted before, then joins. Where a task takes longer than patience::kLoop, thread
   // and sockets stay until the process ends. Not from the loop itself. In a forked child: nothing.
   ~IoThread() override;
@@ -24,6 +23,9 @@ class IoThread final : public EventLoop {
 
   void post(std::function<void()> task) override;
   bool on_loop_thread() const noexcept override;
+  // From now on the loop blocks in the kernel only once there has been nothing to do for so long;
+  // none at first. Thread: any.
+  void linger(Duration span) noexcept;
   // Posts, and waits until the task has run. False at the deadline: a task that has not begun by
   // then never does, and is destroyed on the loop; one that has begun goes on, so that a task that
   // may block must own what it uses. Not from the loop itself.

@@ -25,8 +25,6 @@ class BootstrapTest : public testing::Test {
     close(fd);
     config_.rank = 1;
     config_.size = 2;
-    config_.local_rank = 1;
-    config_.local_size = 2;
     config_.controller = "127.0.0.1:29500";
     config_.job = "job-1";
     config_.secret_file = path_;

@@ -122,6 +122,8 @@ TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
       Config::unknown_names({"FARANDOLE_NCCL_RINGS_PER_NODE"}),
       ElementsAre("unknown variable FARANDOLE_NCCL_RINGS_PER_NODE is ignored"));
   EXPECT_THAT(Config::unknown_names({"HOME"}), IsEmpty());
+  // The launcher's, for programs.
+  EXPECT_THAT(Config::unknown_names({"FARANDOLE_LOCAL_RANK", "FARANDOLE_CROSS_SIZE"}), IsEmpty());
 }
 
 TEST(Config, AForeignLauncherIsNamedOnceWhereEachOfItsProcessesIsAJobOfOne) {

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <atomic>
 #include <future>
@@ -262,6 +264,26 @@ TEST(IoThread, RunsTasksInOrderAndWhatWasPostedBeforeItEnds) {
   }
   ASSERT_EQ(order.size(), 101u);
   for (int i = 0; i <= 100; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
+}
+
+Duration used_by(clockid_t clock) {
+  timespec used{};
+  clock_gettime(clock, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+// Looking costs processor time, by which it is seen; it ends with the loop.
+TEST(IoThread, LooksForAsLongAsItIsTold) {
+  IoThread io("test-io");
+  clockid_t clock{};
+  io.run_and_wait([&] { EXPECT_EQ(pthread_getcpuclockid(pthread_self(), &clock), 0); });
+  const Duration before = used_by(clock);
+  io.linger(std::chrono::hours(1));
+  io.run_and_wait([] {});
+  const TimePoint deadline = steady_now() + std::chrono::seconds(20);
+  while (used_by(clock) - before < std::chrono::milliseconds(20) && steady_now() < deadline)
+    std::this_thread::yield();
+  EXPECT_LT(steady_now(), deadline);
 }
 
 // Who waits for a turn of a blocked loop goes on at the deadline; a task that had not begun by then

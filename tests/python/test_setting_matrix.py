@@ -170,14 +170,6 @@ def test_wrong_in_the_environment_of_the_launcher() -> None:
 
 BESIDE_EACH_OTHER: dict[str, tuple[dict[str, float], str]] = {
     "rank": ({"rank": 1}, "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"),
-    "local_rank": (
-        {"local_rank": 3, "local_size": 3},
-        "FARANDOLE_LOCAL_RANK=3 is not below FARANDOLE_LOCAL_SIZE=3",
-    ),
-    "cross_rank": (
-        {"cross_rank": 1},
-        "FARANDOLE_CROSS_RANK=1 is not below FARANDOLE_CROSS_SIZE=1",
-    ),
     "heartbeat": (
         {"heartbeat_interval": 1, "heartbeat_timeout": 3.5},
         "FARANDOLE_HEARTBEAT_TIMEOUT=3.5 is less than four times FARANDOLE_HEARTBEAT_INTERVAL=1",

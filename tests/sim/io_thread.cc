@@ -8,7 +8,7 @@
 
 namespace farandole::net {
 
-IoThread::IoThread(const char*, Duration) : impl_(std::make_unique<Impl>()) {}
+IoThread::IoThread(const char*) : impl_(std::make_unique<Impl>()) {}
 IoThread::~IoThread() = default;
 
 void IoThread::post(std::function<void()> task) {
