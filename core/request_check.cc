@@ -112,9 +112,14 @@ Status check_reduction(const Request& r) {
   if (!std::isfinite(s.prescale) || !std::isfinite(s.postscale))
     return wrong(r, "scale factors must be finite, not {} and {}", s.prescale, s.postscale);
   if (!has_meaning(s.reduce, s.dtype))
-    return wrong(r, "{} has no meaning for {}", name_of(s.reduce), name_of(s.dtype));
+    return wrong(
+        r,
+        "{} has no meaning for {}; {} have",
+        name_of(s.reduce),
+        name_of(s.dtype),
+        meaningful_ops(s.dtype));
   if (scaled && s.dtype == DType::Bool)
-    return wrong(r, "bool cannot be scaled");
+    return wrong(r, "bool cannot be scaled; leave out the factors, or convert to a number");
   return Status::ok();
 }
 
@@ -139,7 +144,7 @@ Status check_request(const Request& r, const RequestLimits& limits) {
     return wrong(
         r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
   if (s.process_set != 0)
-    return wrong(r, "there is no process set {}", s.process_set);
+    return wrong(r, "there is no process set {}; 0, all ranks, is the only one", s.process_set);
   FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_overlap(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));

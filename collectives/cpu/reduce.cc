@@ -39,7 +39,11 @@ DType computed_dtype(const ReduceSpec& spec) {
 Status check(const ReduceSpec& spec) {
   if (!has_meaning(spec.op, spec.dtype))
     return error(
-        Code::Unsupported, "{} has no meaning for {}", name_of(spec.op), name_of(spec.dtype));
+        Code::Unsupported,
+        "{} has no meaning for {}; {} have",
+        name_of(spec.op),
+        name_of(spec.dtype),
+        meaningful_ops(spec.dtype));
   if (spec.dtype == DType::Bool && (spec.prescale != 1.0 || spec.postscale != 1.0))
     return error(
         Code::InvalidArgument,

@@ -78,8 +78,8 @@ Status ShmCommunicator::timed_out(const CollectiveOp& op) {
   const double seconds = std::chrono::duration<double>(options_.data_timeout).count();
   abort(error(
             Code::Timeout,
-            "{} \"{}\" through shared memory: nothing has moved for {:g} s, waiting for {} on host "
-            "{}",
+            "{} \"{}\" through shared memory: nothing has moved for {:g} s "
+            "(FARANDOLE_DATA_TIMEOUT), waiting for {} on host {}",
             name_of(op.kind),
             printable(op.name),
             seconds,

@@ -8,7 +8,6 @@ namespace {
 // Nobody else takes part: needs no name, secret or network.
 class AloneBootstrap final : public Bootstrap {
  public:
-  const char* name() const noexcept override { return "a single rank"; }
   std::optional<Result<JobSpec>> find(const Config& config) const override {
     JobSpec spec;
     spec.job = config.job;

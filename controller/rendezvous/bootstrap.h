@@ -27,8 +27,6 @@ struct JobSpec {
 class Bootstrap {
  public:
   virtual ~Bootstrap() = default;
-  // "the farandolerun launcher"
-  virtual const char* name() const noexcept = 0;
   // nullopt where this process was not started that way. Fails: InvalidArgument or System where it
   // was, but something is missing or wrong.
   virtual std::optional<Result<JobSpec>> find(const Config& config) const = 0;

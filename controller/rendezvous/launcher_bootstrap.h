@@ -7,7 +7,6 @@ namespace farandole {
 
 class LauncherBootstrap final : public Bootstrap {
  public:
-  const char* name() const noexcept override { return "the farandolerun launcher"; }
   std::optional<Result<JobSpec>> find(const Config& config) const override;
 };
 

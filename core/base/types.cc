@@ -42,6 +42,11 @@ const char* name_of(CollectiveKind kind) noexcept {
 const char* name_of(ReduceOp op) noexcept {
   return kReduceOps.at(static_cast<size_t>(op));
 }
+const char* meaningful_ops(DType dtype) noexcept {
+  if (dtype == DType::Bool)
+    return "Sum, Min, Max and Product";
+  return is_complex(dtype) ? "Sum, Average and Product" : "Sum, Average, Min, Max and Product";
+}
 const char* name_of(DeviceType type) noexcept {
   return type == DeviceType::Cpu ? "cpu" : "cuda";
 }

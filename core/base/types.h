@@ -79,4 +79,7 @@ constexpr bool has_meaning(ReduceOp op, DType dtype) noexcept {
   return true;
 }
 
+// Those with a meaning for `dtype`, for error lines: "Sum, Min, Max and Product".
+const char* meaningful_ops(DType dtype) noexcept;
+
 }  // namespace farandole

@@ -90,10 +90,13 @@ TEST(RequestCheck, Reductions) {
   Request r = request(CollectiveKind::Allreduce, {1});
   r.signature.dtype = DType::Bool;
   r.signature.reduce = ReduceOp::Average;
-  EXPECT_EQ(said(r), "allreduce \"t\": Average has no meaning for bool");
+  EXPECT_EQ(
+      said(r), "allreduce \"t\": Average has no meaning for bool; Sum, Min, Max and Product have");
   r.signature.reduce = ReduceOp::Sum;
   r.signature.prescale = 2;
-  EXPECT_EQ(said(r), "allreduce \"t\": bool cannot be scaled");
+  EXPECT_EQ(
+      said(r),
+      "allreduce \"t\": bool cannot be scaled; leave out the factors, or convert to a number");
   r.signature.dtype = DType::Float32;
   r.signature.prescale = INFINITY;
   EXPECT_EQ(said(r), "allreduce \"t\": scale factors must be finite, not inf and 1");
@@ -108,7 +111,7 @@ TEST(RequestCheck, RootNameAndSet) {
   EXPECT_EQ(said(r), "broadcast \"t\": root rank 2 does not exist; ranks are 0 to 1");
   r.signature.root = 0;
   r.signature.process_set = 3;
-  EXPECT_EQ(said(r), "broadcast \"t\": there is no process set 3");
+  EXPECT_EQ(said(r), "broadcast \"t\": there is no process set 3; 0, all ranks, is the only one");
   r.name = std::string(17, 'x');
   EXPECT_EQ(
       said(r), "broadcast \"xxxxxxxxxxxxxxxxx\": the name has 17 bytes; at most 16 are allowed");

@@ -304,7 +304,8 @@ TEST(Transport, NoProgressNamesWhomItWaitedFor) {
   EXPECT_THROW(mine->waitRecv(), MeshFailed);
   EXPECT_EQ(
       group.mesh(0).status().to_string(),
-      "Timeout: nothing has moved for 0.1 s; waiting for data from rank 12 (host h2)");
+      "Timeout: nothing has moved for 0.1 s (FARANDOLE_DATA_TIMEOUT); waiting for data from rank "
+      "12 (host h2)");
   EXPECT_EQ(group.mesh(0).status().culprit(), 12);
 }
 

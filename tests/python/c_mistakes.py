@@ -289,7 +289,11 @@ def fields_of_operation() -> Mistakes:
         "prescale": scales("prescale"),
         "postscale": scales("postscale"),
         "process_set": [
-            ({"process_set": n}, OF_X + f"there is no process set {n}", INVALID)
+            (
+                {"process_set": n},
+                OF_X + f"there is no process set {n}; 0, all ranks, is the only one",
+                INVALID,
+            )
             for n in (1, (1 << 32) - 1)
         ],
     }

@@ -13,6 +13,7 @@
 #include "collectives/gloo/transport/mesh_failed.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/timespec.h"
 
 namespace farandole::gloo_transport {
 namespace {
@@ -33,21 +34,16 @@ class IdleTimer {
   Duration idle_{};
 };
 
-timespec to_timespec(Duration d) noexcept {
-  const auto ns = std::max<Duration::rep>(d.count(), 0);
-  return {ns / 1'000'000'000, ns % 1'000'000'000};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Mesh>> Mesh::make(MeshOptions options, std::vector<Fd> sockets) {
-  Fd wake(FARANDOLE_FAIL_CALL("mesh.make.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+Result<std::unique_ptr<Mesh>> Mesh::make(MeshOptions options, std::vector<UniqueFd> sockets) {
+  UniqueFd wake(FARANDOLE_FAIL_CALL("mesh.make.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!wake)
     return system_error("eventfd", errno);
   return std::unique_ptr<Mesh>(new Mesh(std::move(options), std::move(sockets), std::move(wake)));
 }
 
-Mesh::Mesh(MeshOptions options, std::vector<Fd> sockets, Fd wake)
+Mesh::Mesh(MeshOptions options, std::vector<UniqueFd> sockets, UniqueFd wake)
     : options_(std::move(options)), links_(options_.members.size()), wake_(std::move(wake)) {
   AnySource& any = *this;
   for (size_t peer = 0; peer < sockets.size(); ++peer)
@@ -227,7 +223,7 @@ Status Mesh::stuck(Duration idle) const {
   const double seconds = std::chrono::duration<double>(idle).count();
   return error(
              Code::Timeout,
-             "{}nothing has moved for {:.1f} s; waiting for {}",
+             "{}nothing has moved for {:.1f} s (FARANDOLE_DATA_TIMEOUT); waiting for {}",
              activity(),
              seconds,
              who.empty() ? "any member" : who)
