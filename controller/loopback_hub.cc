@@ -1,5 +1,7 @@
 #include "controller/loopback_hub.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 #include "controller/protocol/ranks.h"
@@ -58,7 +60,9 @@ bool LoopbackOutlet::close(TimePoint deadline) {
 LoopbackHub::Impl::Impl(int size, ProcessSets process_sets)
     : process_sets_(std::move(process_sets)),
       ports_(static_cast<size_t>(size)),
-      confirmer_([this] { confirm_accusations(); }) {}
+      confirmer_([this] { confirm_accusations(); }) {
+  pthread_setname_np(confirmer_.native_handle(), "fdl-loopback");
+}
 
 LoopbackHub::Impl::~Impl() {
   {
