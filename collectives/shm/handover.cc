@@ -130,8 +130,8 @@ Status wait_readable(int fd, TimePoint deadline, const Interrupt* interrupt) {
 
 // Whatever the kernel has opened for this process, so that what is refused is closed again: the
 // room for one descriptor is aligned up to that for two.
-std::vector<Descriptor> descriptors_in(msghdr& message) {
-  std::vector<Descriptor> taken;
+std::vector<UniqueFd> descriptors_in(msghdr& message) {
+  std::vector<UniqueFd> taken;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
        part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
@@ -146,7 +146,7 @@ std::vector<Descriptor> descriptors_in(msghdr& message) {
   return taken;
 }
 
-Result<Descriptor> take_parcel(int socket) {
+Result<UniqueFd> take_parcel(int socket) {
   Parcel parcel;
   const ssize_t got = uninterrupted([&] {
     return FARANDOLE_FAIL_CALL(
@@ -154,7 +154,7 @@ Result<Descriptor> take_parcel(int socket) {
   });
   if (got < 0)
     return system_error("receiving shared memory", errno);
-  std::vector<Descriptor> taken = descriptors_in(parcel.message);
+  std::vector<UniqueFd> taken = descriptors_in(parcel.message);
   if (got != 1 || (parcel.message.msg_flags & MSG_CTRUNC) != 0 || taken.size() != 1)
     return error(
         Code::System,
@@ -185,7 +185,7 @@ Result<Meeting> Meeting::from_text(const std::string& text) {
   return error(Code::Mismatch, "\"{}\" is no meeting point for shared memory", printable(text, 32));
 }
 
-HandoverServer::HandoverServer(int shared, std::string token, Descriptor listener, Descriptor stop)
+HandoverServer::HandoverServer(int shared, std::string token, UniqueFd listener, UniqueFd stop)
     : shared_(shared),
       token_(std::move(token)),
       listener_(std::move(listener)),
@@ -199,10 +199,10 @@ HandoverServer::~HandoverServer() {
 }
 
 Result<std::unique_ptr<HandoverServer>> HandoverServer::start(
-    const Descriptor& fd, const Meeting& meeting) {
-  Descriptor listener(FARANDOLE_FAIL_CALL(
+    const UniqueFd& fd, const Meeting& meeting) {
+  UniqueFd listener(FARANDOLE_FAIL_CALL(
       "handover.start.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
-  Descriptor stop(
+  UniqueFd stop(
       FARANDOLE_FAIL_CALL("handover.start.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!listener || !stop)
     return system_error("socket for shared memory", errno);
@@ -235,7 +235,7 @@ bool HandoverServer::readable(int fd, TimePoint deadline) {
 void HandoverServer::serve() {
   // Without an end of its own: the destructor, which comes with the group's verdict, ends it.
   while (readable(listener_.get(), TimePoint::max())) {
-    const Descriptor peer(FARANDOLE_FAIL_CALL(
+    const UniqueFd peer(FARANDOLE_FAIL_CALL(
         "handover.serve.accept4",
         ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (peer)
@@ -243,10 +243,10 @@ void HandoverServer::serve() {
     else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
       break;  // out of descriptors, say: those who ask are told by the closed socket
   }
-  listener_ = Descriptor();
+  listener_ = UniqueFd();
 }
 
-void HandoverServer::serve_one(const Descriptor& peer) {
+void HandoverServer::serve_one(const UniqueFd& peer) {
   if (!check_user(peer.get()))
     return;
   std::string token;
@@ -270,9 +270,9 @@ void HandoverServer::serve_one(const Descriptor& peer) {
     send_descriptor(peer.get(), shared_);
 }
 
-Result<Descriptor> receive_descriptor(
+Result<UniqueFd> receive_descriptor(
     const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt) {
-  const Descriptor socket(FARANDOLE_FAIL_CALL(
+  const UniqueFd socket(FARANDOLE_FAIL_CALL(
       "handover.receive_descriptor.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   if (!socket)
     return system_error("socket for shared memory", errno);

@@ -32,30 +32,29 @@ struct Meeting {
 class HandoverServer {
  public:
   // Requires: fd stays open for the server's life. Fails: System.
-  static Result<std::unique_ptr<HandoverServer>> start(
-      const Descriptor& fd, const Meeting& meeting);
+  static Result<std::unique_ptr<HandoverServer>> start(const UniqueFd& fd, const Meeting& meeting);
   ~HandoverServer();
   HandoverServer(const HandoverServer&) = delete;
   HandoverServer& operator=(const HandoverServer&) = delete;
 
  private:
-  HandoverServer(int shared, std::string token, Descriptor listener, Descriptor stop);
+  HandoverServer(int shared, std::string token, UniqueFd listener, UniqueFd stop);
   void serve();
-  void serve_one(const Descriptor& peer);
+  void serve_one(const UniqueFd& peer);
   // False where `deadline` passed or the server is to stop before `fd` became readable.
   bool readable(int fd, TimePoint deadline);
 
   int shared_;
   std::string token_;
-  Descriptor listener_;
-  Descriptor stop_;  // an eventfd
+  UniqueFd listener_;
+  UniqueFd stop_;  // an eventfd
   std::thread thread_;
 };
 
 // Fails: System, Timeout (says how long it waited), Mismatch where somebody else answers; at once
 // what `interrupt` (or null) says. Who shall hand over may be dead although a forked child of it
 // holds its socket open.
-Result<Descriptor> receive_descriptor(
+Result<UniqueFd> receive_descriptor(
     const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt);
 
 }  // namespace farandole::shm

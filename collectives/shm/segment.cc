@@ -92,30 +92,12 @@ Result<Geometry> check_header(
       members);
 }
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0)
-    ::close(fd_);
-}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0)
-      ::close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-int Descriptor::release() noexcept {
-  return std::exchange(fd_, -1);
-}
-
 SharedSegment::SharedSegment(Mapping mapping, const Geometry& geometry) noexcept
     : mapping_(std::move(mapping)),
       slots_(mapping_.get() + geometry.control_bytes()),
       geometry_(geometry) {}
 
-Result<SharedSegment::Mapping> SharedSegment::map(const Descriptor& fd, size_t bytes) {
+Result<SharedSegment::Mapping> SharedSegment::map(const UniqueFd& fd, size_t bytes) {
   // Populated at once: otherwise the first operations would pay for the page faults.
   void* base = FARANDOLE_FAIL_CALL(
       "segment.map.mmap",
@@ -136,11 +118,11 @@ std::span<RankLines> SharedSegment::lines() const noexcept {
   return {reinterpret_cast<RankLines*>(mapping_.get() + sizeof(Header)), geometry_.members};
 }
 
-Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
+Result<std::pair<SharedSegment, UniqueFd>> SharedSegment::create(
     const Geometry& geometry, uint64_t group) {
   const size_t bytes = geometry.total_bytes();
   FARANDOLE_RETURN_IF_ERROR(check_room(bytes));
-  Descriptor fd(FARANDOLE_FAIL_CALL(
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
       "segment.create.memfd_create", ::memfd_create("farandole", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
   if (!fd)
     return system_error("memfd_create", errno);
@@ -162,8 +144,7 @@ Result<std::pair<SharedSegment, Descriptor>> SharedSegment::create(
   return std::pair(std::move(segment), std::move(fd));
 }
 
-Result<SharedSegment> SharedSegment::attach(
-    const Descriptor& fd, uint32_t members, uint64_t group) {
+Result<SharedSegment> SharedSegment::attach(const UniqueFd& fd, uint32_t members, uint64_t group) {
   struct stat about {};
   if (FARANDOLE_FAIL_CALL("segment.attach.fstat", ::fstat(fd.get(), &about)) != 0)
     return system_error("fstat of shared memory", errno);

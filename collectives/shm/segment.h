@@ -9,6 +9,7 @@
 
 #include "collectives/shm/layout.h"
 #include "core/base/status.h"
+#include "core/base/unique_fd.h"
 
 namespace farandole::shm {
 
@@ -16,31 +17,16 @@ namespace farandole::shm {
 // shared memory. Pure. Fails: Mismatch saying what is there and what is wanted.
 Result<Geometry> check_header(const Header& header, size_t bytes, uint32_t members, uint64_t group);
 
-// A file descriptor, closed with its owner.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  int get() const noexcept { return fd_; }
-  int release() noexcept;
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 // Owns: the mapping, which stays valid whatever other members do (it is sealed against shrinking).
 class SharedSegment {
  public:
   // Memory for a new group, all of it reserved, zeroed and sealed, and a descriptor to hand over.
   // Fails: Unsupported where there is no room for it; System.
-  static Result<std::pair<SharedSegment, Descriptor>> create(
+  static Result<std::pair<SharedSegment, UniqueFd>> create(
       const Geometry& geometry, uint64_t group);
   // Maps what a member of the same group created. Fails: System, Mismatch where it is not sealed,
   // or not the memory of this group in this version.
-  static Result<SharedSegment> attach(const Descriptor& fd, uint32_t members, uint64_t group);
+  static Result<SharedSegment> attach(const UniqueFd& fd, uint32_t members, uint64_t group);
 
   SharedSegment(SharedSegment&&) noexcept = default;
   SharedSegment& operator=(SharedSegment&&) noexcept = default;
@@ -62,7 +48,7 @@ class SharedSegment {
 
   SharedSegment(Mapping mapping, const Geometry& geometry) noexcept;
 
-  static Result<Mapping> map(const Descriptor& fd, size_t bytes);
+  static Result<Mapping> map(const UniqueFd& fd, size_t bytes);
 
   Mapping mapping_;
   std::byte* slots_;

@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "core/base/failpoint.h"
+#include "core/base/timespec.h"
 
 namespace farandole::shm {
 namespace {
@@ -46,9 +47,7 @@ void ring(BellLine& bell) noexcept {
 }
 
 void sleep_until_rung(BellLine& bell, uint32_t seen, Duration at_most) noexcept {
-  const auto nanoseconds = std::max<int64_t>(at_most.count(), 0);
-  const timespec timeout{
-      static_cast<time_t>(nanoseconds / 1'000'000'000), nanoseconds % 1'000'000'000};
+  const timespec timeout = to_timespec(at_most);
   futex(bell.rings, FUTEX_WAIT, seen, &timeout);
 }
 

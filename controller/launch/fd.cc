@@ -33,20 +33,6 @@ void close_one_by_one(const std::vector<int>& keep) noexcept {
 
 }  // namespace
 
-UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
-void UniqueFd::reset() noexcept {
-  if (fd_ >= 0)
-    close(fd_);
-  fd_ = -1;
-}
-
 Result<Pipe> make_pipe() {
   int ends[2];
   if (FARANDOLE_FAIL_CALL("fd.make_pipe.pipe2", pipe2(ends, O_CLOEXEC)) != 0)

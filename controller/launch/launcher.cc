@@ -12,6 +12,7 @@
 #include "controller/launch/report.h"
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
+#include "core/base/host_name.h"
 
 namespace farandole::launch {
 namespace {
@@ -19,11 +20,6 @@ namespace {
 int complain(int exit_code, const std::string& text) {
   write_all(STDERR_FILENO, "farandolerun: " + text + "\n");
   return exit_code;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "localhost";
 }
 
 // Of the controlling terminal of this session, so that reading it is a matter of process groups.

@@ -14,6 +14,7 @@
 #include "controller/tcp/liveness_judge.h"
 #include "controller/tcp/store_client.h"
 #include "core/base/format.h"
+#include "core/base/host_name.h"
 #include "core/base/log.h"
 #include "core/base/patience.h"
 #include "core/net/heartbeat.h"
@@ -37,14 +38,6 @@ Result<uint64_t> random_incarnation() {
   std::array<uint8_t, sizeof(uint64_t)> bytes{};
   FARANDOLE_RETURN_IF_ERROR(fill_random(bytes));
   return std::bit_cast<uint64_t>(bytes);
-}
-
-std::string host_name(const Config& config) {
-  if (!config.host.empty())
-    return config.host;
-  char name[256] = "localhost";
-  gethostname(name, sizeof(name) - 1);
-  return name;
 }
 
 }  // namespace
@@ -127,7 +120,7 @@ Status TcpControlPlane::Impl::begin(ControlSink& sink) {
   const Config& config = options.config;
   Member self{
       static_cast<int>(config.rank),
-      host_name(config),
+      config.host.empty() ? host_name() : config.host,
       getpid(),
       config.bind.empty() ? std::move(address).value() : config.bind};
   return on_loop([driver = driver, self = std::move(self)] { driver->join(self); });

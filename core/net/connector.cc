@@ -10,6 +10,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/timespec.h"
 
 namespace farandole::net {
 namespace {
@@ -34,9 +35,7 @@ Status wait_for(pollfd* entry, TimePoint deadline, const GiveUp& give_up) {
     if (left <= Duration::zero())
       return error(Code::Timeout, "no answer");
     const Duration span = std::min(left, give_up ? kGiveUpPeriod : Duration(std::chrono::hours(1)));
-    const timespec timeout{
-        duration_cast<std::chrono::seconds>(span).count(),
-        (span % std::chrono::seconds(1)).count()};
+    const timespec timeout = to_timespec(span);
     const int ready = FARANDOLE_FAIL_CALL(
         "connector.wait_for.ppoll", ppoll(entry, entry != nullptr ? 1 : 0, &timeout, nullptr));
     if (ready > 0)
@@ -63,8 +62,8 @@ Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
   return failure == 0 ? Status::ok() : system_error("connect", failure);
 }
 
-Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
-  Fd fd(FARANDOLE_FAIL_CALL(
+Result<UniqueFd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
       "connector.open_socket.socket",
       socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
@@ -83,11 +82,11 @@ Result<Fd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp
   return fd;
 }
 
-Result<Fd> open_any(
+Result<UniqueFd> open_any(
     const std::vector<SocketAddress>& addresses, TimePoint deadline, const GiveUp& give_up) {
   Status why = error(Code::System, "the host has no address");
   for (const SocketAddress& address : addresses) {
-    Result<Fd> fd = open_socket(address, deadline, give_up);
+    Result<UniqueFd> fd = open_socket(address, deadline, give_up);
     if (fd || fd.status().code() == Code::Aborted)
       return fd;
     why = fd.status();
@@ -124,7 +123,7 @@ Attempt attempt(
     Duration patience,
     TimePoint deadline) {
   const auto until = [&](Duration length) { return std::min(deadline, steady_now() + length); };
-  Result<Fd> fd = open_any(addresses, until(spec.handshake_timeout), spec.give_up);
+  Result<UniqueFd> fd = open_any(addresses, until(spec.handshake_timeout), spec.give_up);
   if (!fd)
     return {fd.status(), fd.status().code() != Code::Aborted};
   Handshake handshake = Handshake::client(spec.client);

@@ -15,7 +15,7 @@ namespace farandole::net {
 
 // A connected socket (non-blocking, close-on-exec, no delay) whose other end is known.
 struct Established {
-  Fd fd;
+  UniqueFd fd;
   Hello hello;  // the client's
   SessionKeys keys;
   uint64_t server_incarnation = 0;

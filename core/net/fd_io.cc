@@ -10,6 +10,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/timespec.h"
 
 namespace farandole::net {
 namespace {
@@ -19,9 +20,7 @@ Status wait_for(int fd, short events, TimePoint deadline) {
     const Duration left = deadline - steady_now();
     if (left <= Duration::zero())
       return error(Code::Timeout, "the peer did not answer in time");
-    timespec timeout{};
-    timeout.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
-    timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
+    const timespec timeout = to_timespec(left);
     pollfd entry{fd, events, 0};
     const int ready =
         FARANDOLE_FAIL_CALL("fd_io.wait_for.ppoll", ppoll(&entry, 1, &timeout, nullptr));
@@ -39,16 +38,6 @@ Status failure(const char* call, int why) {
 }
 
 }  // namespace
-
-int Fd::release() noexcept {
-  return std::exchange(fd_, -1);
-}
-
-void Fd::reset(int fd) noexcept {
-  if (fd_ >= 0 && fd_ != fd)
-    close(fd_);
-  fd_ = fd;
-}
 
 Status send_all(int fd, ByteSpan bytes, TimePoint deadline) {
   while (!bytes.empty()) {

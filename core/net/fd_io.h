@@ -6,29 +6,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/base/unique_fd.h"
 #include "core/net/auth.h"
 
 namespace farandole::net {
-
-// An owned file descriptor. Movable.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) noexcept : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(other.release()) {}
-  Fd& operator=(Fd&& other) noexcept {
-    reset(other.release());
-    return *this;
-  }
-  ~Fd() { reset(); }
-  int get() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  int release() noexcept;
-  void reset(int fd = -1) noexcept;
-
- private:
-  int fd_ = -1;
-};
 
 // Until all is sent. Fails: Timeout, PeerLost (closed or reset), System.
 Status send_all(int fd, ByteSpan bytes, TimePoint deadline);

@@ -34,8 +34,8 @@ constexpr uint64_t kProcessBit = uint64_t{1} << 63;
 struct Peer {
   Peer(Established&& from)
       : fd(std::move(from.fd)), sealer(from.keys.send), reader(from.keys.receive, kMaxBody) {}
-  Fd fd;
-  Fd process;  // readable when the peer's process has ended
+  UniqueFd fd;
+  UniqueFd process;  // readable when the peer's process has ended
   FrameSealer sealer;
   FrameReader reader;
   Bytes out;  // what the kernel did not take yet
@@ -60,7 +60,7 @@ struct Heartbeat::Impl {
   bool on_body(int rank, Peer& peer, ByteSpan body);
   void beat();
   void push(Peer& peer) const;
-  void drop(Fd& fd) const;
+  void drop(UniqueFd& fd) const;
   void drop(int rank);
   void lose_connection(Peer& peer) const;
   void judge(TimePoint now);
@@ -69,8 +69,8 @@ struct Heartbeat::Impl {
 
   HeartbeatOptions options;
   ProcessCard own = ProcessCard::own();
-  Fd epoll;
-  Fd control;
+  UniqueFd epoll;
+  UniqueFd control;
   std::map<int, Peer> peers;  // by rank; heartbeat thread only
   Mutex mutex;
   std::vector<Change> changes FARANDOLE_GUARDED_BY(mutex);
@@ -145,7 +145,7 @@ void Heartbeat::Impl::forget(int rank) {
 
 // Closing alone would not take it out of the epoll set while a forked child holds a copy, and its
 // events would come for ever.
-void Heartbeat::Impl::drop(Fd& fd) const {
+void Heartbeat::Impl::drop(UniqueFd& fd) const {
   if (fd)
     epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
   fd.reset();

@@ -22,8 +22,8 @@ constexpr Duration kPauseWithoutFds = std::chrono::milliseconds(100);
 // Then whatever else the loop has to do gets its turn, and those that were let go are freed.
 constexpr int kAcceptsPerTurn = 32;
 
-Result<Fd> listen_at(const SocketAddress& address, bool reuse_port) {
-  Fd fd(FARANDOLE_FAIL_CALL(
+Result<UniqueFd> listen_at(const SocketAddress& address, bool reuse_port) {
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
       "listener.listen_at.socket",
       socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
@@ -68,7 +68,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
 
   asio::awaitable<void> accept();
   Status take_some();
-  void take(Fd fd);
+  void take(UniqueFd fd);
   void let_one_go();
   asio::awaitable<void> greet(std::shared_ptr<Stranger> stranger);
   asio::awaitable<Status> shake(Stranger& stranger, Handshake& handshake);
@@ -117,7 +117,7 @@ asio::awaitable<void> Listener::Impl::accept() {
 Status Listener::Impl::take_some() {
   for (int taken = 0; taken < kAcceptsPerTurn && !closed; ++taken) {
     // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
-    Fd fd(FARANDOLE_FAIL_CALL(
+    UniqueFd fd(FARANDOLE_FAIL_CALL(
         "listener.accept.accept4",
         accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (!fd) {
@@ -144,7 +144,7 @@ void Listener::Impl::let_one_go() {
   strangers.erase(chosen);
 }
 
-void Listener::Impl::take(Fd fd) {
+void Listener::Impl::take(UniqueFd fd) {
   if (strangers.size() >= options.max_half_open)
     let_one_go();
   tcp::socket socket(context);
@@ -209,7 +209,7 @@ asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& han
 
 void Listener::Impl::welcome(Stranger& stranger, Handshake& handshake) {
   ErrorCode failed;
-  Fd fd(stranger.socket.release(failed));
+  UniqueFd fd(stranger.socket.release(failed));
   Status ready = failed ? error(Code::System, "{}", failed.message()) : prepare_socket(fd.get());
   if (!ready.is_ok())
     return warn(ready, fmt::format("rank {}", handshake.hello().rank));
@@ -274,7 +274,7 @@ Result<std::unique_ptr<Listener>> Listener::open(IoThread& io, ListenerOptions o
     return named(error(
         Code::InvalidArgument,
         "that is every interface of this host; the address of the job's one is wanted"));
-  Result<Fd> fd = listen_at(address, options.reuse_port);
+  Result<UniqueFd> fd = listen_at(address, options.reuse_port);
   if (!fd)
     return named(fd.status());
   const Result<SocketAddress> local = local_end(fd.value().get());

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kBootBytes = 36;  // a UUID as text
 
 std::string boot_id() {
-  const Fd file(FARANDOLE_FAIL_CALL(
+  const UniqueFd file(FARANDOLE_FAIL_CALL(
       "process_card.boot_id.open", open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)));
   char text[kBootBytes] = {};
   if (!file ||
@@ -53,19 +53,19 @@ std::optional<ProcessCard> ProcessCard::decode(ByteReader& from) {
   return card;
 }
 
-Fd watch_process(const ProcessCard& own, const ProcessCard& other) {
+UniqueFd watch_process(const ProcessCard& own, const ProcessCard& other) {
   const bool same_space = !own.boot.empty() && own.boot == other.boot && own.pid_space != 0 &&
                           own.pid_space == other.pid_space;
   if (!same_space || own.pid == other.pid)
     return {};
   // Close-on-exec by definition.
-  Fd process(static_cast<int>(FARANDOLE_FAIL_CALL(
+  UniqueFd process(static_cast<int>(FARANDOLE_FAIL_CALL(
       "process_card.watch_process.syscall",
       syscall(SYS_pidfd_open, static_cast<pid_t>(other.pid), 0))));
   if (process || errno != ESRCH)
     return process;
   // It has ended already, and somebody has waited for it.
-  return Fd(FARANDOLE_FAIL_CALL(
+  return UniqueFd(FARANDOLE_FAIL_CALL(
       "process_card.watch_process.eventfd", eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 

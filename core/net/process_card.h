@@ -26,6 +26,6 @@ struct ProcessCard {
 
 // A descriptor that is readable once the process has ended; none where it runs on another machine
 // or in another pid namespace, is this very process, or the kernel cannot watch it.
-Fd watch_process(const ProcessCard& own, const ProcessCard& other);
+UniqueFd watch_process(const ProcessCard& own, const ProcessCard& other);
 
 }  // namespace farandole::net

@@ -180,9 +180,9 @@ TEST(TcpFormation, JunkAndSlowStrangersDoNotDelayIt) {
   Status of_zero;
   std::thread zero([&] { of_zero = job[0].start(); });
   const auto address = net::resolve(job.port.endpoint()).value()[0];
-  std::vector<net::Fd> strangers;
+  std::vector<UniqueFd> strangers;
   while (strangers.size() < 300) {
-    net::Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (connect(fd.get(), address.get(), address.size) != 0)
       continue;  // rank 0 does not listen yet
     if (strangers.size() % 2 == 0)

@@ -29,7 +29,7 @@ class ReservedPort {
   const net::Endpoint& endpoint() const { return endpoint_; }
 
  private:
-  net::Fd fd_;
+  UniqueFd fd_;
   net::Endpoint endpoint_;
 };
 

@@ -27,7 +27,7 @@ struct Pipe {
     char byte;
     static_cast<void>(read(read_end.get(), &byte, 1));
   }
-  net::Fd read_end, write_end;
+  UniqueFd read_end, write_end;
 };
 
 // A rank in a process of its own, forked while this one has a single thread.

@@ -61,8 +61,8 @@ class Play {
     int ends[2] = {-1, -1};
     require(
         ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0, "sockets");
-    theirs_ = Fd(ends[1]);
-    link_.emplace(any_, kPeer, Fd(ends[0]));
+    theirs_ = UniqueFd(ends[1]);
+    link_.emplace(any_, kPeer, UniqueFd(ends[0]));
   }
 
   void run() {
@@ -206,7 +206,7 @@ class Play {
   const bool parting_;
   Operations operations_;
   AnyReceives any_;
-  Fd theirs_;
+  UniqueFd theirs_;
   std::optional<Link> link_;
   std::vector<uint8_t> heard_;
   bool good_ = true;

@@ -22,7 +22,7 @@ class BadPeerTest : public ::testing::Test {
   // Sends raw bytes to a mesh of two and returns how it failed.
   std::string after(const std::vector<uint8_t>& bytes) {
     auto [near, far] = tcp_pair();
-    std::vector<gloo_transport::Fd> sockets(2);
+    std::vector<UniqueFd> sockets(2);
     sockets[1] = std::move(near);
     auto mesh = gloo_transport::Mesh::make({0, group_spec(0, 2).members, 5s}, std::move(sockets));
     EXPECT_EQ(::send(far.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), ssize_t(bytes.size()));
@@ -77,9 +77,9 @@ class Nothing final : public gloo_transport::Sink, public gloo_transport::AnySou
 TEST_F(BadPeerTest, QuestionsWithoutEnd) {
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  const gloo_transport::Fd far(ends[1]);
+  const UniqueFd far(ends[1]);
   Nothing nothing;
-  gloo_transport::Link link(nothing, 1, gloo_transport::Fd(ends[0]));
+  gloo_transport::Link link(nothing, 1, UniqueFd(ends[0]));
   const std::vector<uint8_t> data(gloo_transport::kEagerBytes + 1);
   ASSERT_TRUE(link.send({&nothing, 7, data.data(), data.size()}));
   const auto question = bytes_of({Opcode::Ask, 7, 0, 0});

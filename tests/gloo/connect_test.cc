@@ -39,10 +39,10 @@ Config quick() {
 }
 
 // Connects to the endpoint that member 0 published.
-gloo_transport::Fd call_member_0(MemoryStore& store) {
+UniqueFd call_member_0(MemoryStore& store) {
   const auto endpoint = store.get("t/gloo/0", steady_now() + 10s).value();
   const auto address = gloo_transport::parse_endpoint({endpoint.begin(), endpoint.end()}).value();
-  gloo_transport::Fd fd = std::move(gloo_transport::start_connect(address).value());
+  UniqueFd fd = std::move(gloo_transport::start_connect(address).value());
   pollfd writable{fd.get(), POLLOUT, 0};
   ::poll(&writable, 1, 10000);
   return fd;
@@ -109,7 +109,7 @@ TEST(Connect, AnotherGenerationIsRefused) {
   MemoryStore store;
   Status formed;
   std::thread group([&] { formed = connect_mesh(group_spec(0, 2), store, quick()).status(); });
-  const gloo_transport::Fd fd = call_member_0(store);
+  const UniqueFd fd = call_member_0(store);
   net::ClientParams params{.secret = test_secret(), .hello = {}};
   params.hello.job = "job";
   params.hello.group = "t";
@@ -143,10 +143,10 @@ TEST(Connect, StrangersDisturbNobody) {
     if (rank == 0)
       return connect_mesh(group_spec(0, 2), other, Config{}).status();
     // Junk, silence and an early end, before the member that is waited for comes.
-    std::vector<gloo_transport::Fd> strangers;
+    std::vector<UniqueFd> strangers;
     const std::vector<uint8_t> junk(4096, 'x');
     for (int i = 0; i < 200; ++i) {
-      gloo_transport::Fd fd = call_member_0(other);
+      UniqueFd fd = call_member_0(other);
       if (i % 3 == 0)
         ::send(fd.get(), junk.data(), junk.size(), MSG_NOSIGNAL);
       if (i % 3 != 1)
@@ -166,7 +166,7 @@ TEST(Connect, ACrowdOfSilentStrangersKeepsNobodyOut) {
   config.start_timeout = 20s;
   config.handshake_timeout = 60s;
   const auto ended = threads.run([&](int rank) {
-    std::vector<gloo_transport::Fd> strangers;
+    std::vector<UniqueFd> strangers;
     while (rank == 1 && strangers.size() < 300) strangers.push_back(call_member_0(store));
     return connect_mesh(group_spec(rank, 2), store, config).status();
   });
@@ -208,7 +208,7 @@ TEST(Connect, EndsWhenItIsInterrupted) {
   spec.interrupt = interrupt;
   Reaction reaction(kAtOnce);
   std::thread failure([&] {
-    const gloo_transport::Fd caller = call_member_0(store);  // the group waits for members now
+    const UniqueFd caller = call_member_0(store);  // the group waits for members now
     reaction.begin();
     interrupt->trigger({Code::PeerLost, "rank 11 died"});
     reaction.told();

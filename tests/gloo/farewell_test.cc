@@ -16,7 +16,6 @@ namespace farandole::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using gloo_transport::Fd;
 using gloo_transport::Mesh;
 
 constexpr Duration kLong = 60s;
@@ -49,7 +48,7 @@ size_t read_all(int fd) {
 class FarewellTest : public ::testing::Test {
  protected:
   std::unique_ptr<Mesh> mesh(Duration farewell) {
-    std::vector<Fd> sockets(2);
+    std::vector<UniqueFd> sockets(2);
     std::tie(sockets[1], far_) = tcp_pair();
     filled_ = fill(sockets[1].get());
     return std::move(Mesh::make({0, group_spec(0, 2).members, 5s, farewell}, std::move(sockets)))
@@ -61,7 +60,7 @@ class FarewellTest : public ::testing::Test {
     return steady_now() - begin;
   }
 
-  Fd far_;
+  UniqueFd far_;
   size_t filled_ = 0;
 };
 

@@ -67,7 +67,7 @@ class Processes {
       const pid_t child = ::fork();
       if (child == 0) {
         ::signal(SIGPIPE, SIG_DFL);
-        std::vector<gloo_transport::Fd> mine = std::move(sockets[static_cast<size_t>(member)]);
+        std::vector<UniqueFd> mine = std::move(sockets[static_cast<size_t>(member)]);
         sockets.clear();
         gloo_transport::MeshOptions options{
             member, group_spec(member, where.members).members, Config{}.data_timeout};
@@ -109,7 +109,7 @@ class Processes {
 
  private:
   std::vector<pid_t> children_;
-  std::vector<gloo_transport::Fd> pipes_;
+  std::vector<UniqueFd> pipes_;
 };
 
 class KillTest : public ::testing::TestWithParam<std::tuple<size_t, Case>> {};

@@ -170,7 +170,7 @@ class Crowd {
   static constexpr size_t kAtOnce = 10;
 
   void knock() {
-    const net::Fd fd(socket(at_.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const UniqueFd fd(socket(at_.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (connect(fd.get(), at_.get(), at_.size) != 0 && errno == ECONNREFUSED)
       ++refused_;
   }

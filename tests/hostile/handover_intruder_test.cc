@@ -18,7 +18,6 @@
 namespace farandole::hostile {
 namespace {
 
-using shm::Descriptor;
 using shm::HandoverServer;
 using shm::Meeting;
 
@@ -30,8 +29,8 @@ class HandoverIntruder : public testing::Test {
     return std::move(HandoverServer::start(shared_, meeting_)).value();
   }
   // A connection to the socket, as anybody may have it.
-  net::Fd knock() const {
-    net::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd knock() const {
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string name = "farandole-" + meeting_.name;
@@ -41,11 +40,11 @@ class HandoverIntruder : public testing::Test {
       fd.reset();
     return fd;
   }
-  Result<Descriptor> receive() const {
+  Result<UniqueFd> receive() const {
     return shm::receive_descriptor(meeting_, steady_now() + kPatience, nullptr);
   }
 
-  const Descriptor shared_;
+  const UniqueFd shared_;
   const Meeting meeting_;
 };
 
@@ -55,7 +54,7 @@ TEST_F(HandoverIntruder, NobodyGetsNothingEvenWithTheToken) {
   // The server is a process of its own, as this one must have no other thread when it forks.
   int wires[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wires), 0);
-  net::Fd here(wires[0]), there(wires[1]);
+  UniqueFd here(wires[0]), there(wires[1]);
   const pid_t server = fork();
   char byte = 0;
   if (server == 0) {

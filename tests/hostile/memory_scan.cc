@@ -74,7 +74,7 @@ size_t count_in_mapping(int memory, const Mapping& of, std::string_view needle) 
 }  // namespace
 
 Found find_in_memory(pid_t pid, std::span<const uint8_t> needle) {
-  const net::Fd memory(open(fmt::format("/proc/{}/mem", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd memory(open(fmt::format("/proc/{}/mem", pid).c_str(), O_RDONLY | O_CLOEXEC));
   Found found;
   for (const Mapping& mapping : mappings_of(pid)) {
     if (mapping.end - mapping.begin > kLargest)

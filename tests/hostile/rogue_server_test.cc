@@ -29,8 +29,8 @@ void PrintTo(const Rogue& rogue, std::ostream* out) {
   *out << rogue.name;
 }
 
-net::Fd listen_at(const net::Endpoint& at) {
-  net::Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd listen_at(const net::Endpoint& at) {
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   const net::SocketAddress address = net::resolve(at).value().front();
@@ -52,12 +52,12 @@ TEST_P(RogueServer, IsFoundOut) {
   RealJob job(
       {.arguments = {"played=0", "held=1"}, .environment = {{"FARANDOLE_START_TIMEOUT", "3"}}});
   ASSERT_TRUE(job.wait_for(1, "waits"));
-  const net::Fd listener = listen_at(job.facts().controller);
+  const UniqueFd listener = listen_at(job.facts().controller);
   // Ends by the closed listener, at the latest when its job does.
   std::thread server([&] {
     std::vector<WireClient> open;
     while (true) {
-      net::Fd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      UniqueFd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd)
         return;
       WireClient client(std::move(fd));

@@ -77,7 +77,7 @@ std::string readable_leaks(pid_t pid, const std::vector<std::string>& needles) {
         folders.push_back(path);
         continue;
       }
-      const net::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+      const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
       std::string text(1 << 20, '\0');
       const ssize_t got = file ? read(file.get(), text.data(), text.size()) : 0;
       text.resize(got > 0 ? static_cast<size_t>(got) : 0);
@@ -108,7 +108,7 @@ std::string reach_into(pid_t pid, int descriptor) {
 }
 
 std::string take_port(const net::Endpoint& at) {
-  const net::Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

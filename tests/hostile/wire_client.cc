@@ -22,7 +22,7 @@ bool readable(int fd, TimePoint deadline) {
 std::optional<WireClient> WireClient::connect(const net::Endpoint& to) {
   const auto addresses = net::resolve(to);
   const net::SocketAddress& address = addresses.value().front();
-  net::Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd || ::connect(fd.get(), address.get(), address.size) != 0)
     return std::nullopt;
   return WireClient(std::move(fd));

@@ -20,7 +20,7 @@ class WireClient {
  public:
   // nullopt where nobody listens.
   static std::optional<WireClient> connect(const net::Endpoint& to);
-  explicit WireClient(net::Fd fd) : fd_(std::move(fd)) {}
+  explicit WireClient(UniqueFd fd) : fd_(std::move(fd)) {}
 
   int fd() const { return fd_.get(); }
   // False where the other side takes no more.
@@ -38,7 +38,7 @@ class WireClient {
   void reset();
 
  private:
-  net::Fd fd_;
+  UniqueFd fd_;
 };
 
 }  // namespace farandole::hostile

@@ -31,7 +31,7 @@ class ByHand {
   }
   // A client whose proof has come, and what is to be sent to it yet.
   struct Proven {
-    Fd fd;
+    UniqueFd fd;
     Bytes admitted;
   };
   // Of the first client that does not go before.
@@ -40,7 +40,7 @@ class ByHand {
       pollfd next{listener_.get(), POLLIN, 0};
       if (poll(&next, 1, static_cast<int>(kPatience / 1ms)) != 1)
         throw std::runtime_error("no client came");
-      Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       ServerParams params;
       params.secret = secret_of(1);
       params.admit = [](const Hello&) { return Verdict::Admit; };
@@ -51,7 +51,7 @@ class ByHand {
   }
 
  private:
-  static bool hear(const Fd& fd, Handshake& server) {
+  static bool hear(const UniqueFd& fd, Handshake& server) {
     Bytes buffer(kMaxUnauthenticatedBytes);
     while (!server.done()) {
       const TimePoint deadline = steady_now() + kPatience;
@@ -65,7 +65,7 @@ class ByHand {
     return true;
   }
 
-  Fd listener_;
+  UniqueFd listener_;
   Endpoint at_;
 };
 

@@ -27,7 +27,7 @@ ServerParams server_params() {
 TEST(RunHandshake, OverASocketReadsNothingBeyond) {
   int fds[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  Fd a(fds[0]), b(fds[1]);
+  UniqueFd a(fds[0]), b(fds[1]);
   const TimePoint deadline = steady_now() + std::chrono::seconds(20);
   Handshake client = Handshake::client(client_params());
   Status on_client;
@@ -50,7 +50,7 @@ TEST(RunHandshake, OverASocketReadsNothingBeyond) {
 TEST(RunHandshake, EndsAtItsDeadlineAndAtEof) {
   int fds[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  Fd a(fds[0]), b(fds[1]);
+  UniqueFd a(fds[0]), b(fds[1]);
   Handshake client = Handshake::client(client_params());
   const Status late = run_handshake(a.get(), client, steady_now() + std::chrono::milliseconds(20));
   EXPECT_EQ(late.code(), Code::Timeout);

@@ -275,7 +275,7 @@ TEST(ProcessCard, AProcessThatNobodyKnowsAnyMoreHasEnded) {
   const ProcessCard own = ProcessCard::own();
   ProcessCard gone = own;
   gone.pid = child;
-  const Fd watched = watch_process(own, gone);
+  const UniqueFd watched = watch_process(own, gone);
   pollfd waits{watched.get(), POLLIN, 0};
   EXPECT_EQ(poll(&waits, 1, 0), 1);
 }

@@ -58,14 +58,14 @@ struct Server {
     spec.handshake_timeout = kPatience;
     return spec;
   }
-  Fd stranger() const {
+  UniqueFd stranger() const {
     const auto addresses = resolve(at);
-    Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(connect(fd.get(), addresses.value()[0].get(), addresses.value()[0].size), 0);
     return fd;
   }
   // Whether the server closes the connection by itself.
-  static bool closed_by_server(const Fd& fd) {
+  static bool closed_by_server(const UniqueFd& fd) {
     Bytes buffer(512);
     while (true) {
       const Result<size_t> got = receive_some(fd.get(), buffer, steady_now() + kPatience);
@@ -100,7 +100,7 @@ TEST(Listener, BindsToItsAddressOnly) {
   Server server;
   EXPECT_EQ(server.at.host, "127.0.0.1");
   const auto elsewhere = resolve({"127.0.0.2", server.at.port});
-  const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_NE(connect(fd.get(), elsewhere.value()[0].get(), elsewhere.value()[0].size), 0);
 }
 
@@ -127,7 +127,7 @@ TEST(Listener, AnAddressInUseIsNamed) {
 }
 
 TEST(Listener, SharesAPortThatSomebodyHolds) {
-  const Fd holder(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd holder(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   ASSERT_EQ(setsockopt(holder.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
   const auto any = resolve({"127.0.0.1", 0});
@@ -202,7 +202,7 @@ TEST(Listener, NotYetIsTriedAgainUntilItIsTime) {
 TEST(Listener, JunkIsClosedWithOneLine) {
   Server server;
   for (int i = 0; i < 200; ++i) {
-    const Fd fd = server.stranger();
+    const UniqueFd fd = server.stranger();
     ASSERT_TRUE(
         send_all(fd.get(), as_bytes("GET / HTTP/1.1\r\n\r\n"), steady_now() + kPatience).is_ok());
     EXPECT_TRUE(Server::closed_by_server(fd));
@@ -218,14 +218,14 @@ TEST(Listener, JunkIsClosedWithOneLine) {
 
 TEST(Listener, ASilentStrangerIsClosedAtTheDeadline) {
   Server server([](ListenerOptions& options) { options.handshake_timeout = 50ms; });
-  const Fd fd = server.stranger();
+  const UniqueFd fd = server.stranger();
   EXPECT_TRUE(Server::closed_by_server(fd));
   EXPECT_THAT(server.lines.take().value_or(""), HasSubstr("did not finish the handshake in time"));
 }
 
 TEST(Listener, SlowBytesGainNoTime) {
   Server server([](ListenerOptions& options) { options.handshake_timeout = 100ms; });
-  const Fd fd = server.stranger();
+  const UniqueFd fd = server.stranger();
   const Bytes hello = Handshake::client(server.spec().client).output();
   const TimePoint begin = steady_now();
   bool closed = false;
@@ -245,7 +245,7 @@ TEST(Listener, HalfOpenConnectionsAreBoundedAndTheOldestGoes) {
     options.max_half_open = 8;
     options.handshake_timeout = kPatience;
   });
-  std::vector<Fd> strangers;
+  std::vector<UniqueFd> strangers;
   for (int i = 0; i < 40; ++i) strangers.push_back(server.stranger());
   for (int i = 0; i < 32; ++i)
     EXPECT_TRUE(Server::closed_by_server(strangers[static_cast<size_t>(i)])) << i;
@@ -258,7 +258,7 @@ TEST(Listener, HalfOpenConnectionsAreBoundedAndTheOldestGoes) {
 TEST(Listener, ACrowdLeavesTheLoopItsTurns) {
   Server server([](ListenerOptions& options) { options.max_half_open = 100'000; });
   constexpr size_t kCrowd = 500;
-  std::vector<Fd> crowd;
+  std::vector<UniqueFd> crowd;
   size_t most = 0;
   server.io.run_and_wait([&] {
     // In the queue of the kernel, all of them, before the loop looks.
@@ -277,7 +277,7 @@ TEST(Listener, ACrowdLeavesTheLoopItsTurns) {
 TEST(Listener, OutOfDescriptorsItPausesAndGoesOn) {
   Server server;
   const auto addresses = resolve(server.at);
-  const Fd caller(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd caller(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{3, before.rlim_max};
@@ -296,8 +296,8 @@ TEST(Listener, OutOfDescriptorsItPausesAndGoesOn) {
 
 TEST(Listener, ClosingItEndsWhatIsHalfOpen) {
   Server server([](ListenerOptions& options) { options.handshake_timeout = kPatience; });
-  const Fd fd = server.stranger();
-  const Fd second = server.stranger();
+  const UniqueFd fd = server.stranger();
+  const UniqueFd second = server.stranger();
   EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << "both were accepted before";
   server.close();
   EXPECT_TRUE(Server::closed_by_server(fd));

@@ -57,8 +57,8 @@ struct Ends {
 };
 
 // Two connected TCP sockets on the loopback interface.
-inline std::pair<Fd, Fd> socket_pair() {
-  const Fd server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+inline std::pair<UniqueFd, UniqueFd> socket_pair() {
+  const UniqueFd server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -66,9 +66,9 @@ inline std::pair<Fd, Fd> socket_pair() {
   EXPECT_EQ(bind(server.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   EXPECT_EQ(listen(server.get(), 1), 0);
   getsockname(server.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  Fd a(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd a(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(connect(a.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  Fd b(accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  UniqueFd b(accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC));
   EXPECT_TRUE(prepare_socket(a.get()).is_ok());
   EXPECT_TRUE(prepare_socket(b.get()).is_ok());
   return {std::move(a), std::move(b)};

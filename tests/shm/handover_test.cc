@@ -29,19 +29,19 @@ class Handover : public ::testing::Test {
     auto meeting = Meeting::random();
     ASSERT_TRUE(meeting);
     meeting_ = meeting.value();
-    memory_ = Descriptor(::memfd_create("test", MFD_CLOEXEC));
+    memory_ = UniqueFd(::memfd_create("test", MFD_CLOEXEC));
     ASSERT_TRUE(memory_);
     ASSERT_EQ(::write(memory_.get(), "here", 4), 4);
     auto server = HandoverServer::start(memory_, meeting_);
     ASSERT_TRUE(server) << server.status().to_string();
     server_ = std::move(server).value();
   }
-  Result<Descriptor> receive(const Meeting& meeting) {
+  Result<UniqueFd> receive(const Meeting& meeting) {
     return receive_descriptor(meeting, steady_now() + 10s, nullptr);
   }
 
   Meeting meeting_;
-  Descriptor memory_;
+  UniqueFd memory_;
   std::unique_ptr<HandoverServer> server_;
 };
 
@@ -83,19 +83,19 @@ TEST_F(Handover, IsNotHeldUpByWhoSaysNothing) {
   // A stranger that connects and hangs up, and one that says half a token and waits.
   const auto [address, length] = address_of(meeting_);
   const auto stranger = [where = address, length = length] {
-    Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), length), 0);
     return fd;
   };
   stranger();
-  const Descriptor mute = stranger();
+  const UniqueFd mute = stranger();
   EXPECT_EQ(::send(mute.get(), "abc", 3, MSG_NOSIGNAL), 3);
   EXPECT_TRUE(receive(meeting_));
 }
 
 TEST_F(Handover, WhoAsksIsToldWhenItIsOutOfDescriptors) {
   const auto [address, length] = address_of(meeting_);
-  const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{3, before.rlim_max};  // those of standard input and output
@@ -120,15 +120,15 @@ TEST(Receiving, EndsWithTheJobThoughNobodyAnswers) {
   const auto meeting = Meeting::random();
   ASSERT_TRUE(meeting);
   const auto [address, length] = address_of(meeting.value());
-  const Descriptor mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(mute.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
   ASSERT_EQ(::listen(mute.get(), 1), 0);
   const Status lost(Code::PeerLost, "rank 0 was lost");
   const auto interrupt = Interrupt::make().value();
   const TimePoint start = steady_now();
-  Descriptor caller;
+  UniqueFd caller;
   std::thread failure([&] {
-    caller = Descriptor(::accept(mute.get(), nullptr, nullptr));
+    caller = UniqueFd(::accept(mute.get(), nullptr, nullptr));
     interrupt->trigger(lost);
   });
   EXPECT_EQ(receive_descriptor(meeting.value(), start + 60s, interrupt.get()).status(), lost);
@@ -140,7 +140,7 @@ TEST(Receiving, SaysHowLongItWaited) {
   const auto meeting = Meeting::random();
   ASSERT_TRUE(meeting);
   const auto [address, length] = address_of(meeting.value());
-  const Descriptor mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd mute(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(mute.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
   ASSERT_EQ(::listen(mute.get(), 1), 0);
   const Status late = receive_descriptor(meeting.value(), steady_now() + 300ms, nullptr).status();
@@ -160,12 +160,12 @@ TEST(Receiving, KeepsNothingOfAParcelThatItRefuses) {
   const auto meeting = Meeting::random();
   ASSERT_TRUE(meeting);
   const auto [address, length] = address_of(meeting.value());
-  const Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   const size_t before = open_descriptors();
   std::thread two([&] {
-    const Descriptor peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     const int gifts[2] = {listener.get(), listener.get()};
     char byte = 'f';
     iovec data{&byte, 1};

@@ -97,14 +97,14 @@ TEST(SharedSegment, RefusesWhatIsNotThisGroups) {
 }
 
 TEST(SharedSegment, RefusesUnsealedOrShortMemory) {
-  const Descriptor unsealed(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const UniqueFd unsealed(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_TRUE(unsealed);
   ASSERT_EQ(::ftruncate(unsealed.get(), 1 << 20), 0);
   EXPECT_EQ(SharedSegment::attach(unsealed, 2, kGroup).status().code(), Code::Mismatch);
-  const Descriptor empty(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const UniqueFd empty(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(::fcntl(empty.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
   EXPECT_EQ(SharedSegment::attach(empty, 2, kGroup).status().code(), Code::Mismatch);
-  EXPECT_EQ(SharedSegment::attach(Descriptor(), 2, kGroup).status().code(), Code::System);
+  EXPECT_EQ(SharedSegment::attach(UniqueFd(), 2, kGroup).status().code(), Code::System);
 }
 
 TEST(SharedSegment, SaysWhereThereIsNoRoom) {

@@ -13,6 +13,7 @@
 #include "collectives/gloo/transport/peer_handshake.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/timespec.h"
 
 namespace farandole::gloo_transport {
 namespace {
@@ -61,7 +62,7 @@ class Formation {
     return Status::ok();
   }
 
-  std::vector<Fd> take() { return std::move(sockets_); }
+  std::vector<UniqueFd> take() { return std::move(sockets_); }
 
  private:
   // A member before this one, to be connected to.
@@ -80,7 +81,7 @@ class Formation {
   Status listen() {
     Result<SocketAddress> address = own_address(spec_, deadline_);
     FARANDOLE_RETURN_IF_ERROR(address.status());
-    Result<Fd> listener = listen_on(address.value(), SOMAXCONN);
+    Result<UniqueFd> listener = listen_on(address.value(), SOMAXCONN);
     FARANDOLE_RETURN_IF_ERROR(listener.status());
     listener_ = std::move(listener).value();
     address = local_address(listener_.get());
@@ -114,7 +115,7 @@ class Formation {
     for (Outbound& to : outbound_) {
       if (to.handshake || sockets_[to.member] || to.start_at > now)
         continue;
-      Result<Fd> fd = start_connect(to.address);
+      Result<UniqueFd> fd = start_connect(to.address);
       if (!fd) {
         retry(to);
         continue;
@@ -152,8 +153,7 @@ class Formation {
       fds.push_back({from.fd(), from.interest(), 0});
       until = std::min(until, from.deadline());
     }
-    const auto ns = std::max<Duration::rep>((until - steady_now()).count(), 0);
-    const timespec limit{ns / 1'000'000'000, ns % 1'000'000'000};
+    const timespec limit = to_timespec(until - steady_now());
     if (FARANDOLE_FAIL_CALL(
             "gloo_connect.turn.ppoll", ::ppoll(fds.data(), fds.size(), &limit, nullptr)) < 0 &&
         errno != EINTR)
@@ -212,7 +212,7 @@ class Formation {
   // One too many ends another one: no crowd of strangers keeps a member out.
   Status accept_more() {
     for (int taken = 0; taken < kAcceptsPerTurn; ++taken) {
-      Result<Fd> fd = accept_one(listener_.get());
+      Result<UniqueFd> fd = accept_one(listener_.get());
       if (!fd && !inbound_.empty()) {  // descriptors that strangers hold are to be had back
         let_one_go();
         return Status::ok();
@@ -254,7 +254,7 @@ class Formation {
     return std::nullopt;
   }
 
-  void admit(size_t member, Fd fd) {
+  void admit(size_t member, UniqueFd fd) {
     if (sockets_[member])
       return;
     sockets_[member] = std::move(fd);
@@ -301,8 +301,8 @@ class Formation {
   Store& store_;
   const Config& config_;
   const TimePoint deadline_;
-  Fd listener_;
-  std::vector<Fd> sockets_;
+  UniqueFd listener_;
+  std::vector<UniqueFd> sockets_;
   size_t connected_ = 0;
   std::vector<Outbound> outbound_;
   std::deque<PeerHandshake> inbound_;

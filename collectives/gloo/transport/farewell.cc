@@ -11,16 +11,12 @@
 #include "collectives/gloo/transport/mesh.h"
 #include "core/base/failpoint.h"
 #include "core/base/patience.h"
+#include "core/base/timespec.h"
 
 namespace farandole::gloo_transport {
 namespace {
 
 constexpr Duration kFirstLook = std::chrono::milliseconds(1);
-
-timespec to_timespec(Duration d) noexcept {
-  const auto ns = std::max<Duration::rep>(d.count(), 0);
-  return {ns / 1'000'000'000, ns % 1'000'000'000};
-}
 
 }  // namespace
 

@@ -33,7 +33,7 @@ class AnySource {
 // defect here). After a failure only say_leave() may still be called.
 class Link {
  public:
-  Link(AnySource& any, int peer, Fd fd);
+  Link(AnySource& any, int peer, UniqueFd fd);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
@@ -130,7 +130,7 @@ class Link {
 
   AnySource& any_;
   const int peer_;
-  Fd fd_;
+  UniqueFd fd_;
 
   // Sending.
   std::deque<Outgoing> queue_;

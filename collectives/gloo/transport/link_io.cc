@@ -23,7 +23,7 @@ constexpr size_t kGather = 16;
 
 }  // namespace
 
-Link::Link(AnySource& any, int peer, Fd fd)
+Link::Link(AnySource& any, int peer, UniqueFd fd)
     : any_(any),
       peer_(peer),
       fd_(std::move(fd)),

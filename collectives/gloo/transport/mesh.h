@@ -31,7 +31,7 @@ struct MeshOptions {
 class Mesh final : private AnySource {
  public:
   // sockets[i] leads to member i; the own one is empty. Fails: System.
-  static Result<std::unique_ptr<Mesh>> make(MeshOptions options, std::vector<Fd> sockets);
+  static Result<std::unique_ptr<Mesh>> make(MeshOptions options, std::vector<UniqueFd> sockets);
   // Says goodbye and sees to it, for at most options().farewell, that what was sent arrives.
   ~Mesh();
 
@@ -71,7 +71,7 @@ class Mesh final : private AnySource {
     Receive receive;
   };
 
-  Mesh(MeshOptions options, std::vector<Fd> sockets, Fd wake);
+  Mesh(MeshOptions options, std::vector<UniqueFd> sockets, UniqueFd wake);
   bool take(int peer, uint64_t slot, bool offered, Receive& receive) override;
   bool wants(int peer, uint64_t slot) const override;
   bool take_kept(const std::vector<int>& peers, const Receive& receive);
@@ -96,7 +96,7 @@ class Mesh final : private AnySource {
   std::string_view kind_, name_;
   std::vector<AnyReceive> any_;
   std::vector<pollfd> polled_;  // of turn(): the wake-up, then the links
-  Fd wake_;
+  UniqueFd wake_;
   std::atomic<bool> failed_{false};
   mutable Mutex mutex_;
   Status status_ FARANDOLE_GUARDED_BY(mutex_);

@@ -12,15 +12,16 @@
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
-PeerHandshake PeerHandshake::client(Fd fd, net::ClientParams params) {
+PeerHandshake PeerHandshake::client(UniqueFd fd, net::ClientParams params) {
   return {std::move(fd), net::Handshake::client(std::move(params)), true, TimePoint::max()};
 }
 
-PeerHandshake PeerHandshake::server(Fd fd, net::ServerParams params, TimePoint deadline) {
+PeerHandshake PeerHandshake::server(UniqueFd fd, net::ServerParams params, TimePoint deadline) {
   return {std::move(fd), net::Handshake::server(std::move(params)), false, deadline};
 }
 
-PeerHandshake::PeerHandshake(Fd fd, net::Handshake handshake, bool connecting, TimePoint deadline)
+PeerHandshake::PeerHandshake(
+    UniqueFd fd, net::Handshake handshake, bool connecting, TimePoint deadline)
     : fd_(std::move(fd)),
       handshake_(std::move(handshake)),
       deadline_(deadline),

@@ -15,8 +15,8 @@ class PeerHandshake {
  public:
   enum class Progress { Going, Done, Closed, Refused };
 
-  static PeerHandshake client(Fd fd, net::ClientParams params);
-  static PeerHandshake server(Fd fd, net::ServerParams params, TimePoint deadline);
+  static PeerHandshake client(UniqueFd fd, net::ClientParams params);
+  static PeerHandshake server(UniqueFd fd, net::ServerParams params, TimePoint deadline);
 
   int fd() const noexcept { return fd_.get(); }
   short interest() const noexcept;
@@ -28,15 +28,15 @@ class PeerHandshake {
   bool awaits_proof() const noexcept { return handshake_.awaits_proof(); }
   // Requires: Done.
   const net::Hello& hello() const noexcept { return handshake_.hello(); }
-  Fd take() noexcept { return std::move(fd_); }
+  UniqueFd take() noexcept { return std::move(fd_); }
 
  private:
-  PeerHandshake(Fd fd, net::Handshake handshake, bool connecting, TimePoint deadline);
+  PeerHandshake(UniqueFd fd, net::Handshake handshake, bool connecting, TimePoint deadline);
   void collect_output();
   bool write_out();
   Progress read_in();
 
-  Fd fd_;
+  UniqueFd fd_;
   net::Handshake handshake_;
   TimePoint deadline_;
   bool connecting_;

@@ -33,15 +33,6 @@ SocketAddress first_of(const AddressList& found) noexcept {
 
 }  // namespace
 
-void Fd::reset(int fd) noexcept {
-  if (fd_ >= 0) {
-    const int saved = errno;
-    ::close(fd_);
-    errno = saved;
-  }
-  fd_ = fd;
-}
-
 uint16_t SocketAddress::port() const noexcept {
   return family() == AF_INET6 ? ntohs(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port)
                               : ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
@@ -106,13 +97,13 @@ Result<SocketAddress> parse_endpoint(const std::string& text) {
   return first_of(found.value());
 }
 
-Result<Fd> listen_on(const SocketAddress& address, int backlog) {
+Result<UniqueFd> listen_on(const SocketAddress& address, int backlog) {
   if (address.is_wildcard())
     return error(
         Code::InvalidArgument,
         "bind to {}: that is every interface of this host; the address of the job's one is wanted",
         address.to_string());
-  Fd fd(FARANDOLE_FAIL_CALL(
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
       "gloo_socket.listen_on.socket",
       ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   if (!fd)
@@ -135,8 +126,8 @@ Result<SocketAddress> local_address(int fd) {
   return address;
 }
 
-Result<Fd> start_connect(const SocketAddress& address) {
-  Fd fd(FARANDOLE_FAIL_CALL(
+Result<UniqueFd> start_connect(const SocketAddress& address) {
+  UniqueFd fd(FARANDOLE_FAIL_CALL(
       "gloo_socket.start_connect.socket",
       ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   if (!fd)
@@ -160,9 +151,9 @@ int connect_error(int fd) noexcept {
              : errno;
 }
 
-Result<Fd> accept_one(int listener) {
+Result<UniqueFd> accept_one(int listener) {
   for (;;) {
-    Fd fd(FARANDOLE_FAIL_CALL(
+    UniqueFd fd(FARANDOLE_FAIL_CALL(
         "gloo_socket.accept_one.accept4",
         ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
     if (fd) {
@@ -171,7 +162,7 @@ Result<Fd> accept_one(int listener) {
     }
     switch (errno) {
       case EAGAIN:
-        return Fd();
+        return UniqueFd();
       case EINTR:
       case ECONNABORTED:
       case EPROTO:

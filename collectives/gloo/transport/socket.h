@@ -10,27 +10,9 @@
 
 #include "core/base/name_lookup.h"
 #include "core/base/status.h"
+#include "core/base/unique_fd.h"
 
 namespace farandole::gloo_transport {
-
-// Owns a file descriptor, or none (-1). Closes without touching errno.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) noexcept : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  ~Fd() { reset(); }
-  int get() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  void reset(int fd = -1) noexcept;
-
- private:
-  int fd_ = -1;
-};
 
 // An IPv4 or IPv6 address with port.
 struct SocketAddress {
@@ -56,12 +38,12 @@ Result<SocketAddress> parse_endpoint(const std::string& text);
 // All sockets are non-blocking, closed on exec, and without Nagle's delay.
 // Listens on `address`, port 0 meaning any. Fails: System naming the address, InvalidArgument where
 // it stands for every interface.
-Result<Fd> listen_on(const SocketAddress& address, int backlog);
+Result<UniqueFd> listen_on(const SocketAddress& address, int backlog);
 Result<SocketAddress> local_address(int fd);
 // Starts to connect; complete when the socket is writable and connect_error() is 0.
-Result<Fd> start_connect(const SocketAddress& address);
+Result<UniqueFd> start_connect(const SocketAddress& address);
 int connect_error(int fd) noexcept;
-// An empty Fd where nobody waits; peers that gave up meanwhile are skipped. Fails: System.
-Result<Fd> accept_one(int listener);
+// An empty UniqueFd where nobody waits; peers that gave up meanwhile are skipped. Fails: System.
+Result<UniqueFd> accept_one(int listener);
 
 }  // namespace farandole::gloo_transport
