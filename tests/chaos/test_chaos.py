@@ -1,6 +1,7 @@
 """A trial or two of every kind of real failure; `make chaos` runs and measures many.
 
-Bounds are what is promised plus what this machine's scheduling cost while the trial ran.
+Bounds are what is promised plus what this machine's scheduling cost while the trial ran, a second
+at most.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ pytestmark = pytest.mark.timeout(240)
 
 SLACK = 0.25  # a report passes through so many threads on so few cores
 WAKE_UPS = 20  # of threads one after another between a fault and the last report, at most
+MOST_EXCUSED = 1.0
 AT_ONCE = 7  # trials that mostly wait
+
+
+def excused(lateness: float) -> float:
+    """What a report may be late by, where threads were woken so late."""
+    return min(SLACK + WAKE_UPS * lateness, MOST_EXCUSED)
 
 
 class Lateness:
@@ -81,7 +88,7 @@ def check(cases: Sequence[Case], build: Build, seed: int = 1) -> None:
     faults = [
         text for case, trial in zip(cases, trials, strict=True) for text in wrong(case, trial)
     ]
-    slack = SLACK + WAKE_UPS * lateness.worst
+    slack = excused(lateness.worst)
     for case, trial in zip(cases, trials, strict=True):
         if case.target and trial.seconds and trial.seconds > case.target.most + slack:
             faults.append(f"{case.name}: {trial.seconds:.3f} s, {case.target} and {slack:.3f} s")
@@ -124,6 +131,11 @@ def test_all_of(cases: list[Case], build: Build) -> None:
     assert cases
     for number, batch in enumerate(batches(cases)):
         check(batch, build, 1 + number * AT_ONCE)
+
+
+def test_no_delay_excuses_everything() -> None:
+    assert excused(0) == SLACK
+    assert excused(60) == MOST_EXCUSED
 
 
 def test_no_false_alarm_under_load() -> None:
