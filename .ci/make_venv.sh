@@ -18,6 +18,14 @@ if ! cmp -s "$folder/.made-from" <(printf '%s\n' "${description[@]}"); then
   fi
   printf '%s\n' "${description[@]}" > "$folder/.made-from"
 fi
+
+# Only torch is optional, and only where every index was asked and none has any version of it for
+# this Python. One that answers "not found" was asked.
+has_no_torch() {
+  grep -q 'satisfies the requirement torch==.*(from versions: none)' "$1" &&
+    ! grep 'Could not fetch URL' "$1" | grep -qv ': 404 Client Error'
+}
+
 progress=(--quiet)
 [ ! -t 1 ] || progress=()
 for file in "$@"; do
@@ -28,8 +36,7 @@ for file in "$@"; do
   log=$folder/pip.log
   rm -f "$log"
   "$folder/bin/python" -m pip install --disable-pip-version-check "${progress[@]}" --log "$log" -r "$file" && continue
-  # Only torch is optional, and only where no index has it for this Python.
-  if [ "$file" = requirements-torch.txt ] && grep -q 'No matching distribution found for torch==' "$log"; then
+  if [ "$file" = requirements-torch.txt ] && has_no_torch "$log"; then
     echo "==> $folder: there is no torch for Python $version: its tests are skipped, and make demo needs another PYTHON="
     continue
   fi

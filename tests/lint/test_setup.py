@@ -96,13 +96,51 @@ def test_a_torch_that_is_there_is_used(tmp_path: Path, version: str, used: bool)
     assert describe(tmp_path / "python", environment=environment)[2] == ""
 
 
+def log_of_pip(index: str, versions: str) -> str:
+    """What pip writes into its log when it finds no torch."""
+    lines = (
+        "Looking in indexes: http://127.0.0.1:9/simple",
+        "1 location(s) to search for versions of torch:",
+        "* http://127.0.0.1:9/simple/torch/",
+        "Fetching project page and analyzing links: http://127.0.0.1:9/simple/torch/",
+        "Found index url http://127.0.0.1:9/simple/",
+        index,
+        "Given no hashes to check 0 links for project 'torch': discarding no candidates",
+        "ERROR: Could not find a version that satisfies the requirement torch==2.13.0 "
+        f"(from versions: {versions})",
+        "ERROR: No matching distribution found for torch==2.13.0",
+    )
+    return "".join(f"2026-01-02T03:04:05,678 {line}\n" for line in lines)
+
+
+OF_OTHER_PYTHONS = (
+    "  Skipping link: none of the wheel's tags (cp39-cp39-manylinux_2_28_x86_64) are compatible "
+    "(run pip debug --verbose to show compatible tags): http://127.0.0.1:9/torch-2.13.0-cp39-cp39-"
+    "manylinux_2_28_x86_64.whl (from http://127.0.0.1:9/simple/torch/)"
+)
+SKIPPED = "Could not fetch URL http://127.0.0.1:9/simple/torch/: {} - skipping"
+NOT_FOUND = SKIPPED.format("404 Client Error: Not Found for url: http://127.0.0.1:9/simple/torch/")
+UNREACHED = SKIPPED.format(
+    "connection error: HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with "
+    "url: /simple/torch/ (Caused by NewConnectionError('<pip._vendor.urllib3.connection."
+    "HTTPConnection object at 0x7f90>: Failed to establish a new connection: [Errno 111] "
+    "Connection refused'))"
+)
+BROKEN = SKIPPED.format(
+    "503 Server Error: Service Unavailable for url: http://127.0.0.1:9/simple/torch/"
+)
+
+
 def make_venv(folder: Path, failure: str) -> subprocess.CompletedProcess[str]:
     """Runs make_venv.sh with an interpreter whose pip fails to install torch."""
     pip = (
         'log=; while [ $# -gt 1 ]; do [ "$1" != --log ] || log=$2; shift; done\n'
         f'echo "$1" >> "{folder}/installed"\n'
-        f'if [ "$1" = requirements-torch.txt ]; then echo "{failure}" > "$log"; exit 1; fi'
+        'if [ "$1" = requirements-torch.txt ]; then\n'
+        f'  cp "{folder}/failure" "$log"; exit 1\n'
+        "fi"
     )
+    (folder / "failure").write_text(failure)
     command(
         folder,
         "interpreter",
@@ -125,16 +163,28 @@ def make_venv(folder: Path, failure: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_python_without_a_torch_does_without(tmp_path: Path) -> None:
-    result = make_venv(tmp_path, "ERROR: No matching distribution found for torch==2.13.0")
+@pytest.mark.parametrize("index", [OF_OTHER_PYTHONS, NOT_FOUND, f"{NOT_FOUND}\n{OF_OTHER_PYTHONS}"])
+def test_a_python_without_a_torch_does_without(tmp_path: Path, index: str) -> None:
+    result = make_venv(tmp_path, log_of_pip(index, "none"))
     assert result.returncode == 0, result.stderr
     assert "there is no torch for Python 3.99.0: its tests are skipped" in result.stdout
     installed = (tmp_path / "installed").read_text().split()
     assert installed == ["requirements-torch.txt", "requirements-dev.txt"]
 
 
-def test_a_download_of_torch_that_fails_is_a_failure(tmp_path: Path) -> None:
-    result = make_venv(tmp_path, "ERROR: Could not install packages: Connection reset by peer")
+@pytest.mark.parametrize(
+    "log",
+    [
+        "ERROR: Could not install packages: Connection reset by peer\n",
+        log_of_pip(UNREACHED, "none"),
+        log_of_pip(BROKEN, "none"),
+        log_of_pip(f"{NOT_FOUND}\n{UNREACHED}", "none"),
+        log_of_pip("  Found link http://127.0.0.1:9/torch.whl, version: 2.14.1", "2.14.1"),
+    ],
+    ids=["broken-off", "unreached", "unavailable", "one-unreached", "other-version"],
+)
+def test_a_download_of_torch_that_fails_is_a_failure(tmp_path: Path, log: str) -> None:
+    result = make_venv(tmp_path, log)
     assert result.returncode == 1
     assert "its tests are skipped" not in result.stdout
 
