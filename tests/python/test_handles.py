@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ def test_timeout_must_have_a_meaning(timeout: float) -> None:
     handle = fdl.barrier_async()
     with pytest.raises(ValueError, match="timeout"):
         handle.wait(timeout)
+    with pytest.raises(ValueError, match="timeout"):
+        GroupHandle([handle]).wait(timeout)
     assert handle.wait(30) is None
 
 
@@ -106,6 +110,17 @@ def test_waiting_longer_than_the_callers_limit_is_no_failure() -> None:
         assert str(caught.value) == 'allgather "x": not finished within 0 s, and still in flight'
     with pytest.raises(fdl.PeerLostError):
         GroupHandle([failed, failed]).wait(0)
+
+
+@pytest.mark.parametrize("limit", [0.25, Fraction(1, 4), Decimal("0.25")])
+def test_the_limit_is_told_as_it_was_given(limit: Any) -> None:
+    flying: Any = fdl.Handle(Stuck())  # type: ignore[arg-type]
+    for handle in (flying, GroupHandle([flying]), GroupHandle([GroupHandle([flying])])):
+        with pytest.raises(fdl.PendingError, match=r"not finished within 0\.25 s, "):
+            handle.wait(limit)
+    finished = fdl.barrier_async()
+    finished.wait(30)
+    assert GroupHandle([finished]).wait(limit) == [None]
 
 
 def test_group_in_place() -> None:

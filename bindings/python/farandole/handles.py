@@ -56,10 +56,15 @@ class Handle:
             PendingError, a builtin TimeoutError but no HorovodInternalError: the operation is in
             flight as before, and the job is well as far as anybody knows.
         """
+        return self._wait(timeout, timeout)
+
+    def _wait(self, left: float | None, limit: float | None) -> Any:
+        """Waits for what is left of the caller's limit, which the error names."""
         if not self._finished:
-            if not self._native.wait(timeout):
+            if not self._native.wait(left):
+                within = "" if limit is None else f" within {float(limit):g} s"
                 raise PendingError(
-                    f"{self._description()}: not finished within {timeout:g} s, and still in flight"
+                    f"{self._description()}: not finished{within}, and still in flight"
                 )
             result = self._finish(self._native) if self._finish else None
             if not self._finished:  # another thread may have waited, too
@@ -98,19 +103,25 @@ class GroupHandle(Handle):
     def wait(self, timeout: float | None = None) -> Any:
         """All results. Waits for every member before it raises the first failure, so that none is
         in flight afterwards; raises PendingError where one is, after ``timeout`` seconds."""
+        return self._wait(timeout, timeout)
+
+    def _wait(self, left: float | None, limit: float | None) -> Any:
         if not self._finished:
-            results = self._wait_all(None if timeout is None else time.monotonic() + timeout)
+            results = self._wait_all(left, limit)
             self._result = self._combine(results) if self._combine else results
             self._finished = True
         return self._result
 
-    def _wait_all(self, deadline: float | None) -> list[Any]:
+    def _wait_all(self, left: float | None, limit: float | None) -> list[Any]:
+        if left is not None and not left >= 0:
+            raise InvalidArgumentError("timeout must be a number of seconds, 0 or more")
+        deadline = None if left is None else time.monotonic() + float(left)
         results = []
         failure: FarandoleError | None = None
         for member in self._members:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                results.append(member.wait(left))
+                results.append(member._wait(left, limit))
             except PendingError:
                 raise  # this group's failure may be another one yet
             except FarandoleError as error:
