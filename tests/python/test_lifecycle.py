@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import farandole as fdl
+from farandole import _session
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -87,6 +91,99 @@ def test_many_cycles_with_work_left_over() -> None:
     assert len(os.listdir("/proc/self/task")) <= threads + 4
 
 
+class Leavers(set[object]):
+    """Tells when somebody wants to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.someone = threading.Event()
+
+    def add(self, token: object) -> None:
+        super().add(token)
+        self.someone.set()
+
+
+class Formation:
+    """Stands for _native.Session: goes on until a leaver waits for it, as the other ranks never
+    come."""
+
+    def __init__(self, leavers: Leavers) -> None:
+        self._leavers = leavers
+        self.begun = threading.Event()
+        self.count = 0
+
+    def __call__(self, _: object, is_given_up: Callable[[], bool]) -> None:
+        self.count += 1
+        self.begun.set()
+        assert self._leavers.someone.wait(30)
+        assert is_given_up()
+        raise fdl.AbortedError("given up")
+
+
+class LastInTheQueue:
+    """A lock that its maker's thread gets only after the others have ended."""
+
+    def __init__(self, others: list[threading.Thread]) -> None:
+        self._lock = threading.RLock()
+        self._last = threading.get_ident()
+        self._others = others
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._last:
+            for thread in self._others:
+                thread.join(30)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_shutdown_ends_the_init_that_waits_and_those_behind_it() -> None:
+    ends: list[str] = []
+
+    def join() -> None:
+        try:
+            fdl.init()
+        except fdl.AbortedError as error:
+            ends.append(str(error))
+
+    threads = [threading.Thread(target=join) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patched:
+        leavers = Leavers()
+        formation = Formation(leavers)
+        patched.setattr(_session, "_native", SimpleNamespace(Session=formation))
+        patched.setattr(_session._default, "leavers", leavers)
+        patched.setattr(_session._default, "lock", LastInTheQueue(threads))
+        threads[0].start()
+        assert formation.begun.wait(30)
+        threads[1].start()
+        fdl.shutdown()
+        assert not any(thread.is_alive() for thread in threads)
+        assert ends == ["init() was ended by shutdown() while it was waiting for other ranks"] * 2
+        assert formation.count == 1
+        assert not leavers
+    fdl.init()
+    assert fdl.size() == 1
+    fdl.shutdown()
+
+
+def test_an_init_that_is_interrupted_leaves_nothing_half_done() -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_session, "os", SimpleNamespace(getpid=interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fdl.init()
+        for question in TOPOLOGY:
+            with pytest.raises(fdl.NotInitializedError):
+                question()
+        assert not fdl.is_initialized()
+    fdl.init()
+    assert fdl.size() == 1
+    fdl.shutdown()
+
+
 def test_shutdown_by_a_signal_handler_within_shutdown() -> None:
     program = (
         "import signal, farandole as fdl\n"
@@ -94,11 +191,11 @@ def test_shutdown_by_a_signal_handler_within_shutdown() -> None:
         "signal.signal(signal.SIGTERM, lambda *_: (fdl.shutdown(), print('handled')))\n"
         "fdl.init()\n"
         "class Interrupted:\n"
-        "    native = _session._default.session\n"
+        "    native = _session.current()\n"
         "    def shutdown(self, cause):\n"
         "        signal.raise_signal(signal.SIGTERM)\n"
         "        self.native.shutdown(cause)\n"
-        "_session._default.session = Interrupted()\n"
+        "_session._default.joined = _session._joined()._replace(session=Interrupted())\n"
         "fdl.shutdown()\n"
         "fdl.init()\n"
         "print(fdl.size())\n"
@@ -140,6 +237,10 @@ def test_init_again_does_not_take_other_settings(settings: Any, message: str) ->
             "import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()",
             "its program ended without shutdown",
         ),
+        (
+            "import code; code.InteractiveConsole(globals()).push('1 / 0')",
+            "its program ended without shutdown",
+        ),
         ("fdl.shutdown()", "shutdown"),
     ],
 )
@@ -149,14 +250,26 @@ def test_why_a_rank_leaves(ending: str, cause: str) -> None:
         "from farandole import _session\n"
         "fdl.init()\n"
         "class Told:\n"
-        "    native = _session._default.session\n"
+        "    native = _session.current()\n"
         "    def shutdown(self, cause):\n"
         "        print(cause)\n"
         "        self.native.shutdown(cause)\n"
-        "_session._default.session = Told()\n"
+        "_session._default.joined = _session._joined()._replace(session=Told())\n"
         f"{ending}\n"
     )
     assert python(program).stdout == f"{cause}\n"
+
+
+def test_a_failure_that_a_test_runner_caught_ends_no_program(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    1 / 0\n")
+    program = (
+        "import pytest, sys\n"
+        "from farandole import _session\n"
+        f"pytest.main(['-q', '-p', 'no:cacheprovider', {str(tmp_path)!r}])\n"
+        "print(sys.last_type.__name__, _session._ending())\n"
+    )
+    ending = python(program).stdout.splitlines()[-1]
+    assert ending == "ZeroDivisionError its program ended without shutdown"
 
 
 def test_processes_of_another_launcher_are_told_that_each_is_alone() -> None:

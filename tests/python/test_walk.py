@@ -45,7 +45,9 @@ def walk(session: None) -> Iterator[Walk]:
     """What is asked of the default session while the test runs."""
     steps: Walk = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(_session._default, "session", Watched(_session.current(), steps))
+        watched: Any = Watched(_session.current(), steps)
+        joined = _session._joined()._replace(session=watched)
+        patched.setattr(_session._default, "joined", joined)
         # One rank that takes itself for one of two: it submits what it would otherwise leave out.
         patched.setattr(_session, "size", lambda: 2)
         yield steps

@@ -31,33 +31,49 @@ class Topology(NamedTuple):
     homogeneous: bool
 
 
-class _Forming:
-    """An init() that waits for the other ranks."""
+class _Joined(NamedTuple):
+    """A session and what belongs to it, published at once: an exception of a signal handler may
+    come between any two statements."""
 
-    def __init__(self) -> None:
-        self.given_up = False
+    session: _native.Session
+    topology: Topology
+    pid: int
+    settings: list[tuple[str, str]]
+
+
+class _Forming:
+    """An init() that waits for the other ranks.
+
+    leavers: the shutdown()s that wait until it has ended.
+    """
+
+    def __init__(self, leavers: set[object]) -> None:
+        self.leavers = leavers
+        self.given_up = False  # by a signal handler, which cannot wait for it
 
     def is_given_up(self) -> bool:
-        return self.given_up
+        return self.given_up or bool(self.leavers)
 
 
 class _Default:
     """What init() made. The only mutable state of the package."""
 
     def __init__(self) -> None:
+        self.joined: _Joined | None = None
+        self._renew()
+
+    def _renew(self) -> None:
         # Held while a session starts or ends, so that other threads wait for that. Reentrant: the
         # main thread may meet a signal handler then, which may call either function.
         self.lock = threading.RLock()
+        # Those who want to leave and wait for the lock, so that whoever has it, or gets it before
+        # them, starts no session meanwhile. One token each: a set changes in one step.
+        self.leavers: set[object] = set()
         self.forming: _Forming | None = None
-        self.session: _native.Session | None = None
-        self.settings: list[tuple[str, str]] = []
-        self.topology: Topology | None = None
-        self.pid = 0
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent, which does not exist here, may have held the lock."""
-        self.lock = threading.RLock()
-        self.forming = None
+        self._renew()
 
 
 _default = _Default()
@@ -93,35 +109,35 @@ def init(
                 "init() was called by a signal handler while init() was waiting for the other "
                 "ranks; call shutdown() there, or nothing"
             )
-        if _default.session is not None:
-            _check_process()
-            _check_unchanged(given)
+        if _default.joined is not None:
+            _check_process(_default.joined)
+            _check_unchanged(_default.joined.settings, given)
             return
         _form(given)
 
 
 def _form(settings: list[tuple[str, str]]) -> None:
     """Makes the session. Requires: the lock is held."""
-    _default.forming = forming = _Forming()
+    forming = _Forming(_default.leavers)
     try:
-        session = _native.Session(settings, forming.is_given_up)
-        _default.topology = Topology(*session.topology)
-        _default.pid = os.getpid()
-        _default.settings = settings
-        _default.session = session
+        _default.forming = forming
+        if not forming.is_given_up():
+            session = _native.Session(settings, forming.is_given_up)
+            place = Topology(*session.topology)
+            _default.joined = _Joined(session, place, os.getpid(), settings)
     except AbortedError:
-        if not forming.given_up:
+        if not forming.is_given_up():
             raise
     finally:
         _default.forming = None
-    if forming.given_up:
+    if forming.is_given_up():
         shutdown()
         raise AbortedError("init() was ended by shutdown() while it was waiting for other ranks")
 
 
-def _check_unchanged(settings: list[tuple[str, str]]) -> None:
-    before = dict(_default.settings)
-    for key, value in settings:
+def _check_unchanged(settings: list[tuple[str, str]], given: list[tuple[str, str]]) -> None:
+    before = dict(settings)
+    for key, value in given:
         if before.get(key) != value:
             then = f"{key}={before[key]}" if key in before else f"{key} not given"
             raise InvalidArgumentError(
@@ -135,24 +151,29 @@ def shutdown() -> None:
     with AbortedError.
 
     May be called at any time, from any thread and from a signal handler, also when the process
-    never joined or its job has failed; ``init()`` may follow. Ends an ``init()`` that waits for
-    other ranks. Takes at most ``shutdown_timeout`` and what an abort takes. A process that ends
-    without it leaves the job as well; other ranks that still needed it are told how it ended.
+    never joined or its job has failed; ``init()`` may follow. Ends every ``init()`` that waits,
+    for other ranks or for another thread's ``init()``. Takes at most ``shutdown_timeout`` and what
+    an abort takes. A process that ends without it leaves the job as well; other ranks that still
+    needed it are told how it ended.
     """
     _leave("shutdown")
 
 
 def _leave(cause: str) -> None:
     """Ends the session; other ranks that need this one read `cause`."""
-    forming = _default.forming
-    if forming is not None:
-        forming.given_up = True
-    with _default.lock:
-        if _default.forming is not None:  # this is a signal handler within that init()
-            return
-        session, _default.session, _default.topology = _default.session, None, None
-        if session is not None and _default.pid == os.getpid():
-            session.shutdown(cause)
+    leavers, token = _default.leavers, object()
+    try:
+        leavers.add(token)
+        with _default.lock:
+            leavers.discard(token)  # an init() that comes from here on may start a session
+            if _default.forming is not None:  # this is a signal handler within that init()
+                _default.forming.given_up = True
+                return
+            joined, _default.joined = _default.joined, None
+            if joined is not None and joined.pid == os.getpid():
+                joined.session.shutdown(cause)
+    finally:
+        leavers.discard(token)
 
 
 def _at_exit() -> None:
@@ -162,24 +183,32 @@ def _at_exit() -> None:
 
 def _ending() -> str:
     """Why the program ends. The interpreter notes an exception that nobody caught before it runs
-    what atexit has; one at its prompt ends nothing."""
+    what atexit has; so do test runners and consoles for those that they caught, which therefore did
+    not pass through a frame that nobody called. One at the interpreter's prompt ends nothing."""
     uncaught = getattr(sys, "last_type", None)
-    if uncaught is None or hasattr(sys, "ps1"):
+    trace = getattr(sys, "last_traceback", None)
+    caught = trace is None or trace.tb_frame.f_back is not None
+    if uncaught is None or caught or hasattr(sys, "ps1"):
         return "its program ended without shutdown"
     return f"an uncaught {uncaught.__name__} ended its program"
 
 
 def is_initialized() -> bool:
     """Whether this process has joined a job and not left it. False in a forked child."""
-    return _default.session is not None and _default.pid == os.getpid()
+    joined = _default.joined
+    return joined is not None and joined.pid == os.getpid()
 
 
 def current() -> _native.Session:
     """The session. Raises NotInitializedError where there is none."""
-    session = _default.session
-    if session is None:
+    return _joined().session
+
+
+def _joined() -> _Joined:
+    joined = _default.joined
+    if joined is None:
         raise NotInitializedError("Farandole is not initialised; call init() first")
-    return session
+    return joined
 
 
 def named(kind: int, name: str | None) -> str:
@@ -232,11 +261,9 @@ def allreduce_all(
 
 def topology() -> Topology:
     """This rank's place in the job."""
-    place = _default.topology
-    if place is None:
-        raise NotInitializedError("Farandole is not initialised; call init() first")
-    _check_process()
-    return place
+    joined = _joined()
+    _check_process(joined)
+    return joined.topology
 
 
 def rank() -> int:
@@ -294,8 +321,8 @@ def counters() -> dict[str, int]:
     return current().counters()
 
 
-def _check_process() -> None:
-    if _default.pid != os.getpid():
+def _check_process(joined: _Joined) -> None:
+    if joined.pid != os.getpid():
         raise AbortedError(
             "this process was forked from one that had initialised Farandole; a forked child "
             "cannot communicate: use the parent, or start the child anew (spawn)"
