@@ -66,8 +66,8 @@ format: setup ## format C++ and Python in place
 	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs --no-run-if-empty clang-format -i
 	@$(IN_VENV) ruff format --quiet .
 
-wheel: $(STAMPS)/packages $(WHEEL) ## one repaired wheel in dist/ for PYTHON
-	@ls -1 dist/farandole-*-$(TAG)-*.whl
+wheel: $(STAMPS)/packages $(WHEEL) ## one repaired wheel in dist/ for PYTHON; its path is the last line
+	@ls -1 "$(CURDIR)"/dist/farandole-*-$(TAG)-*.whl
 
 contract: build ## the contract suite's full product of cases
 	@cmake --build --preset dev --target contract

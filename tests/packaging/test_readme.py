@@ -18,7 +18,7 @@ from installation import ROOT
 pytestmark = pytest.mark.timeout(200)
 
 README = (ROOT / "README.md").read_text()
-ACTIVATE = ". v/bin/activate"
+ENTER = "cd ~/quick-start && . v/bin/activate"
 
 
 def section(title: str) -> str:
@@ -49,16 +49,23 @@ def promised(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Terminal:
-    """A shell in a folder, with the system's programs and the chosen interpreter as python3."""
+    """A shell in the copy of the repository, with the system's programs and the chosen interpreter
+    as python3."""
 
-    folder: Path
+    home: Path
+    clone: Path
+    tools: Path
     wheels: Path
 
+    @property
+    def started(self) -> Path:
+        """Where the quick starts are typed."""
+        return self.home / "quick-start"
+
     def type(self, *lines: str, timeout: float = 120) -> str:
-        tools = self.folder / "tools"
         environment = {
-            "HOME": str(self.folder),
-            "PATH": f"{tools}:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "PATH": f"{self.tools}:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             # No test needs the network: what would come from an index lies here.
             "PIP_NO_INDEX": "1",
@@ -67,7 +74,7 @@ class Terminal:
         }
         result = subprocess.run(
             ["bash", "-c", "set -euo pipefail\n" + "\n".join(lines)],
-            cwd=self.folder,
+            cwd=self.clone,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -80,7 +87,12 @@ class Terminal:
 
     def save(self, programs: dict[str, str]) -> None:
         for name, text in programs.items():
-            (self.folder / name).write_text(text)
+            (self.started / name).write_text(text)
+
+    def has(self, name: str, body: str) -> None:
+        """Puts a program before those of the system."""
+        (self.tools / name).write_text(f"#!/bin/sh\nexec {body}\n")
+        (self.tools / name).chmod(0o755)
 
 
 def pack_numpy(to: Path) -> None:
@@ -98,23 +110,19 @@ def pack_numpy(to: Path) -> None:
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """After the commands of "Installing" but for the first, which `make test` has run."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    made = Terminal(folder, tmp_path_factory.mktemp("index"))
-    tools = folder / "tools"
-    tools.mkdir()
+    """After the commands of "Installing", with the wheel that `make test` has made."""
+    made = Terminal(*(tmp_path_factory.mktemp(n) for n in ("home", "clone", "tools", "index")))
     interpreter = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    (tools / "python3").write_text(f'#!/bin/sh\nexec "{interpreter}" "$@"\n')
-    (tools / "python3").chmod(0o755)
-    tag = "cp{}{}".format(*sys.version_info)
-    (wheel,) = (ROOT / "dist").glob(f"farandole-*-{tag}-*.whl")
-    (folder / "dist").mkdir()
-    (folder / "dist" / wheel.name).symlink_to(wheel)
+    made.has("python3", f'"{interpreter}" "$@"')
+    stamp = "build/stamps/wheel-cp{}{}".format(*sys.version_info)
+    options = f'--no-print-directory -C "{ROOT}" -o build/stamps/packages -o {stamp}'
+    made.has("make", f'/usr/bin/make {options} "$@"')
     pack_numpy(made.wheels)
-    first, *rest = commands(section("Installing"))
-    assert first == "make wheel"
-    assert ACTIVATE in "\n".join(rest)
-    made.type("if command -v farandolerun; then exit 1; fi", *rest)
+    made.type(
+        "if command -v farandolerun; then exit 1; fi",
+        *commands(section("Installing")),
+    )
+    assert f"`{ENTER}`" in section("Installing")
     return made
 
 
@@ -123,9 +131,11 @@ def quick_start(terminal: Terminal, title: str) -> str:
     terminal.save(files(text))
     typed = [line for line in commands(text) if not line.startswith("pip install torch ")]
     assert any(line.startswith("farandolerun -np 2 ") for line in typed)
-    output = terminal.type(ACTIVATE, *typed)
+    output = terminal.type(ENTER, *typed)
     for line in promised(text):
-        assert f"[0] {line}\n" in output
+        assert line in output.splitlines()
+    # What lies in the repository is the business of its linters.
+    assert list(terminal.clone.iterdir()) == []
     return output
 
 
@@ -146,11 +156,24 @@ def test_torch(terminal: Terminal) -> None:
         c.startswith("pip install torch ") for c in commands(section("Quick start: PyTorch"))
     )
     version = "python{}.{}".format(*sys.version_info)
-    packages = terminal.folder / "v/lib" / version / "site-packages"
+    packages = terminal.started / "v/lib" / version / "site-packages"
     (packages / "torch_of_the_tests.pth").write_text(f"{Path(torch.__file__).parents[1]}\n")
     loss = re.search(r"^\[0\] loss ([\d.]+)$", quick_start(terminal, "PyTorch"), re.MULTILINE)
     assert loss
     assert float(loss.group(1)) < 2
+
+
+@pytest.mark.parametrize("check", [("check",), ("format", "--check")])
+def test_the_programs_are_as_the_linter_wants_them(tmp_path: Path, check: tuple[str, ...]) -> None:
+    pytest.importorskip("ruff")
+    programs = {n: text for n, text in files(README).items() if n.endswith(".py")}
+    assert set(programs) == {"train.py", "sums.py"}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "ruff", *check, "--no-cache"]
+    command += ["--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_two_commands_are_targets() -> None:
