@@ -1,5 +1,7 @@
 """Puts the licences of all that a repaired wheel holds of others beside its own: of the libraries
 that were copied into it, and of those whose code is compiled into ours. Debian has the texts.
+
+    add_licenses.py REPAIRED_WHEEL WHEEL_BEFORE_THAT
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -38,25 +41,44 @@ def text_of_pybind11() -> str:
     return licence.read_text()
 
 
-def package_of(library: str) -> str:
-    """The Debian package that has a file of that name."""
-    search = ["dpkg-query", "--search", f"*/{library}"]
-    found = subprocess.run(search, capture_output=True, text=True, check=True, timeout=60).stdout
-    packages = {line.split(":")[0] for line in found.splitlines()}
+def libraries_of(wheel: Path) -> dict[str, Path]:
+    """What the binaries of a wheel that is not repaired are linked with on this machine, each by
+    the name of its file."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder)
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        binaries = [str(path) for path in files if path.read_bytes().startswith(b"\x7fELF")]
+        listing = subprocess.run(
+            ["ldd", *binaries], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+        found = [Path(path).resolve() for path in re.findall(r" => (/.+) \(0x", listing)]
+    return {path.name: path for path in found}
+
+
+def package_of(library: Path) -> str:
+    """The Debian package that brought a file, which has no links in its path. Where /lib is a link
+    to /usr/lib, packages list their files under either."""
+    names = {str(library), str(library).removeprefix("/usr")}
+    search = ["dpkg-query", "--search", *sorted(names)]
+    # It fails where it does not know one of the names, and answers for the others.
+    found = subprocess.run(search, capture_output=True, text=True, check=False, timeout=60).stdout
+    lines = [line for line in found.splitlines() if not line.startswith("diversion ")]
+    packages = {line.split(":")[0] for line in lines}
     if len(packages) != 1:
         sys.exit(f"farandole: {library} is of one package, not of {sorted(packages)}")
     return packages.pop()
 
 
-def texts(names: list[str]) -> dict[str, str]:
-    """Licences of a wheel with these files, each by the name of what it is for."""
+def texts(names: list[str], libraries: dict[str, Path]) -> dict[str, str]:
+    """Licences of a wheel with these files, copies of libraries among them, each by the name of
+    what it is for."""
     found = {name: text_of(package) for name, package in COMPILED_IN.items()}
     found["pybind11"] = text_of_pybind11()
     for name in names:
         # "farandole.libs/libssl-1234abcd.so.3" was libssl.so.3.
         copied = re.fullmatch(r"farandole\.libs/([\w.+-]+)-[0-9a-f]{8}(\.so[\d.]*)", name)
         if copied:
-            found[copied[1]] = text_of(package_of(copied[1] + copied[2]))
+            found[copied[1]] = text_of(package_of(libraries[copied[1] + copied[2]]))
     return found
 
 
@@ -65,17 +87,15 @@ def record_row(name: str, data: bytes) -> str:
     return f"{name},sha256={digest},{len(data)}"
 
 
-def extend(path: Path) -> None:
-    """Rewrites the wheel with the licences in it, listed where a wheel lists its files."""
+def extend(path: Path, before: Path) -> None:
+    """Rewrites the repaired wheel with the licences in it, listed where a wheel lists its files."""
     with zipfile.ZipFile(path) as wheel:
         members = {info: wheel.read(info) for info in wheel.infolist()}
     (metadata,) = (info for info in members if info.filename.endswith(".dist-info/METADATA"))
     (record,) = (info for info in members if info.filename.endswith(".dist-info/RECORD"))
     folder = metadata.filename.removesuffix("/METADATA")
-    added = {
-        f"third_party/{name}.txt": text.encode()
-        for name, text in sorted(texts([info.filename for info in members]).items())
-    }
+    licences = texts([info.filename for info in members], libraries_of(before))
+    added = {f"third_party/{name}.txt": text.encode() for name, text in sorted(licences.items())}
     fields = "".join(f"License-File: {name}\n" for name in added).encode()
     own = b"License-File: LICENSE\n"
     if members[metadata].count(own) != 1:
@@ -101,4 +121,5 @@ def extend(path: Path) -> None:
     part.replace(path)
 
 
-extend(Path(sys.argv[1]))
+if __name__ == "__main__":
+    extend(Path(sys.argv[1]), Path(sys.argv[2]))

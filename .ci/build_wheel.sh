@@ -22,5 +22,5 @@ PATH=$PWD/$env/bin:$PATH "$env/bin/auditwheel" repair --plat "manylinux_2_36_$(u
   cat build/wheel/repair.log
   exit 1
 }
-"$python" .ci/add_licenses.py "$(ls dist/farandole-*-"$tag"-*.whl)"
+"$python" .ci/add_licenses.py "$(ls dist/farandole-*-"$tag"-*.whl)" "$raw"/farandole-*.whl
 echo "==> wheel: $(ls dist/farandole-*-"$tag"-*.whl)"
