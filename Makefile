@@ -10,6 +10,9 @@ TOOLS := build/tools-$(TAG)
 WHEEL := $(STAMPS)/wheel-$(TAG)
 WHEEL_SOURCES := $(shell find bindings cmake collectives controller core -type f -not -name '*.pyc') \
 	CMakeLists.txt LICENSE README.md VERSION pyproject.toml
+# Fails with one line where there is no torch for the chosen Python.
+DEMO_NEEDS := 'import importlib.util, sys; importlib.util.find_spec("torch") or sys.exit("farandole: the demo needs torch, \
+	and there is none for Python %d.%d: choose another with make demo PYTHON=" % sys.version_info[:2])'
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
@@ -53,6 +56,7 @@ test: $(STAMPS)/packages ## every test: C++, Python, several processes, examples
 	@$(IN_VENV) JOBS=$(JOBS) .ci/run_tests.sh
 
 demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
+	@.venv/bin/python -c $(DEMO_NEEDS)
 	@echo "==> demo: farandolerun -np 2 python examples/torch/train_gpt.py"
 	@$(IN_VENV) farandolerun -np 2 python examples/torch/train_gpt.py
 

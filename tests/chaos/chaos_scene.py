@@ -108,8 +108,7 @@ class Scene:
         self._stack.callback(self.close_proxy)
         for rank in range(self.stage.ranks):
             controller = f"127.0.0.1:{self.proxy.port}" if rank == self.victim else ""
-            places = {"FARANDOLE_LOCAL_RANK": rank, "FARANDOLE_LOCAL_SIZE": self.stage.ranks}
-            own = {**bootstrap.of_rank(rank, controller), **places, **settings}
+            own = {**bootstrap.of_rank(rank, controller), **settings}
             job.start(self.stage.work.command(build, seed), job.environment(build, **own))
 
     def _start_on_hosts(
@@ -122,14 +121,7 @@ class Scene:
             self.proxy = network.put_proxy_before(self.host, port)
         for rank in range(stage.ranks):
             host = self.host_of(rank)
-            places = {
-                "FARANDOLE_HOST": f"host{host}",
-                "FARANDOLE_LOCAL_RANK": rank % stage.per_host,
-                "FARANDOLE_LOCAL_SIZE": stage.per_host,
-                "FARANDOLE_CROSS_RANK": host,
-                "FARANDOLE_CROSS_SIZE": stage.hosts,
-            }
-            own = {**bootstrap.of_rank(rank), **places, **settings}
+            own = {**bootstrap.of_rank(rank), "FARANDOLE_HOST": f"host{host}", **settings}
             command = [*network.hosts[host].enter, *stage.work.command(build, seed)]
             job.start(command, job.environment(build, **own))
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ BUILD = ROOT / "build/dev"
 RANKS = 3
 LIMIT = 15.0  # seconds in which every case has ended
 STOPPED = 6.0  # how long what is stopped stays so; longer than anybody's patience
+AGAIN = 0.02  # what stops itself cannot tell us, so it is told to go on again and again
 GONE_AFTER = 5.0  # what the launcher's own death leaves to others, as docs/reliability.md promises
 REPORT = re.compile(r"REPORT (\{.*\})")
 VICTIM = 2  # to whom happens, over Gloo and by itself, what these scenes are named after
@@ -65,6 +67,16 @@ class Outcome:
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
     output: str = ""
+
+
+def await_end(pid: int, timeout: float) -> None:
+    """Returns when the process, of whatever parent, has ended, or when the time is over."""
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            select.select([process], [], [], timeout)
+        finally:
+            os.close(process)
 
 
 class Trial:
@@ -160,12 +172,13 @@ class Trial:
 
     def _judge_leftovers(self, outcome: Outcome) -> None:
         deadline = time.monotonic() + GONE_AFTER
-        while (left := self._processes()) and time.monotonic() < deadline:
+        while (left := self._processes()) and (patience := deadline - time.monotonic()) > 0:
             if self.case.action == "stop":
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGCONT)
-            time.sleep(0.02)  # looked at again
+                patience = min(patience, AGAIN)
+            await_end(left[0], patience)
         outcome.wrong += [f"process {pid} is left" for pid in left]
         outcome.wrong += [f"file {path.name} is left" for path in self.scratch.iterdir()]
 

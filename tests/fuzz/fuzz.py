@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,11 +206,12 @@ def main() -> int:
         }
         told = begin
         for target, future in running.items():
-            while args.progress and not future.done():
-                time.sleep(1)
-                if time.monotonic() - told >= args.progress:
-                    told = time.monotonic()
-                    tell_progress(folder, [t for t, f in running.items() if f.running()], begin)
+            while args.progress:
+                left = told + args.progress - time.monotonic()
+                if wait([future], max(0.0, left)).done:
+                    break
+                told = time.monotonic()
+                tell_progress(folder, [t for t, f in running.items() if f.running()], begin)
             outcomes.append(future.result())
             if outcomes[-1].failed:
                 show_finding(outcomes[-1], folder / target)

@@ -189,6 +189,36 @@ def test_a_download_of_torch_that_fails_is_a_failure(tmp_path: Path, log: str) -
     assert "its tests are skipped" not in result.stdout
 
 
+@pytest.mark.parametrize("torch", [False, True])
+def test_the_demo_says_what_it_lacks(tmp_path: Path, torch: bool) -> None:
+    programs, packages = tmp_path / ".venv/bin", tmp_path / "packages"
+    programs.mkdir(parents=True)
+    (packages / "torch").mkdir(parents=True)
+    command(programs, "python", f'exec "{sys.executable}" -S "$@"')
+    command(programs, "farandolerun", 'echo "started: $*"')
+    made = ("build/stamps/packages", ".venv/.ready", ".venv/.installed")
+    result = subprocess.run(
+        ["make", "-f", ROOT / "Makefile", *(f"--old-file={name}" for name in made), "demo"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(packages if torch else tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    version = "{}.{}".format(*sys.version_info)
+    if torch:
+        assert "started: -np 2 python examples/torch/train_gpt.py" in result.stdout
+    else:
+        assert result.returncode == 2
+        assert (
+            f"farandole: the demo needs torch, and there is none for Python {version}: choose "
+            "another with make demo PYTHON=\n" in result.stderr
+        )
+        assert "Traceback" not in result.stderr
+        assert "started" not in result.stdout
+
+
 def sum_up(folder: Path, *reports: str) -> subprocess.CompletedProcess[str]:
     paths = []
     for number, report in enumerate(reports):

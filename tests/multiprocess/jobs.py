@@ -152,7 +152,6 @@ def hand_made_job(
         secret.flush()
         job = {
             "FARANDOLE_SIZE": ranks,
-            "FARANDOLE_LOCAL_SIZE": ranks,
             "FARANDOLE_CONTROLLER": f"127.0.0.1:{port.getsockname()[1]}",
             "FARANDOLE_JOB": uuid.uuid4().hex,
             "FARANDOLE_SECRET_FILE": secret.name,
@@ -160,7 +159,7 @@ def hand_made_job(
 
         def of_rank(r: int) -> dict[str, object]:
             own = {k: v[r] if isinstance(v, tuple) else v for k, v in settings.items()}
-            return {**job, "FARANDOLE_RANK": r, "FARANDOLE_LOCAL_RANK": r, **own}
+            return {**job, "FARANDOLE_RANK": r, **own}
 
         started = [Rank(_start(program, arguments, of_rank(r))) for r in range(ranks)]
         try:
