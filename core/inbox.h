@@ -1,7 +1,8 @@
 #pragma once
 // Inbox: everything that reaches the engine, in one bounded queue, handled on one thread. Nothing
-// polls: the first message of an empty queue wakes the loop.
+// polls: each message brings its own wake-up of the loop, but for those that find it at work.
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -53,13 +54,14 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
   using Handler = std::function<void(Message)>;
 
-  // `handler` is called on the loop's thread, which gets what it throws. Requires: made by
-  // make_shared.
+  // `handler` is called on the loop's thread, one message at a time; in close() on the caller's.
+  // What it throws costs that message alone: those behind it are handled first, then whoever had
+  // them handled gets the exception. Requires: made by make_shared.
   Inbox(EventLoop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
 
-  // From the loop's own thread the message is handled before push returns, unless one is being
-  // handled: then right after that one. False once closed; the message is as it was, then, and also
-  // where there is no memory: throws bad_alloc.
+  // False once closed; the message is as it was, then, and also where there is no memory: throws
+  // bad_alloc. From the loop's own thread the message is handled before push returns, which may
+  // throw what the handler throws, unless one is being handled: then right after that one.
   bool push(Message&& message);
   // Waits until every message pushed before has been handled; false at the deadline. Not from the
   // loop's thread.
@@ -71,15 +73,21 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
  private:
   void handle_all();
+  void handle_queued() FARANDOLE_REQUIRES(mutex_);
   void handle_one() FARANDOLE_REQUIRES(mutex_);
-  bool take_back(const Message* queued, Message& message);
+  bool take_back(uint64_t number, Message& message);
+
+  struct Queued {
+    uint64_t number = 0;  // by which it is told from every other one
+    Message message;
+  };
 
   EventLoop& loop_;
   const Handler handler_;
   Mutex mutex_;
   CondVar quiet_;
-  std::deque<Message> queue_ FARANDOLE_GUARDED_BY(mutex_);
-  bool scheduled_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  std::deque<Queued> queue_ FARANDOLE_GUARDED_BY(mutex_);
+  uint64_t pushed_ FARANDOLE_GUARDED_BY(mutex_) = 0;
   bool handling_ FARANDOLE_GUARDED_BY(mutex_) = false;
   bool closed_ FARANDOLE_GUARDED_BY(mutex_) = false;
 };

@@ -168,10 +168,12 @@ TEST(NoMemory, ABucketIsSettledOrGivenBack) {
   });
 }
 
-// A loop that has no memory when it is told so.
+// A loop that has no memory when it is told so, and late.
 class PoorLoop final : public EventLoop {
  public:
   void post(std::function<void()> task) override {
+    if (const auto other = std::exchange(meanwhile, nullptr))
+      other();
     if (poor)
       throw std::bad_alloc();
     tasks_.push_back(std::move(task));
@@ -182,6 +184,7 @@ class PoorLoop final : public EventLoop {
   }
 
   bool poor = true;
+  std::function<void()> meanwhile;  // what another thread does while the next task is posted
 
  private:
   std::vector<std::function<void()>> tasks_;
@@ -203,7 +206,75 @@ TEST(NoMemory, AMessageThatCannotBePostedIsAsItWas) {
   EXPECT_EQ(handled, (std::vector<uint64_t>{2, 1}));
 }
 
-// The loop gets the exception; the inbox is neither locked nor busy for ever.
+// What another thread has pushed meanwhile relies on its own wake-up.
+TEST(NoMemory, AMessageThatCannotBePostedTakesNoOtherWithIt) {
+  PoorLoop loop;
+  std::vector<uint64_t> handled;
+  auto inbox = std::make_shared<Inbox>(loop, [&](Message message) {
+    handled.push_back(std::get<message::Agreed>(message).agreement.round);
+  });
+  loop.meanwhile = [&] {
+    loop.poor = false;
+    EXPECT_TRUE(inbox->push(message::Agreed{{.round = 2}}));
+    loop.poor = true;
+  };
+  Message first = message::Agreed{{.round = 1}};
+  EXPECT_THROW(inbox->push(std::move(first)), std::bad_alloc);
+  EXPECT_EQ(std::get<message::Agreed>(first).agreement.round, 1U);
+  loop.run();
+  EXPECT_EQ(handled, std::vector<uint64_t>{2});
+}
+
+// The next one may lie where it lay, and be of another kind.
+TEST(NoMemory, AMessageThatWasHandledMeanwhileIsNotTakenBack) {
+  PoorLoop loop;
+  std::vector<size_t> handled;
+  auto inbox =
+      std::make_shared<Inbox>(loop, [&](Message message) { handled.push_back(message.index()); });
+  loop.meanwhile = [&] {
+    loop.poor = false;
+    EXPECT_TRUE(inbox->push(message::BucketDone{}));
+    loop.run();
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(inbox->push(message::BucketDone{}));
+    loop.poor = true;
+  };
+  EXPECT_TRUE(inbox->push(message::Agreed{{.round = 1}}));
+  loop.run();
+  ASSERT_EQ(handled.size(), 1002U);
+  EXPECT_EQ(handled.front(), Message(message::Agreed{}).index());
+}
+
+// A message that is pushed while another one is handled needs no more than its place.
+TEST(NoMemory, AMessageWithoutAPlaceIsAsItWas) {
+  PoorLoop loop;
+  loop.poor = false;
+  size_t handled = 0;
+  size_t refusals = 0;
+  std::shared_ptr<Inbox> inbox;
+  const auto push_many = [&] {
+    for (uint64_t round = 1; round <= 1000; ++round) {
+      Message next = message::Agreed{{.round = round}};
+      try {
+        const Scarcity scarcity(0);
+        inbox->push(std::move(next));
+      } catch (const std::bad_alloc&) {
+        ++refusals;
+        EXPECT_EQ(std::get<message::Agreed>(next).agreement.round, round);
+      }
+    }
+  };
+  inbox = std::make_shared<Inbox>(loop, [&](Message) {
+    if (handled++ == 0)
+      push_many();
+  });
+  EXPECT_TRUE(inbox->push(message::BucketDone{}));
+  loop.run();
+  EXPECT_GT(refusals, 0);
+  EXPECT_EQ(handled, 1001U - refusals);
+}
+
+// The loop gets the exception once those behind have been handled; the inbox is neither locked nor
+// busy for ever.
 TEST(NoMemory, AHandlerThatThrowsLeavesTheInboxUsable) {
   PoorLoop loop;
   loop.poor = false;
@@ -216,6 +287,8 @@ TEST(NoMemory, AHandlerThatThrowsLeavesTheInboxUsable) {
   });
   for (const uint64_t round : {1, 2}) EXPECT_TRUE(inbox->push(message::Agreed{{.round = round}}));
   EXPECT_THROW(loop.run(), std::bad_alloc);
+  EXPECT_EQ(handled, std::vector<uint64_t>{2});
+  loop.run();  // what was posted for the one behind
   EXPECT_TRUE(inbox->push(message::Agreed{{.round = 3}}));
   loop.run();
   EXPECT_EQ(handled, (std::vector<uint64_t>{2, 3}));
