@@ -122,11 +122,12 @@ std::optional<std::string> foreign_launcher(const Config::Lookup& lookup) {
   struct Launcher {
     const char *size, *rank;
   };
-  // Open MPI; MPICH and its kin; Slurm.
+  // Open MPI; MPICH and its kin; srun. Its batch scripts have SLURM_NTASKS and SLURM_PROCID, too,
+  // though they start one process.
   static constexpr std::array<Launcher, 3> kLaunchers{{
       {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
       {"PMI_SIZE", "PMI_RANK"},
-      {"SLURM_NTASKS", "SLURM_PROCID"},
+      {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
   }};
   if (lookup("FARANDOLE_SIZE") || lookup("HOROVOD_SIZE"))
     return std::nullopt;

@@ -93,7 +93,7 @@ std::vector<std::string> environment_names();
 std::optional<std::string> environment_value(const std::string& name);
 
 // For a job of one rank: a warning where mpirun or srun has started several of them, who know
-// nothing of each other. In the first of these alone, so that it is said once.
+// nothing of each other. In the first of these alone: one line for each start of them all.
 std::optional<std::string> foreign_launcher(const Config::Lookup& lookup);
 
 }  // namespace farandole

@@ -133,12 +133,11 @@ TEST(Config, AForeignLauncherIsNamedOnceWhereEachOfItsProcessesIsAJobOfOne) {
   const std::string rest =
       "=4, but FARANDOLE_SIZE is not set: each of these processes is a job of one rank; start them "
       "with farandolerun -np 4, or set FARANDOLE_RANK, _SIZE, _CONTROLLER, _JOB and _SECRET_FILE "
-      "in "
-      "each";
+      "in each";
   const auto launchers = {
       std::pair{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
       std::pair{"PMI_SIZE", "PMI_RANK"},
-      std::pair{"SLURM_NTASKS", "SLURM_PROCID"}};
+      std::pair{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
   for (const auto& [size, rank] : launchers) {
     EXPECT_EQ(warning({{size, "4"}, {rank, "0"}}), size + rest);
     EXPECT_EQ(warning({{size, "4"}, {rank, "3"}}), std::nullopt);
@@ -149,6 +148,8 @@ TEST(Config, AForeignLauncherIsNamedOnceWhereEachOfItsProcessesIsAJobOfOne) {
       EXPECT_EQ(warning({{size, "4"}, {rank, "0"}, {ours, "1"}}), std::nullopt);
   }
   EXPECT_EQ(warning({}), std::nullopt);
+  // A batch script of Slurm, which starts one process.
+  EXPECT_EQ(warning({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}), std::nullopt);
 }
 
 TEST(Config, EveryRowIsPrintedAndAcceptsWhatItPrints) {
