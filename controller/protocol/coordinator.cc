@@ -119,7 +119,7 @@ Actions Coordinator::on(int rank, Leave& message) {
           "rank {} (host {}) left the job: {}",
           rank,
           printable(member.host),
-          printable(cause))
+          printable_within(cause, kMaxCauseBytes))
           .blame(rank));
   if (!left(0))
     append(actions, tell());

@@ -29,8 +29,11 @@ inline constexpr size_t kMaxStoreKeys = 1 << 16;
 inline constexpr size_t kMaxStoreWaits = 1 << 12;
 // Entries of one kind in one message; senders split what is longer.
 inline constexpr size_t kMaxEntries = 1 << 16;
-// Host names, addresses, store keys, causes of failures.
+// Host names, addresses, store keys, texts of errors.
 inline constexpr size_t kMaxTextBytes = 4096;
+// Why a rank failed or left, which stands in the error of each operation of every rank: senders cut
+// what is longer, so that all ranks read the same.
+inline constexpr size_t kMaxCauseBytes = 512;
 inline constexpr size_t kMaxSettings = 64;
 
 // A configuration key that must have one value on all ranks.

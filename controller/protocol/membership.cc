@@ -43,7 +43,7 @@ Actions Membership::given_up(int rank, const PeerFailure& failure) {
                     Code::PeerLost,
                     "rank {} gave up rank 0 while the group formed: {}",
                     rank,
-                    printable(failure.cause))
+                    printable_within(failure.cause, kMaxCauseBytes))
                     .blame(0));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/format.h"
 #include "messages_generated.h"
 
 namespace farandole::control {
@@ -23,6 +24,10 @@ Offset<flatbuffers::String> text_of(FlatBufferBuilder& out, const std::string& t
 // Text for people: what is too long for a message loses its end.
 Offset<flatbuffers::String> clipped(FlatBufferBuilder& out, const std::string& text) {
   return text_of(out, text.size() <= kMaxTextBytes ? text : text.substr(0, kMaxTextBytes));
+}
+
+Offset<flatbuffers::String> cause_of(FlatBufferBuilder& out, const std::string& cause) {
+  return text_of(out, printable_within(cause, kMaxCauseBytes));
 }
 
 template <typename Item, typename Make>
@@ -67,7 +72,7 @@ Offset<wire::PeerFailure> pack(FlatBufferBuilder& out, const PeerFailure& failur
       out,
       failure.rank,
       clipped(out, failure.host),
-      clipped(out, failure.cause),
+      cause_of(out, failure.cause),
       static_cast<int32_t>(failure.code),
       failure.left);
 }
@@ -106,7 +111,7 @@ Offset<void> body(FlatBufferBuilder& out, const Report& m) {
 }
 
 Offset<void> body(FlatBufferBuilder& out, const Leave& m) {
-  return wire::CreateLeave(out, clipped(out, m.cause)).Union();
+  return wire::CreateLeave(out, cause_of(out, m.cause)).Union();
 }
 
 Offset<void> body(FlatBufferBuilder& out, const StoreSet& m) {
@@ -171,6 +176,11 @@ uint64_t job_hash(std::string_view job) noexcept {
   uint64_t hash = 0xCBF29CE484222325ULL;  // FNV-1a
   for (const char c : job) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3ULL;
   return hash;
+}
+
+std::string printable_within(std::string_view text, size_t bytes) {
+  std::string whole = printable(text, ~size_t{0});
+  return whole.size() <= bytes ? whole : printable(text, bytes - std::string_view("…").size());
 }
 
 bool Announce::operator==(const Announce& other) const {

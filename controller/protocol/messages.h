@@ -173,5 +173,7 @@ Result<Frame> decode(std::span<const uint8_t> bytes, const Limits& limits);
 // Changes the envelope of an encoded message, so that one encoding serves many receivers.
 // Requires: bytes made by encode().
 void restamp(Bytes& bytes, const Envelope& envelope);
+// printable() in at most `bytes` bytes, "…" included. Of its own result it changes nothing.
+std::string printable_within(std::string_view text, size_t bytes);
 
 }  // namespace farandole::control

@@ -41,11 +41,11 @@ class Decoder {
 
   // For people: as it will stand in errors and logs, without what could drive a terminal or begin a
   // line of its own.
-  std::string message(const flatbuffers::String* from, std::string_view what) {
-    constexpr size_t kCutMark = 3;
-    const std::string raw = text(from, kMaxTextBytes, what);
-    std::string escaped = printable(raw, ~size_t{0});
-    return escaped.size() <= kMaxTextBytes ? escaped : printable(raw, kMaxTextBytes - kCutMark);
+  std::string message(const flatbuffers::String* from, size_t max, std::string_view what) {
+    return printable_within(text(from, max, what), max);
+  }
+  std::string cause(const flatbuffers::String* from) {
+    return message(from, kMaxCauseBytes, "a cause is too long");
   }
 
   std::string name(const flatbuffers::String* from) {
@@ -104,7 +104,7 @@ class Decoder {
       return {};
     const Code code = error_code(from->code());
     require(rank_or_none(from->culprit()), "a culprit is no rank");
-    Status out(code, message(from->message(), "a message is too long"));
+    Status out(code, message(from->message(), kMaxTextBytes, "a message is too long"));
     return out.blame(from->culprit());
   }
 
@@ -114,7 +114,7 @@ class Decoder {
     PeerFailure out;
     out.rank = from->rank();
     out.host = text(from->host(), kMaxTextBytes, "a host name is too long");
-    out.cause = message(from->cause(), "a cause is too long");
+    out.cause = cause(from->cause());
     out.code = error_code(from->code());
     out.left = from->left();
     require(rank_or_none(out.rank), "a failure blames no rank of the job");
@@ -252,7 +252,7 @@ Report read(Decoder& in, const wire::Report& m) {
 }
 
 Leave read(Decoder& in, const wire::Leave& m) {
-  return {in.message(m.cause(), "a cause is too long")};
+  return {in.cause(m.cause())};
 }
 
 StoreSet read(Decoder& in, const wire::StoreSet& m) {

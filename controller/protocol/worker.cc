@@ -281,7 +281,7 @@ Actions Worker::orphan(PeerFailure failure) {
                     failure.rank,
                     printable(failure.host),
                     failure.rank == 0 ? " and was its coordinator" : "",
-                    printable(failure.cause))
+                    printable_within(failure.cause, kMaxCauseBytes))
                     .blame(failure.rank);
   actions.push_back(Fail{std::move(failure)});
   std::vector<Announcement> in_flight;
@@ -374,7 +374,8 @@ Actions Worker::end(PeerFailure failure) {
   const std::string who =
       failure.rank < 0 ? std::string("the job")
                        : fmt::format("rank {} (host {})", failure.rank, printable(failure.host));
-  ended_ = error(failure.code, "{}: {}", who, printable(failure.cause)).blame(failure.rank);
+  ended_ = error(failure.code, "{}: {}", who, printable_within(failure.cause, kMaxCauseBytes))
+               .blame(failure.rank);
   table_.clear();
   by_id_.clear();
   resendable_.clear();

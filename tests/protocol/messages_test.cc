@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/base/format.h"
 #include "messages_generated.h"
 #include "tests/protocol/samples.h"
 
@@ -189,6 +190,39 @@ TEST(Messages, TextsForPeopleComeOutPrintable) {
   EXPECT_EQ(std::get<Refuse>(refuse).why.message(), tame);
   const Message longest = read_back(Refuse{Status(Code::Mismatch, std::string(4096, '\n'))});
   EXPECT_LE(std::get<Refuse>(longest).why.message().size(), kMaxTextBytes) << "to be said again";
+}
+
+// As a cause stands in each error of every rank. Whoever writes one cuts it; nobody is sent more.
+TEST(Messages, CausesHaveOneLengthEverywhere) {
+  const auto read_back = [](const Message& message) {
+    return decode(encode(kSampleEnvelope, message), sample_limits()).value().body;
+  };
+  const std::string cut = std::string(kMaxCauseBytes - 3, 'x') + "…";
+  for (const size_t bytes : {kMaxCauseBytes, kMaxCauseBytes + 1, size_t{1} << 20}) {
+    const std::string cause(bytes, 'x');
+    const std::string& shown = bytes <= kMaxCauseBytes ? cause : cut;
+    EXPECT_EQ(std::get<Leave>(read_back(Leave{cause})).cause, shown);
+    EXPECT_EQ(
+        std::get<Report>(read_back(Report{{.rank = 1, .cause = cause}})).failure.cause, shown);
+    EXPECT_EQ(printable(shown), shown) << "as other texts quote it";
+  }
+  const auto refused = [](size_t bytes, wire::Body type, auto make) {
+    flatbuffers::FlatBufferBuilder out;
+    const wire::Envelope head(7, 11, 13, kProtocolVersion, 3);
+    const auto body = make(out, out.CreateString(std::string(bytes, 'x')));
+    out.Finish(wire::CreateMessage(out, &head, type, body), "FDLM");
+    return refusal(Bytes(out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()));
+  };
+  const auto leave = [](auto& out, auto cause) { return wire::CreateLeave(out, cause).Union(); };
+  const auto report = [](auto& out, auto cause) {
+    const auto code = static_cast<int32_t>(Code::Timeout);
+    const auto failure = wire::CreatePeerFailure(out, 1, 0, cause, code);
+    return wire::CreateReport(out, failure).Union();
+  };
+  EXPECT_EQ(refused(kMaxCauseBytes, wire::Body::Leave, leave), "accepted");
+  EXPECT_EQ(refused(kMaxCauseBytes + 1, wire::Body::Leave, leave), "a cause is too long");
+  EXPECT_EQ(refused(kMaxCauseBytes, wire::Body::Report, report), "accepted");
+  EXPECT_EQ(refused(kMaxCauseBytes + 1, wire::Body::Report, report), "a cause is too long");
 }
 
 TEST(Messages, MissingPartsAreRefused) {

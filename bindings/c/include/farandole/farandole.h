@@ -191,7 +191,7 @@ FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
  * shutdown_timeout and what an abort takes. Again, or after a failure: FDL_OK, too. */
 FDL_API fdl_code fdl_shutdown(fdl_session* session);
 /* The same where the work is not done: ranks that still need this one read "left the job: " and
- * `cause`, one short line such as "its input ended early", instead of "left the job: shutdown".
+ * `cause`, a short line such as "its input ended early", cut at 512 bytes, and not "shutdown".
  * Without effect after fdl_shutdown. Fails: FDL_INVALID_ARGUMENT where `cause` is NULL or empty. */
 FDL_API fdl_code fdl_shutdown_because(fdl_session* session, const char* cause);
 /* fdl_shutdown, then frees. NULL is accepted. */
