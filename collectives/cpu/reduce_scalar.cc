@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <type_traits>
 
 #include "collectives/cpu/reduce_kernels.h"
@@ -97,19 +98,29 @@ void real_kernel(const Work& work) {
 
 __extension__ using Int128 = __int128;
 
-// Holds the sum of as many values as there can be sources.
-template <typename T>
-using WideSum = std::conditional_t<sizeof(T) < 8, int64_t, Int128>;
+// `Wide` may be too small for the sum: nullopt then.
+template <typename T, typename Wide>
+std::optional<T> average_in(const Work& work, size_t i) {
+  Wide sum = 0;
+  bool fits = true;
+  for (const void* source : work.sources) {
+    const T value = scaled(load<T>(source, i), work.scales.prescale);
+    fits = !__builtin_add_overflow(sum, static_cast<Wide>(value), &sum) && fits;
+  }
+  if (!fits)
+    return std::nullopt;
+  return static_cast<T>(sum / static_cast<Wide>(work.scales.divisor));
+}
 
+// 64 bits hold the sum of as many smaller values as there can be sources, and most sums of int64;
+// a division of 128 bits costs several times as much.
 template <typename T>
 void integer_average_kernel(const Work& work) {
-  using Wide = WideSum<T>;
-  const Scales& s = work.scales;
   for (size_t i = 0; i < work.count; ++i) {
-    Wide sum = 0;
-    for (const void* source : work.sources) sum += scaled(load<T>(source, i), s.prescale);
-    const auto average = static_cast<T>(sum / static_cast<Wide>(s.divisor));
-    store(work.dst, i, scaled(average, s.postscale));
+    std::optional<T> average = average_in<T, int64_t>(work, i);
+    if (!average)
+      average = average_in<T, Int128>(work, i);
+    store(work.dst, i, scaled(*average, work.scales.postscale));
   }
 }
 

@@ -188,6 +188,13 @@ TEST(ReduceIntegers, AverageOfInt64IsExact) {
   const int64_t big = (int64_t{1} << 60) + 1;
   EXPECT_EQ(reduce_values<int64_t>({DType::Int64, ReduceOp::Average}, {big, big, big}), big);
   EXPECT_EQ(reduce_values<int64_t>({DType::Int64, ReduceOp::Average}, {-3, -4}), -3);
+  // A sum that 64 bits hold, on a way that they do not.
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  const auto average = [](std::vector<int64_t> values) {
+    return reduce_values<int64_t>({DType::Int64, ReduceOp::Average}, values);
+  };
+  EXPECT_EQ(average({most, most, -most}), most / 3);
+  EXPECT_EQ(average({-most, -most, most}), -most / 3);
 }
 
 // Equal values are their own average, whatever their sum.
