@@ -16,7 +16,8 @@ add_custom_command(
 set(left_out_libraries "<(boost|gloo|spdlog)/")
 
 # find_subject(OUT SOURCES): the sources that SOURCES need. x.h is written in x.cc and in each x_*.cc
-# that has no header of its own. Whatever was looked at is looked at again when it changes.
+# that has no header of its own. Whatever was looked at is looked at again when it changes. Globs
+# only say which files there are; that each of them is built is decided where its folder lists it.
 function(find_subject out)
   file(GLOB_RECURSE written CONFIGURE_DEPENDS RELATIVE ${root} ${root}/core/*.cc ${root}/collectives/*.cc
        ${root}/controller/*.cc ${root}/tests/protocol/*.cc)

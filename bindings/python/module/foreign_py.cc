@@ -68,9 +68,8 @@ void release_dlpack(PyObject* capsule) {
 py::object consume(const py::object& capsule) {
   if (!PyCapsule_IsValid(capsule.ptr(), kFresh))
     raise_invalid(
-        "__dlpack__() gave no \"dltensor\" capsule that is unused; pass the tensor itself, or a "
-        "new "
-        "capsule");
+        "__dlpack__() gave no \"dltensor\" capsule that is unused; "
+        "pass the tensor itself, or a new capsule");
   void* managed = PyCapsule_GetPointer(capsule.ptr(), kFresh);
   PyCapsule_SetName(capsule.ptr(), kUsed);
   PyCapsule_SetDestructor(capsule.ptr(), nullptr);
