@@ -96,12 +96,14 @@ Status shown(const Status& why) {
   return Status(why.code(), printable(why.message(), std::string::npos)).blame(why.culprit());
 }
 
-// As it is heard: texts for people are escaped.
+// As it is heard: texts for people are escaped, and causes cut.
 Message shown(Message message) {
   if (auto* report = std::get_if<Report>(&message))
-    report->failure.cause = printable(report->failure.cause, std::string::npos);
+    report->failure.cause = printable_within(report->failure.cause, kMaxCauseBytes);
   else if (auto* failure = std::get_if<Failure>(&message))
-    failure->failure.cause = printable(failure->failure.cause, std::string::npos);
+    failure->failure.cause = printable_within(failure->failure.cause, kMaxCauseBytes);
+  else if (auto* leave = std::get_if<Leave>(&message))
+    leave->cause = printable_within(leave->cause, kMaxCauseBytes);
   else if (auto* refuse = std::get_if<Refuse>(&message))
     refuse->why = shown(refuse->why);
   else if (auto* failed = std::get_if<StoreError>(&message))
