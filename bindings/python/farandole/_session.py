@@ -109,9 +109,10 @@ def init(
                 "init() was called by a signal handler while init() was waiting for the other "
                 "ranks; call shutdown() there, or nothing"
             )
-        if _default.joined is not None:
-            _check_process(_default.joined)
-            _check_unchanged(_default.joined.settings, given)
+        joined = _default.joined
+        if joined is not None:
+            _check_process(joined)
+            _check_unchanged(joined.settings, given)
             return
         _form(given)
 
