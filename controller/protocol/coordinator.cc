@@ -85,18 +85,29 @@ Actions Coordinator::on_frame(int rank, std::span<const uint8_t> bytes, TimePoin
 Actions Coordinator::on(int rank, Announce& message) {
   if (left(rank) || left(0))
     return {};
-  for (Announcement& item : message.full)
-    if (Status status = readiness_.announce(rank, std::move(item)); !status.is_ok())
-      return blame(rank, status.message());
+  Actions actions;
+  const auto tell_a_crowd = [&] {
+    if (readiness_.crowded())
+      append(actions, tell());
+  };
+  for (Announcement& item : message.full) {
+    if (Status status = readiness_.announce(rank, std::move(item)); !status.is_ok()) {
+      append(actions, blame(rank, status.message()));
+      return actions;
+    }
+    tell_a_crowd();
+  }
   Resend resend;
   for (const uint32_t id : message.cached) {
     const Result<Readiness::Known> known = readiness_.announce_cached(rank, id);
-    if (!known)
-      return blame(rank, known.status().message());
+    if (!known) {
+      append(actions, blame(rank, known.status().message()));
+      return actions;
+    }
+    tell_a_crowd();
     if (known.value() == Readiness::Known::Forgotten)
       resend.ids.push_back(id);
   }
-  Actions actions;
   if (!resend.ids.empty())
     actions.push_back(send(rank, resend));
   return actions;

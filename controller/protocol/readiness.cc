@@ -74,7 +74,8 @@ Status Readiness::announce(int rank, Announcement announcement) {
   const auto set = sets_.find(key.process_set);
   if (set == sets_.end()) {
     const Status why = error(Code::InvalidArgument, "there is no process set {}", key.process_set);
-    return refuse(rank, key, about(signature.kind, key, why));
+    refuse(key, about(signature.kind, key, why));
+    return Status::ok();
   }
   const std::vector<int>& members = FARANDOLE_MUTATE(IgnoreProcessSets) ? sets_.at(0) : set->second;
   const auto place = std::lower_bound(members.begin(), members.end(), rank);
@@ -84,8 +85,10 @@ Status Readiness::announce(int rank, Announcement announcement) {
         "announced \"{}\" in process set {}, of which it is no member",
         printable(key.name),
         key.process_set);
-  if (const auto broken = broken_.find(key.process_set); broken != broken_.end())
-    return refuse(rank, key, about(signature.kind, key, broken->second));
+  if (const auto broken = broken_.find(key.process_set); broken != broken_.end()) {
+    refuse(key, about(signature.kind, key, broken->second));
+    return Status::ok();
+  }
   const auto [it, fresh] = slots_.try_emplace(std::move(key));
   Slot& slot = it->second;
   if (fresh) {
@@ -110,8 +113,7 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   if (!std::binary_search(members.begin(), members.end(), rank))
     return error(Code::PeerLost, "announced id {} of a process set that it is not in", id);
   if (const auto broken = broken_.find(slot.key->process_set); broken != broken_.end()) {
-    FARANDOLE_RETURN_IF_ERROR(
-        refuse(rank, *slot.key, about(slot.agreed.kind, *slot.key, broken->second)));
+    refuse(*slot.key, about(slot.agreed.kind, *slot.key, broken->second));
     return Known::Yes;
   }
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
@@ -120,8 +122,9 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   return Known::Yes;
 }
 
-// Whatever a rank announces takes one of its places until its answer is on its way, be it an
-// agreement or a refusal: so the answers that wait are bounded, too.
+// What a rank announces takes one of its places until its answer is on its way: so the answers that
+// wait are bounded, too. Only what is refused takes none: a refusal that another rank was given
+// settles a tensor of that name here before its announcement has come, and the next may follow it.
 Status Readiness::take_place(int rank) {
   size_t& in_flight = in_flight_.at(static_cast<size_t>(rank));
   if (in_flight == limits_.max_pending && !FARANDOLE_MUTATE(NoQuotaOfTensors))
@@ -134,11 +137,9 @@ Status Readiness::take_place(int rank) {
 }
 
 // Answers at once, to all, what cannot be.
-Status Readiness::refuse(int rank, const Key& key, Status why) {
-  FARANDOLE_RETURN_IF_ERROR(take_place(rank));
-  ++answered_.at(static_cast<size_t>(rank));
+void Readiness::refuse(const Key& key, Status why) {
+  ++refused_;
   reject(key, std::move(why));
-  return Status::ok();
 }
 
 Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
@@ -321,6 +322,7 @@ std::vector<Round> Readiness::take() {
   urgent_ = false;
   ready_bytes_ = 0;
   used_ = 0;
+  refused_ = 0;
   for (size_t rank = 0; rank < in_flight_.size(); ++rank)
     in_flight_[rank] -= std::exchange(answered_[rank], 0);
   return std::exchange(rounds_, {});

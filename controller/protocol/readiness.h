@@ -24,6 +24,7 @@ namespace farandole::control {
 class Readiness {
  public:
   using ProcessSets = std::map<uint32_t, std::vector<int>>;
+  static constexpr size_t kMostRefusals = 1024;
   Readiness(const Limits& limits, ProcessSets process_sets);
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
@@ -39,6 +40,8 @@ class Readiness {
 
   bool anything() const noexcept { return !rounds_.empty(); }
   bool urgent() const noexcept { return urgent_; }  // there are rejections
+  // So many refusals wait that they are to be told at once: no quota bounds them.
+  bool crowded() const noexcept { return refused_ >= kMostRefusals; }
   uint64_t ready_bytes() const noexcept { return ready_bytes_; }
   // What has become ready, split into messages that fit a frame; numbers are left to the caller.
   std::vector<Round> take();
@@ -64,7 +67,7 @@ class Readiness {
   using Slots = std::map<Key, Slot>;
 
   Status take_place(int rank);
-  Status refuse(int rank, const Key& key, Status why);
+  void refuse(const Key& key, Status why);
   Status count(int rank, Slot& slot, const std::vector<int>& members);
   void complete(Slot& slot, const std::vector<int>& members);
   void ready_again(Slot& slot);
@@ -92,6 +95,7 @@ class Readiness {
   uint32_t last_id_ = 0;
   std::vector<Round> rounds_;  // to be told
   size_t used_ = 0;            // bytes of the last one, about
+  size_t refused_ = 0;         // of what waits in them
   bool urgent_ = false;
   uint64_t ready_bytes_ = 0;
 };

@@ -105,18 +105,6 @@ INSTANTIATE_TEST_SUITE_P(
             "announced more than 1000 tensors at once",
             {{"FARANDOLE_MAX_PENDING", "1000"}}},
         Excess{
-            "operationsThatCannotBeAtOnce",
-            [](RankClient& rank) {
-              control::Announce announce;
-              for (size_t i = 0; i < 1001; ++i) {
-                announce.full.push_back(named(numbered(i)));
-                announce.full.back().signature.process_set = 9;
-              }
-              rank.send(announce);
-            },
-            "announced more than 1000 tensors at once",
-            {{"FARANDOLE_MAX_PENDING", "1000"}}},
-        Excess{
             "sameTensorTwice",
             [](RankClient& rank) {
               rank.send(control::Announce{{named("x"), named("x")}, {}});

@@ -69,8 +69,8 @@ static_assert(sizeof(Link) == 88);
 static_assert(sizeof(Worker) == 544);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 232);
-static_assert(sizeof(Readiness) == 400);
-static_assert(sizeof(Coordinator) == 936);
+static_assert(sizeof(Readiness) == 408);
+static_assert(sizeof(Coordinator) == 944);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -121,6 +121,7 @@ void StateAccess::copy(const Readiness& from, Readiness& to) {
   }
   to.in_flight_ = from.in_flight_;
   to.answered_ = from.answered_;
+  to.refused_ = from.refused_;
   to.pending_ = from.pending_;
   to.last_id_ = from.last_id_;
   to.rounds_ = from.rounds_;
@@ -213,7 +214,7 @@ void StateAccess::write(StateText& to, const Readiness& r) {
     settle_order(round.rejected);
     to.message(round);
   }
-  to << r.used_ << r.urgent_ << r.ready_bytes_;
+  to << r.refused_ << r.used_ << r.urgent_ << r.ready_bytes_;
 }
 
 void StateAccess::write(StateText& to, const StoreTable& s) {
