@@ -19,11 +19,16 @@ if ! cmp -s "$folder/.made-from" <(printf '%s\n' "${description[@]}"); then
   printf '%s\n' "${description[@]}" > "$folder/.made-from"
 fi
 
+# What pip did not get of an index, of which it says nothing where it is quiet. One that answers
+# "not found" was asked.
+unanswered() {
+  grep -s 'Could not fetch URL' "$1" | grep -v ': 404 Client Error' | sed 's/^.*Could not fetch URL/could not fetch/'
+}
+
 # Only torch is optional, and only where every index was asked and none has any version of it for
-# this Python. One that answers "not found" was asked.
+# this Python.
 has_no_torch() {
-  grep -q 'satisfies the requirement torch==.*(from versions: none)' "$1" &&
-    ! grep 'Could not fetch URL' "$1" | grep -qv ': 404 Client Error'
+  grep -qs 'satisfies the requirement torch==.*(from versions: none)' "$1" && ! unanswered "$1" > /dev/null
 }
 
 progress=(--quiet)
@@ -40,5 +45,6 @@ for file in "$@"; do
     echo "==> $folder: there is no torch for Python $version: its tests are skipped, and make demo needs another PYTHON="
     continue
   fi
+  unanswered "$log" >&2 || true
   exit 1
 done

@@ -187,6 +187,8 @@ def test_a_download_of_torch_that_fails_is_a_failure(tmp_path: Path, log: str) -
     result = make_venv(tmp_path, log)
     assert result.returncode == 1
     assert "its tests are skipped" not in result.stdout
+    told = [line for line in result.stderr.splitlines() if line.startswith("could not fetch http")]
+    assert len(told) == sum(line in log for line in (UNREACHED, BROKEN))
 
 
 @pytest.mark.parametrize("torch", [False, True])
