@@ -10,6 +10,8 @@ raw=build/wheel/raw-$tag
 
 echo "==> wheel: building for $tag (Release)"
 rm -rf "$raw"
+# A miss of the cache costs one preprocessing less so; the presets say the same.
+export CCACHE_DEPEND=1
 PATH=$PWD/$env/bin:$PATH "$python" -m pip wheel --disable-pip-version-check --quiet --no-deps \
   --no-build-isolation --wheel-dir "$raw" \
   --config-settings=cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache \
