@@ -18,17 +18,19 @@ done
 echo "==> fuzz"
 ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
   --output-junit "$PWD/$results/fuzz.xml" || failed=1
-# The jobs at whose failpoints something happens wait most of the time; beside them runs what takes
-# processor time and measures none.
+# Jobs at whose failpoints something happens, and those of the soak, wait most of the time; beside
+# them runs what takes processor time and measures none.
+waiting=(tests/failpoints tests/soak)
 busy=(tests/examples tests/lint tests/packaging tests/python)
-echo "==> pytest: failpoints, beside ${busy[*]}"
+echo "==> pytest: ${waiting[*]} beside ${busy[*]}"
 # What a shell puts into the background does not hear Ctrl-C otherwise, nor do the jobs that it starts.
-env --default-signal=INT,QUIT .venv/bin/python -m pytest --quiet tests/failpoints \
-  --junitxml="$results/failpoints.xml" > "$results/failpoints.log" 2>&1 &
+env --default-signal=INT,QUIT .venv/bin/python -m pytest --quiet "${waiting[@]}" \
+  --junitxml="$results/pytest-waiting.xml" > "$results/waiting.log" 2>&1 &
 .venv/bin/python -m pytest "${busy[@]}" --junitxml="$results/pytest-busy.xml" || failed=1
-wait $! || failed=1 # for the failpoints
-cat "$results/failpoints.log"
+wait $! || failed=1
+cat "$results/waiting.log"
 echo "==> pytest: all others"
-.venv/bin/python -m pytest --ignore=tests/failpoints "${busy[@]/#/--ignore=}" --junitxml="$results/pytest.xml" || failed=1
-.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,failpoints,pytest-busy,pytest}.xml || failed=1
+.venv/bin/python -m pytest "${waiting[@]/#/--ignore=}" "${busy[@]/#/--ignore=}" \
+  --junitxml="$results/pytest.xml" || failed=1
+.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-busy,pytest}.xml || failed=1
 exit "$failed"
