@@ -2,7 +2,6 @@
 // File descriptors that close themselves, and the few things that the launcher does with them.
 
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/base/status.h"

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cerrno>
-#include <utility>
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"

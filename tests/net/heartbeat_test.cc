@@ -124,18 +124,23 @@ TEST(Heartbeat, ABrokenOrForeignConnectionIsNoVerdictByItself) {
   EXPECT_FALSE(zero.log.beats.take(0ms)) << "an altered frame is no beat";
 }
 
-// The child holds a copy of the socket in a grandchild that lives on, so that no end-of-file tells.
+// A child of this process that holds copies of its sockets, so that no end-of-file tells of its
+// end, for as long as somebody else holds the pipe.
+void leave_an_heir(int (&hold)[2]) {
+  close(hold[1]);
+  if (fork() != 0)
+    return;
+  char byte;
+  _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+}
+
 TEST(Heartbeat, TheEndOfAProcessOfThisMachineIsSeenAtOnce) {
   Ends ends = established_pair();
   int hold[2];
   ASSERT_EQ(pipe(hold), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(hold[1]);
-    const pid_t grandchild = fork();
-    char byte;
-    if (grandchild == 0)
-      _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    leave_an_heir(hold);
     Side one;
     one.heartbeat->watch(0, std::move(ends.b));
     while (!one.log.beats.take()) {
@@ -161,11 +166,7 @@ TEST(Heartbeat, TheEndOfAProcessThatHasOnlyBegunToBeWatchedIsSeenAtOnce) {
   ASSERT_EQ(pipe(hold), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(hold[1]);
-    const pid_t grandchild = fork();
-    char byte;
-    if (grandchild == 0)
-      _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    leave_an_heir(hold);
     std::promise<void> entered;
     ScriptedJudge::Log log;
     HeartbeatOptions options;
@@ -173,6 +174,7 @@ TEST(Heartbeat, TheEndOfAProcessThatHasOnlyBegunToBeWatchedIsSeenAtOnce) {
     options.judge = std::make_unique<ScriptedJudge>(log);
     options.silent = [&](int, Duration) {
       entered.set_value();
+      char byte;
       static_cast<void>(read(hold[0], &byte, 1));
     };
     const auto heartbeat = std::move(Heartbeat::start(std::move(options))).value();
