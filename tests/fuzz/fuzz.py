@@ -21,6 +21,9 @@ LIMITS = ("-rss_limit_mb=256", "-malloc_limit_mb=256", "-max_len=4096")
 # An input's own limit is a second of processor time (execute.cc); this one finds what hangs.
 HANGS = "-timeout=30"
 KEPT_BYTES = 300_000  # of all corpora in the tree
+# With these a seed takes the same way at every run: comparisons that are watched tell of addresses,
+# and a folder that is read again every second of the pace.
+REPEATABLE = ("-use_cmp=0", "-reload=0")
 STATUS = re.compile(r"^#(\d+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 SHOWN_LINES = 40
 
@@ -48,6 +51,16 @@ def kept(target: str) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+def list_inputs(target: str, work: Path) -> str:
+    """The kept inputs as libFuzzer's option, in one order on every machine: a folder that it reads
+    itself comes in the order of the file system, and the same seed then takes another way.
+    """
+    inputs = sorted(str(unit) for folder in kept(target) for unit in folder.iterdir())
+    listed = work / "inputs"
+    listed.write_text(",".join(inputs))
+    return f"-seed_inputs=@{listed}"
+
+
 def last_status(log: Path) -> re.Match[str] | None:
     text = log.read_text(errors="replace") if log.exists() else ""
     found = list(STATUS.finditer(text))
@@ -61,12 +74,13 @@ def fuzz(program: Path, target: str, work: Path, seconds: int, seed: int) -> Out
     command = [
         str(program),
         f"-seed={seed}",
+        *(REPEATABLE if seed else ()),
         f"-max_total_time={seconds}",
         f"-artifact_prefix={work}/finding-",
         *LIMITS,
         HANGS,
+        list_inputs(target, work),
         str(work / "new"),
-        *map(str, kept(target)),
     ]
     begin = time.monotonic()
     with open(work / "log", "w") as log:
@@ -179,7 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=15, help="of each target")
     parser.add_argument("--jobs", type=int, default=1, help="targets at once")
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the fuzzers; 0 is another each time"
+        "--seed", type=int, default=1, help="the same way each time; 0 is another each time"
     )
     parser.add_argument("--progress", type=int, default=0, help="seconds between progress lines")
     parser.add_argument("--merge", action="store_true", help="add what is new to the kept corpora")

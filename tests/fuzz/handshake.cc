@@ -137,7 +137,8 @@ bool tamper(Input& in, Bytes& message) {
 
 // A server of the job whose challenge says what it likes, with the right proof.
 void meet_lying_server(Input& in) {
-  Handshake asks = client(any_hello(in), 1, any_versions(in));
+  const VersionRange offered = any_versions(in);
+  Handshake asks = client(any_hello(in), 1, offered);
   Bytes transcript = asks.output();
   Handshake answers = server(Verdict::Admit, 1, {1, 1});
   Bytes challenge = feed(answers, in, transcript);
@@ -157,7 +158,9 @@ void meet_lying_server(Input& in) {
   require(asks.done(), "a challenge and one byte are all that a server says");
   require(!asks.succeeded() || last[0] == kAdmitted, "and the byte is known");
   if (asks.succeeded())
-    require(asks.version() >= 1, "and a version is spoken that was offered");
+    require(
+        asks.version() >= offered.min && asks.version() <= offered.max,
+        "and a version is spoken that was offered");
 }
 
 // Ends that lack what they need, or draw their own nonces.
