@@ -182,6 +182,11 @@ bool begins_with(ByteSpan bytes, ByteSpan start) {
   return bytes.size() >= start.size() && std::ranges::equal(bytes.first(start.size()), start);
 }
 
+bool within_bounds(const Hello& hello) {
+  return hello.job.size() <= kMaxJobBytes && hello.group.size() <= kMaxGroupBytes &&
+         std::string_view(name_of(hello.role)) != "unknown";
+}
+
 // Two ends, and somebody between them.
 void meet_each_other(Input& in) {
   const auto verdict = static_cast<Verdict>(in.byte() < 160 ? 0 : in.below(kVerdictCount));
@@ -205,8 +210,7 @@ void meet_each_other(Input& in) {
   (void)feed(asks, in, said);
   require(!asks.not_yet() || verdict == Verdict::NotYet, "nobody waits unless told to");
   if (!touched && !touched_last && same_secret && verdict == Verdict::Admit &&
-      hello.job.size() <= kMaxJobBytes && std::string_view(name_of(hello.role)) != "unknown" &&
-      ours == VersionRange{1, 1} && theirs == ours)
+      within_bounds(hello) && ours == VersionRange{1, 1} && theirs == ours)
     require(asks.succeeded() && answers.succeeded(), "honest ends succeed");
   if (!answers.succeeded())
     return;
