@@ -44,34 +44,60 @@ Result<UniqueFd> secret_file() {
   return file;
 }
 
-Result<UniqueFd> reserved_port() {
+sockaddr_storage loopback_of(int family) {
+  sockaddr_storage address{};
+  if (family == AF_INET6)
+    reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
+  else
+    reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.ss_family = static_cast<sa_family_t>(family);
+  return address;
+}
+
+// A socket, or the call that was refused and why.
+struct Reservation {
+  UniqueFd holder;
+  const char* refused = nullptr;
+  int why = 0;
+};
+
+Reservation reserve_port(int family) {
   UniqueFd holder(FARANDOLE_FAIL_CALL(
-      "job_resources.reserved_port.socket", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+      "job_resources.reserve_port.socket", socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   if (!holder)
-    return system_error("socket", errno);
+    return {{}, "socket", errno};
   const int on = 1;
   if (FARANDOLE_FAIL_CALL(
-          "job_resources.reserved_port.setsockopt",
+          "job_resources.reserve_port.setsockopt",
           setsockopt(holder.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) != 0)
-    return system_error("setsockopt(SO_REUSEPORT)", errno);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return {{}, "setsockopt(SO_REUSEPORT)", errno};
+  const sockaddr_storage address = loopback_of(family);
   if (FARANDOLE_FAIL_CALL(
-          "job_resources.reserved_port.bind",
+          "job_resources.reserve_port.bind",
           bind(holder.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address)) != 0)
-    return system_error("bind to 127.0.0.1", errno);
-  return holder;
+    return {{}, family == AF_INET6 ? "bind to ::1" : "bind to 127.0.0.1", errno};
+  return {std::move(holder)};
+}
+
+Result<UniqueFd> reserved_port() {
+  Reservation port = reserve_port(AF_INET);
+  if (port.why == EADDRNOTAVAIL || port.why == EAFNOSUPPORT)
+    port = reserve_port(AF_INET6);
+  if (port.refused)
+    return system_error(port.refused, port.why);
+  return std::move(port.holder);
 }
 
 Result<std::string> endpoint_of(const UniqueFd& socket) {
-  sockaddr_in address{};
+  sockaddr_storage address{};
   socklen_t length = sizeof address;
   if (FARANDOLE_FAIL_CALL(
           "job_resources.endpoint_of.getsockname",
           getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length)) != 0)
     return system_error("getsockname", errno);
-  return fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
+  if (address.ss_family == AF_INET6)
+    return fmt::format("[::1]:{}", ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port));
+  return fmt::format("127.0.0.1:{}", ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ struct JobResources {
   std::string job;         // 16 random hexadecimal digits
   UniqueFd secret;         // a sealed memory file of mode 0400; it vanishes with its last holder
   UniqueFd port_holder;    // bound with SO_REUSEPORT, not listening: keeps the port for rank 0
-  std::string controller;  // "127.0.0.1:port"
+  std::string controller;  // "127.0.0.1:port", or "[::1]:port" where there is no IPv4
 };
 
 // Fails: System.

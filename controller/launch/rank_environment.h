@@ -13,7 +13,7 @@ namespace farandole::launch {
 // What all ranks of a job share. The secret itself is not here: only where it can be read.
 struct JobIdentity {
   std::string job;
-  std::string controller;   // "127.0.0.1:port"
+  std::string controller;   // "127.0.0.1:port" or "[::1]:port"
   std::string secret_file;  // "/proc/<agent>/fd/<n>"
 };
 

@@ -3,21 +3,38 @@ timeout."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 
 import pytest
-from jobs import PROGRAMS, Report, environment, hand_made_job
+from jobs import PROGRAMS, Report, environment, hand_made_job, parse
 
 pytestmark = pytest.mark.timeout(120)
 
+SLEEP = 6  # seconds, of conditions.py
 SHORT = {
     "FARANDOLE_HEARTBEAT_INTERVAL": 0.2,
     "FARANDOLE_HEARTBEAT_TIMEOUT": 1,
     "FARANDOLE_DATA_TIMEOUT": 1,
+    "FARANDOLE_HANDSHAKE_TIMEOUT": 2,
+    "FARANDOLE_SHUTDOWN_TIMEOUT": 1,
+    "FARANDOLE_START_TIMEOUT": 5,
 }
+IN_NAMESPACES = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can make namespaces"
+)
+# No address of IPv4 anywhere, not even on the loopback interface.
+IPV6_ALONE = "ip link set lo up && ip address del 127.0.0.1/8 dev lo"
+# Not a byte can be written there.
+FULL_DEV_SHM = (
+    "mount -t tmpfs -o size=64k tmpfs /dev/shm && { cat /dev/zero > /dev/shm/full 2> /dev/null; "
+    "! echo more > /dev/shm/more; }"
+)
 
 
 def reports(*arguments: str, **settings: object) -> list[Report]:
@@ -25,8 +42,37 @@ def reports(*arguments: str, **settings: object) -> list[Report]:
         return [rank.report() for rank in job]
 
 
+def launched(namespaces: tuple[str, ...], prepare: str, **settings: object) -> list[str]:
+    """The output of a job of two ranks within namespaces of its own; every rank must have done its
+    work."""
+    prepared = ["unshare", *namespaces, "sh", "-c", f'{prepare} && exec "$@"', "sh"]
+    rank = [sys.executable, str(PROGRAMS / "conditions.py"), "none"]
+    result = subprocess.run(
+        [*prepared, "farandolerun", "-np", "2", *rank],
+        env=environment(FARANDOLE_LOG_LEVEL="info", **settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    found = [report for line in output.splitlines() if (report := parse(line))]
+    assert sorted(report["rank"] for report in found) == [0, 1], output
+    assert all(not report["kind"] and not report["later"] for report in found), output
+    return output.splitlines()
+
+
 def test_sleep_in_user_code_for_longer_than_every_timeout_harms_nobody() -> None:
-    for report in reports("sleep", **SHORT):
+    table = subprocess.run(
+        ["farandolerun", "--help-env=markdown"], capture_output=True, text=True, check=True
+    ).stdout
+    assert set(re.findall(r"`(FARANDOLE_\w*_TIMEOUT)`", table)) == {
+        name for name in SHORT if name.endswith("_TIMEOUT")
+    }
+    assert max(SHORT.values()) < SLEEP
+    for report in reports("sleep", str(SLEEP), **SHORT):
         assert not report["kind"] and not report["later"], report
 
 
@@ -53,7 +99,7 @@ def test_init_work_and_shutdown_from_many_threads_at_once() -> None:
         assert not report["kind"] and not report["later"], report
 
 
-def test_ipv6_alone() -> None:
+def test_addresses_of_ipv6() -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -64,6 +110,23 @@ def test_ipv6_alone() -> None:
         where = {"FARANDOLE_CONTROLLER": f"[::1]:{port}", "FARANDOLE_COMMUNICATOR": communicator}
         for report in reports("none", **where):
             assert not report["kind"] and not report["later"], report
+
+
+@IN_NAMESPACES
+@pytest.mark.parametrize(
+    ("communicator", "over"), [("shm", "shared memory"), ("gloo", "Gloo")], ids=["shm", "gloo"]
+)
+def test_machine_without_any_ipv4(communicator: str, over: str) -> None:
+    output = launched(("--net",), IPV6_ALONE, FARANDOLE_COMMUNICATOR=communicator)
+    assert any(line.endswith(f"of 2 ranks communicates over {over}") for line in output), output
+
+
+@IN_NAMESPACES
+def test_full_dev_shm_harms_nobody() -> None:
+    """The memory of a group has no name there, so that no mount can be too small for it."""
+    output = launched(("--mount",), FULL_DEV_SHM)
+    wanted = "of 2 ranks communicates over shared memory"
+    assert any(line.endswith(wanted) for line in output), output
 
 
 def test_controller_that_does_not_resolve_is_named() -> None:

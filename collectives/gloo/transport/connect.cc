@@ -26,6 +26,11 @@ std::string key_of(const GroupSpec& spec, size_t member) {
   return fmt::format("{}/gloo/{}", spec.tag, member);
 }
 
+// The loopback interface's address of the family that the job uses: a machine may have one alone.
+const char* loopback_like(const std::string& address) {
+  return address.find(':') == std::string::npos ? "127.0.0.1" : "::1";
+}
+
 // Address to listen on: the loopback interface where nobody is elsewhere.
 Result<SocketAddress> own_address(const GroupSpec& spec, TimePoint deadline) {
   const Member& self = spec.members[static_cast<size_t>(spec.index)];
@@ -34,7 +39,9 @@ Result<SocketAddress> own_address(const GroupSpec& spec, TimePoint deadline) {
   });
   const auto give_up = [&] { return spec.interrupt && !spec.interrupt->status().is_ok(); };
   Result<SocketAddress> found = resolve(
-      one_host || self.address.empty() ? "127.0.0.1" : self.address, 0, {deadline, give_up});
+      one_host || self.address.empty() ? loopback_like(self.address) : self.address,
+      0,
+      {deadline, give_up});
   return !found && give_up() ? Result<SocketAddress>(spec.interrupt->status()) : std::move(found);
 }
 

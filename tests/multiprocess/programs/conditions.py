@@ -65,7 +65,7 @@ def gather_a_lot() -> None:
 def sleeping() -> dict[str, Any]:
     add_up()
     if fdl.rank() == SUFFERER:
-        time.sleep(4)  # in user code: what no timeout may count
+        time.sleep(float(sys.argv[2]))  # in user code: what no timeout may count
     return outcome(add_up)
 
 
