@@ -172,7 +172,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "dtype": (lambda: hvd.allreduce(torch.ones(2).to(torch.float8_e5m2)), "float8_e5m2 is not"),
     "both": (lambda: hvd.allreduce(torch.ones(2), True, op=hvd.Sum), "only one"),
-    "parameters": (lambda: hvd.broadcast_parameters(3, 0), "invalid params"),
+    "parameters": (lambda: hvd.broadcast_parameters(3, 0), "params is a int; a model's"),
     "no parameter": (lambda: hvd.broadcast_parameters({"a": 1}, 0), "a is a int"),
 }
 

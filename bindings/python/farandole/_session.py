@@ -218,7 +218,8 @@ def named(kind: int, name: str | None) -> str:
     Taken before anything can fail, so that automatic names advance alike on every rank although a
     call raises on one of them.
     """
-    return current().next_name(kind) if name is None or name == "" else check_name(name)
+    unnamed = name is None or (isinstance(name, str) and not name)
+    return current().next_name(kind) if unnamed else check_name(name)
 
 
 def submit(

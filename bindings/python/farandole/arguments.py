@@ -5,6 +5,7 @@ Wrong types are InvalidArgumentErrors like wrong values, so that one ``except`` 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +15,27 @@ from typing import Any
 from farandole.errors import InvalidArgumentError
 
 _RANKS = 1 << 31  # more than there can be
+_MAX_SHOWN = 100  # characters
+
+
+def shown(value: object) -> str:
+    """A wrong value as errors name it: in one line that is not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def check_name(name: object) -> str:
     """The name of a tensor."""
     if not isinstance(name, str):
-        raise InvalidArgumentError(f"name={name!r} is no text; a str or None is wanted")
-    _check_text(f"name={name!a}", name)
+        raise InvalidArgumentError(f"name={shown(name)} is no text; a str or None is wanted")
+    _check_text(f"name={shown(name)}", name)
     return name
 
 
 def check_scale(what: str, value: object) -> float:
     """A prescale or postscale factor."""
     if not isinstance(value, Real):
-        raise InvalidArgumentError(f"{what}={value!r} is no number; a finite float is wanted")
+        raise InvalidArgumentError(f"{what}={shown(value)} is no number; a finite float is wanted")
     return float(value)
 
 
@@ -37,13 +45,37 @@ def check_root(root_rank: Any) -> int:
         rank = operator.index(root_rank)
     except TypeError as error:
         raise InvalidArgumentError(
-            f"root_rank={root_rank!r} is no rank; a whole number is wanted"
+            f"root_rank={shown(root_rank)} is no rank; a whole number is wanted"
         ) from error
     if not -_RANKS <= rank < _RANKS:
         raise InvalidArgumentError(
-            f"root rank {rank} does not exist; a rank from 0 to size() - 1 is wanted"
+            f"root rank {shown(rank)} does not exist; a rank from 0 to size() - 1 is wanted"
         )
     return rank
+
+
+def check_count(what: str, value: Any) -> int:
+    """How often something is done."""
+    try:
+        count = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise InvalidArgumentError(f"{what}={shown(value)}: a whole number from 1 is wanted")
+    return count
+
+
+def check_timeout(timeout: Any) -> float:
+    """Seconds for which a caller waits at most."""
+    seconds = -1.0
+    if hasattr(timeout, "__float__") or hasattr(timeout, "__index__"):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            seconds = float(timeout)
+    if not seconds >= 0:
+        raise InvalidArgumentError(
+            f"timeout={shown(timeout)} is no number of seconds; None or a number from 0 is wanted"
+        )
+    return seconds
 
 
 def check_compression(compression: Any) -> None:
@@ -51,7 +83,7 @@ def check_compression(compression: Any) -> None:
     for method in ("compress", "decompress"):
         if not callable(getattr(compression, method, None)):
             raise InvalidArgumentError(
-                f"compression={compression!r} has no method {method}; Compression.none, "
+                f"compression={shown(compression)} has no method {method}; Compression.none, "
                 "Compression.fp16, Compression.bf16 or a Compressor of your own is wanted"
             )
 
@@ -59,7 +91,7 @@ def check_compression(compression: Any) -> None:
 def check_flag(what: str, value: object) -> bool:
     """True or False, and nothing that merely counts as such."""
     if not isinstance(value, bool):
-        raise InvalidArgumentError(f"{what}={value!r} is neither True nor False")
+        raise InvalidArgumentError(f"{what}={shown(value)} is neither True nor False")
     return value
 
 
@@ -90,19 +122,19 @@ def check_settings(settings: Any) -> list[tuple[str, str]]:
         return []
     if not isinstance(settings, Mapping):
         raise InvalidArgumentError(
-            f"settings={settings!r} is no mapping; {{'fusion_bytes': 0}}, for instance, is one"
+            f"settings={shown(settings)} is no mapping; {{'fusion_bytes': 0}}, for instance, is one"
         )
     for key, value in settings.items():
         if not isinstance(key, str):
-            raise InvalidArgumentError(f"settings: {key!r} is no name of a setting")
+            raise InvalidArgumentError(f"settings: {shown(key)} is no name of a setting")
         if isinstance(value, bool) or not isinstance(value, (str, Real, os.PathLike)):
             raise InvalidArgumentError(
-                f"settings: {key}={value!r} is neither text nor a number nor a path"
+                f"settings: {key}={shown(value)} is neither text nor a number nor a path"
             )
     pairs = [(key, str(value)) for key, value in settings.items()]
     for key, value in pairs:
-        _check_text(f"settings: the name {key!a}", key)
-        _check_text(f"settings: {key}={value!a}", value)
+        _check_text(f"settings: the name {shown(key)}", key)
+        _check_text(f"settings: {key}={shown(value)}", value)
     return pairs
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from farandole.errors import UnsupportedError
+from farandole.arguments import shown
+from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
 class Compressor:
@@ -43,7 +44,7 @@ class FP16Compressor(Compressor):
 
     @staticmethod
     def decompress(tensor: Any, ctx: Any) -> Any:
-        return tensor if ctx is None else tensor.astype(ctx)
+        return _widen(tensor, ctx)
 
 
 class BF16Compressor(Compressor):
@@ -55,12 +56,29 @@ class BF16Compressor(Compressor):
 
     @staticmethod
     def decompress(tensor: Any, ctx: Any) -> Any:
-        return tensor if ctx is None else tensor.astype(ctx)
+        return _widen(tensor, ctx)
 
 
 def _narrow(tensor: Any, dtype: np.dtype[Any]) -> tuple[Any, Any]:
     wide = isinstance(tensor, np.ndarray) and tensor.dtype in (np.float32, np.float64)
     return (tensor.astype(dtype), tensor.dtype) if wide else (tensor, None)
+
+
+def _widen(tensor: Any, ctx: Any) -> Any:
+    check_context(ctx, np.dtype)
+    if ctx is None:
+        return tensor
+    if not isinstance(tensor, np.ndarray):
+        raise InvalidArgumentError(f"an array is wanted, not a {type(tensor).__name__}")
+    return tensor.astype(ctx)
+
+
+def check_context(ctx: object, dtype: type) -> None:
+    """Refuses what no ``compress`` has returned beside the tensor."""
+    if ctx is not None and not isinstance(ctx, dtype):
+        raise InvalidArgumentError(
+            f"ctx={shown(ctx)} is not what compress() returned with the tensor"
+        )
 
 
 def bfloat16() -> np.dtype[Any]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from farandole import _native
+from farandole.arguments import check_timeout, shown
 from farandole.errors import FarandoleError, InvalidArgumentError, PendingError
 
 
 class Handle:
-    """One operation in flight.
+    """One operation in flight, as the functions return it whose names end in ``_async``.
 
     Dropping it does not stop the operation, whose tensors stay alive until it has finished. Any
     number of threads may use one at once.
@@ -56,13 +57,14 @@ class Handle:
             PendingError, a builtin TimeoutError but no HorovodInternalError: the operation is in
             flight as before, and the job is well as far as anybody knows.
         """
-        return self._wait(timeout, timeout)
+        limit = None if timeout is None else check_timeout(timeout)
+        return self._wait(limit, limit)
 
     def _wait(self, left: float | None, limit: float | None) -> Any:
         """Waits for what is left of the caller's limit, which the error names."""
         if not self._finished:
             if not self._native.wait(left):
-                within = "" if limit is None else f" within {float(limit):g} s"
+                within = "" if limit is None else f" within {limit:g} s"
                 raise PendingError(
                     f"{self._description()}: not finished{within}, and still in flight"
                 )
@@ -103,7 +105,7 @@ class GroupHandle(Handle):
     def wait(self, timeout: float | None = None) -> Any:
         """All results. Waits for every member before it raises the first failure, so that none is
         in flight afterwards; raises PendingError where one is, after ``timeout`` seconds."""
-        return self._wait(timeout, timeout)
+        return super().wait(timeout)
 
     def _wait(self, left: float | None, limit: float | None) -> Any:
         if not self._finished:
@@ -113,9 +115,7 @@ class GroupHandle(Handle):
         return self._result
 
     def _wait_all(self, left: float | None, limit: float | None) -> list[Any]:
-        if left is not None and not left >= 0:
-            raise InvalidArgumentError("timeout must be a number of seconds, 0 or more")
-        deadline = None if left is None else time.monotonic() + float(left)
+        deadline = None if left is None else time.monotonic() + left
         results = []
         failure: FarandoleError | None = None
         for member in self._members:
@@ -135,7 +135,7 @@ def _checked(handle: object) -> Handle:
     if isinstance(handle, Handle):
         return handle
     raise InvalidArgumentError(
-        f"{handle!r} is no handle; the functions that end in _async return one"
+        f"{shown(handle)} is no handle; the functions that end in _async return one"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from farandole import _native, _session
-from farandole.arguments import check_compression, check_no_overlap
+from farandole.arguments import check_compression, check_no_overlap, shown
 from farandole.compression import Compression, Compressor, bfloat16
 from farandole.errors import InvalidArgumentError
 from farandole.handles import Handle
@@ -311,7 +311,9 @@ def split_rows(splits: Any) -> list[int] | None:
     rows = splits.tolist() if hasattr(splits, "tolist") else splits
     rows = list(rows) if isinstance(rows, Iterable) else None
     if rows is None or not all(type(row) is int for row in rows):
-        raise InvalidArgumentError("splits must be a one-dimensional sequence of whole numbers")
+        raise InvalidArgumentError(
+            f"splits={shown(splits)}: a one-dimensional sequence of whole numbers is wanted"
+        )
     if not rows:
         raise InvalidArgumentError("splits is empty; one number for each rank is wanted")
     return rows

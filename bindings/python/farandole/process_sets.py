@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import operator
+from typing import Any
+
 from farandole import _session
+from farandole.arguments import shown
 from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
 class ProcessSet:
-    """A set of ranks among which collectives run."""
+    """A set of ranks among which collectives run. ``global_process_set`` is the only one so far:
+    whatever is asked of another raises UnsupportedError."""
 
     def __init__(self, process_set_id: int) -> None:
-        self.process_set_id = process_set_id
+        self.process_set_id = _check_id(process_set_id)
 
     @property
     def ranks(self) -> list[int]:
-        return list(range(_session.size()))
+        return list(range(self.size()))
 
     def rank(self) -> int:
         """This process's place in the set."""
+        check_process_set(self)
         return _session.rank()
 
     def size(self) -> int:
+        check_process_set(self)
         return _session.size()
 
     def included(self) -> bool:
         """Whether this process belongs to the set."""
-        return True
+        return self.rank() >= 0
 
     def __repr__(self) -> str:
         return f"ProcessSet(process_set_id={self.process_set_id})"
+
+
+def _check_id(process_set_id: Any) -> int:
+    if isinstance(process_set_id, (list, tuple, range)):
+        raise UnsupportedError(
+            f"ProcessSet({shown(process_set_id)}): only global_process_set exists so far"
+        )
+    try:
+        number = -1 if isinstance(process_set_id, bool) else operator.index(process_set_id)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InvalidArgumentError(
+            f"process_set_id={shown(process_set_id)} is no number of a process set; a whole "
+            "number from 0 is wanted"
+        )
+    return number
 
 
 global_process_set = ProcessSet(0)

@@ -6,7 +6,7 @@ import enum
 import warnings
 
 from farandole import _native
-from farandole.arguments import check_flag
+from farandole.arguments import check_flag, shown
 from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
@@ -18,10 +18,20 @@ class ReduceOp(enum.IntEnum):
     PRODUCT = _native.PRODUCT
     ADASUM = 100
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise _no_operation(value)
+
     def __repr__(self) -> str:
         return self.name.capitalize()
 
     __str__ = __repr__
+
+
+def _no_operation(op: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"op={shown(op)} is no reduce operation; Average, Sum, Min, Max and Product are"
+    )
 
 
 Average = ReduceOp.AVERAGE
@@ -38,9 +48,7 @@ def check_op(op: object) -> int:
         raise UnsupportedError("op=Adasum is not supported; Average, Sum, Min, Max and Product are")
     if isinstance(op, int) and not isinstance(op, bool) and _native.SUM <= op <= _native.PRODUCT:
         return int(op)
-    raise InvalidArgumentError(
-        f"op={op!r} is no reduce operation; Average, Sum, Min, Max and Product are"
-    )
+    raise _no_operation(op)
 
 
 def choose_op(average: bool | None, op: object) -> int:

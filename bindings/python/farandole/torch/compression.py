@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+from farandole.compression import check_context
+from farandole.torch.tensors import check_tensor
+
 
 class Compressor:
     """Turns a tensor into a smaller one and back. ``compress`` returns the tensor to send and what
@@ -25,7 +28,7 @@ class NoneCompressor(Compressor):
 
     @staticmethod
     def compress(tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        return tensor, None
+        return check_tensor(tensor), None
 
     @staticmethod
     def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
@@ -37,13 +40,14 @@ class _HalfCompressor(Compressor):
 
     @classmethod
     def compress(cls, tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        if tensor.dtype in (torch.float32, torch.float64):
+        if check_tensor(tensor).dtype in (torch.float32, torch.float64):
             return tensor.to(cls.dtype), tensor.dtype
         return tensor, None
 
     @staticmethod
     def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
-        return tensor if ctx is None else tensor.to(ctx)
+        check_context(ctx, torch.dtype)
+        return tensor if ctx is None else check_tensor(tensor).to(ctx)
 
 
 class FP16Compressor(_HalfCompressor):

@@ -36,7 +36,10 @@ def _named(params: Any) -> list[tuple[str | None, torch.Tensor]]:
     elif isinstance(params, Iterable) and not isinstance(params, (torch.Tensor, str)):
         items = [item if isinstance(item, tuple) else (None, item) for item in params]
     else:
-        raise InvalidArgumentError(f"invalid params of type: {type(params)}")
+        raise InvalidArgumentError(
+            f"params is a {type(params).__name__}; a model's state_dict(), named_parameters() or "
+            "parameters() is wanted"
+        )
     for name, tensor in items:
         if not isinstance(tensor, torch.Tensor):
             raise InvalidArgumentError(

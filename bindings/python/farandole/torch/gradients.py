@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from farandole import _native, _session
-from farandole.errors import FarandoleError, InvalidArgumentError
+from farandole.arguments import check_count
+from farandole.errors import FarandoleError
 from farandole.handles import GroupHandle, Handle
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.sparse import sparse_allreduce_async
@@ -68,11 +69,7 @@ class GradientExchange:
             self._register_hooks()
 
     def set_passes_per_step(self, passes: int) -> None:
-        if not isinstance(passes, int) or passes < 1:
-            raise InvalidArgumentError(
-                f"backward_passes_per_step={passes!r}: a whole number from 1 is wanted"
-            )
-        self.passes_per_step = passes
+        self.passes_per_step = check_count("backward_passes_per_step", passes)
         self.reset()
 
     def reset(self) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 
-from farandole.arguments import check_compression, check_flag, check_scale
+from farandole.arguments import check_compression, check_flag, check_scale, shown
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average, check_op
@@ -55,6 +56,10 @@ class _DistributedOptimizer(torch.optim.Optimizer):
             self._should_synchronize = True
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        if closure is not None and not callable(closure):
+            raise InvalidArgumentError(
+                f"closure={shown(closure)} cannot be called; a function without arguments is wanted"
+            )
         if self._should_synchronize:
             if self._synchronized:
                 warnings.warn(
@@ -97,6 +102,11 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         super().zero_grad(*args, **kwargs)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise InvalidArgumentError(
+                f"state_dict is a {type(state_dict).__name__} without state and param_groups; what "
+                "state_dict() of such an optimizer returned is wanted"
+            )
         self._exchange.reset()
         self._synchronized = False
         self._should_synchronize = True
@@ -176,8 +186,10 @@ def _options(
     predivide = check_scale("gradient_predivide_factor", predivide)
     if predivide != 1.0 and reduce_op != Average:
         raise InvalidArgumentError("gradient_predivide_factor is for op=Average only")
-    if not predivide > 0:
-        raise InvalidArgumentError(f"gradient_predivide_factor={predivide} must be positive")
+    if not 0 < predivide < math.inf:
+        raise InvalidArgumentError(
+            f"gradient_predivide_factor={predivide} must be positive and finite"
+        )
     return ExchangeOptions(reduce_op, 1.0 / predivide, predivide, compression, sparse_as_dense)
 
 
