@@ -1,5 +1,7 @@
 """Puts the licences of all that a repaired wheel holds of others beside its own: of the libraries
-that were copied into it, and of those whose code is compiled into ours. Debian has the texts.
+that were copied into it, and of those whose code is compiled into ours. Debian has the texts. Also
+completes the bill of materials that auditwheel began, which lacks some of the former and all of the
+latter.
 
     add_licenses.py REPAIRED_WHEEL WHEEL_BEFORE_THAT
 """
@@ -9,23 +11,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import zipfile
 from pathlib import Path
 
 DOCS = Path("/usr/share/doc")
 COMMON = re.compile(r"/usr/share/common-licenses/[\w.-]*\w")
-# Packages of headers and static libraries, each with the name of what it brings. Boost's licence
-# asks for nothing beside compiled code.
+# Packages of headers and static libraries, each with the name of what it brings.
 COMPILED_IN = {
     "cli11": "libcli11-dev",
     "flatbuffers": "libflatbuffers-dev",
     "fmt": "libfmt-dev",
     "spdlog": "libspdlog-dev",
 }
+# Of headers likewise, whose licence asks for nothing beside compiled code.
+BOOST = "libboost1.81-dev"
 
 
 def text_of(package: str) -> str:
@@ -69,17 +74,42 @@ def package_of(library: Path) -> str:
     return packages.pop()
 
 
-def texts(names: list[str], libraries: dict[str, Path]) -> dict[str, str]:
-    """Licences of a wheel with these files, copies of libraries among them, each by the name of
-    what it is for."""
-    found = {name: text_of(package) for name, package in COMPILED_IN.items()}
-    found["pybind11"] = text_of_pybind11()
+def packages_in(names: list[str], libraries: dict[str, Path]) -> dict[str, str]:
+    """Debian's packages of which a wheel with these files, copies of libraries among them, holds
+    something, each by the name of what it brought."""
+    found = dict(COMPILED_IN)
     for name in names:
         # "farandole.libs/libssl-1234abcd.so.3" was libssl.so.3.
         copied = re.fullmatch(r"farandole\.libs/([\w.+-]+)-[0-9a-f]{8}(\.so[\d.]*)", name)
         if copied:
-            found[copied[1]] = text_of(package_of(libraries[copied[1] + copied[2]]))
+            found[copied[1]] = package_of(libraries[copied[1] + copied[2]])
     return found
+
+
+def version_of(package: str) -> str:
+    query = ["dpkg-query", "--show", "--showformat=${Version}\\n", package]
+    answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
+    return answer.splitlines()[0]  # alike for every architecture that is installed
+
+
+def completed(bill: bytes, packages: set[str]) -> bytes:
+    """auditwheel's bill of materials (CycloneDX) with the packages of Debian that it lacks, and
+    with pybind11."""
+    parts = json.loads(bill)
+    wheel = parts["metadata"]["component"]["bom-ref"]
+    lacking = packages - {part["name"] for part in parts["components"]}
+    found = [("deb/debian", name, version_of(name)) for name in sorted(lacking)]
+    found.append(("pypi", "pybind11", importlib.metadata.version("pybind11")))
+    references = []
+    for kind, name, version in found:
+        url = f"pkg:{kind}/{name}@{urllib.parse.quote(version, safe=':')}"
+        part = {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url}
+        parts["components"].append(part)
+        references.append(url)
+    (whole,) = (entry for entry in parts["dependencies"] if entry["ref"] == wheel)
+    whole["dependsOn"] += references
+    parts["dependencies"] += [{"ref": reference} for reference in references]
+    return json.dumps(parts).encode()
 
 
 def record_row(name: str, data: bytes) -> str:
@@ -88,25 +118,29 @@ def record_row(name: str, data: bytes) -> str:
 
 
 def extend(path: Path, before: Path) -> None:
-    """Rewrites the repaired wheel with the licences in it, listed where a wheel lists its files."""
+    """Rewrites the repaired wheel with the licences and the whole bill of materials in it, listed
+    where a wheel lists its files."""
     with zipfile.ZipFile(path) as wheel:
         members = {info: wheel.read(info) for info in wheel.infolist()}
     (metadata,) = (info for info in members if info.filename.endswith(".dist-info/METADATA"))
     (record,) = (info for info in members if info.filename.endswith(".dist-info/RECORD"))
+    (bill,) = (info for info in members if info.filename.endswith("/sboms/auditwheel.cdx.json"))
     folder = metadata.filename.removesuffix("/METADATA")
-    licences = texts([info.filename for info in members], libraries_of(before))
+    packages = packages_in([info.filename for info in members], libraries_of(before))
+    licences = {name: text_of(package) for name, package in packages.items()}
+    licences["pybind11"] = text_of_pybind11()
     added = {f"third_party/{name}.txt": text.encode() for name, text in sorted(licences.items())}
     fields = "".join(f"License-File: {name}\n" for name in added).encode()
     own = b"License-File: LICENSE\n"
     if members[metadata].count(own) != 1:
         sys.exit(f"farandole: {path.name} does not name its own licence")
     members[metadata] = members[metadata].replace(own, own + fields)
+    members[bill] = completed(members[bill], {*packages.values(), BOOST})
+    changed = {info.filename: members[info] for info in (metadata, bill)}
     rows = [
-        row
-        for row in members[record].decode().splitlines()
-        if not row.startswith(f"{metadata.filename},")
+        row for row in members[record].decode().splitlines() if row.partition(",")[0] not in changed
     ]
-    rows.append(record_row(metadata.filename, members[metadata]))
+    rows += [record_row(name, data) for name, data in changed.items()]
     new = {f"{folder}/licenses/{name}": data for name, data in added.items()}
     rows += [record_row(name, data) for name, data in new.items()]
     members[record] = ("\n".join(rows) + "\n").encode()

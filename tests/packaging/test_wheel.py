@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -74,6 +76,25 @@ def test_everything_of_others_brings_its_licence(installation: Installation) -> 
             re.search("license|redistribution", text, flags=re.IGNORECASE) and len(text) > 1000
         ), name
     assert "GNU LESSER GENERAL PUBLIC LICENSE" in texts["third_party/libnl-3.txt"]
+
+
+def test_it_lists_what_it_contains(installation: Installation) -> None:
+    """A bill of materials, with the version of each library that was copied."""
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        names = wheel.namelist()
+        (name,) = (n for n in names if re.search(r"\.dist-info/sboms/.+\.json$", n))
+        listed = json.loads(wheel.read(name))
+    components = {part["name"]: part["version"] for part in listed["components"]}
+    metadata = listed["metadata"]["component"]
+    assert (metadata["name"], metadata["version"]) == ("farandole", VERSION)
+    copied = {name.split("/")[1] for name in names if re.match(r"farandole\.libs/.", name)}
+    libraries = {re.sub(r"-[0-9a-f]{8}\.so[\d.]*$", "", name) for name in copied}
+    compiled_in = {"boost", "cli11", "flatbuffers", "fmt", "pybind11", "spdlog"}
+    # Debian's name of the package, the library's own being of OpenSSL.
+    for library in {*libraries - {"libcrypto"}, *compiled_in, "libssl"}:
+        assert any(library in part for part in components), (library, components)
+    assert len(components) == 1 + len(libraries) + len(compiled_in), components
+    assert all(re.match(r"\d", version) for version in components.values()), components
 
 
 def test_its_record_is_right(installation: Installation) -> None:
@@ -167,6 +188,40 @@ def test_it_works_alone(installation: Installation) -> None:
 def test_importing_it_imports_no_framework(installation: Installation) -> None:
     text = "import farandole, sys; farandole.init(); print('torch' in sys.modules)"
     assert installation.run("python", "-c", text).split() == ["False"]
+
+
+# Takes the right to open sockets from this process, whatever code asks for one: it dies of SIGSYS.
+WITHOUT_SOCKETS = """
+import ctypes, platform, struct
+number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+load, equal, give_back = 0x20, 0x15, 0x06
+allow, kill = 0x7FFF0000, 0x80000000
+steps = [(load, 0, 0, 0), (equal, 0, 1, number), (give_back, 0, 0, kill), (give_back, 0, 0, allow)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+no_new_privileges, seccomp, filters = 38, 22, 2
+assert libc.prctl(no_new_privileges, 1, 0, 0, 0) == 0
+if libc.prctl(seccomp, filters, program, 0, 0) != 0:
+    raise SystemExit("no seccomp here")
+print("armed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("what", ["import farandole", "import socket; socket.socket()"])
+def test_importing_it_opens_no_socket(installation: Installation, what: str) -> None:
+    result = subprocess.run(
+        [installation.folder / "bin/python", "-c", f"{WITHOUT_SOCKETS}\n{what}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "no seccomp here" in result.stderr:
+        pytest.skip("the kernel has no seccomp")
+    assert result.stdout == "armed\n", result.stderr
+    assert result.returncode == (0 if "farandole" in what else -signal.SIGSYS), result.stderr
 
 
 def test_the_launcher_is_on_the_path(installation: Installation) -> None:
