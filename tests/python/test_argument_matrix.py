@@ -113,6 +113,10 @@ def methods_of(kind: type) -> Iterator[str]:
                     yield name
 
 
+def always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
 def kind_of(made: Any) -> type:
     return made if inspect.isclass(made) else type(made)
 
@@ -136,11 +140,11 @@ def subjects() -> list[Subject]:
         for name in module.__all__:
             value = getattr(module, name)
             if inspect.isfunction(value):
-                found.append(Subject(module, name, lambda f=value: f, parameters_of(value)))
+                found.append(Subject(module, name, always(value), parameters_of(value)))
         for one in classes(module):
             if one.__name__ not in NOT_CALLED and not hasattr(one, "__members__"):
                 own = parameters_of(one)
-                found.append(Subject(module, one.__name__, lambda c=one: c, own))
+                found.append(Subject(module, one.__name__, always(one), own))
         found += methods(module)
     fdl.shutdown()
     return found
