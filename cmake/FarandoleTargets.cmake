@@ -32,6 +32,8 @@ function(farandole_test name)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  # Tests name their helpers alike, file by file.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_link_libraries(${name} PRIVATE farandole_flags ${arg_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
   set(serial "")
   if(arg_SERIAL)

@@ -29,6 +29,8 @@ inline constexpr size_t kMaxStoreKeys = 1 << 16;
 inline constexpr size_t kMaxStoreWaits = 1 << 12;
 // Entries of one kind in one message; senders split what is longer.
 inline constexpr size_t kMaxEntries = 1 << 16;
+// Bytes of a message besides its entries, its key or its value; rounded up.
+inline constexpr size_t kMessageBytes = 512;
 // Host names, addresses, store keys, texts of errors.
 inline constexpr size_t kMaxTextBytes = 4096;
 // Why a rank failed or left, which stands in the error of each operation of every rank: senders cut

@@ -17,7 +17,6 @@ constexpr uint32_t kLastId = std::numeric_limits<uint32_t>::max();
 // Bytes that an item takes in a message besides its text and extents, rounded up.
 constexpr size_t kItemBytes = 96;
 constexpr size_t kIdBytes = sizeof(uint32_t);
-constexpr size_t kMessageBytes = 512;
 // What one tensor counts at most, so that the sum of all cannot overflow.
 constexpr uint64_t kMostBytes = uint64_t{1} << 40;
 

@@ -9,14 +9,12 @@
 namespace farandole::control {
 namespace {
 
-// Bytes of an announced tensor in a message besides its name and dimensions, and of a message
-// besides its tensors; rounded up.
-constexpr size_t kItemBytes = 160;
-constexpr size_t kMessageBytes = 512;
+// Bytes of an announced tensor in a message besides its name and dimensions, rounded up.
+constexpr size_t kAnnouncementBytes = 160;
 
 size_t wire_bytes(const Announcement& item) {
   const Signature& s = item.signature;
-  return kItemBytes + item.name.size() + (s.shape.size() + s.splits.size()) * sizeof(int64_t);
+  return kAnnouncementBytes + item.name.size() + (s.shape.size() + s.splits.size()) * sizeof(int64_t);
 }
 
 }  // namespace

@@ -8,11 +8,6 @@
 #include "core/base/format.h"
 
 namespace farandole::control {
-namespace {
-
-constexpr size_t kMessageBytes = 512;  // of a message besides key and value, rounded up
-
-}  // namespace
 
 Actions Worker::store_set(uint64_t request, std::string key, Bytes value) {
   const size_t bytes = key.size() + value.size();
