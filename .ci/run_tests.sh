@@ -8,6 +8,8 @@ results=build/results
 mkdir -p "$results"
 rm -f "$results"/*.xml
 failed=0
+# What a shell puts into the background does not hear Ctrl-C otherwise, nor do the jobs that it starts.
+pytest=(env --default-signal=INT,QUIT .venv/bin/python -m pytest)
 
 echo "==> ctest"
 ctest --preset dev --no-tests=error -j "${JOBS:-$(nproc)}" \
@@ -23,14 +25,13 @@ ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
 waiting=(tests/failpoints tests/soak)
 busy=(tests/examples tests/lint tests/packaging tests/python)
 echo "==> pytest: ${waiting[*]} beside ${busy[*]}"
-# What a shell puts into the background does not hear Ctrl-C otherwise, nor do the jobs that it starts.
-env --default-signal=INT,QUIT .venv/bin/python -m pytest --quiet "${waiting[@]}" \
+"${pytest[@]}" --quiet "${waiting[@]}" \
   --junitxml="$results/pytest-waiting.xml" > "$results/waiting.log" 2>&1 &
-.venv/bin/python -m pytest "${busy[@]}" --junitxml="$results/pytest-busy.xml" || failed=1
+"${pytest[@]}" "${busy[@]}" --junitxml="$results/pytest-busy.xml" || failed=1
 wait $! || failed=1
 cat "$results/waiting.log"
 echo "==> pytest: all others"
-.venv/bin/python -m pytest "${waiting[@]/#/--ignore=}" "${busy[@]/#/--ignore=}" \
+"${pytest[@]}" "${waiting[@]/#/--ignore=}" "${busy[@]/#/--ignore=}" \
   --junitxml="$results/pytest.xml" || failed=1
 .venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-busy,pytest}.xml || failed=1
 exit "$failed"

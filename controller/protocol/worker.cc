@@ -14,7 +14,8 @@ constexpr size_t kAnnouncementBytes = 160;
 
 size_t wire_bytes(const Announcement& item) {
   const Signature& s = item.signature;
-  return kAnnouncementBytes + item.name.size() + (s.shape.size() + s.splits.size()) * sizeof(int64_t);
+  return kAnnouncementBytes + item.name.size() +
+         (s.shape.size() + s.splits.size()) * sizeof(int64_t);
 }
 
 }  // namespace
