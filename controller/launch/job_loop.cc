@@ -101,7 +101,7 @@ void JobLoop::collect(std::vector<pollfd>& fds) const {
   for (const Stream stream : {Stream::Out, Stream::Err})
     fds.push_back({output_.waiting_fd(stream), POLLOUT, 0});
   for (const RankInput& input : job_.inputs)
-    fds.push_back({output_.full(input.stream) ? -1 : input.fd.get(), POLLIN, 0});
+    fds.push_back({input.broken || output_.full(input.stream) ? -1 : input.fd.get(), POLLIN, 0});
 }
 
 void JobLoop::wait_for_events() {
@@ -140,8 +140,13 @@ void JobLoop::read_input(RankInput& input) {
     output_.feed(input.rank, input.stream, {buffer_.data(), static_cast<size_t>(got)});
     return;
   }
+  if (got < 0) {
+    input.broken = true;
+    supervisor_.on_output_unreadable(input.rank, errno, steady_now());
+  } else {
+    input.fd.reset();
+  }
   output_.finish(input.rank, input.stream);
-  input.fd.reset();
 }
 
 void JobLoop::on_agent() {
@@ -238,7 +243,7 @@ void JobLoop::drain() {
   FARANDOLE_FAILPOINT("job_loop.drain");
   while (!abandoned_output_ && (!job_.inputs.empty() || !output_.empty())) {
     for (RankInput& input : job_.inputs) {
-      while (input.fd && !output_.full(input.stream)) {
+      while (input.fd && !input.broken && !output_.full(input.stream)) {
         pollfd entry{input.fd.get(), POLLIN, 0};
         if (FARANDOLE_FAIL_CALL("job_loop.drain.poll", poll(&entry, 1, 0)) > 0) {
           read_input(input);
@@ -248,7 +253,7 @@ void JobLoop::drain() {
         }
       }
     }
-    std::erase_if(job_.inputs, [](const RankInput& input) { return !input.fd; });
+    std::erase_if(job_.inputs, [](const RankInput& input) { return !input.fd || input.broken; });
     if (!output_.write_some())
       abandoned_output_ = true;
     if (output_.empty())

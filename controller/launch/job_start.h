@@ -17,6 +17,8 @@ struct RankInput {
   int rank = 0;
   Stream stream = Stream::Out;
   UniqueFd fd;
+  // It could not be read. The descriptor stays: a writer without any reader is killed by SIGPIPE.
+  bool broken = false;
 };
 
 struct StartedJob {

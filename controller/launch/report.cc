@@ -108,6 +108,11 @@ std::string last_line(const Outcome& outcome, const ReportContext& context, cons
           list_of(context.running));
     case Cause::OutputClosed:
       return "the job was ended because nobody reads its output any more";
+    case Cause::OutputUnreadable:
+      return fmt::format(
+          "the job was ended because the output of rank {} could not be read: {}",
+          outcome.rank,
+          error_text(outcome.value));
   }
   return "";
 }
@@ -135,6 +140,8 @@ int exit_code_of(const Outcome& outcome) {
       return kTimeoutExit;
     case Cause::OutputClosed:
       return kSignalBase + SIGPIPE;
+    case Cause::OutputUnreadable:
+      return 1;
   }
   return 1;
 }

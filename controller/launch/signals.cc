@@ -31,6 +31,9 @@ sigset_t set_of(std::initializer_list<int> numbers) noexcept {
 Result<SignalReader> SignalReader::open(const sigset_t& wanted) {
   sigset_t all;
   sigfillset(&all);
+  // What tells of a fault of this process ends it, whoever sends it.
+  for (const int number : {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP})
+    sigdelset(&all, number);
   // What is ignored stays unblocked: a blocked signal is queued even where it is ignored.
   const sigset_t ignored = ignored_signals();
   for (const int number : {SIGHUP, SIGINT, SIGQUIT}) {

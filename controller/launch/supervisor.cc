@@ -135,6 +135,12 @@ void Supervisor::on_output_closed(TimePoint now) {
     end(settings_.grace, now);
 }
 
+void Supervisor::on_output_unreadable(int rank, int number, TimePoint now) {
+  blame(Cause::OutputUnreadable, {.rank = rank, .value = number}, now);
+  if (phase_ < Phase::Ending)
+    end(settings_.grace, now);
+}
+
 void Supervisor::end(Duration grace, TimePoint now) {
   phase_ = Phase::Ending;
   deadline_ = now + grace + kSlack;

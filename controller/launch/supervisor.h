@@ -20,7 +20,8 @@ enum class Cause {
   AgentLost,   // the process that guards all ranks of the host ended
   Signal,      // the launcher was told to end
   Timeout,
-  OutputClosed,  // nobody reads the job's output any more
+  OutputClosed,      // nobody reads the job's output any more
+  OutputUnreadable,  // the system does not let the launcher read what a rank wrote
 };
 
 // How a job ended, or why it is being ended. The first cause stays.
@@ -53,6 +54,7 @@ class Supervisor {
   void on_agent_end(int status, TimePoint now);
   void on_end_signal(int number, bool from_terminal, TimePoint now);
   void on_output_closed(TimePoint now);
+  void on_output_unreadable(int rank, int number, TimePoint now);
   void on_time(TimePoint now);
 
   std::optional<TimePoint> deadline() const { return deadline_; }

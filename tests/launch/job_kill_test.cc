@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "tests/launch/job_process.h"
@@ -69,6 +70,33 @@ INSTANTIATE_TEST_SUITE_P(
         Victims{"launcherAndKeeper", true, false, true},
         Victims{"agentAndKeeper", false, true, true}),
     [](const auto& info) { return info.param.name; });
+
+// As a fault of its own would end it.
+void crash(pid_t pid) {
+  const rlimit no_core_file{0, 0};
+  EXPECT_EQ(prlimit(pid, RLIMIT_CORE, &no_core_file, nullptr), 0);
+  EXPECT_EQ(kill(pid, SIGSEGV), 0);
+}
+
+TEST(JobCrash, OfTheLauncherLeavesNothing) {
+  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"});
+  ASSERT_TRUE(job.wait_for("up", 2)) << job.err();
+  crash(job.pid());
+  EXPECT_THAT(job.left_after(kNothingLeft), IsEmpty());
+  EXPECT_EQ(job.wait().exit_code, 139);
+}
+
+TEST(JobCrash, OfTheAgentIsToldAndLeavesNothing) {
+  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"});
+  ASSERT_TRUE(job.wait_for("up", 2)) << job.err();
+  const auto agents = job.named("fdl-agent");
+  ASSERT_THAT(agents, SizeIs(1));
+  crash(agents.front());
+  EXPECT_THAT(job.left_after(kNothingLeft), IsEmpty());
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 139);
+  EXPECT_THAT(result.err, HasSubstr("was ended by SIGSEGV; its ranks were ended with it\n"));
+}
 
 TEST(JobKillRank, TheRestOfItsTreeAndTheOtherRanksEnd) {
   JobProcess job({"-np", "2", "python3", program("tree.py")});

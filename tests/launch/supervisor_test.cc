@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include "controller/launch/report.h"
@@ -45,6 +46,18 @@ class SupervisorTest : public testing::Test {
   TimePoint now_{};
   Supervisor job_{{.ranks = 3, .grace = 3s, .report_time = 1s, .timeout = std::nullopt}, now_};
 };
+
+TEST_F(SupervisorTest, OutputThatCannotBeReadEndsTheJobAndIsTold) {
+  start(3);
+  job_.on_output_unreadable(1, EIO, now_);
+  EXPECT_EQ(job_.phase(), Phase::Ending);
+  EXPECT_EQ(order().kind, MessageKind::End);
+  EXPECT_EQ(exit_code_of(job_.outcome()), 1);
+  EXPECT_THAT(
+      final_report(job_.outcome(), {}, {}),
+      testing::EndsWith("the job was ended because the output of rank 1 could not be read: "
+                        "Input/output error\n"));
+}
 
 TEST_F(SupervisorTest, AllZeroIsSuccessAndNobodyIsTold) {
   start(3);
