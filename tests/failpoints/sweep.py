@@ -12,13 +12,14 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from case import SCENES, Case
 from points import Point, points
-from trial import VICTIMS, Case, Outcome, Trial
+from trial import Outcome, Trial
 
-SCENES = ("shm", "gloo", *VICTIMS)
 PARALLEL = 8  # most of a case is waiting
 # Points that the jobs here pass by chance or never, and what shows them instead.
 RARE = {
@@ -41,6 +42,10 @@ def all_cases(point: Point, hits: Iterable[int]) -> Iterator[Case]:
 def run(case: Case) -> Outcome:
     """Runs and judges one case."""
     return Trial(case).run()
+
+
+def run_alone(case: Case) -> list[Outcome]:
+    return [run(case)]
 
 
 def first_reached(point: Point) -> list[Outcome]:
@@ -69,7 +74,7 @@ def sweep(
     return done
 
 
-def complaints(outcomes: list[Outcome]) -> list[str]:
+def complaints(outcomes: list[Outcome], in_all_roles: bool = True) -> list[str]:
     """What was wrong, and which points nobody passed."""
     found = [
         f"{outcome.case}: {'; '.join(outcome.wrong)}\n{outcome.output}"
@@ -78,7 +83,8 @@ def complaints(outcomes: list[Outcome]) -> list[str]:
     ]
     reached = {outcome.case.point.name for outcome in outcomes if outcome.reached}
     tried = {outcome.case.point.name for outcome in outcomes}
-    found += [f"{name}: not reached" for name in sorted(tried - reached - set(RARE))]
+    if in_all_roles:
+        found += [f"{name}: not reached" for name in sorted(tried - reached - set(RARE))]
     return found
 
 
@@ -86,6 +92,7 @@ def main() -> int:
     """The full sweep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", default="", help="only those whose name contains this")
+    parser.add_argument("--role", help="only this one: a rank, or job for the launcher")
     parser.add_argument("--hits", default="1,4", help="at which passages (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="list the points and end")
     options = parser.parse_args()
@@ -95,7 +102,12 @@ def main() -> int:
             print(point.name, point.path, " ".join(point.actions()), sep="\t")
         return 0
     hits = [int(hit) for hit in options.hits.split(",")]
-    cases = [case for point in chosen for case in all_cases(point, hits)]
+    cases = [
+        case
+        for point in chosen
+        for case in all_cases(point, hits)
+        if options.role in (None, case.role)
+    ]
     count = 0
 
     def show(outcome: Outcome) -> None:
@@ -105,9 +117,9 @@ def main() -> int:
             print(f"\r{outcome.case}: {'; '.join(outcome.wrong)}", flush=True)
         print(f"\r{count} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
 
-    outcomes = sweep([lambda case=case: [run(case)] for case in cases], show)
+    outcomes = sweep([partial(run_alone, case) for case in cases], show)
     print(file=sys.stderr)
-    found = complaints(outcomes)
+    found = complaints(outcomes, options.role is None)
     print("\n".join(found))
     reached = sum(outcome.reached for outcome in outcomes)
     longest = max(outcomes, key=lambda outcome: outcome.seconds)

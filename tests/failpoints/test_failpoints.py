@@ -1,17 +1,99 @@
-"""One case at each failpoint; the full product is `make failpoints`."""
+"""One case at each failpoint; the full product is `make failpoints`. And how cases are judged."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from points import points
+from case import JOB, RANKS, Case
+from judge import Seen, judge
+from points import Point, points
 from sweep import complaints, first_reached, sweep
+from trial import WITNESS
+
+READ = Point("somewhere.poll", "controller/launch/somewhere.cc", frozenset({"_CALL"}))
+NO_MEMORY, AGAIN = "12", "4"
+WORD = "farandolerun: the agent on host h failed with exit code 1; its ranks were ended with it\n"
 
 
 def test_something_happens_at_each_failpoint() -> None:
     outcomes = sweep([partial(first_reached, point) for point in points()], lambda outcome: None)
     assert len(outcomes) > 100
     assert not complaints(outcomes), "\n".join(complaints(outcomes))
+
+
+def report(rank: int, event: str, **more: object) -> str:
+    return f"REPORT {json.dumps({'rank': rank, 'event': event, **more})}\n"
+
+
+def failure(rank: int, code: str = "System", text: str = "no memory") -> str:
+    return report(rank, "failed", code=code, culprit=-1, text=text)
+
+
+JOINED = "".join(report(rank, "joined") for rank in range(RANKS))
+FINISHED = "".join(report(rank, "finished") for rank in range(RANKS))
+ABORTED = "farandolerun: rank 1 was ended by SIGABRT\n"
+ENDED = "an error of the system ended a process"
+LOST_OUTPUT = "farandolerun: warning: standard output is lost from here on: write: no space\n"
+SILENT = "ranks [0, 2] had joined and said nothing (exit code 3)"
+DEFECT = failure(1, "Internal", "a defect")
+LOST = JOINED + "".join(failure(rank, "PeerLost", "rank 1 was lost") for rank in (0, 2))
+WRONG_LOST = LOST.replace("rank 1", "rank 0")
+BLAMES = [f"rank {rank} blames -1: rank 0 was lost" for rank in (0, 2)]
+FAILED = JOINED + "".join(failure(rank) for rank in range(RANKS))
+
+
+@pytest.mark.parametrize(
+    ("action", "role", "exit_code", "output", "crashes", "wrong"),
+    [
+        (AGAIN, JOB, 0, FINISHED, [], []),
+        (AGAIN, JOB, 1, FINISHED + WORD, [], ["not everybody finished (exit code 1)"]),
+        (NO_MEMORY, JOB, 1, JOINED + WORD, [], []),
+        (NO_MEMORY, JOB, 0, FINISHED, [], []),
+        (NO_MEMORY, JOB, 1, JOINED, [], ["exit code 1 without a word"]),
+        (NO_MEMORY, JOB, -6, WORD, [], ["signal 6 ended the launcher"]),
+        (NO_MEMORY, JOB, 1, WORD, ["job.6"], ["SIGABRT ended job"]),
+        (NO_MEMORY, JOB, 134, ABORTED, [], [ENDED]),
+        (NO_MEMORY, JOB, 0, JOINED + LOST_OUTPUT, [], []),
+        (NO_MEMORY, JOB, 0, JOINED, [], ["exit code 0 although not everybody finished"]),
+        (NO_MEMORY, JOB, 3, FAILED + DEFECT + WORD, [], ["rank 1: a defect"]),
+        ("kill", JOB, -9, JOINED, [], []),
+        ("kill", JOB, -9, JOINED, ["0.13"], []),
+        (NO_MEMORY, JOB, 1, JOINED + WORD, ["0.13"], ["SIGPIPE ended 0"]),
+        ("kill", JOB, -6, JOINED, ["job.6"], ["SIGABRT ended job", "signal 6 ended the launcher"]),
+        ("throw", JOB, 1, JOINED + WORD, ["job.6"], []),
+        ("throw", JOB, 1, JOINED + WORD, ["1.6"], ["SIGABRT ended 1"]),
+        (NO_MEMORY, "1", 3, FAILED + WORD, [], []),
+        (NO_MEMORY, "1", 3, FAILED, [], ["exit code 3 without a word"]),
+        (NO_MEMORY, "1", 3, FAILED + WORD, ["1.6"], ["SIGABRT ended 1"]),
+        (NO_MEMORY, "1", 1, FAILED + WORD, [], ["exit code 1 where a rank told of an error"]),
+        (NO_MEMORY, "1", 3, JOINED + WORD, [], [SILENT]),
+        ("throw", "1", 134, LOST + WORD, ["1.6"], []),
+        ("throw", "1", 134, LOST + WORD, ["1.6", "2.6"], ["SIGABRT ended 2"]),
+        ("kill", "1", 137, WRONG_LOST + WORD, [], BLAMES),
+    ],
+)  # fmt: skip
+def test_ends_are_judged(
+    action: str, role: str, exit_code: int, output: str, crashes: list[str], wrong: list[str]
+) -> None:
+    seen = Seen(Case(READ, action, role, "shm"), True, exit_code, output, crashes)
+    assert judge(seen) == wrong
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGABRT, True), (signal.SIGSEGV, True), (signal.SIGTERM, False)]
+)
+def test_the_witness_tells_of_faults(number: signal.Signals, told: bool, tmp_path: Path) -> None:
+    own = {"LD_PRELOAD": str(WITNESS), "FAILPOINT_WITNESS": str(tmp_path), "FARANDOLE_RANK": "7"}
+    command = ["prlimit", "--core=0", "sh", "-c", f"kill -{number.value} $$"]
+    ended = subprocess.run(command, env={**os.environ, **own}, timeout=30, check=False)
+    assert ended.returncode == -number
+    assert [path.name for path in tmp_path.iterdir()] == ([f"7.{number.value}"] if told else [])

@@ -1,0 +1,50 @@
+"""What is ordered of a job: where, of whom, while what else happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+from points import DEATHS, HARMLESS, Point
+
+RANKS = 3
+VICTIM = 2  # to whom happens, over Gloo and by itself, what these scenes are named after
+VICTIMS = {"freeze": signal.SIGSTOP, "death": signal.SIGKILL}
+SCENES = ("shm", "gloo", *VICTIMS)
+JOB = "job"  # the role of launcher, agent and keepers
+
+
+@dataclass(frozen=True)
+class Case:
+    """An order to one process at one point."""
+
+    point: Point
+    action: str
+    role: str  # a rank, or JOB
+    scene: str  # the communicator, or one of VICTIMS
+    hit: int = 1
+
+    def __str__(self) -> str:
+        action = os.strerror(int(self.action)) if self.action.isdigit() else self.action
+        who = "launcher" if self.role == JOB else f"rank {self.role}"
+        return f"{self.point.name}: {action}, {who}, {self.scene}, passage {self.hit}"
+
+    @property
+    def has_victim(self) -> bool:
+        return self.scene in VICTIMS
+
+    @property
+    def harmless(self) -> bool:
+        """The call is to be made again, or goes on."""
+        return self.action in HARMLESS
+
+    @property
+    def ends_it(self) -> bool:
+        """The process that obeys ends."""
+        return self.action in ("kill", "segv", "throw")
+
+    @property
+    def strikes(self) -> bool:
+        """It hits a process from outside, which cannot say anything of it."""
+        return self.action in DEATHS
