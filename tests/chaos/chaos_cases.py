@@ -96,7 +96,7 @@ def let(order: int) -> Fault:
     return lambda scene: scene.let(order)
 
 
-def launcher(name: str, number: int) -> Fault:
+def launcher(name: str, number: signal.Signals) -> Fault:
     return lambda scene: scene.signal_launcher(name, number)
 
 
@@ -117,9 +117,9 @@ def deaths() -> Iterator[Case]:
     for stage, (name, fault), victim in itertools.product((SHM, GLOO), DEATHS, RANKS):
         yield Case(name, "death", stage, victim, fault, tells, DEATH_HERE, many=True)
     for (name, fault), victim in itertools.product(DEATHS[2:], RANKS):
-        yield Case(name, "death", PYTHON, victim, fault, tells, DEATH_HERE)
-    for stage, victim in itertools.product((THREE_HOSTS, TWO_HOSTS), RANKS):
-        name, fault = DEATHS[0]
+        yield Case(name, "death", PYTHON, victim, fault, tells, DEATH_HERE, many=True)
+    elsewhere = (THREE_HOSTS, TWO_HOSTS)
+    for stage, (name, fault), victim in itertools.product(elsewhere, DEATHS, RANKS):
         yield Case(name, "death", stage, victim, fault, tells, DEATH_ELSEWHERE, many=True)
 
 
@@ -139,9 +139,11 @@ def freezes() -> Iterator[Case]:
 
 
 def launchers() -> Iterator[Case]:
+    ends = Outcome.ALL_END
     for victim, name in (("launcher", "farandolerun"), ("agent", "fdl-agent")):
-        fault = launcher(name, signal.SIGKILL)
-        yield Case("SIGKILL", "launcher", SHM, victim, fault, Outcome.ALL_END, JOB_GONE)
+        for number in (signal.SIGKILL, signal.SIGSEGV):
+            fault = launcher(name, number)
+            yield Case(number.name, "launcher", SHM, victim, fault, ends, JOB_GONE, many=True)
         yield Case(
             "SIGSTOP for 5 s",
             "launcher",

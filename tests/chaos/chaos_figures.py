@@ -38,6 +38,14 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def trial_faults(case: Case, trial: Trial) -> list[str]:
+    """Why a trial is not what is promised, but for its time."""
+    found = [*trial.complaints, *(f"left behind: {what}" for what in trial.left)]
+    if case.target is not None and trial.seconds is None:
+        found.append(f"no time was measured: the target is {case.target}")
+    return [f"seed {trial.seed}: {text}" for text in found]
+
+
 @dataclass(frozen=True)
 class Row:
     case: Case
@@ -50,11 +58,7 @@ class Row:
     @property
     def faults(self) -> list[str]:
         """Why this row is not what is promised."""
-        found = [
-            f"seed {trial.seed}: {text}"
-            for trial in self.trials
-            for text in (*trial.complaints, *(f"left behind: {what}" for what in trial.left))
-        ]
+        found = [text for trial in self.trials for text in trial_faults(self.case, trial)]
         target = self.case.target
         if target is not None and self.seconds:
             if max(self.seconds) > target.most:

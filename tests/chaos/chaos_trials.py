@@ -17,6 +17,7 @@ PATIENCE = 20.0  # far beyond every promise: who has not reported by then never 
 OBSERVED = 5.0  # how long a job has to bear what should harm nobody
 TYPED = {"PeerLost", "Timeout"}
 LATER_CALL = 1.0  # once the job has failed, every call does so at once
+OPERATIONS = ("stop", "gradient/0", "gradient/1", "gradient/2")  # of a step, as ranks wait for them
 
 
 @dataclass
@@ -36,6 +37,35 @@ class Trial:
     @property
     def good(self) -> bool:
         return not self.complaints and not self.left
+
+
+Operation = tuple[int, str]  # the step and the name
+
+
+def may_differ(first: Operation, last: Operation) -> bool:
+    """Whether survivors may name these two. A rank ends an operation only once all others have
+    brought their part of it, so nobody is further ahead than one fusion buffer: "stop" is one by
+    itself, the gradients of a step share one or more."""
+    (step, name), (later_step, later) = first, last
+    if first == last:
+        return True
+    if name not in OPERATIONS or later not in OPERATIONS:
+        return False
+    if name == OPERATIONS[0]:
+        return (later_step, later) == (step, OPERATIONS[1])
+    if later_step == step:
+        return OPERATIONS.index(later) > OPERATIONS.index(name)
+    return (later_step, later) == (step + 1, OPERATIONS[0])
+
+
+def first_and_last(operations: set[Operation]) -> tuple[Operation, Operation]:
+    """In the order in which all ranks wait for them; what is none of a step comes first."""
+
+    def place(operation: Operation) -> tuple[int, int]:
+        step, name = operation
+        return step, OPERATIONS.index(name) if name in OPERATIONS else -1
+
+    return min(operations, key=place), max(operations, key=place)
 
 
 class Running:
@@ -118,13 +148,19 @@ class Running:
             report for rank, report in reports.items() if not (apart and scene.with_victim(rank))
         ]
         culprits = {report["culprit"] for report in together}
-        operations = {(report["step"], report["operation"]) for report in together}
         right = self.case.either_end or culprits <= {scene.victim}
         trial.same_culprit = len(culprits) <= 1 and right
-        trial.same_operation = len(operations) <= 1
         may_differ = scene.victim == 0 and self.case.outcome is Outcome.ALL_TELL
         if not trial.same_culprit and not may_differ:
             self._complain(f"the culprits named are {sorted(culprits)}")
+        self._compare_operations(reports)
+
+    def _compare_operations(self, reports: dict[int, Report]) -> None:
+        """Whoever is lost to whom: how far a rank got depends on what the others brought alone."""
+        operations = {(report["step"], report["operation"]) for report in reports.values()}
+        self.trial.same_operation = len(operations) <= 1
+        if operations and not may_differ(*first_and_last(operations)):
+            self._complain(f"the operations named are no neighbours: {sorted(operations)}")
 
     def _judge_woken(self) -> None:
         victim = self.scene.victim
@@ -154,6 +190,8 @@ class Running:
     def _see_all_end(self) -> None:
         if self.when is not None and self.watch.wait(GONE_AFTER):
             self.trial.seconds = (self.watch.last_end - self.when) / 1e9
+        else:
+            self._complain(f"the job did not end within {GONE_AFTER:g} s")
 
     def _look_for_leftovers(self) -> None:
         scene = self.scene

@@ -115,7 +115,7 @@ class Trainer {
     }
     const fdl_code code = fdl_submit(session_, requests.data(), requests.size(), handles_.data());
     if (code != FDL_OK)
-      failure_ = Failure::of_last_call(code, "submit");
+      failure_ = Failure::of_last_call(code, "stop");  // the first of them, as the error says
     return code == FDL_OK;
   }
 

@@ -36,22 +36,34 @@ def obey(orders: list[int]) -> None:
         sys.exit(0)
 
 
+def reduce_all(stop: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+    """All at once; waits in the order in which they were submitted. What fails first in this order
+    is raised, also where a later one was refused before."""
+    handles = []
+    refused = None
+    try:
+        handles.append(fdl.allreduce_async(stop, name="stop", op=fdl.Max))
+        for number, gradient in enumerate(gradients):
+            name = f"gradient/{number}"
+            handles.append(fdl.allreduce_async_(gradient, name=name, op=fdl.Sum))
+    except fdl.FarandoleError as error:
+        refused = error
+    results: list[np.ndarray] = [fdl.synchronize(handle) for handle in handles]
+    if refused is not None:
+        raise refused
+    return results[0]
+
+
 def step(number: int, gradients: list[np.ndarray], finish: bool) -> bool:
     value = 1 + number % 5
     for gradient in gradients:
         gradient.fill(value * (fdl.rank() + 1))
-    stop = fdl.allreduce_async(np.array([float(finish)]), name="stop", op=fdl.Max)
-    names = [f"gradient/{i}" for i in range(GRADIENTS)]
-    handles = [
-        fdl.allreduce_async_(g, name=n, op=fdl.Sum) for g, n in zip(gradients, names, strict=True)
-    ]
-    for handle in handles:
-        fdl.synchronize(handle)
+    stop = reduce_all(np.array([float(finish)]), gradients)
     wanted = value * fdl.size() * (fdl.size() + 1) // 2
     if any((gradient != wanted).any() for gradient in gradients):
         say("wrong", step=number)
         sys.exit(4)
-    return bool(fdl.synchronize(stop)[0])
+    return bool(stop[0])
 
 
 def tell_failure(error: fdl.FarandoleError, when: int, number: int) -> None:

@@ -6,6 +6,7 @@ at most.
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -13,14 +14,16 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
+import chaos_leftovers
+import chaos_trials
 import pytest
 from chaos_cases import Case, all_cases
-from chaos_figures import Row, markdown_tables, percentile, text_table
+from chaos_figures import Row, markdown_tables, percentile, text_table, trial_faults
 from chaos_job import HERE, Build
 from chaos_leftovers import sockets_of_tcp
 from chaos_net import why_not
 from chaos_plot import plot
-from chaos_trials import Trial, run_together
+from chaos_trials import Operation, Trial, first_and_last, may_differ, run_together
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -86,22 +89,15 @@ def check(cases: Sequence[Case], build: Build, seed: int = 1) -> None:
     with Lateness() as lateness:
         trials = run_together(cases, build, seed)
     faults = [
-        text for case, trial in zip(cases, trials, strict=True) for text in wrong(case, trial)
+        f"{case.name}, {text}"
+        for case, trial in zip(cases, trials, strict=True)
+        for text in trial_faults(case, trial)
     ]
     slack = excused(lateness.worst)
     for case, trial in zip(cases, trials, strict=True):
         if case.target and trial.seconds and trial.seconds > case.target.most + slack:
             faults.append(f"{case.name}: {trial.seconds:.3f} s, {case.target} and {slack:.3f} s")
     assert not faults, "\n".join(faults)
-
-
-def wrong(case: Case, trial: Trial) -> list[str]:
-    return [f"{case.name}, seed {trial.seed}: {text}" for text in trial.complaints + trial.left]
-
-
-@pytest.mark.parametrize("case", cases_of("death"), ids=lambda case: case.name)
-def test_death(case: Case, build: Build) -> None:
-    check([case], build)
 
 
 def split(group: str) -> tuple[list[Case], list[Case]]:
@@ -113,6 +109,16 @@ def split(group: str) -> tuple[list[Case], list[Case]]:
 def alternating(cases: Sequence[Case]) -> list[Case]:
     """One of each two neighbours, which differ in the victim: the first, the second, the first."""
     return [case for number, case in enumerate(cases) if number % 4 in (0, 3)]
+
+
+DEATHS_HERE, DEATHS_ELSEWHERE = split("death")
+
+
+@pytest.mark.parametrize(
+    "case", [*DEATHS_HERE, *alternating(DEATHS_ELSEWHERE)], ids=lambda case: case.name
+)
+def test_death(case: Case, build: Build) -> None:
+    check([case], build)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +158,48 @@ def some_rows() -> list[Row]:
         Row(quick, [Trial(quick.name, 1, seconds=0.002), late]),
         Row(silent, [Trial(silent.name, 1, seconds=3.1, same_culprit=False)]),
     ]
+
+
+def test_a_job_that_outlives_its_launcher_is_a_fault(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (chaos_trials, chaos_leftovers):
+        monkeypatch.setattr(module, "GONE_AFTER", 0.5)
+    (case,) = (case for case in cases_of("launcher") if case.name == "SIGKILL, launcher, shm")
+    spared = dataclasses.replace(case, apply=lambda scene: time.monotonic_ns())
+    (trial,) = run_together([spared], build, 1)
+    assert "seed 1: the job did not end within 0.5 s" in Row(spared, [trial]).faults
+    assert trial.left
+
+
+def test_a_trial_without_the_time_that_it_is_for_is_a_fault() -> None:
+    case = cases_of("freeze")[0]
+    assert Row(case, [Trial(case.name, 3)]).faults == [
+        "seed 3: no time was measured: the target is 4 s"
+    ]
+    harmless = next(case for case in all_cases() if case.target is None)
+    assert Row(harmless, [Trial(harmless.name, 3)]).faults == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "neighbours"),
+    [
+        ((7, "stop"), (7, "stop"), True),
+        ((7, "stop"), (7, "gradient/0"), True),
+        ((7, "stop"), (7, "gradient/1"), False),
+        ((7, "stop"), (8, "stop"), False),
+        ((7, "gradient/0"), (7, "gradient/2"), True),
+        ((7, "gradient/0"), (8, "stop"), True),
+        ((7, "gradient/2"), (8, "gradient/0"), False),
+        ((7, "gradient/2"), (9, "stop"), False),
+        ((0, "init"), (7, "stop"), False),
+    ],
+)
+def test_only_neighbours_may_be_named_beside_each_other(
+    first: Operation, last: Operation, neighbours: bool
+) -> None:
+    assert first_and_last({last, first}) == (first, last)
+    assert may_differ(first, last) == neighbours
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
