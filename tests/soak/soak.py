@@ -12,8 +12,10 @@ import argparse
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import uuid
 from collections import defaultdict
 from pathlib import Path
 
@@ -25,6 +27,9 @@ from growth import MEBIBYTE, growth
 from jobs import Report, environment, parse
 
 SHOW_EVERY = 15.0
+# glibc keeps megabytes at the end of each thread's heap, and more the larger what was freed; told
+# so it gives them back at once, and what is left is what is used.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": 1 << 16, "MALLOC_TRIM_THRESHOLD_": 1 << 16}
 
 
 class Marathon:
@@ -34,6 +39,9 @@ class Marathon:
 
     def __init__(self, seconds: float, seed: str, communicator: str) -> None:
         self.communicator = communicator
+        mark = uuid.uuid4().hex
+        self.mark = f"FDL_TEST_MARK={mark}"
+        self.scratch = tempfile.TemporaryDirectory(prefix="farandole-soak-")
         self.samples: dict[int, list[Report]] = defaultdict(list)
         self._lines: list[str] = []
         self._seconds = seconds
@@ -41,7 +49,12 @@ class Marathon:
         command = ["farandolerun", "-np", str(self.RANKS), "--timeout", str(seconds + 120)]
         self._process = subprocess.Popen(
             [*command, sys.executable, str(program), str(seconds), seed],
-            env=environment(FARANDOLE_COMMUNICATOR=communicator),
+            env=environment(
+                FARANDOLE_COMMUNICATOR=communicator,
+                FDL_TEST_MARK=mark,
+                TMPDIR=self.scratch.name,
+                **GIVE_BACK,
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -62,9 +75,10 @@ class Marathon:
     def finish(self) -> list[str]:
         code = self._process.wait(self._seconds + 180)
         self._reader.join(10)
+        left = churn.left_behind(self.mark, self.scratch.name)
+        found = [f"{self.communicator}: left behind: {what}" for what in left]
         if code != 0:
-            return [f"{self.communicator}: exit code {code}\n{''.join(self._lines)}"]
-        found = []
+            return [*found, f"{self.communicator}: exit code {code}\n{''.join(self._lines)}"]
         for rank, samples in sorted(self.samples.items()):
             grown = growth(samples)
             used = samples[-1]["memory"] / MEBIBYTE
@@ -72,13 +86,16 @@ class Marathon:
                 f"marathon over {self.communicator}, rank {rank}: {samples[-1]['lives']} lives, "
                 f"{samples[-1]['done']} operations, {used:.1f} MiB, "
                 f"{grown.memory / MEBIBYTE:+.2f} MiB in {grown.seconds:.0f} s, "
-                f"{grown.descriptors:+d} descriptors, {grown.threads:+d} threads"
+                f"{grown.mappings:+d} mappings, {grown.descriptors:+d} descriptors, "
+                f"{grown.threads:+d} threads"
             )
             found += [f"{self.communicator}, rank {rank}: {text}" for text in grown.complaints()]
         return found
 
-    def kill(self) -> None:
+    def close(self) -> None:
+        """Whatever became of it."""
         self._process.kill()
+        self.scratch.cleanup()
 
 
 class Tally:
@@ -124,7 +141,7 @@ def soak(minutes: float, seed: str) -> int:
         complaints = [text for marathon in marathons for text in marathon.finish()]
     finally:
         for marathon in marathons:
-            marathon.kill()
+            marathon.close()
     tally.show()
     for text in complaints:
         print(f"WRONG {text}")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 from growth import MEBIBYTE, growth
 
 SOAK = Path(__file__).with_name("soak.py")
+MULTIPROCESS = Path(__file__).parents[1] / "multiprocess"
+PROGRAMS = MULTIPROCESS / "programs"
 
 
 def samples(**slopes: float) -> list[dict[str, float]]:
     """One hour, a sample a minute; what is named grows by so much in that hour."""
-    still = {"memory": 50.0 * MEBIBYTE, "descriptors": 20.0, "threads": 6.0}
+    still = {"memory": 50.0 * MEBIBYTE, "mappings": 300.0, "descriptors": 20.0, "threads": 6.0}
     return [
         {"at": t * 60.0} | {what: v + slopes.get(what, 0) * t / 60 for what, v in still.items()}
         for t in range(61)
@@ -26,7 +32,13 @@ def test_what_stays_is_no_growth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "more"), [("memory", 12.0 * MEBIBYTE), ("descriptors", 5.0), ("threads", 5.0)]
+    ("what", "more"),
+    [
+        ("memory", 2.5 * MEBIBYTE),
+        ("mappings", 25.0),
+        ("descriptors", 5.0),
+        ("threads", 5.0),
+    ],
 )
 def test_growth_is_told(what: str, more: float) -> None:
     (complaint,) = growth(samples(**{what: more})).complaints()
@@ -44,3 +56,52 @@ def test_some_seconds_of_soak() -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.rstrip().endswith("0 wrong"), result.stdout
+
+
+def test_what_lies_around_is_no_growth() -> None:
+    noisy = samples()
+    for number, sample in enumerate(noisy):
+        sample["memory"] += number % 5 * 2 * MEBIBYTE
+    assert growth(noisy).complaints() == []
+
+
+def test_what_a_marathon_leaves_behind_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(MULTIPROCESS))
+    churn = importlib.import_module("churn")
+    (tmp_path / "forgotten").touch()
+    mark = f"FDL_TEST_MARK={uuid.uuid4().hex}"
+    name, _, value = mark.partition("=")
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, name: value}) as left:
+        found = churn.left_behind(mark, str(tmp_path), 0.1)
+        left.kill()
+    assert found == [f"process {left.pid}", "file forgotten"]
+
+
+@pytest.mark.parametrize(
+    ("leak", "what"),
+    [
+        ("kept.append(mmap.mmap(-1, 1 << 16))", "mappings"),
+        ("kept.append(mmap.mmap(-1, 1 << 16)); kept[-1].write(b'x' * (1 << 16))", "memory"),
+        ("kept.append(bytearray(b'x' * (1 << 16)))", "memory"),
+        ("kept.append(os.memfd_create('leak'))", "descriptors"),
+    ],
+)
+def test_usage_sees_whatever_leaks(leak: str, what: str) -> None:
+    """mmap(-1) is shared memory: what segments are made of."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(PROGRAMS)!r})\n"
+        "import json, mmap, os\n"
+        "from usage import usage\n"
+        "kept = []\n"
+        "before = usage()\n"
+        f"for _ in range(20): {leak}\n"
+        "after = usage()\n"
+        "print(json.dumps({what: after[what] - before[what] for what in after}))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    more = json.loads(told.stdout)[what]
+    assert more > (MEBIBYTE if what == "memory" else 10)

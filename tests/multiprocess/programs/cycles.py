@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import sys
-from pathlib import Path
 
 import numpy as np
 from common import report
+from usage import usage
 
 import farandole as fdl
 
-
-def own_memory() -> int:
-    """Bytes of this process alone."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("RssAnon:")[1].split()[0]) * 1024
+SAMPLED = 5  # one of so many cycles
 
 
 def main() -> None:
     own = random.Random(os.getpid())
-    descriptors, threads, memory = [], [], []
+    used = []
     for cycle in range(int(sys.argv[1])):
         fdl.init()
         rank, size = fdl.rank(), fdl.size()
@@ -32,11 +27,9 @@ def main() -> None:
             fdl.allreduce_async(np.ones(10), name=f"only on some ranks {rank}")
         fdl.barrier()
         fdl.shutdown()
-        ctypes.CDLL(None).malloc_trim(0)  # what the allocator merely keeps is no leak
-        memory.append(own_memory())
-        descriptors.append(len(os.listdir("/proc/self/fd")))
-        threads.append(len(os.listdir("/proc/self/task")))
-    report(rank, descriptors=descriptors, threads=threads, memory=memory)
+        if cycle % SAMPLED == 0:
+            used.append(usage())
+    report(rank, used=used)
 
 
 main()

@@ -4,8 +4,6 @@ and again. Reports what it uses."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import random
 import sys
 import time
@@ -16,23 +14,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "multiprocess" / "programs"))
 
 from common import report
+from usage import usage
 from workload import Workload
 
 import farandole as fdl
 
 REPORT_EVERY = 2.0
-
-
-def usage() -> dict[str, int]:
-    """Bytes of memory of this process's own, without what its allocator merely keeps; descriptors,
-    threads."""
-    ctypes.CDLL(None).malloc_trim(0)
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {
-        "memory": int(fields["RssAnon"].split()[0]) * 1024,
-        "descriptors": len(os.listdir("/proc/self/fd")),
-        "threads": int(fields["Threads"]),
-    }
 
 
 def goes_on(until: float) -> bool:
