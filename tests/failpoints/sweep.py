@@ -26,6 +26,7 @@ RARE = {
     "connection.write_when_possible.async_wait": "a socket that takes no more: connection_test",
     "job_loop.drain.poll": "output that nobody read while the job lived: test_launcher.py",
     "process_card.watch_process.eventfd": "one that has long ended: heartbeat_test",
+    "sync.futex": "a member that is late by more than a few turns of the others: sync_test",
     "mesh.turn.read": "an abort while the lane waits: gloo_transport_test",
 }
 
