@@ -41,9 +41,12 @@ class Growth:
 def growth(samples: list[dict[str, Any]]) -> Growth:
     """Of samples with `at` (seconds) and what programs/usage.py says.
 
-    Requires: six of them at least after the warm-up."""
+    Requires: some; and six after the warm-up of a run that is long enough. A shorter one, in which
+    a busy machine had no time for so many, has grown by nothing that could be told."""
     begin, end = samples[0]["at"], samples[-1]["at"]
     warm = [s for s in samples if s["at"] >= begin + WARM_UP * (end - begin)]
+    if len(warm) < 6 and end - begin < LONG_ENOUGH:
+        return Growth(end - begin, 0, 0, 0, 0)
     if len(warm) < 6:
         raise ValueError(f"only {len(warm)} samples: run for longer")
     third = len(warm) // 3

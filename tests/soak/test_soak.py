@@ -58,6 +58,12 @@ def test_some_seconds_of_soak() -> None:
     assert result.stdout.rstrip().endswith("0 wrong"), result.stdout
 
 
+def test_a_few_samples_tell_nothing_and_are_wrong_of_a_long_run() -> None:
+    assert growth(samples(threads=60.0)[:1]).complaints() == []
+    with pytest.raises(ValueError, match="only 1 samples"):
+        growth([samples()[0], samples()[-1]])
+
+
 def test_what_lies_around_is_no_growth() -> None:
     noisy = samples()
     for number, sample in enumerate(noisy):
