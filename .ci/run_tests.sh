@@ -17,21 +17,32 @@ ctest --preset dev --no-tests=error -j "${JOBS:-$(nproc)}" \
 for preset in asan tsan; do
   .ci/run_sanitized.sh "$preset" subset || failed=1
 done
-echo "==> fuzz"
+# Jobs at whose failpoints something happens, and those of the soak, wait most of the time; the others
+# of these take processor time and measure none.
+waiting=(tests/failpoints tests/soak)
+learning=(tests/examples)
+checking=(tests/lint tests/packaging tests/python)
+
+# Runs folders of pytest's in the background; `wait_for` tells what came of it.
+start() { # NAME FOLDER...
+  "${pytest[@]}" --quiet "${@:2}" --junitxml="$results/pytest-$1.xml" > "$results/$1.log" 2>&1 &
+}
+wait_for() { # NAME
+  wait $! || failed=1
+  cat "$results/$1.log"
+}
+
+echo "==> fuzz, beside it pytest: ${waiting[*]}"
+start waiting "${waiting[@]}"
 ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
   --output-junit "$PWD/$results/fuzz.xml" || failed=1
-# Jobs at whose failpoints something happens, and those of the soak, wait most of the time; beside
-# them runs what takes processor time and measures none.
-waiting=(tests/failpoints tests/soak)
-busy=(tests/examples tests/lint tests/packaging tests/python)
-echo "==> pytest: ${waiting[*]} beside ${busy[*]}"
-"${pytest[@]}" --quiet "${waiting[@]}" \
-  --junitxml="$results/pytest-waiting.xml" > "$results/waiting.log" 2>&1 &
-"${pytest[@]}" "${busy[@]}" --junitxml="$results/pytest-busy.xml" || failed=1
-wait $! || failed=1
-cat "$results/waiting.log"
+wait_for waiting
+echo "==> pytest: ${checking[*]}, beside them ${learning[*]}"
+start learning "${learning[@]}"
+"${pytest[@]}" "${checking[@]}" --junitxml="$results/pytest-checking.xml" || failed=1
+wait_for learning
 echo "==> pytest: all others"
-"${pytest[@]}" "${waiting[@]/#/--ignore=}" "${busy[@]/#/--ignore=}" \
-  --junitxml="$results/pytest.xml" || failed=1
-.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-busy,pytest}.xml || failed=1
+apart=("${waiting[@]}" "${learning[@]}" "${checking[@]}")
+"${pytest[@]}" "${apart[@]/#/--ignore=}" --junitxml="$results/pytest.xml" || failed=1
+.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-learning,pytest-checking,pytest}.xml || failed=1
 exit "$failed"
