@@ -244,23 +244,31 @@ size_t CoordinatorSpec::waiting(int rank) const {
       tensors_, [&](const auto& item) { return item.second.announced[at(rank)].has_value(); }));
 }
 
-void CoordinatorSpec::write(std::string& to) const {
-  to += fmt::format("/verdict {}/", verdict_.value_or(-1));
+void CoordinatorSpec::write(control::StateText& to) const {
+  to << verdict_.value_or(-1);
   if (verdict_)
     return;
-  const auto signature = [&](const std::optional<Signature>& s) {
-    to += s ? fmt::format("{}:{},", static_cast<int>(s->kind), fmt::join(s->shape, "x")) : "-,";
+  const auto numbers = [&](const std::vector<int64_t>& values) {
+    to << values.size();
+    for (const int64_t value : values) to << value;
   };
+  const auto signature = [&](const std::optional<Signature>& s) {
+    to << s.has_value();
+    if (s)
+      numbers((to << s->kind, s->shape));
+  };
+  to << tensors_.size();
   for (const auto& [key, tensor] : tensors_) {
-    to += key.name;
+    to << std::string_view(key.name);
     for (const auto& s : tensor.announced) signature(s);
     for (const auto& s : tensor.last) signature(s);
-    to += fmt::format("{}/", fmt::join(tensor.extents, ","));
+    numbers(tensor.extents);
   }
-  for (const auto& [id, key] : ids_) to += fmt::format("{}={},", id, key.name);
+  to << ids_.size();
+  for (const auto& [id, key] : ids_) to << id << std::string_view(key.name);
   for (int rank = 0; rank < kRanks; ++rank)
-    to += fmt::format("/{}{}{}", gone_[at(rank)], finished_[at(rank)], gave_up_zero_[at(rank)]);
-  to += fmt::format("/{}", accused_.value_or(-9));
+    to << gone_[at(rank)] << finished_[at(rank)] << gave_up_zero_[at(rank)];
+  to << accused_.value_or(-9);
 }
 
 }  // namespace farandole::search

@@ -12,6 +12,7 @@
 #include "controller/protocol/key.h"
 #include "controller/protocol/messages.h"
 #include "tests/search/scenario.h"
+#include "tests/search/state_access.h"
 
 namespace farandole::search {
 
@@ -36,7 +37,7 @@ class CoordinatorSpec {
   // Announcements of `rank` that wait for others.
   size_t waiting(int rank) const;
   // Text that is equal for specs that demand the same.
-  void write(std::string& to) const;
+  void write(control::StateText& to) const;
 
  private:
   using Key = control::Key;

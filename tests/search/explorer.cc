@@ -69,12 +69,11 @@ bool Explorer::can_read(const World& world, int rank) const {
 }
 
 bool Explorer::acts(const World& world, int rank, std::vector<Event>& to) const {
-  const size_t before = to.size();
-  const Rank& who = *ranks_[at(rank)];
-  for (size_t act = 0; act < who.acts().size(); ++act)
-    if (who.enabled(world.rank[at(rank)], act))
-      to.push_back({Event::Kind::RankActs, rank, static_cast<uint32_t>(act)});
-  return to.size() > before;
+  const uint32_t enabled = ranks_[at(rank)]->enabled(world.rank[at(rank)]);
+  for (uint32_t act = 0; enabled >> act != 0; ++act)
+    if ((enabled >> act & 1U) != 0)
+      to.push_back({Event::Kind::RankActs, rank, act});
+  return enabled != 0;
 }
 
 // Rule 1.
@@ -88,11 +87,10 @@ bool Explorer::only_reading(const World& world, int rank, std::vector<Event>& to
   return true;
 }
 
-std::vector<Explorer::Event> Explorer::events(const World& world) {
-  std::vector<Event> out;
+void Explorer::events(const World& world, std::vector<Event>& out) {
   for (int rank = 0; rank < kRanks; ++rank)
     if (only_reading(world, rank, out))
-      return out;
+      return;
   for (int rank = 0; rank < kRanks; ++rank) {
     const bool reads = can_read(world, rank);
     if (reads)
@@ -100,7 +98,7 @@ std::vector<Explorer::Event> Explorer::events(const World& world) {
     else if (world.down[at(rank)] != Channels::kClosed)
       continue;
     if (acts(world, rank, out) || reads)
-      return out;
+      return;
   }
   // Rule 2.
   if (!hub_.ended(world.hub))
@@ -112,25 +110,35 @@ std::vector<Explorer::Event> Explorer::events(const World& world) {
     acts(world, rank, out);
     for (size_t i = first; i < out.size(); ++i) out[i].then_hub_reads = true;
   }
-  return out;
 }
 
 void Explorer::hub_events(const World& world, std::vector<Event>& to) {
   for (int rank = 0; rank < kRanks; ++rank)
     if (channels_.has_any(world.up[at(rank)]))
       to.push_back({Event::Kind::HubReads, rank});
+  const std::vector<Event>& choices = hub_choices(world.hub);
+  to.insert(to.end(), choices.begin(), choices.end());
+}
+
+const std::vector<Explorer::Event>& Explorer::hub_choices(Id hub) {
+  if (hub_choices_.size() <= hub)
+    hub_choices_.resize(hub + 1);
+  if (hub_choices_[hub])
+    return *hub_choices_[hub];
+  std::vector<Event> choices;
   const auto event = [&](HubEvent kind, size_t fault = 0) {
-    if (hub_.event(world.hub, kind, fault).nothing)
+    if (hub_.event(hub, kind, fault).nothing)
       return;
     const auto number = static_cast<uint32_t>(kind) + static_cast<uint32_t>(fault) * kFaultUnit;
-    to.push_back({Event::Kind::HubEvent, 0, number});
+    choices.push_back({Event::Kind::HubEvent, 0, number});
   };
   event(HubEvent::Flush);
   event(HubEvent::ConfirmTime);
   event(HubEvent::Conclude);
   for (size_t fault = 0; fault < scenario_.faults.size(); ++fault)
-    if (hub_.fault_enabled(world.hub, fault))
+    if (hub_.fault_enabled(hub, fault))
       event(HubEvent::Fault, fault);
+  return hub_choices_[hub].emplace(std::move(choices));
 }
 
 void Explorer::hub_step(World& world, const HubStep& step) {
@@ -222,48 +230,54 @@ std::string Explorer::describe(const World& world, const Event& event) const {
 
 Found Explorer::run() {
   struct Hashed : World {
-    uint64_t hash() const {
+    uint32_t hash() const {
       uint64_t h = hub;
       for (const auto* ids : {&rank, &up, &down})
         for (const Id id : *ids) h = (h ^ id) * 0x9E3779B97F4A7C15ULL ^ h >> 29;
-      return h ^ h >> 32;
+      return static_cast<uint32_t>(h ^ h >> 32);
     }
   };
   struct Level {
     World world;
-    std::vector<Event> events;
-    size_t next = 0;
+    size_t first, next, end;  // of its events, in events_
   };
   FlatSet<Hashed> visited;
   std::vector<Level> path;
   const World first = start();
   if (!found_.wrong.empty())
     return found_;
+  const auto enter = [&](const World& world) {
+    const size_t begin = events_.size();
+    events(world, events_);
+    path.push_back({world, begin, begin, events_.size()});
+  };
   visited.insert({first});
-  path.push_back({first, events(first)});
+  enter(first);
   while (!path.empty() && found_.wrong.empty()) {
     Level& level = path.back();
     found_.depth = std::max(found_.depth, path.size());
-    if (level.events.empty()) {
+    if (level.first == level.end) {
       ++found_.ends;
       found_.wrong = check_end(level.world);
     }
-    if (level.next == level.events.size()) {
-      if (found_.wrong.empty())
+    if (level.next == level.end) {
+      if (found_.wrong.empty()) {
+        events_.resize(level.first);
         path.pop_back();
+      }
       continue;
     }
     ++found_.transitions;
-    const World next = after(level.world, level.events[level.next++]);
+    const World next = after(level.world, events_[level.next++]);
     if (!found_.wrong.empty() || !visited.insert({next}))
       continue;
     if (visited.size() > most_states_)
       found_.wrong = "the search is too large: it has not been finished";
-    path.push_back({next, events(next)});
+    enter(next);
   }
   for (const Level& level : path)
-    if (level.next > 0)
-      found_.trace.push_back(describe(level.world, level.events[level.next - 1]));
+    if (level.next > level.first)
+      found_.trace.push_back(describe(level.world, events_[level.next - 1]));
   found_.states = visited.size();
   found_.machine_states = hub_.states();
   for (const auto& rank : ranks_) found_.machine_states += rank->states();

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,10 @@ class Explorer {
   class Visited;
 
   World start();
-  std::vector<Event> events(const World& world);
+  // Those that are to be tried, put behind what `to` holds.
+  void events(const World& world, std::vector<Event>& to);
   void hub_events(const World& world, std::vector<Event>& to);
+  const std::vector<Event>& hub_choices(Id hub);
   bool only_reading(const World& world, int rank, std::vector<Event>& to);
   bool acts(const World& world, int rank, std::vector<Event>& to) const;
   bool can_read(const World& world, int rank) const;
@@ -62,6 +65,7 @@ class Explorer {
   void rank_step(World& world, int rank, const RankStep& step);
   std::string check_end(const World& world) const;
   std::string check_rank_at_end(const World& world, int rank) const;
+  std::optional<size_t> told_until(const World& world, int rank) const;
   std::string describe(const World& world, const Event& event) const;
 
   const Scenario& scenario_;
@@ -71,6 +75,8 @@ class Explorer {
   Hub hub_;
   std::vector<std::unique_ptr<Rank>> ranks_;
   Found found_;
+  std::vector<Event> events_;  // of the path, one level after the other
+  std::vector<std::optional<std::vector<Event>>> hub_choices_;  // by state of the coordinator
 };
 
 }  // namespace farandole::search

@@ -1,5 +1,8 @@
 // What must hold when nothing can happen any more: everything is settled.
 
+#include <array>
+#include <optional>
+
 #include "core/base/format.h"
 #include "tests/search/explorer.h"
 
@@ -9,6 +12,18 @@ using control::StateAccess;
 
 std::string Explorer::check_end(const World& world) const {
   const CoordinatorSpec& spec = hub_.spec(world.hub);
+  std::array<std::optional<size_t>, kRanks> told;
+  for (int rank = 0; rank < kRanks; ++rank)
+    told[static_cast<size_t>(rank)] = told_until(world, rank);
+  for (size_t rank = 1; rank < kRanks; ++rank)
+    for (size_t other = 0; other < rank; ++other)
+      if (told[rank] && told[other] && *told[rank] != *told[other])
+        return fmt::format(
+            "I14: the job fails after {} operations on rank {}, and after {} on rank {}",
+            *told[rank],
+            rank,
+            *told[other],
+            other);
   if (spec.gone(0) && !spec.verdict() && !hub_.ended(world.hub))
     return "I5: rank 0 has left, and its coordinator waits for ever";
   for (int rank = 0; rank < kRanks; ++rank) {
@@ -36,6 +51,21 @@ std::string Explorer::check_end(const World& world) const {
         return wrong;
   }
   return "";
+}
+
+// How many operations it had been told to run when the coordinator told it of the verdict. None
+// where it is not so, or where it had gone its own way before.
+std::optional<size_t> Explorer::told_until(const World& world, int rank) const {
+  const Rank& who = *ranks_[static_cast<size_t>(rank)];
+  const Id id = world.rank[static_cast<size_t>(rank)];
+  const Rank::State& state = who.state(id);
+  const std::optional<int>& verdict = hub_.spec(world.hub).verdict();
+  const bool own_way = (state.told_left & (1U | 1U << rank)) != 0 ||
+                       who.did(id, FaultKind::GiveUp) || who.did(id, FaultKind::CutUp) ||
+                       scenario_.has(FaultKind::CutDown, rank) || hub_.ended(world.hub);
+  if (!verdict || own_way || !state.verdict || state.verdict->rank != *verdict)
+    return std::nullopt;
+  return state.history.size();
 }
 
 // A rank that is up: all that it submitted is answered, or the job has failed for it, and then

@@ -92,24 +92,22 @@ Id Channels::id_of(std::vector<Id> queue) {
 }
 
 Id Channels::rest(Id channel) {
-  const auto [it, fresh] = rests_.try_emplace(channel);
-  if (fresh) {
-    std::vector<Id> queue(queues_[channel].begin() + 1, queues_[channel].end());
-    it->second = id_of(std::move(queue));
-  }
-  return it->second;
+  uint32_t& known = rests_[channel];
+  if (known == 0)
+    known = id_of({queues_[channel].begin() + 1, queues_[channel].end()}) + 1;
+  return known - 1;
 }
 
 Id Channels::with(Id channel, Id frame) {
   if (channel == kClosed || (has_any(channel) && queues_[channel].back() == kEnd))
     return channel;
-  const auto [it, fresh] = longer_.try_emplace(uint64_t{channel} << 32 | frame);
-  if (fresh) {
+  uint32_t& known = longer_[uint64_t{channel} << 32 | frame];
+  if (known == 0) {
     std::vector<Id> queue = queues_[channel];
     queue.push_back(frame);
-    it->second = id_of(std::move(queue));
+    known = id_of(std::move(queue)) + 1;
   }
-  return it->second;
+  return known - 1;
 }
 
 }  // namespace farandole::search

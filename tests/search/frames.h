@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/protocol/messages.h"
+#include "tests/search/flat_set.h"
 
 namespace farandole::search {
 
@@ -70,7 +71,7 @@ class Channels {
 
   std::vector<std::vector<Id>> queues_;
   std::unordered_map<std::vector<Id>, Id, Hash> known_;
-  std::unordered_map<uint64_t, Id> rests_, longer_;
+  FlatMap rests_, longer_;  // ids + 1
 };
 
 }  // namespace farandole::search

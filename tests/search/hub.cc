@@ -30,16 +30,15 @@ Hub::State Hub::State::copy() const {
 }
 
 std::string Hub::text(const State& state) const {
-  std::string text;
-  state.spec.write(text);
+  StateText out;
+  state.spec.write(out);
+  out << state.ended << state.coordinator->failed();
   // One that has given its verdict does nothing any more (check_inert).
   if (state.coordinator->failed() || state.ended)
-    return text + (state.ended ? "ended" : "failed");
-  StateText out;
+    return out.bytes();
   StateAccess::write(out, *state.coordinator);
-  text += out.bytes();
-  for (const bool open : state.open) text += open ? 'o' : 'c';
-  return text + fmt::format("/{}", state.done);
+  for (const bool open : state.open) out << open;
+  return (out << state.done).bytes();
 }
 
 Id Hub::add(State state) {
@@ -57,10 +56,11 @@ Id Hub::start(const Coordinator& formed) {
 
 template <typename Make>
 const HubStep& Hub::once(Id id, uint32_t input, Make make) {
-  const auto [it, fresh] = steps_.try_emplace(uint64_t{id} << 32 | input);
-  if (!fresh)
-    return it->second;
-  HubStep& step = it->second;
+  uint32_t& number = step_numbers_[uint64_t{id} << 32 | input];
+  if (number != 0)
+    return steps_[number - 1];
+  HubStep& step = steps_.emplace_back();
+  number = static_cast<uint32_t>(steps_.size());
   State next = states_[id].copy();
   make(next, step);
   if (next.coordinator->failed()) {
@@ -108,23 +108,26 @@ void Hub::end(State& state, HubStep& step) const {
   for (int rank = 1; rank < kRanks; ++rank) step.sends.emplace_back(rank, kEnd);
 }
 
+bool Hub::concludes(const State& state) {
+  return !state.ended && state.spec.gone(0) && !state.spec.verdict() &&
+         state.coordinator->concluded();
+}
+
 const HubStep& Hub::event(Id id, HubEvent event, size_t fault) {
+  const State& now = states_[id];
+  if ((event == HubEvent::ConfirmTime && !now.coordinator->deadline()) ||
+      (event == HubEvent::Conclude && !concludes(now)))
+    return nothing_;
   const auto input = static_cast<uint32_t>(event) << 8 | static_cast<uint32_t>(fault);
   return once(id, kEventInput | input, [&](State& state, HubStep& step) {
     if (event == HubEvent::Flush)
       return take(state, state.coordinator->flush(), step);
     if (event == HubEvent::ConfirmTime) {
-      if (!state.coordinator->deadline())
-        return;
       state.spec.confirm_time_passes();
       return take(state, state.coordinator->tick(*state.coordinator->deadline()), step);
     }
-    if (event == HubEvent::Conclude) {
-      if (!state.ended && state.spec.gone(0) && !state.spec.verdict() &&
-          state.coordinator->concluded())
-        end(state, step);
-      return;
-    }
+    if (event == HubEvent::Conclude)
+      return end(state, step);
     on_fault(state, scenario_.faults[fault], step);
     state.done |= (state.done >> fault & 1U) != 0 ? 1U << (fault + kSecondHalf) : 1U << fault;
   });

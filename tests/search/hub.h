@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/search/coordinator_spec.h"
+#include "tests/search/flat_set.h"
 #include "tests/search/frames.h"
 #include "tests/search/scenario.h"
 #include "tests/search/state_access.h"
@@ -26,7 +27,7 @@ struct HubStep {
   std::vector<std::pair<int, Id>> sends;  // kEnd: closes the connection
   PerRank<bool> deaf{};                   // reads nothing from that rank any more
   std::string wrong;                      // what no coordinator may do
-  bool nothing = false;                   // neither state nor output
+  bool nothing = false;                   // neither state nor output; `next` means nothing, too
 };
 
 class Hub {
@@ -59,6 +60,7 @@ class Hub {
   void take(State& state, control::Actions actions, HubStep& step);
   void on_frame(State& state, int from, Id frame, HubStep& step);
   void on_fault(State& state, const Fault& fault, HubStep& step);
+  static bool concludes(const State& state);
   Id add(State state);
   std::string text(const State& state) const;
   void end(State& state, HubStep& step) const;
@@ -70,7 +72,9 @@ class Hub {
   Frames& frames_;
   std::deque<State> states_;
   std::unordered_map<std::string, Id> known_;
-  std::unordered_map<uint64_t, HubStep> steps_;
+  std::deque<HubStep> steps_;
+  FlatMap step_numbers_;  // by state and input, from 1 on
+  const HubStep nothing_{.nothing = true};
 };
 
 }  // namespace farandole::search

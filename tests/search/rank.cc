@@ -17,6 +17,8 @@ constexpr char kGone[] = "its control connection closed";
 constexpr char kSilent[] = "no heartbeat for 3.0 s";
 constexpr char kKey[] = "address";
 constexpr uint32_t kActInput = 0xF0000000;
+// What is known of whether a frame commutes; all have the first bit.
+constexpr uint32_t kAsked = 1, kYes = 3, kNo = 5;
 
 bool is_of_worker(FaultKind kind) {
   return kind == FaultKind::Kill || kind == FaultKind::CutUp || kind == FaultKind::GiveUp ||
@@ -69,7 +71,7 @@ std::string Rank::text(const State& state) const {
     return out.bytes();
   out << state.verdict.has_value() << (state.done & ~submits_);
   if (state.verdict)  // nothing more comes of it (probe_end)
-    return out.message(control::Report{*state.verdict}).bytes();
+    return (out << state.told_left).message(control::Report{*state.verdict}).bytes();
   out << state.done << state.connected << state.answered << state.told_left << state.store_answered;
   StateAccess::write(out, *state.worker);
   return out.bytes();
@@ -77,8 +79,12 @@ std::string Rank::text(const State& state) const {
 
 Id Rank::add(State state) {
   const auto [it, fresh] = known_.try_emplace(text(state), states_.size());
-  if (fresh)
-    states_.push_back(std::move(state));
+  if (!fresh)
+    return it->second;
+  uint32_t enabled = 0;
+  for (size_t act = 0; act < acts_.size(); ++act) enabled |= can_act(state, act) ? 1U << act : 0;
+  enabled_.push_back(enabled);
+  states_.push_back(std::move(state));
   return it->second;
 }
 
@@ -90,10 +96,11 @@ Id Rank::start(const Worker& formed) {
 
 template <typename Make>
 const RankStep& Rank::once(Id id, uint32_t input, Make make) {
-  const auto [it, fresh] = steps_.try_emplace(uint64_t{id} << 32 | input);
-  if (!fresh)
-    return it->second;
-  RankStep& step = it->second;
+  uint32_t& number = step_numbers_[uint64_t{id} << 32 | input];
+  if (number != 0)
+    return steps_[number - 1];
+  RankStep& step = steps_.emplace_back();
+  number = static_cast<uint32_t>(steps_.size());
   State next = states_[id].copy();
   make(next, step);
   if (next.verdict && next.worker) {
@@ -147,15 +154,14 @@ bool Rank::can(const State& state, FaultKind kind) const {
   }
 }
 
-bool Rank::enabled(Id id, size_t act) const {
-  const State& state = states_[id];
+bool Rank::can_act(const State& state, size_t act) const {
   if (state.life != Life::Up || state.verdict || (state.done >> act & 1U) != 0)
     return false;
   switch (acts_[act].kind) {
     case OwnAct::Kind::Submit: {
       // As an engine: none after its own goodbye, nor when it knows that a rank has left.
       const int after = scenario_.ops[acts_[act].number].after;
-      return state.told_left == 0 && !did(id, FaultKind::Leave) &&
+      return state.told_left == 0 && !did(state, FaultKind::Leave) &&
              (after < 0 || (state.answered >> after & 1) != 0);
     }
     case OwnAct::Kind::Fault:
@@ -223,15 +229,15 @@ void Rank::on_fault(State& state, const Fault& fault, RankStep& step) {
 
 bool Rank::commutes(Id id, Id frame) {
   const uint64_t key = uint64_t{id} << 32 | frame;
-  if (const auto it = commutes_.find(key); it != commutes_.end())
-    return it->second;
+  if (const uint32_t known = commutes_[key] |= kAsked; known != kAsked)
+    return known == kYes;
   const RankStep& read = this->frame(id, frame);
   bool yes = read.sends.empty() && !read.deaf && read.wrong.empty();
-  for (size_t a = 0; a < acts_.size() && yes; ++a) {
-    if (!enabled(id, a))
+  for (size_t a = 0; enabled(id) >> a != 0 && yes; ++a) {
+    if ((enabled(id) >> a & 1U) == 0)
       continue;
     const RankStep& first = act(id, a);
-    if (first.deaf || !enabled(read.next, a) || !first.wrong.empty()) {
+    if (first.deaf || (enabled(read.next) >> a & 1U) == 0 || !first.wrong.empty()) {
       yes = false;
       break;
     }
@@ -240,14 +246,14 @@ bool Rank::commutes(Id id, Id frame) {
     yes = then.next == other.next && then.sends == first.sends && then.deaf == first.deaf &&
           commutes(first.next, frame);
   }
-  commutes_[key] = yes;
+  commutes_[key] = yes ? kYes : kNo;
   return yes;
 }
 
-bool Rank::did(Id id, FaultKind kind) const {
+bool Rank::did(const State& state, FaultKind kind) const {
   for (size_t a = 0; a < acts_.size(); ++a)
     if (acts_[a].kind == OwnAct::Kind::Fault && scenario_.faults[acts_[a].number].kind == kind &&
-        (states_[id].done >> a & 1U) != 0)
+        (state.done >> a & 1U) != 0)
       return true;
   return false;
 }

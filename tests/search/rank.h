@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tests/search/flat_set.h"
 #include "tests/search/frames.h"
 #include "tests/search/scenario.h"
 #include "tests/search/state_access.h"
@@ -58,11 +59,12 @@ class Rank {
   const RankStep& act(Id state, size_t act);
 
   const std::vector<OwnAct>& acts() const noexcept { return acts_; }
-  bool enabled(Id state, size_t act) const;
+  // The acts that it can do, a bit each.
+  uint32_t enabled(Id state) const { return enabled_[state]; }
   // Whether it makes no difference when the rank reads `frame`: now, or after any of its own acts.
   bool commutes(Id state, Id frame);
   const State& state(Id id) const { return states_[id]; }
-  bool did(Id id, FaultKind kind) const;
+  bool did(Id id, FaultKind kind) const { return did(states_[id], kind); }
   bool submitted(Id id, size_t op) const;
   bool store_waits(Id id) const {
     return store_pending(states_[id]) && !states_[id].store_answered;
@@ -89,6 +91,8 @@ class Rank {
       const State& state, uint32_t process_set, const std::string& name) const;
   bool store_pending(const State& state) const;
   bool can(const State& state, FaultKind kind) const;
+  bool can_act(const State& state, size_t act) const;
+  bool did(const State& state, FaultKind kind) const;
   Id add(State state);
   std::string text(const State& state) const;
 
@@ -98,9 +102,11 @@ class Rank {
   std::vector<OwnAct> acts_;
   uint32_t submits_ = 0;  // which of them are
   std::deque<State> states_;
+  std::vector<uint32_t> enabled_;  // by state
   std::unordered_map<std::string, Id> known_;
-  std::unordered_map<uint64_t, RankStep> steps_;
-  std::unordered_map<uint64_t, bool> commutes_;
+  std::deque<RankStep> steps_;
+  FlatMap step_numbers_;  // by state and input, from 1 on
+  FlatMap commutes_;      // by state and frame: kYes or kNo
 };
 
 }  // namespace farandole::search

@@ -6,6 +6,7 @@
 // frames and rounds, which are only ever compared with the last one (the search checks that they
 // are sent without gaps, and gives every frame the next number when it delivers it; frames.h).
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,11 +21,18 @@ namespace farandole::control {
 // Bytes that stand for a state: equal if and only if what was put in is equal.
 class StateText {
  public:
+  StateText() { bytes_.reserve(512); }
   template <typename Number>
   requires(std::is_integral_v<Number> || std::is_enum_v<Number>) StateText& operator<<(
       Number value) {
+    // Seven bits a byte, least first, signs folded in: most are one byte.
     const auto wide = static_cast<int64_t>(value);
-    bytes_.append(reinterpret_cast<const char*>(&wide), sizeof wide);
+    auto rest = static_cast<uint64_t>(wide) << 1 ^ static_cast<uint64_t>(wide >> 63);
+    std::array<char, 10> digits;
+    size_t count = 0;
+    for (; rest >= 0x80; rest >>= 7) digits[count++] = static_cast<char>(rest | 0x80);
+    digits[count++] = static_cast<char>(rest);
+    bytes_.append(digits.data(), count);
     return *this;
   }
   StateText& operator<<(std::string_view text) {
@@ -35,7 +43,7 @@ class StateText {
   // A value that has a message: as that message's bytes.
   StateText& message(const Message& value);
 
-  const std::string& bytes() const noexcept { return bytes_; }
+  const std::string& bytes() const& noexcept { return bytes_; }
 
  private:
   std::string bytes_;
