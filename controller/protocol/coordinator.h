@@ -63,6 +63,8 @@ class Coordinator {
   Dropped dropped() const;  // sum over all ranks
   size_t cached() const noexcept { return readiness_.cached(); }
   size_t pending() const noexcept { return readiness_.pending(); }
+  size_t stored_bytes() const noexcept { return store_.bytes(); }
+  size_t store_waits() const noexcept { return store_.waits(); }
 
  private:
   friend struct StateAccess;  // of tests: copies and compares states

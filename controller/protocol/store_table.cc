@@ -75,4 +75,16 @@ void StoreTable::forget(int rank) {
   for (const auto& [request, key] : waits) cancel(rank, request);
 }
 
+size_t StoreTable::bytes() const noexcept {
+  size_t sum = 0;
+  for (const auto& [key, value] : values_) sum += key.size() + value.size();
+  return sum;
+}
+
+size_t StoreTable::waits() const noexcept {
+  size_t sum = 0;
+  for (const auto& [key, waiters] : waiting_) sum += waiters.size();
+  return sum;
+}
+
 }  // namespace farandole::control

@@ -33,6 +33,10 @@ class StoreTable {
   // Drops the waits of a rank that left; its values stay.
   void forget(int rank);
 
+  // What all ranks have published, and how many gets wait.
+  size_t bytes() const noexcept;
+  size_t waits() const noexcept;
+
  private:
   friend struct StateAccess;  // of tests: copies and compares states
   struct Usage {

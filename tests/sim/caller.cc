@@ -8,6 +8,18 @@ namespace farandole::sim {
 
 using control::Key;
 
+namespace {
+
+// As no other request has it.
+std::vector<uint8_t> value_of(int rank, uint64_t number) {
+  std::vector<uint8_t> value(kStoreValueBytes);
+  value[0] = static_cast<uint8_t>(rank);
+  value[1] = static_cast<uint8_t>(number);
+  return value;
+}
+
+}  // namespace
+
 Caller::Caller(Parts parts)
     : parts_(std::move(parts)),
       random_(parts_.plan->seed, 0xCA11 + static_cast<uint64_t>(parts_.rank)) {}
@@ -112,6 +124,7 @@ void Caller::handle(const PeerFailure& failure) {
   if (verdict_)
     return;
   verdict_ = failure;
+  for (const auto& monitor : *parts_.monitors) monitor->on_halted(parts_.rank);
   parts_.data->end(parts_.rank, failure.rank);
   in_flight_.clear();
   lanes_.clear();
@@ -199,21 +212,36 @@ void Caller::use_store() {
       continue;
     const uint64_t number = ++store_requests_;
     store_waiting_[number] = use.key;
-    const bool sets = use.kind == StoreUse::Kind::Set;
-    parts_.driver().store(
-        {sets ? Kind::Set : Kind::Get, number, use.key, std::vector<uint8_t>(sets ? 9 : 0)});
+    control::StoreRequest request{Kind::Get, number, use.key, {}};
+    if (use.kind == StoreUse::Kind::Set) {
+      request.kind = Kind::Set;
+      request.value = value_of(parts_.rank, number);
+    }
+    for (const auto& monitor : *parts_.monitors) monitor->on_store_request(parts_.rank, request);
+    parts_.driver().store(std::move(request));
     if (use.kind == StoreUse::Kind::GiveUp || use.kind == StoreUse::Kind::Get)
       parts_.process->later(
           use.kind == StoreUse::Kind::Get ? parts_.plan->shutdown_timeout : parts_.plan->think,
           [this, number] {
-            if (store_waiting_.erase(number) > 0 && !closed_)
-              parts_.driver().store({Kind::Cancel, number, {}, {}});
+            if (store_waiting_.erase(number) == 0 || closed_)
+              return;
+            for (const auto& monitor : *parts_.monitors)
+              monitor->on_store_given_up(parts_.rank, number);
+            parts_.driver().store({Kind::Cancel, number, {}, {}});
           });
   }
 }
 
 void Caller::on_reply(const control::StoreReply& reply) {
+  if (parts_.process->dead())
+    return;
   store_waiting_.erase(reply.request);
+  for (const auto& monitor : *parts_.monitors) monitor->on_store_reply(parts_.rank, reply);
+}
+
+void Caller::end() {
+  if (closed_ && !late_)
+    for (const auto& monitor : *parts_.monitors) monitor->on_end(parts_.rank);
 }
 
 void Caller::settle(const Key& key) {
@@ -250,6 +278,8 @@ void Caller::executed(uint32_t process_set, std::optional<PeerFailure> found) {
   }
   Lane& lane = lanes_[process_set];
   lane.busy = false;
+  for (const auto& monitor : *parts_.monitors)
+    monitor->on_executed(parts_.rank, lane.queue.front(), lane.next - 1);
   settle(lane.queue.front());
   lane.queue.pop_front();
   tell_backlog();

@@ -44,6 +44,8 @@ class Caller final : public ControlSink {
   std::string unsettled() const;
   bool closed() const noexcept { return closed_; }
   bool late() const noexcept { return late_; }
+  // The control plane is about to close.
+  void end();
 
  private:
   struct Lane {

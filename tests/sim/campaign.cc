@@ -34,7 +34,8 @@ void work(const CampaignOptions& options, unsigned job, Board& board) {
   for (uint64_t i = job; i < options.seeds; i += options.jobs) {
     const uint64_t seed = options.first + i;
     board.seed = seed;
-    const RunResult result = run_seed(seed);
+    limit_this_process(options.patience);
+    const RunResult result = run_seed(seed, options.run);
     board.events += result.events;
     uint64_t faults = 0;
     for (size_t kind = 0; kind < kFaultKinds; ++kind) {

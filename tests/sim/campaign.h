@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/sim/plan.h"
+#include "tests/sim/trial.h"
 
 namespace farandole::sim {
 
@@ -14,6 +15,8 @@ struct CampaignOptions {
   uint64_t first = 1;
   uint64_t seeds = 1;
   unsigned jobs = 1;
+  RunOptions run;
+  Patience patience;  // with each seed
 };
 
 struct Totals {
@@ -26,7 +29,7 @@ struct Totals {
 struct Campaign {
   Totals totals;
   std::vector<uint64_t> failed;   // some of the seeds that violate an invariant
-  std::vector<uint64_t> crashed;  // seeds whose process died
+  std::vector<uint64_t> crashed;  // seeds whose process died, or had to be ended
   double seconds = 0;
 };
 

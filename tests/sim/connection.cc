@@ -235,6 +235,7 @@ void Connection::send(ByteSpan body) {
   if (queued > limit || frame_bytes(body.size()) > limit - queued)
     return impl.fail(error(Code::PeerLost, "it does not read: {} bytes wait to be sent", queued));
   append_frame(impl.out, impl.sealer, body);
+  impl.process.note_queued(queued_bytes());
 }
 
 void Connection::flush() {

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "controller/protocol/actions.h"
 #include "controller/protocol/key.h"
+#include "controller/tcp/store_client.h"
 #include "core/agreement.h"
 #include "core/control_plane.h"
 #include "core/request.h"
@@ -48,16 +50,29 @@ class Monitor {
   virtual void on_failure(int /*rank*/, const PeerFailure&, TimePoint) {}
   // The index-th operation that this rank begins in the process set.
   virtual void on_execution(int /*rank*/, const control::Key&, uint64_t /*index*/) {}
+  // It has carried it out.
+  virtual void on_executed(int /*rank*/, const control::Key&, uint64_t /*index*/) {}
+  // What it had not carried out has failed, by a verdict that it has heard before.
+  virtual void on_halted(int /*rank*/) {}
   virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
+  // Its control plane is about to close, after all that it waited for.
+  virtual void on_end(int /*rank*/) {}
   // It goes at the deadline of its shutdown, though not all is done: it said so in its log.
   virtual void on_overdue(int /*rank*/) {}
   // From now on this rank may be blamed; or, of two, either may by the other.
   virtual void on_fault(const Fault&) {}
-  virtual void on_death(int /*rank*/, TimePoint) {}  // by a fault
-  // `rank` holds the formed group's tables: what they hold now.
+  virtual void on_death(int /*rank*/, TimePoint) {}                             // by a fault
+  virtual void on_store_request(int /*rank*/, const control::StoreRequest&) {}  // set or get
+  virtual void on_store_given_up(int /*rank*/, uint64_t /*number*/) {}
+  virtual void on_store_reply(int /*rank*/, const control::StoreReply&) {}
+  // What the tables and queues of `rank` hold now.
   struct Tables {
     size_t cached = 0;
-    size_t pending = 0;  // of the coordinator
+    size_t queued_bytes = 0;  // on the connection where most wait
+    // Of the coordinator.
+    size_t pending = 0;
+    size_t stored_bytes = 0;
+    size_t store_waits = 0;
   };
   virtual void on_tables(int /*rank*/, const Tables&) {}
 

@@ -14,7 +14,7 @@ VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
       bound_(
           plan.heartbeat_timeout + 2 * plan.heartbeat_interval + ControlPlane::kConfirm + 100ms +
           20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
-      touched_(static_cast<size_t>(plan.size)),
+      touched_(plan.size),
       told_(static_cast<size_t>(plan.size)),
       deaths_(static_cast<size_t>(plan.size)) {}
 
@@ -22,22 +22,6 @@ void VerdictMonitor::on_death(int rank, TimePoint now) {
   std::optional<TimePoint>& death = deaths_[static_cast<size_t>(rank)];
   if (!death)
     death = now;
-}
-
-void VerdictMonitor::on_fault(const Fault& fault) {
-  switch (fault.kind) {
-    case Fault::Kind::Block:
-    case Fault::Kind::Cut:
-    case Fault::Kind::Reset:
-      touched(fault.rank).link = true;
-      touched(fault.other).link = true;
-      break;
-    case Fault::Kind::Stale:  // must not matter
-    case Fault::Kind::Leave:  // is in order
-      break;
-    default:
-      touched(fault.rank).self = true;
-  }
 }
 
 void VerdictMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint now) {
@@ -51,7 +35,7 @@ void VerdictMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint 
   told_[static_cast<size_t>(rank)] = true;
   judge_cause(rank, failure);
   judge_time(rank, failure, now);
-  if (failure.rank >= 0 && failure.rank < static_cast<int>(touched_.size()))
+  if (failure.rank >= 0 && failure.rank < touched_.size())
     judge_unity(rank, failure);
 }
 
@@ -62,8 +46,8 @@ void VerdictMonitor::on_formed(int, uint32_t, const std::vector<Member>&, TimePo
 // Where nothing but a death happened, it is known in time: from the formation on, before which the
 // missing only hold it up.
 void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint now) {
-  const auto alone = [&](int other) { return other == failure.rank || !touched(other).any(); };
-  for (int other = 0; other < static_cast<int>(touched_.size()); ++other)
+  const auto alone = [&](int other) { return other == failure.rank || !touched_.any(other); };
+  for (int other = 0; other < touched_.size(); ++other)
     if (!alone(other))
       return;
   const std::optional<TimePoint> death =
@@ -78,9 +62,9 @@ void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint 
 }
 
 void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
-  if (failure.rank < 0 || failure.rank >= static_cast<int>(touched_.size()))
+  if (failure.rank < 0 || failure.rank >= touched_.size())
     violated(fmt::format("I14: rank {} blames rank {}", rank, failure.rank));
-  else if (!touched(failure.rank).any())
+  else if (!touched_.any(failure.rank))
     violated(fmt::format(
         "I14: rank {} blames rank {}, which nothing had happened to: {}",
         rank,
@@ -90,7 +74,7 @@ void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
 
 // Who cannot hear rank 0 blames it; all others have its word.
 void VerdictMonitor::judge_unity(int rank, const PeerFailure& failure) {
-  if (touched(0).any() || touched(rank).any())
+  if (touched_.any(0) || touched_.any(rank))
     return;
   if (!culprit_)
     culprit_ = failure.rank;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/sim/monitor.h"
+#include "tests/sim/touched.h"
 
 namespace farandole::sim {
 
@@ -18,23 +19,17 @@ class VerdictMonitor final : public Monitor {
   void on_formed(
       int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint now) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
-  void on_fault(const Fault& fault) override;
+  void on_fault(const Fault& fault) override { touched_.on_fault(fault); }
   void on_death(int rank, TimePoint now) override;
-  void on_overdue(int rank) override { touched(rank).self = true; }
+  void on_overdue(int rank) override { touched_.on_overdue(rank); }
 
  private:
-  struct Touched {
-    bool self = false;  // killed, stopped, its clock moved
-    bool link = false;  // its way to rank 0
-    bool any() const { return self || link; }
-  };
-  Touched& touched(int rank) { return touched_[static_cast<size_t>(rank)]; }
   void judge_cause(int rank, const PeerFailure& failure);
   void judge_unity(int rank, const PeerFailure& failure);
   void judge_time(int rank, const PeerFailure& failure, TimePoint now);
 
   Duration bound_;  // from a death to the last survivor's hearing of it
-  std::vector<Touched> touched_;
+  Touched touched_;
   std::vector<bool> told_;
   std::vector<std::optional<TimePoint>> deaths_;
   TimePoint formed_{};                  // when the last that has heard of it did

@@ -47,6 +47,17 @@ void make_misfit(Signature& s, int how, int size) {
   }
 }
 
+std::string text_of(const StoreUse& use) {
+  return fmt::format(
+      "step {}: rank {} {} \"{}\"\n",
+      use.step,
+      use.rank,
+      use.kind == StoreUse::Kind::Set   ? "sets"
+      : use.kind == StoreUse::Kind::Get ? "gets"
+                                        : "gets and gives up",
+      use.key);
+}
+
 }  // namespace
 
 const char* name_of(Fault::Kind kind) noexcept {
@@ -115,7 +126,8 @@ std::string to_string(const Fault& fault) {
 
 std::string to_string(const Plan& plan) {
   std::string text = fmt::format(
-      "{} ranks on hosts {}; cache {}, fusion {}, frame {}, pending {}, queue {}, kernel {}\n"
+      "{} ranks on hosts {}; cache {}, fusion {}, frame {}, pending {}, store {}, queue {}, kernel "
+      "{}\n"
       "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms; delay {}..{} us, retry {} "
       "us, slowness {} us, think {} us\n"
       "{} steps, {} at once{}{}\n",
@@ -125,6 +137,7 @@ std::string to_string(const Plan& plan) {
       plan.fusion_bytes,
       plan.max_frame_bytes,
       plan.max_pending,
+      plan.store_bytes,
       plan.send_queue_bytes,
       plan.capacity,
       ms(plan.heartbeat_interval),
@@ -170,15 +183,7 @@ std::string to_string(const Plan& plan) {
       text += fmt::format(", rank {} never submits", op.absent);
     text += '\n';
   }
-  for (const StoreUse& use : plan.stores)
-    text += fmt::format(
-        "step {}: rank {} {} \"{}\"\n",
-        use.step,
-        use.rank,
-        use.kind == StoreUse::Kind::Set   ? "sets"
-        : use.kind == StoreUse::Kind::Get ? "gets"
-                                          : "gets and gives up",
-        use.key);
+  for (const StoreUse& use : plan.stores) text += text_of(use);
   for (const Fault& fault : plan.faults) text += to_string(fault) + '\n';
   return text;
 }

@@ -31,6 +31,8 @@ struct StoreUse {
   std::string key;
 };
 
+inline constexpr size_t kStoreValueBytes = 9;  // of each value that is set
+
 // What one rank does differently from the others.
 struct Habit {
   Duration start{};    // when its process starts
@@ -73,6 +75,7 @@ struct Plan {
   int64_t fusion_bytes = 64 << 20;
   int64_t max_frame_bytes = 16 << 20;
   int64_t max_pending = 1 << 20;
+  int64_t store_bytes = 16 << 20;
   int64_t send_queue_bytes = 64 << 20;
   Duration heartbeat_interval{};
   Duration heartbeat_timeout{};

@@ -2,6 +2,8 @@
 // that rare combinations get their turn and common ones do not drown them.
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "core/base/format.h"
 #include "tests/sim/plan.h"
@@ -141,6 +143,42 @@ void draw_stores(Plan& plan, Rng& random) {
   }
 }
 
+// Tensors that `rank` can have in flight at once, in the steps that are under way together.
+size_t most_in_flight(const Plan& plan, int rank) {
+  size_t most = 0;
+  for (int last = 0; last < plan.steps; ++last) {
+    std::set<std::pair<uint32_t, std::string>> keys;
+    for (const Op& op : plan.ops) {
+      const std::vector<int> members = plan.members(op.signature.process_set);
+      if (op.step <= last && op.step > last - plan.depth && op.absent != rank &&
+          (members.empty() || std::ranges::find(members, rank) != members.end()))
+        keys.emplace(op.signature.process_set, op.name);
+    }
+    most = std::max(most, keys.size());
+  }
+  return most;
+}
+
+// Bounds that the program just fits: who is within them is never blamed. What a rank may publish is
+// sometimes less: then its own worker refuses it.
+void draw_quotas(Plan& plan, Rng& random) {
+  size_t pending = 1;
+  size_t published = 0;
+  size_t once = 1;
+  for (int rank = 0; rank < plan.size; ++rank) {
+    pending = std::max(pending, most_in_flight(plan, rank));
+    size_t own = 0;
+    for (const StoreUse& use : plan.stores)
+      if (use.rank == rank && use.kind == StoreUse::Kind::Set)
+        own += once = use.key.size() + kStoreValueBytes;
+    published = std::max(published, own);
+  }
+  if (random.chance(70))
+    plan.max_pending = static_cast<int64_t>(pending);
+  if (random.chance(70))
+    plan.store_bytes = static_cast<int64_t>(random.chance(50) ? std::max(published, once) : once);
+}
+
 Fault draw_fault(const Plan& plan, Fault::Kind kind, Rng& random) {
   Fault fault;
   fault.kind = kind;
@@ -205,6 +243,8 @@ Plan draw_plan(uint64_t seed) {
   draw_absence(plan, random);
   draw_stores(plan, random);
   draw_faults(plan, random);
+  Rng quotas(seed, 2);
+  draw_quotas(plan, quotas);
   return plan;
 }
 

@@ -2,6 +2,7 @@
 // Process: a virtual process: it runs, is stopped or is dead; has a clock of its own and one event
 // loop, which takes tasks, sockets and timers in the order in which Asio on epoll does.
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -58,6 +59,10 @@ class Process {
   void add_injection(Injection injection) { injections_.push_back(std::move(injection)); }
   void inject_stale(uint64_t how);
 
+  // Bytes that wait to be sent on one of its connections; and the most since it was asked last.
+  void note_queued(size_t bytes) noexcept { most_queued_ = std::max(most_queued_, bytes); }
+  size_t take_most_queued() noexcept { return std::exchange(most_queued_, 0); }
+
   void stop() noexcept;
   void resume();
   void kill() noexcept { state_ = State::Dead; }
@@ -91,6 +96,7 @@ class Process {
   uint64_t actions_left_ = 0;
   Task death_;
   uint64_t stops_ = 0;
+  size_t most_queued_ = 0;
   std::vector<Injection> injections_;
 };
 

@@ -63,6 +63,7 @@ Config Rank::config() const {
   config.max_frame_bytes = plan.max_frame_bytes;
   config.max_pending = plan.max_pending;
   config.send_queue_bytes = plan.send_queue_bytes;
+  config.store_bytes = plan.store_bytes;
   if (plan.habits[static_cast<size_t>(parts_.rank)].other_settings)
     config.fusion_bytes += 1;
   return config;
@@ -239,6 +240,7 @@ void Rank::stop() {
   const TimePoint until = parts_.process->now() + parts_.plan->shutdown_timeout;
   parts_.process->post([this, until] {
     parts_.process->set_timer(until, [this] { note_overdue(); });
+    caller_.end();
     driver_->finish(until, [this] { parts_.process->post([this] { exit(); }); });
   });
 }
@@ -278,10 +280,13 @@ void Rank::look_at_tables() {
   if (!driver_ || parts_.process->dead() || stopped_)
     return;
   Monitor::Tables tables;
+  tables.queued_bytes = parts_.process->take_most_queued();
   tables.cached = driver_->worker().cached();
   if (driver_->hosted() != nullptr && driver_->hosted()->coordinator() != nullptr) {
     tables.cached = std::max(tables.cached, driver_->hosted()->coordinator()->cached());
     tables.pending = driver_->hosted()->coordinator()->pending();
+    tables.stored_bytes = driver_->hosted()->coordinator()->stored_bytes();
+    tables.store_waits = driver_->hosted()->coordinator()->store_waits();
   }
   for (const auto& monitor : *parts_.monitors) monitor->on_tables(parts_.rank, tables);
 }

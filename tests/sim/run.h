@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ namespace farandole::sim {
 struct RunOptions {
   bool traced = false;
   MonitorFactory monitors = make_monitors;
+  // Where the trace goes as it comes; empty: into the result.
+  std::function<void(const std::string&)> line;
 };
 
 struct RunResult {

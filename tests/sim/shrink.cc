@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <utility>
 
 namespace farandole::sim {
@@ -12,13 +13,13 @@ using std::chrono_literals::operator""ms;
 
 class Shrinker {
  public:
-  Shrinker(Plan plan, const RunOptions& options, int most_runs)
-      : best_(std::move(plan)), options_(options), most_runs_(most_runs) {
-    kind_ = kind_of(run_plan(best_, options_).violation.value_or(""));
+  Shrinker(Plan plan, const Runner& runner, const ShrinkLimits& limits)
+      : best_(std::move(plan)), runner_(runner), limits_(limits) {
+    kind_ = kind_of(runner_(best_, false).violation.value_or(""));
   }
 
   Shrunk run() {
-    for (bool smaller = true; smaller && runs_ < most_runs_;) {
+    for (bool smaller = true; smaller && !over();) {
       smaller = false;
       smaller |= thin(&Plan::faults);
       for (int rank = best_.size - 1; rank >= 0; --rank) smaller |= drop_rank(rank);
@@ -28,17 +29,19 @@ class Shrinker {
       smaller |= plain_ops();
       smaller |= plain_knobs();
     }
-    RunOptions traced = options_;
-    traced.traced = true;
-    return {best_, run_plan(best_, traced), runs_};
+    return {best_, runner_(best_, true), runs_};
   }
 
  private:
+  bool over() const {
+    return runs_ >= limits_.runs || std::chrono::steady_clock::now() - started_ > limits_.wall;
+  }
+
   bool accept(Plan candidate) {
-    if (runs_ >= most_runs_)
+    if (over())
       return false;
     ++runs_;
-    const auto violation = run_plan(candidate, options_).violation;
+    const auto violation = runner_(candidate, false).violation;
     if (!violation || kind_of(*violation) != kind_)
       return false;
     best_ = std::move(candidate);
@@ -78,8 +81,9 @@ class Shrinker {
   }
 
   Plan best_;
-  RunOptions options_;
-  int most_runs_;
+  const Runner& runner_;
+  const ShrinkLimits limits_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::string kind_;
   int runs_ = 0;
 };
@@ -164,6 +168,8 @@ bool Shrinker::plain_knobs() {
   smaller |= set(&Plan::fails_on_leave, false);
   smaller |= set(&Plan::cache_capacity, plain.cache_capacity);
   smaller |= set(&Plan::fusion_bytes, plain.fusion_bytes);
+  smaller |= set(&Plan::max_pending, plain.max_pending);
+  smaller |= set(&Plan::store_bytes, plain.store_bytes);
   smaller |= set(&Plan::slowness, Duration(1us));
   smaller |= set(&Plan::delay_least, Duration(0));
   smaller |= set(&Plan::delay_most, best_.delay_least + Duration(1us));
@@ -184,8 +190,8 @@ std::string kind_of(const std::string& violation) {
   return kind;
 }
 
-Shrunk shrink(Plan plan, const RunOptions& options, int most_runs) {
-  return Shrinker(std::move(plan), options, most_runs).run();
+Shrunk shrink(Plan plan, const Runner& runner, const ShrinkLimits& limits) {
+  return Shrinker(std::move(plan), runner, limits).run();
 }
 
 }  // namespace farandole::sim

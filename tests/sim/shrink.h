@@ -1,6 +1,7 @@
 #pragma once
 // shrink: makes a failing plan smaller while it still fails in the same way.
 
+#include <functional>
 #include <string>
 
 #include "tests/sim/plan.h"
@@ -14,8 +15,17 @@ struct Shrunk {
   int runs = 0;
 };
 
-// Requires: run_plan(plan, options) has a violation. At most `most_runs` runs.
-Shrunk shrink(Plan plan, const RunOptions& options = {}, int most_runs = 3000);
+// Runs a plan, with or without its trace.
+using Runner = std::function<RunResult(const Plan& plan, bool traced)>;
+
+struct ShrinkLimits {
+  int runs = 3000;
+  // Of this process's clock. Runs that hang take their time.
+  Duration wall = std::chrono::minutes(5);
+};
+
+// Requires: the plan has a violation, the same whenever it runs.
+Shrunk shrink(Plan plan, const Runner& runner, const ShrinkLimits& limits = {});
 
 // What two violations of one kind have in common: the text without its numbers.
 std::string kind_of(const std::string& violation);

@@ -1,5 +1,6 @@
 // sim: runs seeds of the simulator. A failing one is shown as it is and as small as it can be made.
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -12,9 +13,12 @@
 #include "tests/sim/campaign.h"
 #include "tests/sim/run.h"
 #include "tests/sim/shrink.h"
+#include "tests/sim/trial.h"
 
 namespace farandole::sim {
 namespace {
+
+using std::chrono_literals::operator""s;
 
 constexpr const char* kUsage =
     "sim [--seeds=N] [--first=N] [--jobs=N] [--commit=TEXT]   runs many seeds\n"
@@ -65,13 +69,17 @@ int show_seed(uint64_t seed, const std::string& commit) {
   std::puts(fmt::format("=== seed {}{}", seed, place_of(commit)).c_str());
   std::fflush(stdout);
   const Plan plan = draw_plan(seed);
-  const RunResult result = run_plan(plan, {.traced = true});
+  const RunResult result = try_plan(plan, {.run = {.traced = true}, .patience = {}});
   show(plan, result);
   std::puts(fmt::format("{} events, digest {:016x}", result.events, result.digest).c_str());
   if (!result.violation)
     return EXIT_SUCCESS;
   std::fflush(stdout);
-  const Shrunk small = shrink(plan);
+  const Shrunk small = shrink(plan, [](const Plan& candidate, bool traced) {
+    return try_plan(
+        candidate,
+        {.run = {.traced = traced}, .patience = {.processor = 3s, .wall = 30s}, .silent = true});
+  });
   std::puts(fmt::format("=== seed {}, made smaller in {} runs", seed, small.runs).c_str());
   show(small.plan, small.result);
   std::puts(fmt::format("=== again: make sim SEED={}", seed).c_str());
@@ -80,14 +88,10 @@ int show_seed(uint64_t seed, const std::string& commit) {
 
 int run_many(const Arguments& arguments) {
   const Campaign campaign = run_campaign(arguments.campaign);
-  for (const uint64_t seed : campaign.failed) show_seed(seed, arguments.commit);
-  for (const uint64_t seed : campaign.crashed)
-    std::puts(fmt::format(
-                  "=== seed {}{} crashes; again: make sim SEED={}",
-                  seed,
-                  place_of(arguments.commit),
-                  seed)
-                  .c_str());
+  for (const auto* seeds : {&campaign.failed, &campaign.crashed})
+    for (const uint64_t seed : *seeds)
+      if (show_seed(seed, arguments.commit) == EXIT_SUCCESS)
+        std::puts(fmt::format("=== seed {} came to no end once, and does so now", seed).c_str());
   std::puts(to_string(campaign).c_str());
   return campaign.failed.empty() && campaign.crashed.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -96,6 +100,9 @@ int run_many(const Arguments& arguments) {
 }  // namespace farandole::sim
 
 int main(int argc, char** argv) {
+  // Each job comes and goes with all its buffers: the memory stays with the process.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   farandole::sim::Arguments arguments;
   if (!farandole::sim::read(argc, argv, arguments)) {
     std::fputs(farandole::sim::kUsage, stderr);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "tests/sim/monitor_agreement.h"
-#include "tests/sim/monitor_bounds.h"
 #include "tests/sim/monitor_sequence.h"
 #include "tests/sim/monitor_verdict.h"
 #include "tests/sim/run.h"
@@ -247,16 +246,6 @@ TEST_F(VerdictMonitorTest, CountsFromTheFormation) {
   EXPECT_TRUE(findings_.empty());
 }
 
-TEST(BoundsMonitorTest, SeesTooManyIds) {
-  const Plan plan = plan_of(2);
-  Findings findings;
-  BoundsMonitor monitor(plan, findings);
-  monitor.on_tables(0, {.cached = 2, .pending = 0});
-  EXPECT_TRUE(findings.empty());
-  monitor.on_tables(0, {.cached = 3, .pending = 0});
-  EXPECT_FALSE(findings.empty());
-}
-
 // Objects to every loss.
 class PickyMonitor final : public Monitor {
  public:
@@ -274,10 +263,12 @@ Monitors picky(const Plan&, Findings& findings) {
 }
 
 TEST(ShrinkTest, LeavesWhatTheViolationNeeds) {
-  const RunOptions options{.traced = false, .monitors = picky};
+  const RunOptions options{.monitors = picky};
   uint64_t seed = 1;
   while (!run_seed(seed, options).violation || draw_plan(seed).size < 4) ++seed;
-  const Shrunk small = shrink(draw_plan(seed), options);
+  const Shrunk small = shrink(draw_plan(seed), [](const Plan& plan, bool traced) {
+    return run_plan(plan, {.traced = traced, .monitors = picky});
+  });
   EXPECT_EQ(small.result.violation, "somebody was lost");
   EXPECT_FALSE(small.result.trace.empty());
   EXPECT_EQ(small.plan.faults.size(), 1U);

@@ -15,7 +15,10 @@ constexpr uint64_t kMostEvents = 3'000'000;
 }  // namespace
 
 World::World(const Plan& plan, const RunOptions& options)
-    : plan_(plan), traced_(options.traced), monitors_(options.monitors(plan, findings_)) {
+    : plan_(plan),
+      traced_(options.traced),
+      line_(options.line),
+      monitors_(options.monitors(plan, findings_)) {
   const auto size = static_cast<size_t>(plan.size);
   network_ = std::make_unique<Network>(
       scheduler_,
@@ -72,12 +75,17 @@ void World::say(int rank, const std::string& text) {
   uint64_t hash = static_cast<uint64_t>((scheduler_.now() - start_).count());
   for (const char c : text) hash = hash * 31 + static_cast<uint8_t>(c);
   digest_ = mix(digest_ ^ hash ^ static_cast<uint64_t>(rank));
-  if (traced_)
-    trace_.push_back(fmt::format(
-        "{:>10.3f} ms  rank {}: {}",
-        std::chrono::duration<double, std::milli>(scheduler_.now() - start_).count(),
-        rank,
-        text));
+  if (!traced_)
+    return;
+  std::string line = fmt::format(
+      "{:>10.3f} ms  rank {}: {}",
+      std::chrono::duration<double, std::milli>(scheduler_.now() - start_).count(),
+      rank,
+      text);
+  if (line_)
+    line_(line);
+  else
+    trace_.push_back(std::move(line));
 }
 
 void World::run() {
@@ -109,7 +117,8 @@ bool World::all_ended() const {
   return std::ranges::all_of(processes_, [](const auto& process) { return process->dead(); });
 }
 
-// I5: nobody waits any more; and where nothing went wrong, nobody was late.
+// I5: nobody waits any more; and where nothing went wrong, the group formed (I10), and nobody was
+// late.
 void World::check_end() {
   const bool quiet = plan_.faults.empty() && std::ranges::none_of(plan_.habits, [](const Habit& h) {
                        return h.never || h.other_settings;
@@ -120,6 +129,8 @@ void World::check_end() {
           "I5: rank {} has not ended in time; waits for:{}",
           rank,
           ranks_[static_cast<size_t>(rank)]->unsettled()));
+    if (quiet && !ranks_[static_cast<size_t>(rank)]->formed())
+      findings_.add(fmt::format("I10: for rank {} the group has not formed", rank));
     if (quiet && ranks_[static_cast<size_t>(rank)]->late())
       findings_.add(fmt::format("I5: rank {} could not say goodbye in time", rank));
   }

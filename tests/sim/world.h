@@ -49,6 +49,7 @@ class World {
 
   const Plan& plan_;
   bool traced_;
+  std::function<void(const std::string&)> line_;
   Scheduler scheduler_;
   TimePoint start_ = scheduler_.now();
   Findings findings_;
