@@ -56,6 +56,10 @@ Actions Coordinator::fail(PeerFailure failure, int unreachable) {
   if (FARANDOLE_MUTATE(TellOneRankOfTheVerdict))
     std::fill(skip.begin() + 1, skip.end(), true);
   Actions actions;
+  if (FARANDOLE_MUTATE(OneMoreRoundForOne) && readiness_.anything()) {
+    actions = tell();
+    actions.resize(1);
+  }
   broadcast(Failure{std::move(failure)}, skip, actions);
   return actions;
 }

@@ -1,5 +1,7 @@
 #include "controller/protocol/liveness.h"
 
+#include "controller/protocol/mutation.h"
+
 namespace farandole::control {
 
 void Liveness::watch(int rank, TimePoint now) {
@@ -8,7 +10,7 @@ void Liveness::watch(int rank, TimePoint now) {
 
 void Liveness::on_beat(int rank, TimePoint now) {
   const auto it = heard_.find(rank);
-  if (it != heard_.end() && it->second < now)
+  if (it != heard_.end() && it->second < now && !FARANDOLE_MUTATE(MissBeats))
     it->second = now;
 }
 
@@ -17,10 +19,10 @@ std::vector<Silence> Liveness::tick(TimePoint now) {
   ticked_ = now;
   std::vector<Silence> silent;
   for (auto it = heard_.begin(); it != heard_.end();) {
-    if (was_stopped)
+    if (was_stopped && !FARANDOLE_MUTATE(AccuseAfterAStop))
       it->second = now;
     const Duration length = now - it->second;
-    if (length <= timeout_) {
+    if (length <= timeout_ || FARANDOLE_MUTATE(ForgiveSilence)) {
       ++it;
       continue;
     }

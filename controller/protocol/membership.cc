@@ -64,6 +64,8 @@ Actions Membership::tell_refusal(int rank) {
 Actions Membership::join(int rank, Join message) {
   if (Status status = judge(rank, message); !status.is_ok())
     return refuse(std::move(status));
+  if (FARANDOLE_MUTATE(ForgetTheJoined) && rank == 1)
+    return {};
   joined_[static_cast<size_t>(rank)] = std::move(message.member);
   ++count_;
   return count_ == options_.limits.size ? form() : Actions{};

@@ -79,7 +79,10 @@ pid_t start(const Mutation& mutation, Board& board) {
     return pid;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   mutate(mutation.name);
-  try_search(mutation.name, board);
+  if (mutation.nets == Nets::Both)
+    try_search(mutation.name, board);
+  else
+    put(board.search, std::string(kNothing));
   try_simulator(board);
   _exit(0);
 }

@@ -3,13 +3,18 @@
 // stands once in controller/protocol, as FARANDOLE_MUTATE(Name).
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace farandole::mutation {
 
+// Which nets know the part that it is in. Of heartbeats, which are about time, the search does not.
+enum class Nets : uint8_t { Both, Simulator };
+
 struct Mutation {
   std::string_view name;
   std::string_view bug;
+  Nets nets = Nets::Both;
 };
 
 inline constexpr std::array kMutations = std::to_array<Mutation>({
@@ -19,8 +24,10 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"AcceptAnySeq", "a repeated frame counts"},
     {"IgnoreSettings", "ranks with different settings form a group"},
     {"CountTheLost", "a rank lost while the group forms counts as joined"},
+    {"ForgetTheJoined", "a rank that has joined is forgotten"},
     {"SkipFormationDeadline", "the deadline of formation is skipped"},
     {"TellOneRankOfTheVerdict", "a verdict is told to one rank only"},
+    {"OneMoreRoundForOne", "one rank alone is told a last round before a verdict"},
     {"AcknowledgeBeforeReady", "a goodbye is acknowledged before what was ready is told"},
     {"ForgetWhoLeft", "a rank that left is not remembered"},
     {"BelieveAccusations", "an accusation is the verdict at once"},
@@ -50,6 +57,9 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"IgnoreResend", "forgotten ids are not announced again"},
     {"ForgetInFlight", "a rank without coordinator forgets what it had announced"},
     {"GoWithoutAWord", "who gives rank 0 up does not say why"},
+    {"MissBeats", "heartbeats do not count", Nets::Simulator},
+    {"ForgiveSilence", "a silent rank is never given up", Nets::Simulator},
+    {"AccuseAfterAStop", "who was stopped accuses others when it wakes", Nets::Simulator},
 });
 
 // From now on the protocol of this binary has this one bug, on this thread; empty: none.

@@ -10,7 +10,7 @@ from installation import ROOT, Installation
 PROTOCOL = ROOT / "controller/protocol"
 HEADER = PROTOCOL / "mutation.h"
 LIST = ROOT / "tests/mutation/mutations.h"
-LISTED = re.compile(r'{"(\w+)", "([^"]+)"}')
+LISTED = re.compile(r'{"(\w+)", "([^"]+)"[,}]')
 NAME = re.compile(r"FARANDOLE_MUTATE\((\w+)\)")
 
 
