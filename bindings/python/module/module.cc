@@ -9,6 +9,7 @@
 
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/handle_py.h"
+#include "bindings/python/module/hardened.h"
 #include "bindings/python/module/session_py.h"
 
 namespace py = pybind11;
