@@ -179,7 +179,15 @@ def test_the_module_is_compiled_with_checked_calls_or_not_at_all() -> None:
         (["-DNDEBUG", "-O0", checked], False),
         (["-O1"], True),
     ):
-        command = ["c++", "-x", "c++", "-fsyntax-only", "-U_FORTIFY_SOURCE", *flags, ROOT / guard]
+        command = [
+            "c++",
+            "-x",
+            "c++",
+            "-fsyntax-only",
+            "-U_FORTIFY_SOURCE",
+            *flags,
+            str(ROOT / guard),
+        ]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (ended.returncode == 0) == compiles, (flags, ended.stderr)
         assert compiles or "a release is compiled with" in ended.stderr
