@@ -45,7 +45,9 @@ def reports(*arguments: str, **settings: object) -> list[Report]:
 def launched(namespaces: tuple[str, ...], prepare: str, **settings: object) -> list[str]:
     """The output of a job of two ranks within namespaces of its own; every rank must have done its
     work."""
-    prepared = ["unshare", *namespaces, "sh", "-c", f'{prepare} && exec "$@"', "sh"]
+    # No sanitizer is to look at the system's own programs.
+    script = f'(unset LD_PRELOAD; {prepare}) && exec "$@"'
+    prepared = ["unshare", *namespaces, "sh", "-c", script, "sh"]
     rank = [sys.executable, str(PROGRAMS / "conditions.py"), "none"]
     result = subprocess.run(
         [*prepared, "farandolerun", "-np", "2", *rank],

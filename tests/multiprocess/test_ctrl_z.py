@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import PROGRAMS, Report, environment, parse
+from jobs import PROGRAMS, environment
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -43,16 +43,26 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def wait_for(self, pattern: str, times: int = 1, seconds: float = 60) -> None:
+    def wait_for(self, pattern: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
-        while len(re.findall(pattern, self.shown)) < times:
-            left = deadline - time.monotonic()
-            readable = left > 0 and select.select([self._master], [], [], left)[0]
-            assert readable, f"{pattern} was not shown {times} times: {self.shown}"
-            self.shown += os.read(self._master, 4096).decode(errors="replace")
+        while not re.search(pattern, self.shown):
+            self._read_more(pattern, deadline)
 
-    def reports(self) -> list[Report]:
-        return [found for line in self.shown.splitlines() if (found := parse(line))]
+    def of_ranks(self, word: str, seconds: float = 60) -> list[int]:
+        """The number that each of two ranks tells behind a word. A line may be shown in part first,
+        and then again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            told = dict(re.findall(rf"rank (\d): {word} (\d+);", self.shown))
+            if len(told) == 2:
+                return [int(told[rank]) for rank in "01"]
+            self._read_more(word, deadline)
+
+    def _read_more(self, what: str, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        readable = left > 0 and select.select([self._master], [], [], left)[0]
+        assert readable, f"{what} was not shown: {self.shown}"
+        self.shown += os.read(self._master, 4096).decode(errors="replace")
 
 
 @contextlib.contextmanager
@@ -88,19 +98,19 @@ def test_collectives_go_on_after_a_stop_longer_than_every_timeout() -> None:
         ]
         for terminal in terminals:
             terminal.type(f"{command}\n")
+        ranks = []
         for terminal in terminals:
-            terminal.wait_for('"pid": ', 2)
+            ranks += terminal.of_ranks("pid")
             terminal.type(CTRL_Z)
         for terminal in terminals:
             terminal.wait_for("Stopped")
         time.sleep(STOPPED_FOR)
+        assert [state_of(pid) for pid in ranks] == 4 * ["T"]
         for terminal in terminals:
-            assert [state_of(r["pid"]) for r in terminal.reports()] == ["T", "T"]
             terminal.type("fg\n")
         for terminal in terminals:
-            terminal.wait_for('"turns": ', 2)
+            assert terminal.of_ranks("wrong values") == [0, 0]
             terminal.type("echo code $?\n")
             terminal.wait_for(r"code \d")
             assert "code 0" in terminal.shown, terminal.shown
             assert not re.search("lost|Error", terminal.shown), terminal.shown
-            assert [r["wrong"] for r in terminal.reports() if "turns" in r] == [0, 0]
