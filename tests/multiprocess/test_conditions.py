@@ -78,6 +78,7 @@ def test_sleep_in_user_code_for_longer_than_every_timeout_harms_nobody() -> None
         assert not report["kind"] and not report["later"], report
 
 
+@pytest.mark.measures  # a sanitizer needs descriptors, too
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
 def test_without_descriptors_every_rank_hears_who_had_none(communicator: str) -> None:
     for report in reports("descriptors", FARANDOLE_COMMUNICATOR=communicator):
@@ -87,6 +88,7 @@ def test_without_descriptors_every_rank_hears_who_had_none(communicator: str) ->
         assert report["rank"] == 1 or "rank 1 (host " in report["text"], report
 
 
+@pytest.mark.measures  # a sanitizer ends a process that has none left
 @pytest.mark.parametrize("communicator", ["shm", "gloo"])
 def test_without_memory_every_rank_hears_who_had_none(communicator: str) -> None:
     for report in reports("memory", FARANDOLE_COMMUNICATOR=communicator):
