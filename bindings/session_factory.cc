@@ -12,6 +12,7 @@
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/refusal.h"
 #include "core/event_log.h"
 #include "core/net/io_thread.h"
 
@@ -74,10 +75,14 @@ Result<std::unique_ptr<Session>> make_session(
     return make_communicator(group, store, config);
   };
   std::shared_ptr<net::IoThread> io;
-  if (config.size == 1)
-    connect_alone(parts);
-  else
-    io = connect_to_job(parts, std::move(job).value(), std::move(give_up));
+  try {
+    if (config.size == 1)
+      connect_alone(parts);
+    else
+      io = connect_to_job(parts, std::move(job).value(), std::move(give_up));
+  } catch (const Refusal& refused) {
+    return refused.status();
+  }
   Result<std::unique_ptr<Session>> session = Session::start(std::move(parts));
   if (session && io) {
     io->linger(linger_of(session.value()->topology(), config, usable_cores()));

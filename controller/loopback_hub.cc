@@ -1,11 +1,10 @@
 #include "controller/loopback_hub.h"
 
-#include <pthread.h>
-
 #include <utility>
 
 #include "controller/protocol/ranks.h"
 #include "core/base/format.h"
+#include "core/base/thread.h"
 
 namespace farandole {
 
@@ -60,9 +59,7 @@ bool LoopbackOutlet::close(TimePoint deadline) {
 LoopbackHub::Impl::Impl(int size, ProcessSets process_sets)
     : process_sets_(std::move(process_sets)),
       ports_(static_cast<size_t>(size)),
-      confirmer_([this] { confirm_accusations(); }) {
-  pthread_setname_np(confirmer_.native_handle(), "fdl-loopback");
-}
+      confirmer_(start_thread("fdl-loopback", [this] { confirm_accusations(); })) {}
 
 LoopbackHub::Impl::~Impl() {
   {

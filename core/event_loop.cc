@@ -1,7 +1,5 @@
 #include "core/event_loop.h"
 
-#include <pthread.h>
-
 #include <utility>
 
 #include "core/base/log.h"
@@ -11,12 +9,11 @@
 namespace farandole {
 
 ThreadLoop::ThreadLoop(const char* thread_name)
-    : state_(std::make_shared<State>()), thread_([state = state_, label = log_label()] {
+    : state_(std::make_shared<State>()),
+      thread_(thread_name, [state = state_, label = log_label()] {
         const LogScope scope(label);
         state->run();
-      }) {
-  pthread_setname_np(thread_.native_handle(), thread_name);
-}
+      }) {}
 
 ThreadLoop::~ThreadLoop() {
   {

@@ -23,6 +23,7 @@ class EventLoop {
 // A loop with a thread of its own that blocks on a condition variable while it has nothing to do.
 class ThreadLoop final : public EventLoop {
  public:
+  // Fails: throws Refusal.
   explicit ThreadLoop(const char* thread_name);
   // Runs what was posted before, then joins. Where a task takes longer than patience::kLoop, thread
   // and queue stay until the process ends. Must not be called from the loop itself.

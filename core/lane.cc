@@ -1,20 +1,17 @@
 #include "core/lane.h"
 
-#include <pthread.h>
-
 #include <utility>
 
 #include "core/base/log_label.h"
+#include "core/base/thread.h"
 
 namespace farandole {
 
 Lane::Lane(const std::string& thread_name)
-    : thread_([this, label = log_label()] {
+    : thread_(start_thread(thread_name, [this, label = log_label()] {
         const LogScope scope(label);
         run();
-      }) {
-  pthread_setname_np(thread_.native_handle(), thread_name.c_str());
-}
+      })) {}
 
 Lane::~Lane() {
   {

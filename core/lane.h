@@ -21,6 +21,7 @@ class Lane {
   // the process ends.
   using Work = std::function<void()>;
 
+  // Fails: throws Refusal.
   explicit Lane(const std::string& thread_name);
   // Runs what was posted before, then joins. Requires: nobody is in help_until.
   ~Lane();

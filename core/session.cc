@@ -11,6 +11,7 @@
 #include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/base/patience.h"
+#include "core/base/refusal.h"
 #include "core/engine.h"
 #include "core/request_check.h"
 
@@ -152,7 +153,11 @@ Status Session::Impl::start() {
   // submissions, and those need a started session, so the order is safe.
   topology_.rank = static_cast<int>(parts_.config.rank);
   topology_.size = static_cast<int>(parts_.config.size);
-  group_ = make_group();
+  try {
+    group_ = make_group();
+  } catch (const Refusal& refused) {
+    return refused.status();
+  }
   FARANDOLE_FAILPOINT("session.start");
   make_engine();
   inbox_ =

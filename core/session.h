@@ -40,7 +40,8 @@ struct SessionParts {
 // Thread: all functions from any thread, but shutdown() and the destructor, which come last.
 class Session {
  public:
-  // Forms the group and starts the engine. Fails: as ControlPlane::start.
+  // Forms the group and starts the engine. Fails: as ControlPlane::start; System where
+  // there is no thread.
   // A forked child must not use its parent's session: submit() fails there with a clear error, the
   // destructor does nothing, and the parent is unharmed.
   static Result<std::unique_ptr<Session>> start(SessionParts parts);

@@ -11,13 +11,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/refusal.h"
 #include "core/base/secret.h"
+#include "core/base/thread.h"
 #include "core/base/uninterrupted.h"
 
 namespace farandole::shm {
@@ -190,7 +191,7 @@ HandoverServer::HandoverServer(int shared, std::string token, UniqueFd listener,
       token_(std::move(token)),
       listener_(std::move(listener)),
       stop_(std::move(stop)) {
-  thread_ = std::thread([this] { serve(); });
+  thread_ = start_thread("fdl-handover", [this] { serve(); });
 }
 
 HandoverServer::~HandoverServer() {
@@ -215,8 +216,8 @@ Result<std::unique_ptr<HandoverServer>> HandoverServer::start(
   try {
     return std::unique_ptr<HandoverServer>(
         new HandoverServer(fd.get(), meeting.token, std::move(listener), std::move(stop)));
-  } catch (const std::system_error& refused) {
-    return system_error("starting a thread to hand over shared memory", refused.code().value());
+  } catch (const Refusal& refused) {
+    return refused.status();
   }
 }
 
@@ -279,7 +280,10 @@ Result<UniqueFd> receive_descriptor(
   // Bounds connect() and send(), which wait only while the other side's queue is full.
   const int wait = std::max(1, milliseconds_until(deadline));
   const timeval limit{wait / 1000, (wait % 1000) * 1000};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  if (FARANDOLE_FAIL_CALL(
+          "handover.receive_descriptor.setsockopt",
+          ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))) != 0)
+    return system_error("setsockopt(SO_SNDTIMEO)", errno);
   const auto [address, length] = address_of(meeting);
   if (FARANDOLE_FAIL_CALL(
           "handover.receive_descriptor.connect",

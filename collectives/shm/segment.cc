@@ -110,7 +110,7 @@ Result<SharedSegment::Mapping> SharedSegment::map(const UniqueFd& fd, size_t byt
   }
   Mapping mapping(static_cast<std::byte*>(base), [bytes](std::byte* p) { ::munmap(p, bytes); });
   // A forked child has no part in the group and must not keep its memory alive.
-  ::madvise(base, bytes, MADV_DONTFORK);
+  (void)FARANDOLE_FAIL_CALL("segment.map.madvise", ::madvise(base, bytes, MADV_DONTFORK));
   return mapping;
 }
 

@@ -259,12 +259,13 @@ void Agent::on_deadline() {
   if (phase_ == Phase::Ending) {
     phase_ = Phase::Killing;
     deadline_ = steady_now() + kKillTime;
-    signal_descendants(SIGKILL);
+    // Where the tree cannot be seen, what the keepers leave is swept when they have ended.
+    if (signal_descendants(SIGKILL) == 0)
+      for (const auto& keeper : keepers_) kill(keeper->pid, SIGKILL);
     return;
   }
   job_.launcher.send(
-      {.kind = MessageKind::Stuck,
-       .value = static_cast<int32_t>(descendants(all_processes(), getpid()).size())});
+      {.kind = MessageKind::Stuck, .value = static_cast<int32_t>(own_descendants().size())});
   phase_ = Phase::Done;
 }
 

@@ -69,11 +69,12 @@ void close_other_fds(std::vector<int> keep) noexcept {
     const auto kept = static_cast<unsigned>(fd);
     if (fd <= STDERR_FILENO || kept < first)
       continue;
-    if (kept > first && close_range(first, kept - 1, 0) != 0)
+    if (kept > first &&
+        FARANDOLE_FAIL_CALL("fd.close_other_fds.close_range", close_range(first, kept - 1, 0)) != 0)
       return close_one_by_one(keep);
     first = kept + 1;
   }
-  if (close_range(first, UINT_MAX, 0) != 0)
+  if (FARANDOLE_FAIL_CALL("fd.close_other_fds.2.close_range", close_range(first, UINT_MAX, 0)) != 0)
     close_one_by_one(keep);
 }
 

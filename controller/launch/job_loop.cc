@@ -305,11 +305,13 @@ int JobLoop::last_word() {
 }  // namespace
 
 Result<int> run_job_loop(const JobPlan& plan, const JobSettings& settings) {
-  const StartConditions before = start_conditions();
+  const auto before = start_conditions();
+  if (!before)
+    return before.status();
   auto signals = SignalReader::open(launcher_signals());
   if (!signals)
     return signals.status();
-  auto job = start_job(plan, before);
+  auto job = start_job(plan, before.value());
   if (!job)
     return job.status();
   return JobLoop(plan, settings, std::move(signals).value(), std::move(job).value()).run();

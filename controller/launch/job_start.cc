@@ -31,9 +31,12 @@ Status make_outputs(size_t ranks, AgentJob& agent, StartedJob& job) {
 
 }  // namespace
 
-StartConditions start_conditions() noexcept {
+Result<StartConditions> start_conditions() {
   StartConditions before;
-  getrlimit(RLIMIT_NOFILE, &before.open_files);
+  if (FARANDOLE_FAIL_CALL(
+          "job_start.start_conditions.getrlimit", getrlimit(RLIMIT_NOFILE, &before.open_files)) !=
+      0)
+    return system_error("getrlimit(RLIMIT_NOFILE)", errno);
   before.kept_ignored = ignored_signals();
   return before;
 }
@@ -58,7 +61,10 @@ Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before)
   agent.open_files = before.open_files;
   agent.kept_ignored = before.kept_ignored;
   job.channel = std::move(channel.value().first);
-  for (const ProcessInfo& info : descendants(all_processes(), getpid()))
+  const auto all = all_processes();
+  if (!all)
+    return all.status();
+  for (const ProcessInfo& info : descendants(all.value(), getpid()))
     job.foreign.push_back(info.pid);
   job.agent = FARANDOLE_FAIL_CALL("job_start.start_job.fork", fork());
   if (job.agent < 0)

@@ -34,7 +34,7 @@ struct StartConditions {
   rlimit open_files{};
   sigset_t kept_ignored{};
 };
-StartConditions start_conditions() noexcept;
+Result<StartConditions> start_conditions();
 
 // Fails: System; then nothing was started. Requires: signals are blocked, so that the agent is born
 // with none unblocked.

@@ -47,6 +47,7 @@ class Keeper {
   void on_program_end(const Reaped& ended);
   void terminate(Duration grace);
   void kill_all();
+  void signal_tree(int number);
   void send(Message message);
 
   KeeperJob job_;
@@ -54,6 +55,7 @@ class Keeper {
   uint64_t memory_kills_;  // when the rank started
   SpawnedRank spawned_;
   bool started_ = false;
+  bool ended_ = false;  // its number may be another process's by now
   Phase phase_ = Phase::Running;
   std::optional<TimePoint> deadline_;
 };
@@ -159,6 +161,7 @@ void Keeper::reap() {
 
 void Keeper::on_program_end(const Reaped& ended) {
   FARANDOLE_FAILPOINT("keeper.on_program_end");
+  ended_ = true;
   if (spawned_.exec_result)
     on_exec_result();
   const bool killed = (WIFSIGNALED(ended.status) && WTERMSIG(ended.status) == SIGKILL) ||
@@ -182,8 +185,8 @@ void Keeper::terminate(Duration grace) {
   FARANDOLE_FAILPOINT("keeper.terminate");
   phase_ = Phase::Terminating;
   deadline_ = steady_now() + grace;
-  signal_descendants(SIGTERM);
-  signal_descendants(SIGCONT);  // a stopped process takes SIGTERM only when it goes on
+  signal_tree(SIGTERM);
+  signal_tree(SIGCONT);  // a stopped process takes SIGTERM only when it goes on
 }
 
 void Keeper::kill_all() {
@@ -191,7 +194,13 @@ void Keeper::kill_all() {
     return;
   phase_ = Phase::Killing;
   deadline_ = steady_now() + kKillTime;
-  signal_descendants(SIGKILL);
+  signal_tree(SIGKILL);
+}
+
+// Where the tree cannot be seen, at least the program: what it leaves is swept when it has ended.
+void Keeper::signal_tree(int number) {
+  if (signal_descendants(number) == 0 && !ended_)
+    kill(spawned_.pid, number);
 }
 
 void Keeper::on_deadline() {
@@ -200,7 +209,7 @@ void Keeper::on_deadline() {
   if (phase_ == Phase::Terminating)
     return kill_all();
   if (phase_ == Phase::Killing) {
-    const auto left = static_cast<int>(descendants(all_processes(), getpid()).size());
+    const auto left = static_cast<int>(own_descendants().size());
     send({.kind = MessageKind::Stuck, .value = left});
     phase_ = Phase::Done;
   }

@@ -14,6 +14,7 @@
 
 #include "controller/launch/fd.h"
 #include "core/base/failpoint.h"
+#include "core/base/format.h"
 
 namespace farandole::launch {
 namespace {
@@ -62,11 +63,13 @@ std::optional<ProcessInfo> parse_stat(std::string_view text) {
   return info;
 }
 
-std::vector<ProcessInfo> all_processes() {
+Result<std::vector<ProcessInfo>> all_processes() {
   std::vector<ProcessInfo> found;
-  DIR* const dir = opendir("/proc");
+  DIR* const dir = FARANDOLE_FAIL_CALL("process_tree.all_processes.opendir", 0) != 0
+                       ? nullptr
+                       : opendir("/proc");
   if (!dir)
-    return found;
+    return system_error("opendir /proc", errno);
   while (const dirent* entry = readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): one thread
     if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
       continue;
@@ -99,15 +102,20 @@ std::vector<ProcessInfo> descendants(
   return found;
 }
 
+std::vector<ProcessInfo> own_descendants(const std::function<bool(pid_t)>& skip) {
+  const auto all = all_processes();
+  return all ? descendants(all.value(), getpid(), skip) : std::vector<ProcessInfo>();
+}
+
 size_t signal_descendants(int number, const std::function<bool(pid_t)>& skip) {
-  const auto below = descendants(all_processes(), getpid(), skip);
+  const auto below = own_descendants(skip);
   for (const ProcessInfo& info : below) kill(info.pid, number);
   return below.size();
 }
 
 size_t signal_group_below(int number, pid_t group) {
   size_t sent = 0;
-  for (const ProcessInfo& info : descendants(all_processes(), getpid())) {
+  for (const ProcessInfo& info : own_descendants()) {
     if (info.group == group && kill(info.pid, number) == 0)
       ++sent;
   }

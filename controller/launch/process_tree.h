@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/status.h"
+
 namespace farandole::launch {
 
 struct ProcessInfo {
@@ -25,15 +27,18 @@ struct ProcessInfo {
 // anything, parentheses and line breaks included.
 std::optional<ProcessInfo> parse_stat(std::string_view text);
 
-// Every process of the machine that can be seen.
-std::vector<ProcessInfo> all_processes();
+// Every process of the machine that can be seen. Fails: System.
+Result<std::vector<ProcessInfo>> all_processes();
 
 // Those of `all` below `root`, itself excluded, zombies excluded; whole branches that start at a
 // process for which `skip` holds are left out.
 std::vector<ProcessInfo> descendants(
     const std::vector<ProcessInfo>& all, pid_t root, const std::function<bool(pid_t)>& skip = {});
 
-// Sends `number` to every live descendant of this process. Returns how many there were.
+// Those of this process; none where /proc cannot be read.
+std::vector<ProcessInfo> own_descendants(const std::function<bool(pid_t)>& skip = {});
+
+// Sends `number` to every live descendant of this process. Returns how many were found.
 size_t signal_descendants(int number, const std::function<bool(pid_t)>& skip = {});
 // The same, only for those in process group `group`.
 size_t signal_group_below(int number, pid_t group);

@@ -34,7 +34,9 @@ int become(const RankProgram& program, pid_t keeper, int result_fd) {
       FARANDOLE_FAIL_CALL("spawn.become.3.dup2", dup2(program.error, STDERR_FILENO)) < 0)
     return errno;
   close_other_fds({result_fd});
-  setrlimit(RLIMIT_NOFILE, &program.open_files);
+  if (FARANDOLE_FAIL_CALL(
+          "spawn.become.setrlimit", setrlimit(RLIMIT_NOFILE, &program.open_files)) != 0)
+    return errno;
   const std::vector<char*> argv = pointers(program.argv);
   const std::vector<char*> environment = pointers(program.environment);
   restore_signals(program.kept_ignored);

@@ -114,6 +114,10 @@ void Membership::on_lost(int rank) {
   joined_[place].reset();
 }
 
+Actions Membership::on_obstacle(Status why) {
+  return ended_ ? Actions{} : refuse(std::move(why));
+}
+
 std::vector<int> Membership::missing() const {
   std::vector<int> ranks;
   for (size_t rank = 0; rank < joined_.size(); ++rank)

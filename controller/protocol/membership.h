@@ -40,6 +40,8 @@ class Membership {
   Actions on_frame(int rank, std::span<const uint8_t> frame);
   // The connection of `rank` broke: it is missing again.
   void on_lost(int rank);
+  // What keeps rank 0 from hearing the others: the group does not form.
+  Actions on_obstacle(Status why);
   // NotFormed with Timeout, naming who is missing, once the deadline has passed.
   Actions tick(TimePoint now);
 

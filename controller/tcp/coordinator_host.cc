@@ -53,6 +53,7 @@ Result<net::Endpoint> CoordinatorHost::open() {
   options.handshake_timeout = options_.config.handshake_timeout;
   options.server = [this] { return server_params(); };
   options.accepted = [this](net::Established socket) { on_accepted(std::move(socket)); };
+  options.starved = [this](const Status& why) { on_starved(why); };
   Result<std::unique_ptr<net::Listener>> listener = net::Listener::open(io_, std::move(options));
   if (!listener)
     return listener.status();
@@ -104,6 +105,13 @@ void CoordinatorHost::on_accepted(net::Established socket) {
   own.emplace(std::move(socket));
   if (own && other)
     attach(rank, from);
+}
+
+// Said at once: to wait until the deadline, and name a rank as missing, would help nobody.
+void CoordinatorHost::on_starved(const Status& why) {
+  apply(membership_->on_obstacle(error(
+      why.code(), "rank 0 cannot take the connections of the other ranks: {}", why.message())));
+  events_.something_to_do();
 }
 
 void CoordinatorHost::attach(int rank, Peer& peer) {

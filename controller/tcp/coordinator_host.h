@@ -85,6 +85,7 @@ class CoordinatorHost {
   net::ServerParams server_params() const;
   net::Verdict admit(const net::Hello& hello) const;
   void on_accepted(net::Established socket);
+  void on_starved(const Status& why);
   void attach(int rank, Peer& peer);
   void on_message(int rank, std::span<const uint8_t> bytes);
   void on_closed(int rank, const std::string& cause);

@@ -3,10 +3,13 @@
 
 #include <functional>
 #include <future>
+#include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 
 namespace farandole {
 
@@ -14,13 +17,14 @@ namespace farandole {
 // destroyed.
 class BoundedThread {
  public:
-  explicit BoundedThread(std::function<void()> body) {
-    std::promise<void> ended;
-    ended_ = ended.get_future();
-    thread_ = std::thread([body = std::move(body), ended = std::move(ended)]() mutable {
+  // Fails: throws Refusal.
+  BoundedThread(const std::string& name, std::function<void()> body) {
+    const auto ended = std::make_shared<std::promise<void>>();
+    ended_ = ended->get_future();
+    thread_ = start_thread(name, [body = std::move(body), ended]() mutable {
       body();
       body = nullptr;
-      ended.set_value();
+      ended->set_value();
     });
   }
 
@@ -35,7 +39,6 @@ class BoundedThread {
   void abandon() { thread_.detach(); }
 
   std::thread::id id() const noexcept { return thread_.get_id(); }
-  std::thread::native_handle_type native_handle() { return thread_.native_handle(); }
 
  private:
   std::future<void> ended_;

@@ -1,6 +1,7 @@
 #include "core/base/format.h"
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 namespace farandole {
@@ -38,12 +39,20 @@ size_t utf8_length(std::string_view text) {
   return length;
 }
 
+std::string_view remedy(int errno_value) {
+  if (errno_value == EMFILE)
+    return "; allow the process more open files (ulimit -n)";
+  if (errno_value == ENFILE)
+    return "; allow the machine more open files (sysctl fs.file-max)";
+  return "";
+}
+
 }  // namespace
 
 Status system_error(std::string_view call, int errno_value) {
   std::array<char, 128> buffer{};
   const char* text = strerror_r(errno_value, buffer.data(), buffer.size());
-  return error(Code::System, "{}: {} (errno {})", call, text, errno_value);
+  return error(Code::System, "{}: {} (errno {}){}", call, text, errno_value, remedy(errno_value));
 }
 
 std::string printable(std::string_view text, size_t limit) {

@@ -16,7 +16,8 @@ Status error(Code code, fmt::format_string<Args...> text, Args&&... args) {
   return {code, fmt::format(text, std::forward<Args>(args)...)};
 }
 
-// "call: strerror (errno N)" as a System status.
+// "call: strerror (errno N)" as a System status, and what would help where that is the same for
+// every call.
 Status system_error(std::string_view call, int errno_value);
 
 // Text from elsewhere (tensor names, host names, exceptions) made safe for one line of log or

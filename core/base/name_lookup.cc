@@ -1,14 +1,14 @@
 #include "core/base/name_lookup.h"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <system_error>
-#include <thread>
+#include <cerrno>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/mutex.h"
+#include "core/base/refusal.h"
+#include "core/base/thread.h"
 
 namespace farandole {
 namespace {
@@ -21,11 +21,23 @@ addrinfo hints_with(int flags) {
   return hints;
 }
 
-Result<AddressList> result_of(const std::string& host, int code, AddressList found) {
-  if (code == 0)
-    return found;
-  return error(
-      Code::System, "cannot find the host {}: {}", printable(host, 256), gai_strerror(code));
+// What getaddrinfo(3) said; where that is no more than "the system refused", also why.
+struct Answer {
+  int code = 0;
+  int why = 0;
+  AddressList found;
+};
+
+Status cannot_find(const std::string& host, std::string_view why) {
+  return error(Code::System, "cannot find the host {}: {}", printable(host, 256), why);
+}
+
+Result<AddressList> result_of(const std::string& host, Answer answer) {
+  if (answer.code == 0)
+    return std::move(answer.found);
+  if (answer.code == EAI_SYSTEM)
+    return cannot_find(host, system_error("getaddrinfo", answer.why).message());
+  return cannot_find(host, gai_strerror(answer.code));
 }
 
 // What the caller and the thread of the resolver share: whoever is last destroys it.
@@ -33,31 +45,32 @@ struct Question {
   Mutex mutex;
   CondVar answered;
   bool done FARANDOLE_GUARDED_BY(mutex) = false;
-  int code FARANDOLE_GUARDED_BY(mutex) = 0;
-  AddressList found FARANDOLE_GUARDED_BY(mutex);
+  Answer answer FARANDOLE_GUARDED_BY(mutex);
 };
 
-// False where there is no thread for it.
-bool ask(
+// Fails where there is no thread for it.
+Status ask(
     const std::shared_ptr<Question>& question,
     const std::string& host,
     uint16_t port,
     const LookupLimits& limits) {
   try {
-    std::thread([question, host, port = std::to_string(port), resolver = limits.resolver] {
-      pthread_setname_np(pthread_self(), "fdl-lookup");
+    const auto body = [question, host, port = std::to_string(port), resolver = limits.resolver] {
       const addrinfo hints = hints_with(AI_ADDRCONFIG);
       addrinfo* found = nullptr;
-      const int code = resolver(host.c_str(), port.c_str(), &hints, &found);
+      const int code = FARANDOLE_FAIL_CALL("name_lookup.ask.getaddrinfo", 0) != 0
+                           ? EAI_SYSTEM
+                           : resolver(host.c_str(), port.c_str(), &hints, &found);
+      const int why = errno;
       MutexLock lock(question->mutex);
-      question->code = code;
-      question->found.reset(code == 0 ? found : nullptr);
+      question->answer = {code, why, AddressList(code == 0 ? found : nullptr)};
       question->done = true;
       question->answered.notify_all();
-    }).detach();
-    return true;
-  } catch (const std::system_error&) {
-    return false;
+    };
+    start_thread("fdl-lookup", body).detach();
+    return Status::ok();
+  } catch (const Refusal& refused) {
+    return cannot_find(host, refused.status().message());
   }
 }
 
@@ -66,8 +79,11 @@ bool ask(
 Result<AddressList> look_up_number(const std::string& host, uint16_t port) {
   const addrinfo hints = hints_with(AI_NUMERICHOST);
   addrinfo* found = nullptr;
-  const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  return result_of(host, code, AddressList(code == 0 ? found : nullptr));
+  const int code = FARANDOLE_FAIL_CALL("name_lookup.look_up_number.getaddrinfo", 0) != 0
+                       ? EAI_SYSTEM
+                       : getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  const int why = errno;
+  return result_of(host, {code, why, AddressList(code == 0 ? found : nullptr)});
 }
 
 Result<AddressList> look_up(const std::string& host, uint16_t port, const LookupLimits& limits) {
@@ -75,8 +91,7 @@ Result<AddressList> look_up(const std::string& host, uint16_t port, const Lookup
   if (number)
     return number;
   const auto question = std::make_shared<Question>();
-  if (!ask(question, host, port, limits))
-    return error(Code::System, "cannot find the host {}: no thread", printable(host, 256));
+  FARANDOLE_RETURN_IF_ERROR(ask(question, host, port, limits));
   MutexLock lock(question->mutex);
   while (!question->done) {
     if (limits.give_up && limits.give_up())
@@ -91,7 +106,7 @@ Result<AddressList> look_up(const std::string& host, uint16_t port, const Lookup
         question->mutex,
         limits.give_up ? std::min(limits.deadline, now + kGiveUpPeriod) : limits.deadline);
   }
-  return result_of(host, question->code, std::move(question->found));
+  return result_of(host, std::move(question->answer));
 }
 
 }  // namespace farandole

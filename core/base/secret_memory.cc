@@ -20,7 +20,7 @@ SecretMemory::SecretMemory(size_t bytes) : bytes_(bytes) {
     throw std::bad_alloc();
   data_ = static_cast<uint8_t*>(pages);
   // Where the kernel knows no such advice, the pages serve all the same.
-  static_cast<void>(madvise(pages, bytes, MADV_DONTDUMP));
+  (void)FARANDOLE_FAIL_CALL("secret_memory.madvise", madvise(pages, bytes, MADV_DONTDUMP));
 }
 
 SecretMemory::SecretMemory(SecretMemory&& other) noexcept

@@ -50,6 +50,11 @@ Status pause_for(Duration span, const GiveUp& give_up) {
   return over.code() == Code::Timeout ? Status::ok() : over;
 }
 
+// Not System, as what this process lacks is: the server may still come.
+Status unreachable(int why) {
+  return {Code::PeerLost, system_error("connect", why).message()};
+}
+
 Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
   pollfd entry{fd, POLLOUT, 0};
   FARANDOLE_RETURN_IF_ERROR(wait_for(&entry, deadline, give_up));
@@ -59,7 +64,7 @@ Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
           "connector.finish_connect.getsockopt",
           getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size)) != 0)
     failure = errno;
-  return failure == 0 ? Status::ok() : system_error("connect", failure);
+  return failure == 0 ? Status::ok() : unreachable(failure);
 }
 
 Result<UniqueFd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
@@ -72,13 +77,13 @@ Result<UniqueFd> open_socket(const SocketAddress& to, TimePoint deadline, const 
   if (FARANDOLE_FAIL_CALL("connector.open_socket.connect", connect(fd.get(), to.get(), to.size)) !=
       0) {
     if (errno != EINPROGRESS)
-      return system_error("connect", errno);
+      return unreachable(errno);
     FARANDOLE_RETURN_IF_ERROR(finish_connect(fd.get(), deadline, give_up));
   }
   // A socket that connects to an unused port of its own host can meet itself.
   const Result<SocketAddress> local = local_end(fd.get());
   if (local && local.value().endpoint() == to.endpoint())
-    return error(Code::System, "connect: nobody listens");
+    return error(Code::PeerLost, "connect: nobody listens");
   return fd;
 }
 
@@ -89,7 +94,8 @@ Result<UniqueFd> open_any(
     Result<UniqueFd> fd = open_socket(address, deadline, give_up);
     if (fd || fd.status().code() == Code::Aborted)
       return fd;
-    why = fd.status();
+    if (why.code() == Code::System)  // what may pass weighs more than what will not
+      why = fd.status();
   }
   return why;
 }
@@ -125,7 +131,7 @@ Attempt attempt(
   const auto until = [&](Duration length) { return std::min(deadline, steady_now() + length); };
   Result<UniqueFd> fd = open_any(addresses, until(spec.handshake_timeout), spec.give_up);
   if (!fd)
-    return {fd.status(), fd.status().code() != Code::Aborted};
+    return {fd.status(), fd.status().code() != Code::Aborted && fd.status().code() != Code::System};
   Handshake handshake = Handshake::client(spec.client);
   const Status status = shake(fd.value().get(), handshake, spec.give_up, until(patience), deadline);
   if (!status.is_ok())
@@ -150,7 +156,9 @@ Status prepare_socket(int fd) {
           "connector.prepare_socket.2.fcntl", fcntl(fd, F_SETFL, flags | O_NONBLOCK)) != 0)
     return system_error("fcntl", errno);
   const int on = 1;
-  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+  if (FARANDOLE_FAIL_CALL(
+          "connector.prepare_socket.setsockopt",
+          setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))) != 0)
     return system_error("setsockopt(TCP_NODELAY)", errno);
   return Status::ok();
 }

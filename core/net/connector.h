@@ -35,7 +35,8 @@ struct ConnectSpec {
 
 // Tries again, with pauses of 10 ms growing to 200 ms, while nobody listens, the connection breaks
 // or the server says "not yet". Fails: Timeout naming the last cause; Aborted when it gives up; at
-// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and look_up().
+// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and look_up(), and
+// System where this process lacks descriptors, say.
 Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline);
 
 // Options that every connection has: non-blocking, no delay. Fails: System.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 
 namespace farandole::net {
@@ -17,15 +18,6 @@ Status malformed(std::string_view text) {
       Code::InvalidArgument,
       "\"{}\" is no endpoint; host:port is wanted, such as 10.0.0.1:29500 or [::1]:29500",
       printable(text, 128));
-}
-
-template <typename Call>
-Result<SocketAddress> end_of(int fd, const char* name, Call call) {
-  SocketAddress address;
-  address.size = sizeof(address.storage);
-  if (call(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
-    return system_error(name, errno);
-  return address;
 }
 
 }  // namespace
@@ -90,10 +82,13 @@ Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, const Looku
 }
 
 Result<SocketAddress> local_end(int fd) {
-  return end_of(fd, "getsockname", ::getsockname);
-}
-Result<SocketAddress> remote_end(int fd) {
-  return end_of(fd, "getpeername", ::getpeername);
+  SocketAddress address;
+  address.size = sizeof(address.storage);
+  if (FARANDOLE_FAIL_CALL(
+          "endpoint.local_end.getsockname",
+          getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size)) != 0)
+    return system_error("getsockname", errno);
+  return address;
 }
 
 }  // namespace farandole::net

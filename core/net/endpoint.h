@@ -41,8 +41,7 @@ struct SocketAddress {
 Result<std::vector<SocketAddress>> resolve(
     const Endpoint& endpoint, const LookupLimits& limits = {});
 
-// The two ends of a connected socket. Fails: System.
+// This side's end of a connected socket. Fails: System.
 Result<SocketAddress> local_end(int fd);
-Result<SocketAddress> remote_end(int fd);
 
 }  // namespace farandole::net

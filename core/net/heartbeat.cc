@@ -1,6 +1,5 @@
 #include "core/net/heartbeat.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include "core/base/log_label.h"
 #include "core/base/mutex.h"
 #include "core/base/patience.h"
+#include "core/base/refusal.h"
 #include "core/net/framing.h"
 #include "core/net/process_card.h"
 
@@ -91,7 +91,6 @@ void Heartbeat::Impl::wake() const {
 }
 
 void Heartbeat::Impl::run() {
-  pthread_setname_np(pthread_self(), "fdl-heartbeat");
   TimePoint next = steady_now();
   while (true) {
     {
@@ -274,10 +273,14 @@ Result<std::unique_ptr<Heartbeat>> Heartbeat::start(HeartbeatOptions options) {
       FARANDOLE_FAIL_CALL("heartbeat.start.eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!impl->epoll || !impl->control || !impl->add(impl->control.get(), kControl))
     return system_error("epoll", errno);
-  impl->thread.emplace([raw = impl.get(), label = log_label()] {
-    const LogScope scope(label);
-    raw->run();
-  });
+  try {
+    impl->thread.emplace("fdl-heartbeat", [raw = impl.get(), label = log_label()] {
+      const LogScope scope(label);
+      raw->run();
+    });
+  } catch (const Refusal& refused) {
+    return refused.status();
+  }
   return std::unique_ptr<Heartbeat>(new Heartbeat(std::move(impl)));
 }
 

@@ -1,22 +1,27 @@
 #include "core/net/io_thread.h"
 
-#include <pthread.h>
-
 #include <atomic>
+#include <cerrno>
 #include <future>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "core/base/bounded_thread.h"
+#include "core/base/failpoint.h"
+#include "core/base/format.h"
 #include "core/base/log.h"
 #include "core/base/log_label.h"
+#include "core/base/refusal.h"
 #include "core/net/asio.h"
 
 namespace farandole::net {
 
 struct IoThread::Impl {
   asio::io_context context{1};
+  // Asio makes its epoll set with the first object that needs one, wherever that may be; it is to
+  // lack descriptors here, where somebody can be told.
+  asio::steady_timer first{context};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
   std::optional<BoundedThread> thread;
   std::atomic<Duration::rep> linger{0};
@@ -56,10 +61,23 @@ void run_loop(IoThread::Impl& impl) {
 
 }  // namespace
 
-IoThread::IoThread(const char* thread_name) : impl_(std::make_unique<Impl>()) {
-  impl_->thread.emplace([impl = impl_.get(), name = std::string(thread_name), label = log_label()] {
+namespace {
+
+std::unique_ptr<IoThread::Impl> make_impl() {
+  try {
+    if (FARANDOLE_FAIL_CALL("io_thread.make.epoll_create1", 0) != 0)
+      throw boost::system::system_error(errno, boost::system::system_category());
+    return std::make_unique<IoThread::Impl>();
+  } catch (const boost::system::system_error& refused) {
+    throw Refusal(system_error("epoll", refused.code().value()));
+  }
+}
+
+}  // namespace
+
+IoThread::IoThread(const char* thread_name) : impl_(make_impl()) {
+  impl_->thread.emplace(thread_name, [impl = impl_.get(), label = log_label()] {
     const LogScope scope(label);
-    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
     run_loop(*impl);
   });
 }

@@ -14,6 +14,7 @@ namespace farandole::net {
 
 class IoThread final : public EventLoop {
  public:
+  // Fails: throws Refusal, for want of descriptors or of a thread.
   explicit IoThread(const char* thread_name);
   // Runs what was posted before, then joins. Where a task takes longer than patience::kLoop, thread
   // and sockets stay until the process ends. Not from the loop itself. In a forked child: nothing.

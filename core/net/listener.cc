@@ -121,8 +121,13 @@ Status Listener::Impl::take_some() {
         "listener.accept.accept4",
         accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (!fd) {
-      const bool passes = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-      return passes ? Status::ok() : system_error("accept", errno);
+      const int failure = errno;
+      if (failure == EAGAIN || failure == EINTR || failure == ECONNABORTED)
+        return Status::ok();
+      Status why = system_error("accept", failure);
+      if (strangers.empty() && options.starved)
+        options.starved(why);
+      return why;
     }
     take(std::move(fd));
   }

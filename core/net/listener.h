@@ -22,6 +22,9 @@ struct ListenerOptions {
   Duration handshake_timeout = std::chrono::seconds(2);
   std::function<ServerParams()> server;       // for each connection; called on the loop
   std::function<void(Established)> accepted;  // likewise
+  // This process cannot take a connection, and has none that it could let go for it. Likewise; may
+  // be empty, and where it changes nothing the listener tries again.
+  std::function<void(const Status&)> starved;
 };
 
 // Strangers cost one log line per second, whatever they send. Thread: the loop's, but open().

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <future>
 
 namespace farandole {
@@ -74,6 +75,19 @@ TEST(NameLookup, GivesUpWhenItIsTold) {
   const auto found =
       look_up("node-7", 80, {steady_now() + 1h, [&] { return ++asked == 2; }, slow.resolver()});
   EXPECT_EQ(found.status().code(), Code::Aborted);
+}
+
+TEST(NameLookup, SaysWhatTheSystemRefused) {
+  const auto resolver = [](auto...) {
+    errno = EMFILE;
+    return EAI_SYSTEM;
+  };
+  const auto found = look_up("node-7", 80, {steady_now() + 20s, {}, resolver});
+  EXPECT_EQ(found.status().code(), Code::System);
+  EXPECT_EQ(
+      found.status().message(),
+      "cannot find the host node-7: getaddrinfo: Too many open files (errno 24); allow the process "
+      "more open files (ulimit -n)");
 }
 
 TEST(NameLookup, SaysWhichHostIsUnknown) {

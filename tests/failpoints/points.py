@@ -25,7 +25,10 @@ _ERRORS = {
     "send sendmsg recv recvmsg": [errno.ECONNRESET, errno.ENOMEM],
     "async_read_some async_wait": [errno.ECONNRESET, errno.ENOMEM],
     "socket accept4 open openat memfd_create eventfd epoll_create1 pipe2 socketpair signalfd "
-    "dup2 syscall": [errno.EMFILE, errno.ENOMEM],
+    "dup2 syscall opendir getaddrinfo": [errno.EMFILE, errno.ENOMEM],
+    "pthread_create": [errno.EAGAIN],
+    "close_range": [errno.ENOSYS],
+    "ioctl madvise": [errno.EINVAL],
     "mmap fork poll epoll_ctl epoll_wait execvpe": [errno.ENOMEM],
     "ppoll": [errno.ENOMEM],
     "connect": [errno.ECONNREFUSED, errno.ETIMEDOUT],

@@ -28,6 +28,7 @@ RARE = {
     "process_card.watch_process.eventfd": "one that has long ended: heartbeat_test",
     "sync.futex": "a member that is late by more than a few turns of the others: sync_test",
     "mesh.turn.read": "an abort while the lane waits: gloo_transport_test",
+    "name_lookup.ask.getaddrinfo": "a host by its name: name_lookup_test",
 }
 
 

@@ -175,7 +175,10 @@ bool JobProcess::wait_for_stop() const {
 
 std::vector<pid_t> JobProcess::processes() const {
   std::vector<pid_t> found;
-  for (const ProcessInfo& info : all_processes()) {
+  const auto all = all_processes();
+  if (!all)
+    throw std::runtime_error(all.status().message());
+  for (const ProcessInfo& info : all.value()) {
     const bool marked = read_proc(info.pid, "environ").find(mark_) != std::string::npos;
     if (marked && info.state != 'Z' && info.pid != getpid())
       found.push_back(info.pid);

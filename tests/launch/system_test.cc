@@ -49,7 +49,9 @@ TEST(Descendants, EndsOnALoop) {
 }
 
 TEST(AllProcesses, SeesThisOne) {
-  const auto all = all_processes();
+  const auto listed = all_processes();
+  ASSERT_TRUE(listed) << listed.status().message();
+  const std::vector<ProcessInfo>& all = listed.value();
   const auto self = std::find_if(
       all.begin(), all.end(), [](const ProcessInfo& info) { return info.pid == getpid(); });
   ASSERT_NE(self, all.end());

@@ -224,7 +224,9 @@ bool Link::discard() noexcept {
 
 bool Link::unacknowledged() const noexcept {
   int bytes = 0;
-  return ::ioctl(fd_.get(), SIOCOUTQ, &bytes) == 0 && bytes > 0;
+  return FARANDOLE_FAIL_CALL(
+             "link_io.unacknowledged.ioctl", ::ioctl(fd_.get(), SIOCOUTQ, &bytes)) == 0 &&
+         bytes > 0;
 }
 
 }  // namespace farandole::gloo_transport

@@ -15,9 +15,12 @@
 namespace farandole::gloo_transport {
 namespace {
 
+// Where it is refused, small frames are late, no more.
 void no_delay(int fd) noexcept {
   const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)FARANDOLE_FAIL_CALL(
+      "gloo_socket.no_delay.setsockopt",
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
 const sockaddr* raw(const SocketAddress& address) noexcept {
