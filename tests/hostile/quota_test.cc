@@ -2,20 +2,15 @@
 // name and on every other rank; and what it costs them in memory is bounded. Ranks 0 and 1 are
 // real, rank 2 is played by the test.
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <algorithm>
+#include <map>
 
-#include "tests/hostile/rank_client.h"
+#include "tests/hostile/hostile_rank.h"
 
 namespace farandole::hostile {
 namespace {
-
-using testing::HasSubstr;
-using testing::Not;
-
-constexpr size_t kMostGrowth = (kSanitized ? 1024 : 64) * (size_t{1} << 20);
 
 Announcement named(const std::string& name) {
   Announcement tensor = tensor_of_worker();
@@ -38,23 +33,6 @@ void PrintTo(const Excess& excess, std::ostream* out) {
   *out << excess.name;
 }
 
-class HostileRank : public testing::Test {
- protected:
-  static RealJob::Setup setup(std::map<std::string, std::string> settings) {
-    settings.emplace("FARANDOLE_HEARTBEAT_TIMEOUT", "60");
-    return {.ranks = 3, .arguments = {"played=2"}, .environment = std::move(settings)};
-  }
-  static void expect_blame(RealJob& job, const std::string& why) {
-    for (const int rank : {0, 1}) {
-      ASSERT_TRUE(job.wait_for(rank, "error: ")) << job.out() << job.launcher().err();
-      const std::string line = job.line(rank, "error: ");
-      EXPECT_THAT(line, HasSubstr("error: PeerLost culprit 2: allreduce \"t\": rank 2 (host "));
-      EXPECT_THAT(line, HasSubstr(") was lost: "));
-      EXPECT_THAT(line, HasSubstr(why));
-    }
-  }
-};
-
 class Quota : public HostileRank, public testing::WithParamInterface<Excess> {};
 
 TEST_P(Quota, OnlyWhoExceedsItIsBlamed) {
@@ -73,8 +51,15 @@ TEST_P(Quota, OnlyWhoExceedsItIsBlamed) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
-void send_raw(RankClient& rank, const Bytes& bytes) {
-  rank.wire().send(bytes);
+// A goodbye whose cause is one byte longer than a sender that cuts it lets it be.
+Bytes with_long_cause(RankClient& rank) {
+  const std::string longest(control::kMaxCauseBytes, 'c');
+  Bytes body = rank.encode(control::Leave{longest});
+  const auto text = std::search(body.begin(), body.end(), longest.begin(), longest.end());
+  EXPECT_LT(text, body.end());
+  *(text - sizeof(uint32_t)) += 1;  // of the length, which is even
+  *(text + static_cast<ptrdiff_t>(longest.size())) = 'c';
+  return body;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -87,6 +72,24 @@ INSTANTIATE_TEST_SUITE_P(
               rank.send(control::Announce{{named(std::string(513, 'n'))}, {}});
             },
             "a name is too long"},
+        Excess{
+            "cause",
+            [](RankClient& rank) { send_raw(rank, rank.frame_of(with_long_cause(rank))); },
+            "a cause is too long"},
+        Excess{
+            "storeKey",
+            [](RankClient& rank) {
+              rank.send(control::StoreSet{1, std::string(4097, 'k'), {}});
+            },
+            "a store key is too long"},
+        Excess{
+            "fullEntriesOfOneMessage",
+            [](RankClient& rank) {
+              control::Announce announce;
+              for (size_t i = 0; i <= 1 << 16; ++i) announce.full.push_back(named(numbered(i)));
+              rank.send(announce);
+            },
+            "too many tensors"},
         Excess{
             "dimensions",
             [](RankClient& rank) {
@@ -220,97 +223,6 @@ INSTANTIATE_TEST_SUITE_P(
             },
             "a frame came that the peer did not send"}),
     [](const auto& info) { return info.param.name; });
-
-// Frames that are sealed as they should be but speak of another job, epoch or process, or come
-// again, have no effect at all: the job waits for rank 2 as before.
-TEST_F(HostileRank, MessagesOfAnotherJobEpochProcessOrTimeAreDropped) {
-  RealJob job(setup({}));
-  RankClient rank(job.facts(), 2);
-  ASSERT_TRUE(rank.join());
-  ASSERT_TRUE(job.wait_for(0, "ready"));
-  const control::Envelope own = rank.next_envelope();
-  std::vector<control::Envelope> foreign(4, own);
-  foreign[0].job ^= 1;
-  foreign[1].epoch += 1;
-  foreign[2].incarnation += 1;
-  foreign[3].seq = 1;
-  for (const control::Envelope& envelope : foreign)
-    send_raw(rank, rank.frame_of(control::encode(envelope, control::Leave{})));
-  // Were one of them believed, rank 2 would have left, and its store would not answer.
-  EXPECT_TRUE(rank.send(control::StoreSet{99, "key", {'v'}}));
-  EXPECT_EQ(rank.store_get("key"), "v");
-  EXPECT_EQ(job.line(0, "error: "), "");
-  rank.send(control::Leave{});
-  ASSERT_TRUE(job.wait_for(1, "error: "));
-  EXPECT_THAT(job.line(1, "error: "), HasSubstr("left the job"));
-  job.release(2);
-}
-
-// While the group forms, one who proves the secret again and again replaces itself.
-TEST_F(HostileRank, ManyHandshakesOfOneRankAreOneRank) {
-  RealJob job({.arguments = {"held=1"}});
-  ASSERT_TRUE(job.wait_for_listener());
-  const auto open_files = [&job] {
-    const auto folder = "/proc/" + std::to_string(job.pid_of(0)) + "/fd";
-    return static_cast<size_t>(std::distance(
-        std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
-  };
-  const size_t files = open_files();
-  const size_t before = resident_bytes(job.pid_of(0));
-  std::vector<net::Established> all;
-  for (int i = 0; i < 500; ++i) {
-    net::ConnectSpec spec{job.facts().controller, client_params(job.facts(), 1), kPatience};
-    auto connected = net::connect_to(spec, steady_now() + kPatience);
-    ASSERT_TRUE(connected) << connected.status().message();
-    all.push_back(std::move(connected).value());
-  }
-  EXPECT_LE(open_files(), files + 8);
-  EXPECT_LT(resident_bytes(job.pid_of(0)), before + kMostGrowth / 4);
-  all.clear();
-  job.release(1);
-  ASSERT_TRUE(job.wait_for(1, "ready"));
-  EXPECT_EQ(job.stop().exit_code, 0);
-}
-
-// Every byte of the first frame of a rank whose connection somebody alters: no welcome.
-TEST_F(HostileRank, EveryFlippedByteOfAFrameIsRefused) {
-  RealJob job({.arguments = {"held=1"}, .environment = {{"FARANDOLE_HEARTBEAT_TIMEOUT", "60"}}});
-  ASSERT_TRUE(job.wait_for_listener());
-  size_t size = 1;
-  for (size_t at = 0; at < size; ++at) {
-    RankClient rank(job.facts(), 1);
-    Bytes frame = rank.frame_of(rank.encode(rank.join_message()));
-    size = frame.size();
-    frame[at] = static_cast<uint8_t>(frame[at] ^ (1U << (at % 8)));
-    rank.wire().send(frame);
-    rank.wire().finish_sending();
-    ASSERT_EQ(rank.wire().receive_to_end(), Bytes())
-        << "byte " << at << " of " << size << job.launcher().err();
-  }
-  EXPECT_GT(size, 500U);
-  job.release(1);
-  ASSERT_TRUE(job.wait_for(1, "ready"));
-  EXPECT_EQ(job.stop().exit_code, 0);
-}
-
-// What a rank says of itself and of others is shown to people: escaped, in one line.
-TEST_F(HostileRank, TextsOfARankAreShownEscaped) {
-  RealJob job(setup({}));
-  std::optional<RankClient> rank(std::in_place, job.facts(), 2);
-  control::Join join = rank->join_message();
-  join.member.host = "h\x1b]0;x\x07\n[0] fine";
-  ASSERT_TRUE(rank->join(join));
-  ASSERT_TRUE(job.wait_for(0, "ready"));
-  rank->send(control::Report{{.rank = 2, .cause = "gone\n[0] fine\x1b[2J\xff"}});
-  expect_blame(job, "gone\\x0a[0] fine\\x1b[2J\\xff");
-  rank.reset();
-  job.release(2);
-  const launch::JobResult result = job.launcher().wait();
-  for (const std::string& text : {result.out, result.err}) {
-    EXPECT_THAT(text, Not(HasSubstr("\x1b")));
-    EXPECT_THAT(text, Not(HasSubstr("\n[0] fine")));
-  }
-}
 
 }  // namespace
 }  // namespace farandole::hostile

@@ -19,6 +19,7 @@ constexpr const char* kListening = "0A";  // TCP_LISTEN, in /proc/net/tcp
 
 std::vector<std::string> command(const RealJob::Setup& setup) {
   std::vector<std::string> words{"-np", fmt::format("{}", setup.ranks)};
+  words.insert(words.end(), setup.options.begin(), setup.options.end());
   words.insert(words.end(), setup.wrapper.begin(), setup.wrapper.end());
   words.push_back(setup.folder.empty() ? WORKER : setup.folder + "/worker");
   words.insert(words.end(), setup.arguments.begin(), setup.arguments.end());

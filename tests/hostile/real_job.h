@@ -40,6 +40,7 @@ class RealJob {
  public:
   struct Setup {
     int ranks = 2;
+    std::vector<std::string> options;    // of the launcher
     std::vector<std::string> arguments;  // of the worker
     std::map<std::string, std::string> environment;
     std::vector<std::string> wrapper;  // stands before the program

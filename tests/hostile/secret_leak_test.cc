@@ -205,6 +205,33 @@ std::vector<Hidden> hidden_of(const JobFacts& facts, const RankClient& rank) {
       {"the outer state of rank 0's key", keyed_state(rank.keys().receive.bytes(), 0x5C)}};
 }
 
+// In all that launcher and ranks say when they say all they can: neither the secret nor a key made
+// of it. Ranks 0 and 1 are real, rank 2 is played.
+TEST(SecretLeak, TheMostTalkativeLogHoldsNeitherSecretNorKeys) {
+  RealJob job(
+      {.ranks = 3,
+       .options = {"--verbose"},
+       .arguments = {"played=2"},
+       .environment = {{"FARANDOLE_HEARTBEAT_TIMEOUT", "60"}, {"FARANDOLE_LOG_LEVEL", "trace"}}});
+  std::optional<RankClient> rank(std::in_place, job.facts(), 2);
+  ASSERT_TRUE(rank->join());
+  ASSERT_TRUE(job.wait_for(0, "ready"));
+  ASSERT_TRUE(job.wait_for(1, "ready"));
+  const std::vector<Hidden> all = hidden_of(job.facts(), *rank);
+  rank->send(control::Announce{{tensor_of_worker()}, {}});
+  for (auto told = rank->receive(); told && !std::holds_alternative<control::Round>(*told);)
+    told = rank->receive();
+  rank.reset();  // in the middle of a collective
+  job.release(2);
+  const launch::JobResult result = job.launcher().wait();
+  const std::string said = result.out + result.err;
+  EXPECT_THAT(said, HasSubstr("] trace: ")) << "the ranks say all they can";
+  EXPECT_THAT(said, HasSubstr("farandolerun: ")) << "and so does the launcher";
+  for (const Hidden& hidden : all)
+    for (const std::string& needle : spellings(hidden.bytes))
+      EXPECT_EQ(said.find(needle), std::string::npos) << hidden.name;
+}
+
 TEST(SecretLeak, MemoryThatCoreDumpsHoldIsFreeOfSecretAndKeys) {
   RealJob job({.arguments = {"played=1"}, .environment = {{"FARANDOLE_HEARTBEAT_TIMEOUT", "60"}}});
   RankClient rank(job.facts(), 1);
