@@ -57,7 +57,8 @@ void allow_threads(int count) {
     _exit(2);
 }
 
-// Joins, takes part in a collective and leaves. What it has to say: the name of the code, a space and the text.
+// Joins, takes part in a collective and leaves. What it has to say: the name of the code, a space
+// and the text.
 std::string take_part(const Config& config) {
   const std::string rank = std::to_string(config.rank), size = std::to_string(config.size);
   const fdl_setting settings[] = {

@@ -53,7 +53,7 @@ LIBRARY = re.compile(
     "_Z|__|_GLOBAL_|_Unwind_|_?Py|fdl_|CRYPTO_|OPENSSL_|SHA256"
     "|pthread_(cond|mutex|once|detach|join|attr)|std(err|out)|f(put|print|writ|flush|ileno)"
     "|(sn|s|vsn)printf|str|mem|free|is(al|sp)|to(low|upp)|sig(add|del|empty|fill|ismember|abbrev)"
-    "|(gm|local)time|inet_|gai_|getenv|environ|explicit_bzero|aligned_alloc|dirfd"
+    "|(gm|local)time|inet_|in6addr_|gai_|getenv|environ|explicit_bzero|aligned_alloc|dirfd"
 )
 
 # What Asio's headers bring into the objects that use it, beside what stands in our text.
