@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -265,6 +266,7 @@ Status Session::Impl::shutdown(const std::string& cause) {
   if (std::exchange(stopped_, true))
     return Status::ok();
   const TimePoint deadline = steady_now() + parts_.config.shutdown_timeout;
+  stuck_ = true;  // what throws on the way, for want of memory say, leaves threads that run
   FARANDOLE_FAILPOINT("session.shutdown");
   stopping_ = true;
   if (engine_->health().is_ok() || engine_->health().code() == Code::PeerLost)
@@ -315,7 +317,11 @@ Session::~Session() {
     static_cast<void>(impl_.release());
     return;
   }
-  static_cast<void>(shutdown());
+  try {
+    static_cast<void>(shutdown());
+  } catch (const std::exception& defect) {
+    FARANDOLE_LOG(Error, "shutdown: {}; its threads and memory stay", defect.what());
+  }
   if (impl_->stuck())
     static_cast<void>(impl_.release());
 }

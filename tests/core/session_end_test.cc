@@ -96,6 +96,43 @@ TEST_F(SessionTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
   EXPECT_THAT(values, ElementsAre(2));
 }
 
+// Its threads were not ended: what they use stays.
+TEST_F(SessionTest, AShutdownThatThrowsFreesNothingThatAThreadUses) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto entered = std::make_shared<std::promise<void>>();
+  run_ = [gate, entered](const CollectiveOp& op) {
+    entered->set_value();
+    gate->get_future().wait();
+    return double_all(op);
+  };
+  start();
+  control_->no_memory = true;
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  entered->get_future().wait();
+  EXPECT_THROW(static_cast<void>(session_->shutdown()), std::bad_alloc);
+  session_.reset();
+  gate->set_value();
+  EXPECT_TRUE(ticket->wait_until(soon()));
+  EXPECT_THAT(values, ElementsAre(2));
+}
+
+TEST_F(SessionTest, NothingIsThrownWhereASessionIsOnlyDestroyed) {
+  start();
+  control_->no_memory = true;
+  std::vector<std::string> errors;
+  set_log_sink([&](LogLevel level, std::string_view line) {
+    if (level == LogLevel::Error)
+      errors.emplace_back(line);
+  });
+  session_.reset();
+  set_log_sink({});
+  EXPECT_THAT(
+      errors, ElementsAre(HasSubstr("shutdown: std::bad_alloc; its threads and memory stay")));
+}
+
 // The engine's thread stands in the abort: the session ends all the same, and says whose fault it
 // is; when the abort returns, nothing that is freed is touched.
 TEST_F(SessionTest, AnAbortThatBlocksTheLoopIsLeftBehind) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,6 +54,8 @@ class FakeControlPlane final : public ControlPlane {
   }
   Store& store() override { return store_; }
   void leave(const std::string&) override {
+    if (no_memory)
+      throw std::bad_alloc();
     if (answers_goodbye)
       sink_->on_failure({.rank = 0, .cause = "shutdown", .left = true});
   }
@@ -70,6 +73,7 @@ class FakeControlPlane final : public ControlPlane {
 
   Status start_status;
   bool answers_goodbye = true;
+  bool no_memory = false;  // for a goodbye
   bool loop_answers = true;
   std::atomic<int> finished_told{0};
   std::atomic<bool> stopped{false};
