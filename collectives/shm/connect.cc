@@ -79,9 +79,9 @@ class Forming {
         server = std::move(started).value();
     }
     FARANDOLE_FAILPOINT("shm_connect.offer");
-    // To the others what is lacking here is the creator's lack.
-    const Status told = ready ? ready : error(ready.code(), "{}: {}", named(0), ready.message());
-    FARANDOLE_RETURN_IF_ERROR(publish("offer", told, ready ? meeting.value().to_text() : ""));
+    if (!ready)  // all are told the same, and whose lack it is
+      ready = error(ready.code(), "{}: {}", named(0), ready.message());
+    FARANDOLE_RETURN_IF_ERROR(publish("offer", ready, ready ? meeting.value().to_text() : ""));
     FARANDOLE_RETURN_IF_ERROR(ready);
     FARANDOLE_RETURN_IF_ERROR(hear_members());
     FARANDOLE_FAILPOINT("shm_connect.handed_over");
