@@ -15,6 +15,10 @@ target_compile_options(
 # overlapping copy (PR 105651), and the inactive members of a std::variant as uninitialised.
 target_compile_options(
   farandole_flags INTERFACE $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<CONFIG:Release>>:-Wno-restrict;-Wno-maybe-uninitialized>)
+# A unit of several files has, to GCC, no main file whose unnamed namespaces are nobody else's.
+if(CMAKE_UNITY_BUILD)
+  target_compile_options(farandole_flags INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 target_link_options(farandole_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 
 include(CheckPIESupported)
