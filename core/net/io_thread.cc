@@ -59,10 +59,6 @@ void run_loop(IoThread::Impl& impl) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 std::unique_ptr<IoThread::Impl> make_impl() {
   try {
     if (FARANDOLE_FAIL_CALL("io_thread.make.epoll_create1", 0) != 0)

@@ -5,7 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <future>
+#include <string>
+#include <vector>
 
 #include "core/base/log.h"
 #include "tests/core/session_fixture.h"
@@ -15,6 +18,17 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+std::vector<std::string> errors_while(const std::function<void()>& work) {
+  std::vector<std::string> errors;
+  set_log_sink([&](LogLevel level, std::string_view line) {
+    if (level == LogLevel::Error)
+      errors.emplace_back(line);
+  });
+  work();
+  set_log_sink({});
+  return errors;
+}
 
 // Forming a group ends with the job, whatever it waits for.
 TEST_F(SessionTest, AFailedJobInterruptsFormingAGroup) {
@@ -122,13 +136,7 @@ TEST_F(SessionTest, AShutdownThatThrowsFreesNothingThatAThreadUses) {
 TEST_F(SessionTest, NothingIsThrownWhereASessionIsOnlyDestroyed) {
   start();
   control_->no_memory = true;
-  std::vector<std::string> errors;
-  set_log_sink([&](LogLevel level, std::string_view line) {
-    if (level == LogLevel::Error)
-      errors.emplace_back(line);
-  });
-  session_.reset();
-  set_log_sink({});
+  const std::vector<std::string> errors = errors_while([this] { session_.reset(); });
   EXPECT_THAT(
       errors, ElementsAre(HasSubstr("shutdown: std::bad_alloc; its threads and memory stay")));
 }
@@ -152,13 +160,7 @@ TEST_F(SessionTest, AnAbortThatBlocksTheLoopIsLeftBehind) {
   control_->wait_announced(2);
   agree({{.name = "x"}});
   running->get_future().wait();
-  std::vector<std::string> errors;
-  set_log_sink([&](LogLevel level, std::string_view line) {
-    if (level == LogLevel::Error)
-      errors.emplace_back(line);
-  });
-  session_.reset();
-  set_log_sink({});
+  const std::vector<std::string> errors = errors_while([this] { session_.reset(); });
   EXPECT_THAT(
       errors,
       ElementsAre(HasSubstr("rank 0: allreduce \"x\" and 1 more did not end within 0.05 s of its "
