@@ -181,6 +181,13 @@ def test_optimizer_options_and_mistakes() -> None:
     assert all(r["cases"] > 15 for r in reports)
 
 
+def test_models_state_norms_and_gradients() -> None:
+    """Three ranks, one of which has nothing to do now and then; each case beside one process."""
+    pytest.importorskip("torch")
+    reports = launch(3, "models.py", timeout=150)
+    assert all(r["cases"] > 20 for r in reports)
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[Report, list[Report]]:
     """What training brings on one rank, and on each of two."""

@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
 
 # What needs no wrong value: every object is right, the argument is for Horovod's sake, or torch's
 # own method gets it.
-ANYTHING = {"obj", "model", "args", "kwargs"}
+ANYTHING = {"obj", "model", "args", "kwargs", "inputs", "strict", "assign"}
+ANYTHING |= {"num_features", "eps", "momentum", "affine", "track_running_stats", "device", "dtype"}
 # Tested by themselves below: they are about how a session begins.
 OF_INIT = {"comm", "process_sets", "settings"}
 # Classes that nobody calls: exceptions, which hold whatever they are given, what only names others,
@@ -73,6 +74,13 @@ def optimizer() -> Any:
     return hvd.DistributedOptimizer(torch.optim.SGD([parameter], 0.1))
 
 
+def parallel() -> Any:
+    """Of a model that wants no input."""
+    model: Any = torch.nn.Linear(3, 3)
+    model.forward = always(None)
+    return hvd.DistributedDataParallel(model)
+
+
 # What users hold in their hands, by module.
 OBJECTS: dict[ModuleType, dict[str, Callable[[], Any]]] = {
     fdl: {
@@ -89,7 +97,9 @@ OBJECTS: dict[ModuleType, dict[str, Callable[[], Any]]] = {
         "SparseHandle": lambda: hvd.sparse_allreduce_async(
             torch.ones(2, 3).to_sparse(), None, fdl.Sum
         ),
+        "DistributedDataParallel": parallel,
         "DistributedOptimizer": optimizer,
+        "SyncBatchNorm": lambda: hvd.SyncBatchNorm(3),
         "Compression.none": lambda: hvd.Compression.none,
         "Compression.fp16": lambda: hvd.Compression.fp16,
         "Compression.bf16": lambda: hvd.Compression.bf16,
@@ -175,9 +185,14 @@ def right(subject: Subject, parameter: str) -> Any:
         return torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.1)
     if parameter == "params":
         return {"a": torch.ones(2)}
+    if parameter == "module":
+        return torch.nn.Linear(3, 3)
+    if parameter == "input":
+        return torch.ones(2, 3)
     if parameter == "ctx":
         return ONES.dtype if subject.module is fdl else torch.float32
     values = {"tensors": [dense], "root_rank": 0, "op": fdl.Sum, "name": "n", "obj": 1}
+    values["num_features"] = 3
     return {**values, "handle": None, "process_set_id": 0, "passes": 1, "state_dict": {}}[parameter]
 
 
@@ -194,10 +209,10 @@ def arguments_of(subject: Subject) -> dict[str, Any]:
 def full_name(function: str, name: str) -> str:
     """What the first operation of a function is called."""
     if "optimizer_state" in function:
-        return "optimizer_state.size"
+        return "optimizer_state.object"
     if "parameters" in function:
-        return "parameter/a"
-    for part, suffix in {"grouped": "_1of1", "object": ".size", "sparse": ".indices"}.items():
+        return "parameters.0"
+    for part, suffix in {"grouped": "_1of1", "object": ".object", "sparse": ".indices"}.items():
         if part in function:
             return name + suffix
     return name
@@ -237,7 +252,7 @@ def test_no_reduce_operation(value: Any) -> None:
 
 
 def test_every_parameter_has_wrong_values() -> None:
-    known = {"tensor", *WRONG} | ANYTHING | OF_INIT
+    known = {"tensor", "input", *WRONG} | ANYTHING | OF_INIT
     for subject in SUBJECTS:
         assert {p.name for p in subject.parameters} <= known, str(subject)
 
@@ -254,8 +269,12 @@ def test_every_class_is_tried() -> None:
 
 
 NEEDS_NO_SESSION = {"init", "shutdown", "is_initialized", "poll", "ProcessSet"}
+NEEDS_NO_SESSION |= {"SyncBatchNorm", "SyncBatchNorm.convert_sync_batchnorm"}
 # Results stay, and hooks communicate only later.
-WORKS_AFTERWARDS = ("synchronize", "DistributedOptimizer", "Handle.", "GroupHandle.")
+WORKS_AFTERWARDS = (
+    *("synchronize", "DistributedOptimizer", "Handle.", "GroupHandle."),
+    "DistributedDataParallel.",
+)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +289,7 @@ def test_without_session(subject: Subject) -> None:
     if "handle" in arguments:
         arguments["handle"] = fdl.allreduce_async(ONES, op=fdl.Sum)
     if "state_dict" in arguments:
-        arguments["state_dict"] = optimizer().state_dict()
+        arguments["state_dict"] = getattr(call, "__self__").state_dict()  # noqa: B009
     for handle in (arguments.get("handle"), getattr(call, "__self__", None)):
         if isinstance(handle, fdl.Handle):
             handle.wait(10)

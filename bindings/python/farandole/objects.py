@@ -8,12 +8,14 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from farandole import _native, _session
+from farandole import _native, _session, ops
 from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError, OperatingSystemError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
 _SIZE_BYTES = 8
+# What travels at once with the size: most objects are smaller and need no second message.
+_INLINE_BYTES = 8184
 # Instead of a size, where the object cannot be pickled: the other ranks raise, too, and wait for
 # nothing.
 _UNPICKLED = 2**64 - 1
@@ -37,7 +39,7 @@ def _pickled(obj: Any) -> tuple[bytes, bytes, Exception | None]:
     return data, len(data).to_bytes(_SIZE_BYTES, "little"), None
 
 
-def _size_in(field: bytes | bytearray, rank: int) -> int:
+def _size_in(field: bytes | bytearray | memoryview, rank: int) -> int:
     """The number of bytes that a rank announces."""
     size = int.from_bytes(field, "little")
     if size == _UNPICKLED:
@@ -56,13 +58,14 @@ def _room(size: int) -> bytearray | None:
         return None
 
 
-def _checked_room(room: bytearray | None, name: str, size: int, root_rank: int) -> bytearray:
+def _checked_room(
+    room: bytearray | None, name: str, size: int, root_rank: int, process_set: ProcessSet
+) -> bytearray:
     """Raises on every rank where one has no memory: it could not take part in what follows, and
     the others would wait for it."""
     mine = bytes([room is not None])
-    all_ranks = _session.submit(_native.ALLGATHER, f"{name}.room", mine)
-    all_ranks.wait()
-    lacking = [rank for rank, has in enumerate(all_ranks.tobytes()) if not has]
+    all_ranks = ops.allgather(mine, f"{name}.room", process_set).tolist()
+    lacking = [rank for rank, has in zip(process_set.ranks, all_ranks, strict=True) if not has]
     if lacking or room is None:
         which = ", ".join(map(str, lacking))
         raise OperatingSystemError(
@@ -87,15 +90,19 @@ def broadcast_object(
     name = _session.named(_native.BROADCAST, name)
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
-    pickled, field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
-    told = bytearray(field)
-    _session.submit(_native.BROADCAST, f"{name}.size", told, told, root=root_rank).wait()
+    pickled, size_field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
+    head = bytearray(_SIZE_BYTES + _INLINE_BYTES)
+    inline = size_field + pickled[:_INLINE_BYTES]
+    head[: len(inline)] = inline
+    ops.broadcast_(head, root_rank, f"{name}.object", process_set)
     if failure is not None:
         raise failure
-    size = _size_in(told, root_rank)
+    size = _size_in(head[:_SIZE_BYTES], root_rank)
+    if size <= _INLINE_BYTES:
+        return obj if is_root else pickle.loads(memoryview(head)[_SIZE_BYTES : _SIZE_BYTES + size])
     room = bytearray(pickled) if is_root else _room(size)
-    data = _checked_room(room, name, size, root_rank)
-    _session.submit(_native.BROADCAST, f"{name}.object", data, data, root=root_rank).wait()
+    data = _checked_room(room, name, size, root_rank, process_set)
+    ops.broadcast_(data, root_rank, f"{name}.rest", process_set)
     return obj if is_root else pickle.loads(data)
 
 
@@ -110,25 +117,24 @@ def allgather_object(
     """
     name = _session.named(_native.ALLGATHER, name)
     check_process_set(process_set)
-    data, size, failure = _pickled(obj)
-    sizes = _session.submit(_native.ALLGATHER, f"{name}.size", size)
-    everything = _session.submit(_native.ALLGATHER, f"{name}.object", data)
-    sizes.wait()
-    everything.wait()
+    data, size_field, failure = _pickled(obj)
+    # Each rank's size stands before its object, so that one message carries both.
+    everything: Any = ops.allgather(size_field + data, f"{name}.object", process_set)
     if failure is not None:
         raise failure
-    return _unpack(sizes.tobytes(), everything.tobytes())
+    return _unpack(memoryview(everything), process_set.ranks)
 
 
-def _unpack(sizes: bytes, everything: bytes) -> list[Any]:
+def _unpack(everything: memoryview, ranks: list[int]) -> list[Any]:
     objects = []
     begin = 0
-    for at in range(0, len(sizes), _SIZE_BYTES):
-        end = begin + _size_in(sizes[at : at + _SIZE_BYTES], at // _SIZE_BYTES)
-        objects.append(pickle.loads(everything[begin:end]))
-        begin = end
-    if begin != len(everything):
-        raise InvalidArgumentError(
-            f"the ranks announced {begin} bytes of objects and sent {len(everything)}"
-        )
+    for rank in ranks:
+        size = _size_in(everything[begin : begin + _SIZE_BYTES], rank)
+        begin += _SIZE_BYTES
+        if size > len(everything) - begin:
+            raise InvalidArgumentError(
+                f"rank {rank} announced an object of {size} bytes; {len(everything) - begin} came"
+            )
+        objects.append(pickle.loads(everything[begin : begin + size]))
+        begin += size
     return objects

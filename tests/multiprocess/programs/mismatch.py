@@ -75,14 +75,14 @@ def object_for_which_one_rank_has_no_memory(odd: bool) -> None:
     if odd:
         objects._room = lambda size: room(2**64 - 2)
     try:
-        fdl.broadcast_object(b"x" * 100, 0)
+        fdl.broadcast_object(b"x" * 10_000, 0)
     except fdl.OperatingSystemError as error:
         assert f"rank {fdl.size() - 1} has no memory for the object of rank 0" in str(error), error
     else:
         raise AssertionError("nobody noticed")
     finally:
         objects._room = room
-    assert fdl.broadcast_object(b"x" * 100, 0) == b"x" * 100
+    assert fdl.broadcast_object(b"x" * 10_000, 0) == b"x" * 10_000
 
 
 def main() -> None:

@@ -64,13 +64,16 @@ from farandole.torch.ops import (
     reducescatter_async,
 )
 from farandole.torch.optimizer import DistributedOptimizer
+from farandole.torch.parallel import DistributedDataParallel
 from farandole.torch.sparse import sparse_allreduce_async
+from farandole.torch.sync_batch_norm import SyncBatchNorm
 
 __all__ = [
     "AbortedError",
     "Adasum",
     "Average",
     "Compression",
+    "DistributedDataParallel",
     "DistributedOptimizer",
     "FarandoleError",
     "HorovodInternalError",
@@ -85,6 +88,7 @@ __all__ = [
     "Product",
     "ReduceOp",
     "Sum",
+    "SyncBatchNorm",
     "TimeoutError",
     "UnsupportedError",
     "__version__",

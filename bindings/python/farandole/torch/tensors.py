@@ -27,6 +27,13 @@ def check_optimizer(optimizer: object) -> None:
         )
 
 
+def check_module(module: object) -> torch.nn.Module:
+    """Refuses whatever is no module of torch."""
+    if not isinstance(module, torch.nn.Module):
+        raise InvalidArgumentError(f"a torch.nn.Module is wanted, not a {type(module).__name__}")
+    return module
+
+
 def plain(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where its memory is as it looks, else a contiguous copy."""
     check_tensor(tensor)

@@ -1,0 +1,179 @@
+"""Gradients that are all ranks' average by the time that backward returns."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch.utils import _pytree
+
+from farandole import _native, _session
+from farandole.errors import InvalidArgumentError
+from farandole.handles import GroupHandle, Handle
+from farandole.process_sets import ProcessSet
+from farandole.reduce_ops import Average, Max
+from farandole.torch import ops
+from farandole.torch.compression import Compressor
+from farandole.torch.sparse import sparse_allreduce_async
+
+# What a rank says of a parameter at the end of backward; the largest one holds.
+_UNUSED, _DENSE, _SPARSE = range(3)
+
+
+class Reducer:
+    """The exchange of one model's gradients: begun by hooks during backward, finished by a callback
+    at its end.
+
+    Whether a backward exchanges is what the last forward said (``expect``). A gradient that adds up
+    over several backwards comes out right: the part that is all ranks' already is its own average.
+    """
+
+    def __init__(
+        self,
+        parameters: dict[str, torch.Tensor],
+        compression: type[Compressor],
+        find_unused: bool,
+        process_set: ProcessSet,
+    ) -> None:
+        self._names = {p: name for name, p in parameters.items()}
+        self._compression = compression
+        self._find_unused = find_unused
+        self._process_set = process_set
+        self._session: object = None
+        self._prefix = ""
+        self._hooked: set[torch.Tensor] = set()
+        # Gradients that hold something which other ranks have not got.
+        self._local: dict[torch.Tensor, int] = {}
+        self._expecting = False
+        self._queued = False
+        self._handles: dict[torch.Tensor, Handle] = {}
+
+    def expect(self, exchanging: bool) -> None:
+        """A forward begins, whose backward is to exchange or not."""
+        self._expecting = exchanging
+        self._queued = False
+        self._handles = {}  # of a backward that an exception has ended
+        for p in self._names:
+            if p.requires_grad and p not in self._hooked:
+                self._hook(p)
+        if exchanging and self._session is not _session.current():
+            # Alike on every rank, and unlike that of another model.
+            self._prefix = _session.named(_native.ALLREDUCE, None)
+            self._session = _session.current()
+
+    def watch(self, output: Any) -> None:
+        """Learns from a forward's output when a backward begins: checkpoints run backwards within
+        the one whose end counts, and reach parameters first."""
+        this = weakref.ref(self)
+
+        def begin(_: torch.Tensor) -> None:
+            reducer = this()
+            if reducer is not None:
+                reducer._queue()
+
+        for leaf in _pytree.tree_leaves(output):
+            if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
+                leaf.register_hook(begin)
+
+    def _hook(self, p: torch.Tensor) -> None:
+        this = weakref.ref(self)
+
+        def on_gradient(p: torch.Tensor) -> None:
+            reducer = this()
+            if reducer is not None:
+                reducer._on_gradient(p)
+
+        p.register_post_accumulate_grad_hook(on_gradient)
+        self._hooked.add(p)
+
+    def _queue(self) -> None:
+        if self._expecting and not self._queued:
+            engine: Any = torch.autograd.Variable._execution_engine
+            engine.queue_callback(self._finish)
+            self._queued = True
+
+    def _on_gradient(self, p: torch.Tensor) -> None:
+        gradient = cast(torch.Tensor, p.grad)
+        self._local[p] = _SPARSE if gradient.is_sparse else _DENSE
+        if not self._expecting:
+            return
+        self._queue()
+        if p in self._handles:
+            raise InvalidArgumentError(
+                f"backward has reached {self._names[p]} twice, which a reentrant checkpoint does "
+                "to parameters that are used in several places; use "
+                "torch.utils.checkpoint(..., use_reentrant=False)"
+            )
+        if gradient.requires_grad:
+            raise InvalidArgumentError(
+                f"the gradient of {self._names[p]} is part of a graph (create_graph=True), which "
+                "cannot be exchanged"
+            )
+        self._start(p)
+
+    def _start(self, p: torch.Tensor) -> None:
+        name = f"{self._prefix}/{self._names[p]}"
+        gradient = cast(torch.Tensor, p.grad)
+        if gradient.is_sparse:
+            inner: Handle = sparse_allreduce_async(gradient, name, Average, self._process_set)
+            self._handles[p] = GroupHandle([inner], lambda results: _install(p, results[0]))
+            return
+        small, ctx = self._compression.compress(gradient)
+        inner = ops.allreduce_async_(small, None, name, Average, process_set=self._process_set)
+        if small is gradient:
+            self._handles[p] = inner
+        else:
+            self._handles[p] = GroupHandle([inner], _copying(gradient, self._compression, ctx))
+
+    def _finish(self) -> None:
+        """Backward ends. One that reached no parameter (``torch.autograd.grad``) is none."""
+        self._queued = False
+        if not self._handles:
+            return
+        try:
+            self._start_missing()
+            GroupHandle(list(self._handles.values())).wait()
+        finally:
+            self._handles = {}
+        self._local.clear()
+
+    def _start_missing(self) -> None:
+        """This rank's part of gradients that its own forward did not use, but another rank's did.
+        Those that nobody used stay as they are."""
+        parameters = list(self._names)
+        uses = [self._local.get(p, _UNUSED) for p in parameters]
+        if self._find_unused:
+            everyone = ops.allreduce_async(
+                torch.tensor(uses, dtype=torch.uint8),
+                None,
+                f"{self._prefix}.used",
+                Max,
+                process_set=self._process_set,
+            )
+            uses = everyone.wait().tolist()
+        else:
+            wanted = [_DENSE if p.requires_grad else _UNUSED for p in parameters]
+            uses = [max(pair) for pair in zip(uses, wanted, strict=True)]
+        for p, use in zip(parameters, uses, strict=True):
+            if use == _UNUSED or p in self._handles:
+                continue
+            if p.grad is None:
+                zero = torch.zeros_like(p, requires_grad=False)
+                p.grad = zero.to_sparse(1) if use == _SPARSE else zero
+            self._start(p)
+
+
+def _install(p: torch.Tensor, gradient: torch.Tensor) -> None:
+    p.grad = gradient
+
+
+def _copying(
+    gradient: torch.Tensor, compression: type[Compressor], ctx: Any
+) -> Callable[[list[torch.Tensor]], None]:
+    def finish(results: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            gradient.copy_(compression.decompress(results[0], ctx))
+
+    return finish

@@ -1,0 +1,161 @@
+"""SyncBatchNorm against torch's, which gets the batches of all ranks as one."""
+
+from __future__ import annotations
+
+import copy
+import io
+from functools import partial
+from typing import Any
+
+import torch
+from model_case import case, failure, operations, same_everywhere
+from torch import nn
+
+import farandole.torch as hvd
+
+CHANNELS = 3
+
+
+def batches(shape: tuple[int, ...], sizes: list[int], seed: int = 0) -> list[torch.Tensor]:
+    """Every rank's batch, far from zero, where sums of squares would lose their digits."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.rand(size, CHANNELS, *shape, generator=generator, dtype=torch.float64) + 1e4
+        for size in sizes
+    ]
+
+
+def close(actual: torch.Tensor | None, expected: torch.Tensor | None, tolerance: float) -> None:
+    assert (actual is None) == (expected is None)
+    if actual is not None:
+        torch.testing.assert_close(
+            actual, expected, rtol=tolerance, atol=tolerance, check_dtype=False
+        )
+
+
+def compare(ours: Any, reference: Any, everyone: list[torch.Tensor], tolerance: float) -> None:
+    """One training step: output, gradients and running statistics."""
+    mine = everyone[hvd.rank()].clone().requires_grad_()
+    whole = torch.cat(everyone).clone().requires_grad_()
+    begin = sum(len(batch) for batch in everyone[: hvd.rank()])
+    part = slice(begin, begin + len(mine))
+    weights = torch.linspace(-1, 1, whole.numel(), dtype=torch.float64).view(whole.shape).sin()
+    output, expected = ours(mine), reference(whole)
+    close(output, expected[part], tolerance)
+    torch.autograd.backward((output * weights[part]).sum())
+    torch.autograd.backward((expected * weights).sum())
+    assert whole.grad is not None
+    close(mine.grad, whole.grad[part], tolerance)
+    for own, one in zip(ours.parameters(), reference.parameters(), strict=True):
+        close(hvd.allreduce(own.grad, op=hvd.Sum), one.grad, tolerance)
+        own.grad = one.grad = None
+    for own, one in zip(ours.buffers(), reference.buffers(), strict=True):
+        close(own, one, tolerance)
+        same_everywhere(own)
+
+
+@case
+def batch_norm_equals_that_of_one_process() -> None:
+    sizes = [rank + 2 for rank in range(hvd.size())]
+    sizes[1] = 0  # has nothing, and takes part
+    kinds: dict[tuple[int, ...], Any] = {(): nn.BatchNorm1d, (4,): nn.BatchNorm1d}
+    kinds |= {(4, 3): nn.BatchNorm2d, (2, 3, 2): nn.BatchNorm3d}
+    for shape, kind in kinds.items():
+        for options in ({}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}):
+            torch.manual_seed(7)
+            reference = kind(CHANNELS, eps=1e-3, dtype=torch.float64, **options)
+            ours = hvd.SyncBatchNorm(CHANNELS, eps=1e-3, dtype=torch.float64, **options)
+            ours.load_state_dict(reference.state_dict())
+            for seed in range(2):
+                compare(ours, reference, batches(shape, sizes, seed), 1e-9)
+            ours.eval(), reference.eval()
+            own = batches(shape, sizes, 9)[hvd.rank()]
+            if len(own) > 1 or ours.running_mean is not None:
+                expected = reference(own)
+                assert operations(partial(ours, own)) == 0, "evaluation communicates nothing"
+                close(ours(own), expected, 1e-9)
+
+
+@case
+def batch_norm_of_half_types_and_memory_formats() -> None:
+    for dtype, tolerance in ((torch.bfloat16, 5e-2), (torch.float16, 1e-2), (torch.float32, 1e-3)):
+        batch = batches((4, 4), [2] * hvd.size())
+        everyone = [(one - 1e4).to(dtype) for one in batch]
+        norm = hvd.SyncBatchNorm(CHANNELS)  # parameters stay float32, as in mixed precision
+        mine = everyone[hvd.rank()].to(memory_format=torch.channels_last).requires_grad_()
+        output = norm(mine)
+        assert output.dtype == dtype
+        assert output.is_contiguous(memory_format=torch.channels_last)
+        expected = nn.BatchNorm2d(CHANNELS)(torch.cat(everyone).float())
+        close(output, expected.chunk(hvd.size())[hvd.rank()], tolerance)
+        torch.autograd.backward(output.float().square().sum())
+        assert mine.grad is not None
+        assert mine.grad.dtype == dtype
+        assert [p.grad.dtype for p in norm.parameters() if p.grad is not None] == 2 * [torch.float]
+
+
+class TwoAtOnce(nn.Module):
+    """Norms side by side, one of which is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(2, CHANNELS), nn.BatchNorm1d(CHANNELS))
+        self.second = nn.Sequential(nn.Linear(2, CHANNELS), nn.BatchNorm1d(CHANNELS))
+        self.again = self.first[1]
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        first, second = self.first(batch), self.second(batch)
+        result: torch.Tensor = self.again(first * second) + second
+        return result
+
+
+@case
+def whole_model_is_converted() -> None:
+    torch.manual_seed(3)
+    reference = TwoAtOnce().double()
+    calls: list[int] = []
+    plain = copy.deepcopy(reference)
+    plain.first[1].register_forward_hook(lambda *_: calls.append(1))
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    model = hvd.SyncBatchNorm.convert_sync_batchnorm(plain)
+    assert model is plain
+    assert model.first[1] is model.again
+    kinds = {type(one) for one in model.modules()}
+    assert hvd.SyncBatchNorm in kinds
+    assert nn.BatchNorm1d not in kinds
+    step_like_one_process(model, optimizer, copy.deepcopy(reference))
+    assert len(calls) == 2, "hooks stay"
+    model = hvd.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(reference))
+    stored = io.BytesIO()
+    torch.save(model, stored)
+    stored.seek(0)
+    for one in (copy.deepcopy(model), torch.load(stored, weights_only=False)):
+        trained = torch.optim.SGD(one.parameters(), lr=0.1)
+        step_like_one_process(one, trained, copy.deepcopy(reference))
+    single = hvd.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm2d(4).eval())
+    assert isinstance(single, hvd.SyncBatchNorm)
+    assert not single.training
+
+
+def step_like_one_process(model: Any, optimizer: Any, reference: Any) -> None:
+    everyone = torch.rand(4 * hvd.size(), 2, dtype=torch.float64)
+    everyone = hvd.broadcast(everyone, 0)
+    mine = everyone.chunk(hvd.size())[hvd.rank()]
+    torch.autograd.backward(model(mine).pow(3).sum())
+    for p in model.parameters():
+        hvd.allreduce_(p.grad, op=hvd.Sum)
+    optimizer.step()
+    whole = torch.optim.SGD(reference.parameters(), lr=0.1)
+    torch.autograd.backward(reference(everyone).pow(3).sum())
+    whole.step()
+    for own, one in zip(model.state_dict().values(), reference.state_dict().values(), strict=True):
+        close(own, one, 1e-9)
+
+
+@case
+def batch_norm_of_too_little() -> None:
+    norm = hvd.SyncBatchNorm(CHANNELS)
+    batch = torch.ones(1 if hvd.rank() == 0 else 0, CHANNELS)
+    text = failure(lambda: norm(batch), hvd.InvalidArgumentError)
+    assert "all ranks together have 1" in text, text
+    norm(torch.ones(1, CHANNELS))
