@@ -12,20 +12,23 @@ failed=0
 pytest=(env --default-signal=INT,QUIT .venv/bin/python -m pytest)
 
 echo "==> ctest"
-ctest --preset dev --no-tests=error -j "${JOBS:-$(nproc)}" \
+# One more at once than there are cores: many wait, and those that measure time run alone.
+ctest --preset dev --no-tests=error -j "$((${JOBS:-$(nproc)} + 1))" \
   --output-junit "$PWD/$results/ctest.xml" || failed=1
 for preset in asan tsan; do
   .ci/run_sanitized.sh "$preset" subset || failed=1
 done
-# Jobs at whose failpoints something happens, and those of the soak, wait most of the time; the others
-# of these take processor time and measure none.
+# Jobs at whose failpoints something happens, and those of the soak, wait most of the time, and so do
+# all that are not named here, which measure it; what learns beside them only takes what they leave.
+# The others of these take processor time and measure no other.
 waiting=(tests/failpoints tests/soak)
 learning=(tests/examples)
+working=(tests/multiprocess/test_jobs.py)
 checking=(tests/lint tests/packaging tests/python)
 
-# Runs folders of pytest's in the background; `wait_for` tells what came of it.
-start() { # NAME FOLDER...
-  "${pytest[@]}" --quiet "${@:2}" --junitxml="$results/pytest-$1.xml" > "$results/$1.log" 2>&1 &
+# Runs tests of pytest's in the background; `wait_for` tells what came of it.
+start() { # NAME NICENESS TESTS...
+  nice -n "$2" "${pytest[@]}" --quiet "${@:3}" --junitxml="$results/pytest-$1.xml" > "$results/$1.log" 2>&1 &
 }
 wait_for() { # NAME
   wait $! || failed=1
@@ -33,16 +36,18 @@ wait_for() { # NAME
 }
 
 echo "==> fuzz, beside it pytest: ${waiting[*]}"
-start waiting "${waiting[@]}"
+start waiting 0 "${waiting[@]}"
 ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
   --output-junit "$PWD/$results/fuzz.xml" || failed=1
 wait_for waiting
-echo "==> pytest: ${checking[*]}, beside them ${learning[*]}"
-start learning "${learning[@]}"
+echo "==> pytest: ${checking[*]}, beside them ${working[*]}"
+start working 0 "${working[@]}"
 "${pytest[@]}" "${checking[@]}" --junitxml="$results/pytest-checking.xml" || failed=1
-wait_for learning
-echo "==> pytest: all others"
-apart=("${waiting[@]}" "${learning[@]}" "${checking[@]}")
+wait_for working
+echo "==> pytest: all others, beside them ${learning[*]}"
+start learning 19 "${learning[@]}"
+apart=("${waiting[@]}" "${learning[@]}" "${working[@]}" "${checking[@]}")
 "${pytest[@]}" "${apart[@]/#/--ignore=}" --junitxml="$results/pytest.xml" || failed=1
-.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-learning,pytest-checking,pytest}.xml || failed=1
+wait_for learning
+.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-learning,pytest-working,pytest-checking,pytest}.xml || failed=1
 exit "$failed"

@@ -24,16 +24,17 @@ function(farandole_discover_tests name)
   gtest_discover_tests(${name} ${filter} PROPERTIES TIMEOUT ${arg_TIMEOUT} ${properties} DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# farandole_test(NAME SOURCES … LINKS … [TIMEOUT seconds] [SERIAL] [UNITY]): a GoogleTest binary; each of
-# its tests is one ctest, with a deadline. SERIAL: it measures time, so that no other test may run beside
-# it. UNITY: its files are compiled several at a time, so none may name a helper as another does.
+# farandole_test(NAME SOURCES … LINKS … [TIMEOUT seconds] [SERIAL]): a GoogleTest binary; each of its tests
+# is one ctest, with a deadline. SERIAL: it measures time, so that no other test may run beside it. Its
+# files are compiled several at a time (most of the work is gmock's headers), so none may name a helper
+# as another does: what two need stands in a header.
 function(farandole_test name)
-  cmake_parse_arguments(arg "SERIAL;UNITY" "TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "SOURCES;LINKS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${name} ${arg_SOURCES})
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${arg_UNITY})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
   target_link_libraries(${name} PRIVATE farandole_flags ${arg_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
   set(serial "")
   if(arg_SERIAL)

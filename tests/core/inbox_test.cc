@@ -5,12 +5,13 @@
 #include <future>
 #include <thread>
 
+#include "tests/support/soon.h"
+
 namespace farandole {
 namespace {
 
-TimePoint soon() {
-  return steady_now() + std::chrono::seconds(20);
-}
+using testing::soon;
+
 uint64_t round_of(const Message& m) {
   return std::get<message::Agreed>(m).agreement.round;
 }

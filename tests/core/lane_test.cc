@@ -6,15 +6,14 @@
 #include <future>
 #include <thread>
 
+#include "tests/support/soon.h"
+
 namespace farandole {
 namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
-
-TimePoint soon() {
-  return steady_now() + 20s;
-}
+using testing::soon;
 
 TEST(Lane, RunsWorkInOrderWithoutHelp) {
   std::vector<int> order;

@@ -10,12 +10,9 @@
 
 #include "core/session.h"
 #include "tests/support/fake_session.h"
+#include "tests/support/soon.h"
 
 namespace farandole::testing {
-
-inline TimePoint soon() {
-  return steady_now() + 20s;
-}
 
 // Rank 0 of 3, whose collectives double every element.
 class SessionTest : public ::testing::Test {

@@ -13,8 +13,6 @@ namespace {
 using net::Handshake;
 using testing::HasSubstr;
 
-constexpr size_t kChallengeBytes = 90;
-constexpr size_t kProofBytes = 32;
 constexpr const char* kGroup = "g0.e1";
 
 class DataPort : public testing::Test {

@@ -14,6 +14,10 @@
 
 namespace farandole::hostile {
 
+// What a server says first in a handshake, and the end of it that proves that it holds the secret.
+constexpr size_t kChallengeBytes = 90;
+constexpr size_t kProofBytes = 32;
+
 // What a rank of the job says first on a connection of `role`.
 net::ClientParams client_params(
     const JobFacts& facts, int rank, net::Role role = net::Role::Control);

@@ -17,9 +17,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr size_t kChallengeBytes = 90;
-constexpr size_t kProofBytes = 32;
-
 // Rank 0 listens; rank 1 comes when the strangers are done.
 class Strangers : public testing::Test {
  protected:

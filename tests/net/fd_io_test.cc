@@ -8,14 +8,14 @@
 namespace farandole::net {
 namespace {
 
-ClientParams client_params() {
+ClientParams data_client() {
   ClientParams params;
   params.secret = Secret(Bytes(32, 1));
   params.hello = {"job-a", "group", Role::Data, 3, 0, 7, 5};
   return params;
 }
 
-ServerParams server_params() {
+ServerParams data_server() {
   ServerParams params;
   params.secret = Secret(Bytes(32, 1));
   params.admit = [](const Hello& hello) {
@@ -29,14 +29,14 @@ TEST(RunHandshake, OverASocketReadsNothingBeyond) {
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   UniqueFd a(fds[0]), b(fds[1]);
   const TimePoint deadline = steady_now() + std::chrono::seconds(20);
-  Handshake client = Handshake::client(client_params());
+  Handshake client = Handshake::client(data_client());
   Status on_client;
   std::thread thread([&] {
     on_client = run_handshake(a.get(), client, deadline);
     const Bytes more = {1, 2, 3};
     EXPECT_TRUE(send_all(a.get(), more, deadline).is_ok());
   });
-  Handshake server = Handshake::server(server_params());
+  Handshake server = Handshake::server(data_server());
   const Status on_server = run_handshake(b.get(), server, deadline);
   thread.join();
   EXPECT_TRUE(on_client.is_ok()) << on_client.to_string();
@@ -51,11 +51,11 @@ TEST(RunHandshake, EndsAtItsDeadlineAndAtEof) {
   int fds[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   UniqueFd a(fds[0]), b(fds[1]);
-  Handshake client = Handshake::client(client_params());
+  Handshake client = Handshake::client(data_client());
   const Status late = run_handshake(a.get(), client, steady_now() + std::chrono::milliseconds(20));
   EXPECT_EQ(late.code(), Code::Timeout);
   b.reset();
-  Handshake again = Handshake::client(client_params());
+  Handshake again = Handshake::client(data_client());
   EXPECT_EQ(
       run_handshake(a.get(), again, steady_now() + std::chrono::seconds(20)).code(),
       Code::PeerLost);

@@ -9,12 +9,12 @@
 namespace farandole::net {
 namespace {
 
-Secret secret_of(uint8_t fill) {
+Secret key_of(uint8_t fill) {
   return Secret(Bytes(32, fill));
 }
 
 TEST(FrameTags, OpenOnlyInOrderUnalteredAndOnce) {
-  const Secret key = secret_of(5);
+  const Secret key = key_of(5);
   const Bytes header = {1, 2, 3};
   const Bytes body = {4, 5, 6, 7};
   FrameSealer sealer(key);
@@ -36,7 +36,7 @@ TEST(FrameTags, OpenOnlyInOrderUnalteredAndOnce) {
     (at < 3 ? h[at] : at < 7 ? b[at - 3] : t[at - 7]) ^= 0x80;
     EXPECT_FALSE(FrameOpener(key).open(h, b, t)) << at;
   }
-  EXPECT_FALSE(FrameOpener(secret_of(6)).open(header, body, first));
+  EXPECT_FALSE(FrameOpener(key_of(6)).open(header, body, first));
   EXPECT_FALSE(FrameOpener(key).open(header, body, ByteSpan(first).first(15)));
 }
 

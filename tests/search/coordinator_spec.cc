@@ -15,14 +15,6 @@ using control::Report;
 using control::Resend;
 using control::Round;
 
-namespace {
-
-size_t at(int rank) {
-  return static_cast<size_t>(rank);
-}
-
-}  // namespace
-
 bool CoordinatorSpec::broken(uint32_t process_set) const {
   for (int rank = 0; rank < kRanks; ++rank)
     if (gone_[at(rank)] && is_member(process_set, rank))

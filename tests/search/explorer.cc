@@ -35,10 +35,6 @@ namespace {
 
 constexpr uint32_t kFaultUnit = 256;
 
-size_t at(int rank) {
-  return static_cast<size_t>(rank);
-}
-
 }  // namespace
 
 Explorer::Explorer(const Scenario& scenario, uint64_t most_states)

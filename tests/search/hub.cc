@@ -12,8 +12,7 @@ using control::StateText;
 namespace {
 
 constexpr TimePoint kNow{std::chrono::seconds(1000)};
-constexpr char kGone[] = "its control connection closed without a goodbye";
-constexpr char kSilent[] = "no heartbeat for 3.0 s";
+constexpr char kRankGone[] = "its control connection closed without a goodbye";
 constexpr uint32_t kEventInput = 0xF0000000;
 
 // Faults that have two halves: the second one is another number.
@@ -93,7 +92,7 @@ void Hub::on_frame(State& state, int from, Id frame, HubStep& step) {
     step.deaf[static_cast<size_t>(from)] = true;
     step.sends.emplace_back(from, kEnd);
     state.spec.loses(from);
-    take(state, coordinator.on_lost(from, kGone), step);
+    take(state, coordinator.on_lost(from, kRankGone), step);
     return;
   }
   state.spec.hears(from, frames_.body(frame));
@@ -202,7 +201,7 @@ std::string Hub::check_inert(const State& state) const {
         .incarnation = Scenario::incarnation(rank),
         .seq = StateAccess::next_in(*copy, rank)};
     inert = inert && quiet(copy->on_frame(rank, encode(envelope, control::Leave{}), kNow)) &&
-            quiet(copy->on_lost(rank, kGone));
+            quiet(copy->on_lost(rank, kRankGone));
   }
   return inert ? "" : "I14: a coordinator that has given its verdict goes on";
 }

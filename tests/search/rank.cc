@@ -13,8 +13,7 @@ using control::Worker;
 
 namespace {
 
-constexpr char kGone[] = "its control connection closed";
-constexpr char kSilent[] = "no heartbeat for 3.0 s";
+constexpr char kCoordinatorGone[] = "its control connection closed";
 constexpr char kKey[] = "address";
 constexpr uint32_t kActInput = 0xF0000000;
 // What is known of whether a frame commutes; all have the first bit.
@@ -117,7 +116,7 @@ const RankStep& Rank::frame(Id id, Id frame) {
     if (frame == kEnd) {
       step.deaf = true;
       close(state, step);
-      return take(state, state.worker->on_lost(kGone), step, nullptr);
+      return take(state, state.worker->on_lost(kCoordinatorGone), step, nullptr);
     }
     if (scenario_.probe)
       step.wrong = probe_frame(state, frame);

@@ -14,6 +14,15 @@
 namespace farandole::search {
 
 inline constexpr int kRanks = 3;
+
+// Where what belongs to a rank stands in an array of all.
+inline size_t at(int rank) {
+  return static_cast<size_t>(rank);
+}
+
+// Why a rank or the coordinator is said to be silent.
+inline constexpr char kSilent[] = "no heartbeat for 3.0 s";
+
 template <typename T>
 using PerRank = std::array<T, kRanks>;
 

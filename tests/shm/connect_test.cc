@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 
 #include "gtest/gtest.h"
 
+#include "tests/support/descriptors.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/thread_cluster.h"
 
@@ -16,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::MemoryStore;
+using testing::open_descriptors;
 using testing::ThreadCluster;
 
 GroupSpec spec_of(int index, int size, const std::string& tag = "group") {
@@ -37,13 +38,6 @@ std::vector<Status> connect_all(int size, const Config& config, MemoryStore& sto
   ThreadCluster cluster(size);
   return cluster.run(
       [&](int rank) { return connect(spec_of(rank, size), store, config).status(); });
-}
-
-size_t open_descriptors() {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-    ++count;
-  return count;
 }
 
 TEST(Connect, LeavesNoDescriptorOpen) {

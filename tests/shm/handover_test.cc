@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <regex>
 #include <sstream>
@@ -18,10 +17,13 @@
 
 #include "gtest/gtest.h"
 
+#include "tests/support/descriptors.h"
+
 namespace farandole::shm {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::open_descriptors;
 
 class Handover : public ::testing::Test {
  protected:
@@ -148,11 +150,6 @@ TEST(Receiving, SaysHowLongItWaited) {
   const std::regex wanted(
       "it was not handed over within [0-9]+\\.[0-9] s, .*\\(FARANDOLE_START_TIMEOUT\\)");
   EXPECT_TRUE(std::regex_match(late.message(), wanted)) << late.message();
-}
-
-size_t open_descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
 }
 
 // The room for one descriptor holds two: both are closed where one is wanted.

@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-GroupSpec spec_of(int index, int size) {
+GroupSpec job_of(int index, int size) {
   GroupSpec spec;
   spec.tag = "group";
   spec.job = "job";
@@ -70,7 +70,7 @@ class Processes {
     for (int rank = 0; rank < size; ++rank) {
       const pid_t child = ::fork();
       if (child == 0) {
-        auto made = connect(spec_of(rank, size), store_, config);
+        auto made = connect(job_of(rank, size), store_, config);
         std::_Exit(made ? body(rank, *made.value()) : 99);
       }
       children_.push_back(child);

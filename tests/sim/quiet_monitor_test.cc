@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/monitor_bounds.h"
+#include "tests/sim/monitor_inputs.h"
 #include "tests/sim/monitor_operation.h"
 #include "tests/sim/monitor_store.h"
 
@@ -13,9 +14,7 @@ using control::StoreReply;
 using control::StoreRequest;
 using Kind = control::StoreRequest::Kind;
 
-constexpr TimePoint kNow{std::chrono::seconds(1000)};
-
-Plan plan_of(int size) {
+Plan tight_plan(int size) {
   Plan plan;
   plan.size = size;
   plan.cache_capacity = 2;
@@ -23,10 +22,6 @@ Plan plan_of(int size) {
   plan.store_bytes = 4;
   plan.process_sets[1] = {0, 1};
   return plan;
-}
-
-Agreement round_of(uint64_t number, std::vector<ReadyOp> ready) {
-  return {.epoch = 1, .round = number, .ready = std::move(ready), .rejected = {}};
 }
 
 class BoundsMonitorTest : public testing::Test {
@@ -37,7 +32,7 @@ class BoundsMonitorTest : public testing::Test {
     monitor_.on_tables(0, tables);
     return !findings_.empty();
   }
-  Plan plan_ = plan_of(2);
+  Plan plan_ = tight_plan(2);
   Findings findings_;
   BoundsMonitor monitor_{plan_, findings_};
 };
@@ -102,7 +97,7 @@ class StoreMonitorTest : public testing::Test {
   void tell(int rank, uint64_t number, Status status, std::vector<uint8_t> value = {}) {
     monitor_.on_store_reply(rank, {number, std::move(status), std::move(value)});
   }
-  Plan plan_ = plan_of(2);
+  Plan plan_ = tight_plan(2);
   Findings findings_;
   StoreMonitor monitor_{plan_, findings_};
 };
@@ -210,7 +205,7 @@ class OperationMonitorTest : public testing::Test {
     monitor_.on_failure(rank, {.rank = 2}, kNow);
     monitor_.on_halted(rank);
   }
-  Plan plan_ = plan_of(3);
+  Plan plan_ = tight_plan(3);
   Findings findings_;
   OperationMonitor monitor_{plan_, findings_};
 };

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/sim/monitor_agreement.h"
+#include "tests/sim/monitor_inputs.h"
 #include "tests/sim/monitor_sequence.h"
 #include "tests/sim/monitor_verdict.h"
 #include "tests/sim/run.h"
@@ -14,8 +15,6 @@ namespace farandole::sim {
 namespace {
 
 using std::chrono_literals::operator""s;
-
-constexpr TimePoint kNow{1000s};
 
 Plan plan_of(int size) {
   Plan plan;
@@ -29,10 +28,6 @@ Signature shaped(std::vector<int64_t> shape) {
   Signature s;
   s.shape = std::move(shape);
   return s;
-}
-
-Agreement round_of(uint64_t number, std::vector<ReadyOp> ready) {
-  return {.epoch = 1, .round = number, .ready = std::move(ready), .rejected = {}};
 }
 
 std::vector<Member> members_of(int size) {
