@@ -28,6 +28,7 @@ COMPILED_IN = {
     "flatbuffers": "libflatbuffers-dev",
     "fmt": "libfmt-dev",
     "spdlog": "libspdlog-dev",
+    "yaml-cpp": "libyaml-cpp-dev",
 }
 # Of headers likewise, whose licence asks for nothing beside compiled code.
 BOOST = "libboost1.81-dev"

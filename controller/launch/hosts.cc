@@ -36,22 +36,16 @@ Result<Host> parse_host(std::string_view entry) {
   const std::string_view name = entry.substr(0, colon);
   const std::string_view number = entry.substr(colon + 1);
   if (!is_host_name(name))
-    return error(
-        Code::InvalidArgument,
-        "-H: \"{}\" is not a host name; letters, digits, '.', '_' and '-' are allowed, beginning "
-        "with a letter or digit, or an IPv6 address in brackets",
-        printable(name, 80));
-  int slots = 0;
-  const char* const end = number.data() + number.size();
-  const auto [stop, code] = std::from_chars(number.data(), end, slots);
-  if (code != std::errc() || stop != end || slots < 1 || slots > kMaxRanks)
+    return error(Code::InvalidArgument, "-H: {}", no_host_name(name).message());
+  const auto slots = parse_slots(number);
+  if (!slots)
     return error(
         Code::InvalidArgument,
         "-H: \"{}\" is not a number of slots for {}; a whole number from 1 to {} is wanted",
         printable(number, 80),
         name,
         kMaxRanks);
-  return Host{std::string(name), slots};
+  return Host{std::string(name), *slots};
 }
 
 }  // namespace
@@ -63,6 +57,23 @@ bool is_host_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char ch) {
            return is_letter_or_digit(ch) || ch == '.' || ch == '_' || ch == '-';
          });
+}
+
+Status no_host_name(std::string_view name) {
+  return error(
+      Code::InvalidArgument,
+      "\"{}\" is not a host name; letters, digits, '.', '_' and '-' are allowed, beginning "
+      "with a letter or digit, or an IPv6 address in brackets",
+      printable(name, 80));
+}
+
+std::optional<int> parse_slots(std::string_view text) {
+  int slots = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, code] = std::from_chars(text.data(), end, slots);
+  if (code != std::errc() || stop != end || slots < 1 || slots > kMaxRanks)
+    return std::nullopt;
+  return slots;
 }
 
 Result<std::vector<Host>> parse_hosts(std::string_view text) {

@@ -1,6 +1,7 @@
 #pragma once
 // Hosts with their slots, and which rank runs where. Pure.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,11 @@ Result<std::vector<Host>> parse_hosts(std::string_view text);
 
 // [A-Za-z0-9]([A-Za-z0-9._-]{0,252}) or an IPv6 address in brackets.
 bool is_host_name(std::string_view name);
+// InvalidArgument: what is wrong with a name that is none.
+Status no_host_name(std::string_view name);
+
+// 1 to kMaxRanks, or nothing where `text` is no such number.
+std::optional<int> parse_slots(std::string_view text);
 
 // Whether `name` means this machine, which calls itself `own`.
 bool is_this_host(std::string_view name, std::string_view own);

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "controller/launch/job_start.h"
+#include "controller/launch/output_files.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
 #include "controller/launch/report.h"
@@ -23,7 +24,12 @@ constexpr size_t kReadBytes = 64 << 10;
 
 class JobLoop {
  public:
-  JobLoop(const JobPlan& plan, const JobSettings& settings, SignalReader signals, StartedJob job);
+  JobLoop(
+      const JobPlan& plan,
+      const JobSettings& settings,
+      OutputFiles files,
+      SignalReader signals,
+      StartedJob job);
   int run();
 
  private:
@@ -45,6 +51,7 @@ class JobLoop {
 
   const JobPlan& plan_;
   const JobSettings& settings_;
+  OutputFiles files_;
   SignalReader signals_;
   StartedJob job_;
   std::vector<pid_t> foreign_;
@@ -60,9 +67,14 @@ class JobLoop {
 };
 
 JobLoop::JobLoop(
-    const JobPlan& plan, const JobSettings& settings, SignalReader signals, StartedJob job)
+    const JobPlan& plan,
+    const JobSettings& settings,
+    OutputFiles files,
+    SignalReader signals,
+    StartedJob job)
     : plan_(plan),
       settings_(settings),
+      files_(std::move(files)),
       signals_(std::move(signals)),
       job_(std::move(job)),
       foreign_(job_.foreign),
@@ -137,7 +149,10 @@ void JobLoop::read_input(RankInput& input) {
   if (got < 0 && (errno == EINTR || errno == EAGAIN))
     return;
   if (got > 0) {
-    output_.feed(input.rank, input.stream, {buffer_.data(), static_cast<size_t>(got)});
+    const std::string_view bytes(buffer_.data(), static_cast<size_t>(got));
+    if (const Status lost = files_.write(input.rank, input.stream, bytes); !lost)
+      output_.say(fmt::format("farandolerun: warning: {}\n", lost.message()));
+    output_.feed(input.rank, input.stream, bytes);
     return;
   }
   if (got < 0) {
@@ -302,6 +317,15 @@ int JobLoop::last_word() {
   return exit_code_of(outcome);
 }
 
+// Opened before anything is started, so that a job whose output cannot be kept is none.
+Result<OutputFiles> open_files(const JobPlan& plan, const std::string& folder) {
+  if (folder.empty())
+    return OutputFiles();
+  const int ranks = static_cast<int>(plan.places.size());
+  FARANDOLE_RETURN_IF_ERROR(ensure_open_files(open_files_of(plan) + 2 * plan.places.size(), ranks));
+  return OutputFiles::open(folder, ranks);
+}
+
 }  // namespace
 
 Result<int> run_job_loop(const JobPlan& plan, const JobSettings& settings) {
@@ -311,10 +335,19 @@ Result<int> run_job_loop(const JobPlan& plan, const JobSettings& settings) {
   auto signals = SignalReader::open(launcher_signals());
   if (!signals)
     return signals.status();
+  auto files = open_files(plan, settings.output_folder);
+  if (!files)
+    return files.status();
   auto job = start_job(plan, before.value());
   if (!job)
     return job.status();
-  return JobLoop(plan, settings, std::move(signals).value(), std::move(job).value()).run();
+  return JobLoop(
+             plan,
+             settings,
+             std::move(files).value(),
+             std::move(signals).value(),
+             std::move(job).value())
+      .run();
 }
 
 }  // namespace farandole::launch

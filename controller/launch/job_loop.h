@@ -15,6 +15,7 @@ struct JobSettings {
   std::optional<Duration> timeout;
   bool verbose = false;
   Output::Targets targets;
+  std::string output_folder;  // of OutputFiles; "" for none
 };
 
 // Runs the job to its end, the last word on stderr included, and returns the exit code.

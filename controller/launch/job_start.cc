@@ -41,11 +41,15 @@ Result<StartConditions> start_conditions() {
   return before;
 }
 
+size_t open_files_of(const JobPlan& plan) {
+  return 4 * plan.places.size() + kFdsBesideRanks;
+}
+
 // Everything is inherited by fork: the agent starts with the plan, its end of the channel and the
 // write ends of the ranks' pipes.
 Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before) {
-  const size_t wanted = 4 * plan.places.size() + kFdsBesideRanks;
-  FARANDOLE_RETURN_IF_ERROR(ensure_open_files(wanted, static_cast<int>(plan.places.size())));
+  FARANDOLE_RETURN_IF_ERROR(
+      ensure_open_files(open_files_of(plan), static_cast<int>(plan.places.size())));
   auto resources = make_job_resources();
   if (!resources)
     return resources.status();

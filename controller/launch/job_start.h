@@ -36,6 +36,9 @@ struct StartConditions {
 };
 Result<StartConditions> start_conditions();
 
+// How many files the launcher has open while the job runs.
+size_t open_files_of(const JobPlan& plan);
+
 // Fails: System; then nothing was started. Requires: signals are blocked, so that the agent is born
 // with none unblocked.
 Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before);

@@ -8,6 +8,7 @@
 #include "controller/launch/job_loop.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"
+#include "controller/launch/refused_flags.h"
 #include "controller/launch/report.h"
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
@@ -38,8 +39,7 @@ Result<JobPlan> make_plan(const Options& options, const Environment& environment
     return places.status();
   JobPlan plan;
   plan.environment = environment;
-  if (options.start_timeout)
-    plan.environment.set("FARANDOLE_START_TIMEOUT", *options.start_timeout);
+  for (const auto& [name, value] : options.settings) plan.environment.set(name, value);
   FARANDOLE_RETURN_IF_ERROR(check_settings(plan.environment));
   plan.argv = options.program;
   plan.places = std::move(places).value();
@@ -62,12 +62,17 @@ int run_job(const Options& options, const Environment& environment) {
   plan.value().path = program.path;
   for (const std::string& warning : setting_warnings(environment))
     complain(0, "warning: " + warning);
+  for (const std::string& warning : horovod_warnings(environment))
+    complain(0, "warning: " + warning);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  const JobSettings settings{
+  JobSettings settings{
       host_name(),
       options.timeout,
       options.verbose,
-      standard_targets(options.colour, colour_welcome(environment))};
+      standard_targets(options.colour, colour_welcome(environment)),
+      options.output_folder};
+  if (options.timestamps)
+    settings.targets.stamp = time_stamp;
   auto exit_code = run_job_loop(plan.value(), settings);
   return exit_code ? exit_code.value() : complain(1, exit_code.status().message());
 }

@@ -1,323 +1,220 @@
 #include "controller/launch/options.h"
 
-#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
-#include <memory>
+#include <string_view>
 
-#include <CLI/CLI.hpp>
-
+#include "controller/launch/arguments.h"
+#include "controller/launch/config_file.h"
+#include "controller/launch/flag_table.h"
+#include "controller/launch/help.h"
+#include "controller/launch/hostfile.h"
 #include "controller/launch/report.h"
 #include "core/base/config.h"
 #include "core/base/format.h"
-#include "core/base/nearest.h"
 
 namespace farandole::launch {
 namespace {
 
-// As written; checked once all of it is known.
-struct RawOptions {
-  std::string ranks;
-  std::string hosts;
-  std::string timeout;
-  std::string start_timeout;
-  std::string grace;
-  std::string help_env;
-};
-
 constexpr double kMaxSeconds = 1e8;
-
-constexpr const char* kUsage =
-    "Usage: farandolerun -np N [options] PROGRAM [ARGUMENTS...]\n\n"
-    "Starts N copies (ranks) of a program, shows their output as \"[rank] line\", and ends all of\n"
-    "them when one fails. Everything after PROGRAM belongs to it.\n";
-
-constexpr const char* kFooter =
-    "Exit code: 0 when every rank ended with 0; that of the first rank that failed (128 + signal\n"
-    "where one ended it); 124 after --timeout; 128 + signal when farandolerun was told to end; 126 "
-    "or\n"
-    "127 when the program cannot be executed or found; 2 for a wrong command line or setting.\n\n"
-    "Example: farandolerun -np 4 python train.py --epochs 3";
-
-// The description gives the usage line, with what CLI11 does not know of: the program.
-class HelpFormatter : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App*, std::string) const override { return ""; }
-};
-
-struct CliTable {
-  CLI::App app{kUsage, "farandolerun"};
-  RawOptions raw;
-  bool verbose = false;
-  bool colour = false;
-  bool no_colour = false;
-  CLI::Option* help_env = nullptr;
-
-  CliTable() {
-    app.formatter(std::make_shared<HelpFormatter>());
-    app.add_option(
-           "-n,--np,--num-proc",
-           raw.ranks,
-           "Number of ranks (also written -np); default: all slots of -H")
-        ->type_name("N");
-    app.add_option(
-           "-H,--hosts", raw.hosts, "Hosts with their slots, as in localhost:4; this host only")
-        ->type_name("HOST:SLOTS,...");
-    app.add_option(
-           "--timeout", raw.timeout, "End the whole job after so many seconds, with exit code 124")
-        ->type_name("SECONDS");
-    app.add_option(
-           "--start-timeout",
-           raw.start_timeout,
-           "How long the ranks may take to find each other (sets FARANDOLE_START_TIMEOUT)")
-        ->type_name("SECONDS");
-    app.add_option(
-           "--grace",
-           raw.grace,
-           "Time between SIGTERM and SIGKILL when ranks are ended; default: 3")
-        ->type_name("SECONDS");
-    app.add_flag("--verbose", verbose, "Tell on stderr what is started and how it ends");
-    app.add_flag("--color", colour, "Colour the rank prefixes even when the output is no terminal");
-    app.add_flag("--no-color", no_colour, "No colours (so does the variable NO_COLOR)");
-    help_env = app.add_option(
-                      "--help-env",
-                      raw.help_env,
-                      "List the settings that ranks read from the environment; "
-                      "--help-env=markdown as a page")
-                   ->expected(0, 1)
-                   ->type_name("[=markdown]");
-    app.set_version_flag("-v,--version", "farandolerun " FARANDOLE_VERSION, "Print the version");
-    app.set_help_flag("-h,--help", "Print this help");
-    app.footer(kFooter);
-  }
-};
+constexpr int64_t kMaxFusionMib = 65536;
 
 CommandLine failure(const std::string& text) {
   return {std::nullopt, "farandolerun: " + text + "\n", kUsageExit};
 }
 
-std::string nearest_flag(const CLI::App& app, const std::string& flag) {
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  }
-  return nearest(flag, known);
+CommandLine print(std::string text) {
+  return {std::nullopt, std::move(text), 0};
 }
 
-// The launcher's own flags in the one form that needs no further thought (--name=value), and where
-// the program begins. The rest is not looked at: it belongs to the program.
-struct SplitArguments {
-  std::vector<std::string> flags;
-  std::vector<std::string> program;
-  std::string problem;
-};
-
-struct Flag {
-  std::string written;               // "-np"
-  std::string name;                  // as CLI11 knows it: "--num-proc"
-  std::optional<std::string> value;  // where it was joined: --timeout=3, -H=a:1, -Ha:1, -np2
-};
-
-Flag read_flag(const std::string& word) {
-  const size_t equals = word.find('=');
-  if (equals != std::string::npos) {
-    const std::string written = word.substr(0, equals);
-    return {written, written == "-np" ? "--num-proc" : written, word.substr(equals + 1)};
-  }
-  if (word.starts_with("-np"))
-    return {"-np", "--num-proc", word == "-np" ? std::nullopt : std::optional(word.substr(3))};
-  const bool joined_short = word.size() > 2 && (word.starts_with("-H") || word.starts_with("-n"));
-  if (joined_short)
-    return {word.substr(0, 2), word.substr(0, 2), word.substr(2)};
-  return {word, word, std::nullopt};
+// What says the flag itself: as it was written, or where in which file.
+std::string written(const Arguments& given, const std::string& flag) {
+  const GivenFlag& found = given.flags.at(flag);
+  return found.from_file || flag == "--num-proc" ? found.written : flag;
 }
 
-bool takes_value(const CliTable& table, const CLI::Option* option) {
-  return option->get_items_expected_max() > 0 && option != table.help_env;
+Status not_valid(const Arguments& given, const std::string& flag, std::string_view wanted) {
+  return error(
+      Code::InvalidArgument,
+      "{} \"{}\" is not valid: {} is wanted",
+      flag == "--num-proc" ? "-np" : written(given, flag),
+      printable(given.value(flag), 80),
+      wanted);
 }
 
-std::string unknown_flag(const CliTable& table, const std::string& word, const Flag& flag) {
-  const std::string near = nearest_flag(table.app, flag.name);
-  return fmt::format(
-      "unknown flag {}{} (farandolerun --help lists all)",
-      printable(word, 80),
-      near.empty() ? "" : fmt::format("; did you mean {}?", near));
-}
-
-SplitArguments split_arguments(const CliTable& table, const std::vector<std::string>& arguments) {
-  SplitArguments split;
-  std::vector<const CLI::Option*> seen;
-  auto word = arguments.begin();
-  for (; word != arguments.end() && word->size() > 1 && word->front() == '-'; ++word) {
-    if (*word == "--") {
-      ++word;
-      break;
-    }
-    Flag flag = read_flag(*word);
-    const CLI::Option* option = table.app.get_option_no_throw(flag.name);
-    if (!option)
-      return {{}, {}, unknown_flag(table, *word, flag)};
-    if (std::find(seen.begin(), seen.end(), option) != seen.end())
-      return {{}, {}, flag.written + " is given twice"};
-    seen.push_back(option);
-    if (flag.value && option->get_items_expected_max() == 0)
-      return {{}, {}, flag.written + " takes no value"};
-    if (takes_value(table, option) && !flag.value && word + 1 != arguments.end())
-      flag.value = *++word;
-    if (flag.value.value_or("").empty() && (flag.value || takes_value(table, option)))
-      return {{}, {}, flag.written + " needs a value"};
-    const std::string name = "--" + option->get_lnames().front();
-    split.flags.push_back(flag.value ? name + "=" + *flag.value : name);
-  }
-  split.program.assign(word, arguments.end());
-  return split;
-}
-
-std::string help_env_text() {
-  std::string text =
-      "Settings that ranks read from the environment (farandolerun passes its own on):\n";
-  for (const ConfigRow& row : config_rows()) {
-    text += fmt::format("\n{}", row.name);
-    text += row.fallback.empty() ? "" : "=" + row.fallback;
-    text += row.horovod.empty() ? "" : fmt::format("  (also {})", row.horovod);
-    text += fmt::format("\n    {}\n    Accepts: {}\n", row.text, row.accepts);
-  }
-  return text;
-}
-
-std::optional<Duration> parse_seconds(const std::string& text, double low) {
-  double number = 0;
+template <typename Number>
+bool read_number(const std::string& text, Number& number) {
   const char* const end = text.data() + text.size();
   const auto [stop, code] = std::from_chars(text.data(), end, number);
-  if (code != std::errc() || stop != end || !std::isfinite(number) || number < low ||
-      number > kMaxSeconds)
-    return std::nullopt;
-  return Duration(static_cast<int64_t>(number * 1e9));
+  return code == std::errc() && stop == end;
 }
 
-Status set_seconds(const char* flag, const std::string& text, double low, Duration& member) {
-  const auto parsed = parse_seconds(text, low);
-  if (!parsed)
-    return error(
-        Code::InvalidArgument,
-        "{} \"{}\" is not valid: a number of seconds from {} to {} is wanted",
-        flag,
-        printable(text, 80),
-        low,
-        kMaxSeconds);
-  member = *parsed;
+Status set_seconds(const Arguments& given, const char* flag, double low, Duration& member) {
+  double number = 0;
+  if (!read_number(given.value(flag), number) || !std::isfinite(number) || number < low ||
+      number > kMaxSeconds)
+    return not_valid(
+        given, flag, fmt::format("a number of seconds from {} to {}", low, kMaxSeconds));
+  member = Duration(static_cast<int64_t>(number * 1e9));
   return Status::ok();
 }
 
-std::string accepted_start_timeout() {
-  for (const ConfigRow& row : config_rows()) {
-    if (row.name == "FARANDOLE_START_TIMEOUT")
-      return row.accepts;
-  }
-  return "";
-}
-
-Status set_times(const RawOptions& raw, const CLI::App& app, Options& options) {
-  if (app.count("--timeout")) {
+Status set_times(const Arguments& given, Options& options) {
+  if (given.has("--timeout")) {
     Duration timeout{};
-    FARANDOLE_RETURN_IF_ERROR(set_seconds("--timeout", raw.timeout, 0.001, timeout));
+    FARANDOLE_RETURN_IF_ERROR(set_seconds(given, "--timeout", 0.001, timeout));
     options.timeout = timeout;
   }
-  if (app.count("--grace"))
-    FARANDOLE_RETURN_IF_ERROR(set_seconds("--grace", raw.grace, 0, options.grace));
-  if (app.count("--start-timeout")) {
-    if (!Config().set("start_timeout", raw.start_timeout))
-      return error(
-          Code::InvalidArgument,
-          "--start-timeout \"{}\" is not valid: {} is wanted",
-          printable(raw.start_timeout, 80),
-          accepted_start_timeout());
-    options.start_timeout = raw.start_timeout;
+  return given.has("--grace") ? set_seconds(given, "--grace", 0, options.grace) : Status::ok();
+}
+
+const ConfigRow& setting_row(const std::vector<ConfigRow>& rows, std::string_view key) {
+  std::string name = "FARANDOLE_";
+  for (const char ch : key) name += static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  return *std::find_if(
+      rows.begin(), rows.end(), [&](const ConfigRow& row) { return row.name == name; });
+}
+
+Status set_settings(const Arguments& given, Options& options) {
+  const auto rows = config_rows();
+  for (const auto& [flag, found] : given.flags) {
+    const char* const key = find_flag(flag)->setting;
+    if (!*key)
+      continue;
+    const ConfigRow& row = setting_row(rows, key);
+    if (!Config().set(key, given.value(flag)))
+      return not_valid(given, flag, row.accepts);
+    options.settings.emplace_back(row.name, given.value(flag));
   }
+  if (!given.has("--fusion-threshold-mb"))
+    return Status::ok();
+  int64_t mib = -1;
+  if (!read_number(given.value("--fusion-threshold-mb"), mib) || mib < 0 || mib > kMaxFusionMib)
+    return not_valid(
+        given,
+        "--fusion-threshold-mb",
+        fmt::format("a whole number of MiB from 0 to {}", kMaxFusionMib));
+  options.settings.emplace_back("FARANDOLE_FUSION_BYTES", fmt::format("{}", mib << 20));
   return Status::ok();
 }
 
-Status set_ranks(const RawOptions& raw, const CLI::App& app, Options& options) {
-  const bool has_hosts = app.count("--hosts") > 0;
-  if (has_hosts) {
-    auto hosts = parse_hosts(raw.hosts);
+Status set_hosts(const Arguments& given, const TextReader& read, Options& options) {
+  if (given.has("--hosts") && given.has("--hostfile"))
+    return {Code::InvalidArgument, "-H and -hostfile contradict each other: give one of them"};
+  if (given.has("--hosts")) {
+    auto hosts = parse_hosts(given.value("--hosts"));
     if (!hosts)
       return hosts.status();
     options.hosts = std::move(hosts).value();
   }
-  if (!app.count("--num-proc")) {
-    if (!has_hosts)
-      return {
-          Code::InvalidArgument,
-          "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM"};
-    for (const Host& host : options.hosts) {
-      if (host.slots > kMaxRanks - options.ranks)
-        return error(
-            Code::InvalidArgument,
-            "-H has more than {} slots in all; fewer are wanted, or -np",
-            kMaxRanks);
-      options.ranks += host.slots;
-    }
-    return Status::ok();
+  if (given.has("--hostfile")) {
+    const std::string name = given.value("--hostfile");
+    const auto text = read(name);
+    if (!text)
+      return error(Code::InvalidArgument, "-hostfile: {}", text.status().message());
+    auto hosts = parse_hostfile(text.value(), name);
+    if (!hosts)
+      return hosts.status();
+    options.hosts = std::move(hosts).value();
   }
-  const char* const end = raw.ranks.data() + raw.ranks.size();
-  const auto [stop, code] = std::from_chars(raw.ranks.data(), end, options.ranks);
-  if (code != std::errc() || stop != end || options.ranks < 1 || options.ranks > kMaxRanks)
-    return error(
-        Code::InvalidArgument,
-        "-np \"{}\" is not valid: a whole number from 1 to {} is wanted",
-        printable(raw.ranks, 80),
-        kMaxRanks);
-  if (!has_hosts)
-    options.hosts = {{"localhost", options.ranks}};
   return Status::ok();
 }
 
-CommandLine to_options(const CliTable& table, std::vector<std::string> program) {
-  const CLI::App& app = table.app;
-  if (app.count("--help-env")) {
-    if (table.raw.help_env.empty())
-      return {std::nullopt, help_env_text(), 0};
-    if (table.raw.help_env == "markdown")
-      return {std::nullopt, config_markdown(), 0};
-    return failure(fmt::format(
-        "--help-env={} is not valid: nothing or markdown is wanted",
-        printable(table.raw.help_env, 80)));
+Status set_ranks(const Arguments& given, Options& options) {
+  if (given.has("--num-proc")) {
+    if (!read_number(given.value("--num-proc"), options.ranks) || options.ranks < 1 ||
+        options.ranks > kMaxRanks)
+      return not_valid(given, "--num-proc", fmt::format("a whole number from 1 to {}", kMaxRanks));
+    if (options.hosts.empty())
+      options.hosts = {{"localhost", options.ranks}};
+    return Status::ok();
   }
+  if (options.hosts.empty())
+    return {
+        Code::InvalidArgument, "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM"};
+  for (const Host& host : options.hosts) {
+    if (host.slots > kMaxRanks - options.ranks)
+      return error(
+          Code::InvalidArgument,
+          "{} has more than {} slots in all; fewer are wanted, or -np",
+          given.has("--hosts") ? "-H" : printable(given.value("--hostfile"), 256),
+          kMaxRanks);
+    options.ranks += host.slots;
+  }
+  return Status::ok();
+}
+
+Status set_output(const Arguments& given, Options& options) {
+  const bool colour = given.has("--color");
+  if (colour && given.has("--no-color"))
+    return {
+        Code::InvalidArgument, "--color and --no-color contradict each other: give one of them"};
+  if (colour || given.has("--no-color"))
+    options.colour = colour ? ColourChoice::Always : ColourChoice::Never;
+  options.verbose = given.has("--verbose");
+  options.timestamps = given.has("--prefix-output-with-timestamp");
+  options.output_folder = given.value("--output-filename");
+  return Status::ok();
+}
+
+Status read_config_file(const TextReader& read, Arguments& given) {
+  if (!given.has("--config-file"))
+    return Status::ok();
+  const std::string name = given.value("--config-file");
+  const auto text = read(name);
+  if (!text)
+    return error(Code::InvalidArgument, "--config-file: {}", text.status().message());
+  return add_config_file(text.value(), name, given);
+}
+
+Result<Options> to_options(Arguments given, const TextReader& read) {
   Options options;
-  if (Status status = set_ranks(table.raw, app, options); !status)
-    return failure(status.message());
-  if (Status status = set_times(table.raw, app, options); !status)
-    return failure(status.message());
-  if (table.colour && table.no_colour)
-    return failure("--color and --no-color contradict each other: give one of them");
-  if (program.empty())
-    return failure("the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]");
-  options.verbose = table.verbose;
-  if (table.colour || table.no_colour)
-    options.colour = table.colour ? ColourChoice::Always : ColourChoice::Never;
-  options.program = std::move(program);
-  return {std::move(options), "", 0};
+  FARANDOLE_RETURN_IF_ERROR(read_config_file(read, given));
+  FARANDOLE_RETURN_IF_ERROR(set_hosts(given, read, options));
+  FARANDOLE_RETURN_IF_ERROR(set_ranks(given, options));
+  FARANDOLE_RETURN_IF_ERROR(set_times(given, options));
+  FARANDOLE_RETURN_IF_ERROR(set_settings(given, options));
+  FARANDOLE_RETURN_IF_ERROR(set_output(given, options));
+  if (given.program.empty())
+    return {
+        {Code::InvalidArgument,
+         "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]"}};
+  options.program = std::move(given.program);
+  return options;
+}
+
+// Flags that ask for a text, and for nothing else.
+std::optional<CommandLine> text_asked_for(const Arguments& given) {
+  if (given.has("--help"))
+    return print(help_text());
+  if (given.has("--version"))
+    return print(version_text());
+  if (given.has("--check-build"))
+    return print(check_build_text());
+  if (!given.has("--help-env"))
+    return std::nullopt;
+  const std::string form = given.value("--help-env");
+  if (form.empty())
+    return print(help_env_text());
+  if (form == "markdown")
+    return print(config_markdown());
+  return failure(fmt::format(
+      "--help-env={} is not valid: nothing or markdown is wanted", printable(form, 80)));
 }
 
 }  // namespace
 
-CommandLine parse_command_line(const std::vector<std::string>& arguments) {
-  CliTable table;
-  SplitArguments split = split_arguments(table, arguments);
-  if (!split.problem.empty())
-    return failure(split.problem);
-  try {
-    std::reverse(split.flags.begin(), split.flags.end());  // the order that CLI11 wants
-    table.app.parse(split.flags);
-  } catch (const CLI::CallForHelp&) {
-    return {std::nullopt, table.app.help(), 0};
-  } catch (const CLI::CallForVersion& version) {
-    return {std::nullopt, std::string(version.what()) + "\n", 0};
-  } catch (const CLI::ParseError& wrong) {
-    return failure(printable(wrong.what()));
-  }
-  return to_options(table, std::move(split.program));
+CommandLine parse_command_line(const std::vector<std::string>& arguments, const TextReader& read) {
+  auto given = split_arguments(arguments);
+  if (!given)
+    return failure(given.status().message());
+  if (auto text = text_asked_for(given.value()))
+    return std::move(*text);
+  auto options = to_options(std::move(given).value(), read);
+  if (!options)
+    return failure(options.status().message());
+  return {std::move(options).value(), "", 0};
 }
 
 }  // namespace farandole::launch

@@ -3,20 +3,25 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/launch/hosts.h"
 #include "controller/launch/output.h"
+#include "controller/launch/text_file.h"
 #include "core/base/clock.h"
 
 namespace farandole::launch {
 
 struct Options {
   int ranks = 0;
-  std::vector<Host> hosts;  // this host with as many slots as ranks where -H was not given
+  std::vector<Host> hosts;  // this host with as many slots as ranks where none were given
   std::optional<Duration> timeout;
-  std::optional<std::string> start_timeout;  // as FARANDOLE_START_TIMEOUT takes it
   Duration grace = std::chrono::seconds(3);
+  // Variables of the ranks that flags set: {"FARANDOLE_START_TIMEOUT", "7"}.
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::string output_folder;  // "" for none
+  bool timestamps = false;
   bool verbose = false;
   ColourChoice colour = ColourChoice::Auto;
   std::vector<std::string> program;  // with its arguments
@@ -29,7 +34,8 @@ struct CommandLine {
   int exit_code = 0;
 };
 
-// `arguments` without the name of the program.
-CommandLine parse_command_line(const std::vector<std::string>& arguments);
+// `arguments` without the name of the program; files that they name are read by `read`.
+CommandLine parse_command_line(
+    const std::vector<std::string>& arguments, const TextReader& read = read_text_file);
 
 }  // namespace farandole::launch

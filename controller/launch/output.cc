@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 
 #include "core/base/format.h"
 
@@ -48,6 +50,18 @@ std::string_view fit_columns(std::string_view text, size_t columns) {
     ++at;
   }
   return text.substr(0, at);
+}
+
+std::string time_stamp() {
+  using namespace std::chrono;
+  const auto now = system_clock::now().time_since_epoch();
+  const std::time_t whole = duration_cast<seconds>(now).count();
+  std::tm local{};
+  localtime_r(&whole, &local);
+  std::array<char, 32> text{};
+  const size_t length = strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  const auto rest = duration_cast<milliseconds>(now).count() % 1000;
+  return fmt::format("{}.{:03}", std::string_view(text.data(), length), rest);
 }
 
 Output::Targets standard_targets(ColourChoice colour, bool colour_welcome) {
@@ -100,6 +114,8 @@ void Output::add_line(int rank, Stream stream, std::string_view line) {
   ranks_[static_cast<size_t>(rank)].tail.add(line);
   if (target(stream).terminal)
     hide_live();
+  if (targets_.stamp)
+    add(stream, targets_.stamp() + " ");
   add(stream, prefix(rank, stream));
   add(stream, line);
   add(stream, "\n");

@@ -2,6 +2,7 @@
 // The ranks' output on the launcher's own: whole lines, each behind "[rank] ", in the order of
 // their arrival, and rank 0's unfinished line live on a terminal (prompts, progress bars).
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,8 @@ class Output {
   struct Targets {
     OutputTarget out;
     OutputTarget err;
-    bool same_file = false;  // then the order between the two is kept as well
+    bool same_file = false;                   // then the order between the two is kept as well
+    std::function<std::string()> stamp = {};  // what stands before each prefix; none: nothing
   };
   Output(const Targets& targets, int ranks);
 
@@ -76,6 +78,9 @@ class Output {
 // Head of `text` that fits `columns` of a terminal: escape sequences take none, a UTF-8 sequence
 // one.
 std::string_view fit_columns(std::string_view text, size_t columns);
+
+// "2026-11-22 01:02:03.456": the time of day here, as the log writes it.
+std::string time_stamp();
 
 // Looks at 1 and 2. `colour`: forced on or off; otherwise by terminal, TERM and NO_COLOR.
 enum class ColourChoice { Auto, Always, Never };

@@ -100,11 +100,14 @@ class Trial:
         return {**kept, **PATIENCE, "FARANDOLE_COMMUNICATOR": communicator, **own}
 
     def _launch(self, outcome: Outcome) -> int | None:
+        hosts = self.folder / "hosts"
+        hosts.write_text(f"localhost slots={RANKS}\n")
         with (self.folder / "output").open("w+") as output:
             process = subprocess.Popen(
                 [
                     str(BUILD / "controller/launch/farandolerun"),
-                    *("-np", str(RANKS), "--grace", "1"),
+                    *("-hostfile", str(hosts), "--grace", "1"),
+                    *("--output-filename", str(self.folder / "files")),
                     str(BUILD / "tests/failpoints/failpoint_rank"),
                     *self._victim(),
                 ],

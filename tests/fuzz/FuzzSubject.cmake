@@ -66,7 +66,7 @@ list(TRANSFORM subject_sources PREPEND ${root}/)
 farandole_library(
   fuzz_subject
   SOURCES ${subject_sources} ${generated}
-  LINKS fmt::fmt Threads::Threads OpenSSL::Crypto CLI11::CLI11)
+  LINKS fmt::fmt Threads::Threads OpenSSL::Crypto CLI11::CLI11 farandole_yaml)
 target_include_directories(fuzz_subject SYSTEM PRIVATE ${FLATBUFFERS_INCLUDE_DIR} ${CMAKE_CURRENT_BINARY_DIR})
 set_source_files_properties(
-  ${root}/controller/launch/options.cc PROPERTIES COMPILE_DEFINITIONS FARANDOLE_VERSION="${PROJECT_VERSION}")
+  ${root}/controller/launch/help.cc PROPERTIES COMPILE_DEFINITIONS FARANDOLE_VERSION="${PROJECT_VERSION}")

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/format.h"
+
 namespace farandole::launch {
 namespace {
 
@@ -11,6 +13,10 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
+
+Result<std::string> no_file(const std::string& path) {
+  return error(Code::System, "{} cannot be read: No such file or directory", path);
+}
 
 Options options_of(const std::vector<std::string>& arguments) {
   CommandLine line = parse_command_line(arguments);
@@ -58,14 +64,35 @@ TEST(CommandLine, ReadsEveryFlag) {
        "--timeout",
        "2.5",
        "--start-timeout=7",
+       "--fusion-threshold-mb",
+       "32",
+       "--cache-capacity=0",
+       "--gloo-timeout-seconds",
+       "60",
+       "--log-level",
+       "DEBUG",
        "--grace",
        "0",
        "--verbose",
        "--no-color",
+       "--output-filename",
+       "out",
+       "-prefix-timestamp",
+       "--gloo",
+       "--disable-cache",
        "prog"});
   EXPECT_EQ(options.ranks, 3);
   EXPECT_EQ(options.timeout, Duration(2500ms));
-  EXPECT_EQ(options.start_timeout, "7");
+  EXPECT_THAT(
+      options.settings,
+      testing::UnorderedElementsAre(
+          std::pair("FARANDOLE_START_TIMEOUT", "7"),
+          std::pair("FARANDOLE_FUSION_BYTES", "33554432"),
+          std::pair("FARANDOLE_CACHE_CAPACITY", "0"),
+          std::pair("FARANDOLE_DATA_TIMEOUT", "60"),
+          std::pair("FARANDOLE_LOG_LEVEL", "DEBUG")));
+  EXPECT_EQ(options.output_folder, "out");
+  EXPECT_TRUE(options.timestamps);
   EXPECT_EQ(options.grace, Duration(0));
   EXPECT_TRUE(options.verbose);
   EXPECT_EQ(options.colour, ColourChoice::Never);
@@ -92,8 +119,16 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
        "unknown flag --tiemout; did you mean --timeout? (farandolerun --help lists all)\n"},
       {{"--num_proc=3", "p"},
        "unknown flag --num_proc=3; did you mean --num-proc? (farandolerun --help lists all)\n"},
-      {{"--fusion-threshold-mb", "32", "p"},
-       "unknown flag --fusion-threshold-mb (farandolerun --help lists all)\n"},
+      {{"-np", "1", "--fusion-threshold-mb", "1.5", "p"},
+       "--fusion-threshold-mb \"1.5\" is not valid: a whole number of MiB from 0 to 65536 is "
+       "wanted\n"},
+      {{"-np", "1", "--log-level", "loud", "p"},
+       "--log-level \"loud\" is not valid: one of trace debug info warning error fatal off is "
+       "wanted\n"},
+      {{"-np", "1", "--mpi", "p"},
+       "--mpi: there is no MPI here; leave it out: the launcher starts the ranks by itself\n"},
+      {{"-H", "a:1", "-hostfile", "b", "p"},
+       "-H and -hostfile contradict each other: give one of them\n"},
       {{"-x", "p"}, "unknown flag -x (farandolerun --help lists all)\n"},
       {{"-np", "1", "--timeout", "abc", "p"},
        "--timeout \"abc\" is not valid: a number of seconds from 0.001 to 100000000 is wanted\n"},
@@ -123,6 +158,48 @@ TEST(CommandLine, AllSlotsTogetherAreBounded) {
   EXPECT_EQ(options_of({"-H", "a:65535,b:1", "x"}).ranks, 65536);
 }
 
+CommandLine with_file(const std::vector<std::string>& arguments, const std::string& text) {
+  return parse_command_line(
+      arguments, [&](const std::string&) { return Result<std::string>(text); });
+}
+
+TEST(CommandLine, ReadsAHostfile) {
+  for (const char* flag : {"-hostfile", "--hostfile"}) {
+    const CommandLine line = with_file({flag, "hosts", "x"}, "a slots=2\nb slots=1\n");
+    ASSERT_TRUE(line.run) << line.text;
+    EXPECT_THAT(line.run->hosts, ElementsAre(Host{"a", 2}, Host{"b", 1}));
+    EXPECT_EQ(line.run->ranks, 3);
+  }
+  EXPECT_EQ(
+      with_file({"-hostfile", "my.txt", "x"}, "a slots=65536\nb\n").text,
+      "farandolerun: my.txt has more than 65536 slots in all; fewer are wanted, or -np\n");
+  EXPECT_EQ(
+      with_file({"-hostfile", "my.txt", "x"}, "a slots=x").text,
+      "farandolerun: my.txt:1: slots=\"x\" is not a number of slots for a; a whole number from 1 "
+      "to 65536 is wanted\n");
+  EXPECT_EQ(
+      parse_command_line({"-hostfile", "none", "x"}, no_file).text,
+      "farandolerun: -hostfile: none cannot be read: No such file or directory\n");
+}
+
+TEST(CommandLine, ReadsAConfigurationFileAfterTheFlags) {
+  const std::string text = "params: {cache_capacity: 5}\nlogging: {level: info}\n";
+  const CommandLine line =
+      with_file({"--config-file", "j", "-np", "1", "--log-level", "error", "x"}, text);
+  ASSERT_TRUE(line.run) << line.text;
+  EXPECT_THAT(
+      line.run->settings,
+      testing::UnorderedElementsAre(
+          std::pair("FARANDOLE_CACHE_CAPACITY", "5"), std::pair("FARANDOLE_LOG_LEVEL", "error")));
+  EXPECT_EQ(
+      with_file({"--config-file", "j", "-np", "1", "x"}, "params:\n  cache_capacity: many\n").text,
+      "farandolerun: j:2: cache_capacity \"many\" is not valid: a whole number from 0 to 16777216 "
+      "is wanted\n");
+  EXPECT_EQ(
+      parse_command_line({"--config-file", "none", "x"}, no_file).text,
+      "farandolerun: --config-file: none cannot be read: No such file or directory\n");
+}
+
 TEST(CommandLine, RefusesAFlagGivenTwice) {
   EXPECT_EQ(problem_of({"-np", "1", "-np", "2", "p"}), "-np is given twice\n");
   EXPECT_EQ(problem_of({"-H", "a:1", "--hosts", "b:1", "p"}), "--hosts is given twice\n");
@@ -138,6 +215,7 @@ TEST(CommandLine, PrintsHelpVersionAndSettings) {
   EXPECT_THAT(
       help.text, AllOf(HasSubstr("-np N"), HasSubstr("--start-timeout"), HasSubstr("Exit code")));
   EXPECT_THAT(parse_command_line({"-v"}).text, StartsWith("farandolerun "));
+  EXPECT_THAT(parse_command_line({"-cb"}).text, HasSubstr("[X] Gloo\n"));
   EXPECT_THAT(
       parse_command_line({"--help-env"}).text, HasSubstr("FARANDOLE_FUSION_BYTES=67108864"));
   EXPECT_THAT(parse_command_line({"--help-env=markdown"}).text, StartsWith("# Configuration\n"));

@@ -15,7 +15,10 @@ SOURCE_SUFFIXES = {".h", ".hpp", ".cc", ".c"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 70
 # Functions that are one long table of data, not of steps.
-TABLES = {("core/base/config_table.cc", "config_table()")}
+TABLES = {
+    ("core/base/config_table.cc", "config_table()"),
+    ("controller/launch/flag_table.cc", "own_flags()"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ LAYERS = (
         ),
     ),
     Layer("controller", ("core/", "controller/"), ("fmt/",)),
-    Layer("controller/launch", ("core/", "controller/"), ("fmt/", "CLI/")),
+    Layer("controller/launch", ("core/", "controller/"), ("fmt/", "CLI/", "yaml-cpp/")),
     Layer("collectives", ("core/base/", "core", "collectives/"), ("fmt/",)),
     Layer("collectives/cpu", ("core/base/", "core", "collectives/"), ("fmt/", "hwy/")),
     Layer(

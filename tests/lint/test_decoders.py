@@ -52,6 +52,7 @@ NOT_FUZZED = {
     "which may be anything (ParseStat.TakesAnyProgramName)",
     "controller/launch/signals.cc:SignalReader::next": "a struct of the kernel's",
     "controller/launch/spawn.cc:read_exec_result": "the number of an error, of its own child",
+    "controller/launch/text_file.cc:read_text_file": "text for hostfile.cc and config_file.cc",
     "core/base/cgroup.cc:read_file": "text for parse_cpu_max and its like",
     "core/base/config.cc:environment_value": "text for Config::from",
     "core/base/config.cc:foreign_launcher": "whether a variable is a number above 1",
@@ -159,7 +160,8 @@ def test_names_of_functions_are_read_as_the_compiler_writes_them() -> None:
     ]
 
 
-def test_docs_say_where_hosts_are_read() -> None:
+def test_docs_say_where_files_of_users_are_read() -> None:
     text = (ROOT / "docs/launcher.md").read_text()
-    assert "controller/launch/hosts.cc" in text and "no hostfile" in text
-    assert not [name for name in sources() if "hostfile" in (ROOT / name).read_text()]
+    for file in ("hosts.cc", "hostfile.cc", "config_file.cc"):
+        assert f"controller/launch/{file}" in text
+        assert f"controller/launch/{file}" in decoders()

@@ -89,13 +89,17 @@ def test_nothing_starts_a_shell() -> None:
 
 
 def test_no_file_is_written() -> None:
-    assert holders("a file that is written", tracked(*SHIPPED)) == set()
+    """But those that the user asks for by name, with --output-filename."""
+    asked_for = {"controller/launch/output_files.cc"}
+    assert holders("a file that is written", tracked(*SHIPPED)) == asked_for
 
 
 def test_what_does_not_apply_is_not_there() -> None:
     """Who brings it brings the row of SECURITY.md as well."""
     assert holders("HTTP or a service of its own", tracked(*SHIPPED)) == set()
-    assert holders("NCCL", tracked(*SHIPPED)) == set()
+    # Where Horovod's flags, keys and variables of that name are refused.
+    refusing = {f"controller/launch/{name}.cc" for name in ("config_file", "refused_flags")}
+    assert holders("NCCL", tracked(*SHIPPED)) == refusing
 
 
 @pytest.mark.parametrize(

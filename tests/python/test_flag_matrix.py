@@ -52,11 +52,14 @@ class Flag(NamedTuple):
 
 def flags() -> list[Flag]:
     found = []
-    lines = run("--help").out.partition("Options:\n")[2].partition("\n\n")[0]
-    for line in lines.splitlines():
+    groups = run("--help").out.partition("Options:\n")[2].partition("\nExit code:")[0]
+    for line in groups.splitlines():
+        if not line.startswith("  "):
+            assert not line or line.endswith(":")  # of a group
+            continue
         match = re.match(r"  (-\S+)( [^ -]\S*)? {2,}(.*)", line)
         assert match, line
-        also = re.findall(r"also written (-\w+)", match[3])
+        also = re.findall(r"also written (-[-\w]+)", match[3])
         found.append(Flag((*also, *match[1].split(",")), bool(match[2])))
     return found
 
@@ -117,10 +120,35 @@ HOSTS = {
     "the sum of its slots",
 }
 
+UNREADABLE = {
+    "/no/such": "{flag}: /no/such cannot be read: No such file or directory",
+    "/": "{flag}: / cannot be read: Is a directory",
+    "/dev/zero": "{flag}: /dev/zero has more than 4194304 bytes; a smaller file is wanted",
+}
+
 # flag that takes a value -> wrong value -> what the error says
 WRONG: dict[str, dict[str, str]] = {
     "--num-proc": whole(1, 65536),
     "--hosts": HOSTS,
+    "--hostfile": {
+        **{path: text.replace("{flag}", "-hostfile") for path, text in UNREADABLE.items()},
+        "/dev/null": '/dev/null names no host; lines like "localhost slots=4" are wanted',
+    },
+    "--config-file": UNREADABLE,
+    "--output-filename": {
+        "/dev/null/x": "{flag}: the folder /dev/null/x/rank.0 cannot be made: Not a directory"
+    },
+    "--fusion-threshold-mb": {
+        value: message.replace("number from", "number of MiB from")
+        for value, message in whole(0, 65536).items()
+    },
+    "--cache-capacity": whole(0, 16777216),
+    "--gloo-timeout-seconds": seconds("0.1", "86400"),
+    "--log-level": {
+        value: f'{{flag}} "{value}" is not valid: one of trace debug info warning error fatal off '
+        "is wanted"
+        for value in ("loud", "WARN", "3", "info ", "--gloo")
+    },
     "--timeout": seconds("0.001", "100000000"),
     "--start-timeout": seconds("0.1", "86400"),
     "--grace": seconds("0", "100000000"),
@@ -140,7 +168,8 @@ def test_every_flag_that_takes_a_value_has_wrong_ones() -> None:
 def test_wrong_value(flag: str) -> None:
     before = [] if flag in ("--num-proc", "--help-env") else ["-np", "1"]
     for value, message in WRONG[flag].items():
-        expected = refusal(message.format(flag="-np" if flag == "--num-proc" else flag))
+        shown = message.format(flag="-np" if flag == "--num-proc" else flag)
+        expected = refusal(shown, code=1 if flag == "--output-filename" else 2)
         assert run(*before, f"{flag}={value}", "true") == expected, value
         if flag not in OPTIONAL:
             assert run(*before, flag, value, "true") == expected, value
@@ -177,7 +206,9 @@ def misspelt(name: str) -> Iterator[str]:
     yield name.upper()[:3] + name[3:]
 
 
-@pytest.mark.parametrize("name", [name for _, name in SPELLINGS if len(name) > len("--np")])
+@pytest.mark.parametrize(
+    "name", [name for _, name in SPELLINGS if name.startswith("--") and name != "--np"]
+)
 def test_misspelt_with_the_nearest(name: str) -> None:
     known = {name for _, name in SPELLINGS}
     for wrong in set(misspelt(name)) - known:
@@ -185,7 +216,7 @@ def test_misspelt_with_the_nearest(name: str) -> None:
         assert run(wrong, "-np", "1", "true") == refusal(nearest)
 
 
-@pytest.mark.parametrize("word", ["-x", "-N", "-hv", "--fusion-threshold-mb", "-\x1b[2J"])
+@pytest.mark.parametrize("word", ["-x", "-N", "-hv", "--frobnicate-everything", "-\x1b[2J"])
 def test_unknown_without_a_near_one(word: str) -> None:
     shown = word.replace("\x1b", "\\x1b")
     expected = refusal(f"unknown flag {shown} (farandolerun --help lists all)")
@@ -212,6 +243,10 @@ CONFLICTS = {
     "colours": (
         ["-np", "1", "--color", "--no-color", "true"],
         "--color and --no-color contradict each other: give one of them",
+    ),
+    "hosts": (
+        ["-H", "localhost:1", "-hostfile", "x", "true"],
+        "-H and -hostfile contradict each other: give one of them",
     ),
     "ranks and slots": (
         ["-np", "3", "-H", "localhost:2", "true"],

@@ -1,0 +1,270 @@
+#include "controller/launch/config_file.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include "controller/launch/flag_table.h"
+#include "core/base/format.h"
+#include "core/base/nearest.h"
+
+namespace farandole::launch {
+namespace {
+
+// A key stands for the flag of its name behind the section's prefix; "enabled" for that of the
+// section itself.
+struct Section {
+  const char* name;
+  const char* prefix;
+  const char* enabled;  // flag that the key "enabled" turns on; "" where there is none
+  std::vector<std::string> keys;
+};
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> all{
+      {"params",
+       "",
+       "",
+       {"fusion-threshold-mb",
+        "cycle-time-ms",
+        "cache-capacity",
+        "hierarchical-allreduce",
+        "hierarchical-allgather",
+        "torus-allreduce"}},
+      {"autotune",
+       "autotune-",
+       "--autotune",
+       {"enabled",
+        "log-file",
+        "warmup-samples",
+        "steps-per-sample",
+        "bayes-opt-max-samples",
+        "gaussian-process-noise"}},
+      {"timeline", "timeline-", "", {"filename", "mark-cycles"}},
+      {"stall-check",
+       "stall-check-",
+       "--stall-check",
+       {"enabled", "warning-time-seconds", "shutdown-time-seconds"}},
+      {"library-options",
+       "",
+       "",
+       {"mpi-threads-disable",
+        "mpi-args",
+        "num-nccl-streams",
+        "thread-affinity",
+        "gloo-timeout-seconds"}},
+      {"logging", "log-", "", {"level", "with-timestamp", "hide-timestamp"}},
+  };
+  return all;
+}
+
+std::string with_hyphens(std::string text) {
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+std::string list_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+constexpr size_t kMaxBytes = 64 << 10;
+
+// Takes a document in and keeps nothing of it.
+class NoDocument final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(
+      const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(
+      const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(
+      const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Not by YAML::LoadAll, which goes on without end behind some errors.
+bool has_several_documents(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  NoDocument none;
+  return parser.HandleNextDocument(none) && parser.HandleNextDocument(none);
+}
+
+// The first line that holds what no text does; 0 where there is none.
+int line_of_control_character(std::string_view text) {
+  int line = 1;
+  for (const char ch : text) {
+    const auto byte = static_cast<unsigned char>(ch);
+    if ((byte < 0x20 && ch != '\t' && ch != '\n' && ch != '\r') || byte == 0x7F)
+      return line;
+    line += ch == '\n' ? 1 : 0;
+  }
+  return 0;
+}
+
+// Reads one file into flags.
+class ConfigFile {
+ public:
+  ConfigFile(std::string_view name, Arguments& given) : name_(printable(name, 256)), given_(given) {
+    for (const auto& entry : given.flags) on_command_line_.insert(entry.first);
+  }
+
+  Status read(std::string_view text);
+
+ private:
+  std::string place(const YAML::Node& node) const;
+  Status read_key(const YAML::Node& key, const YAML::Node& value);
+  Status read_section(const Section& section, const YAML::Node& values);
+  Status read_controller(const YAML::Node& key, const YAML::Node& value);
+  Status read_setting(const Section& section, const YAML::Node& key, const YAML::Node& value);
+  Status read_switch(const std::string& flag, const YAML::Node& value, const std::string& where);
+  Status add(const std::string& flag, std::optional<std::string> value, const std::string& where);
+
+  std::string name_;
+  Arguments& given_;
+  std::set<std::string> on_command_line_;
+};
+
+std::string ConfigFile::place(const YAML::Node& node) const {
+  return fmt::format("{}:{}", name_, node.Mark().line + 1);
+}
+
+Status ConfigFile::read(std::string_view text) {
+  if (text.size() > kMaxBytes)
+    return error(
+        Code::InvalidArgument,
+        "{} has more than {} bytes; a smaller file is wanted",
+        name_,
+        kMaxBytes);
+  if (const int line = line_of_control_character(text))
+    return error(Code::InvalidArgument, "{}:{}: a control character; text is wanted", name_, line);
+  const std::string whole(text);
+  if (has_several_documents(whole))
+    return error(Code::InvalidArgument, "{} holds several documents; one is wanted", name_);
+  const YAML::Node document = YAML::Load(whole);
+  if (document.IsNull())
+    return Status::ok();
+  if (!document.IsMap())
+    return error(
+        Code::InvalidArgument,
+        "{} holds no sections; lines like \"params:\" are wanted, with keys below them",
+        name_);
+  for (const auto& entry : document) FARANDOLE_RETURN_IF_ERROR(read_key(entry.first, entry.second));
+  return Status::ok();
+}
+
+Status ConfigFile::read_key(const YAML::Node& key, const YAML::Node& value) {
+  const std::string word = key.IsScalar() ? with_hyphens(key.Scalar()) : "";
+  if (word == "controller")
+    return read_controller(key, value);
+  std::vector<std::string> known{"controller"};
+  for (const Section& section : sections()) {
+    if (word == section.name)
+      return read_section(section, value);
+    known.emplace_back(section.name);
+  }
+  return error(
+      Code::InvalidArgument,
+      "{}: unknown section \"{}\"; {} are known",
+      place(key),
+      printable(word, 80),
+      list_of(known));
+}
+
+Status ConfigFile::read_controller(const YAML::Node& key, const YAML::Node& value) {
+  const std::string word = value.IsScalar() ? value.Scalar() : "";
+  if (word != "gloo" && word != "mpi")
+    return error(
+        Code::InvalidArgument,
+        "{}: controller \"{}\" is not valid: gloo is wanted",
+        place(key),
+        printable(word, 80));
+  return add("--" + word, std::nullopt, place(key) + ": controller");
+}
+
+Status ConfigFile::read_section(const Section& section, const YAML::Node& values) {
+  if (values.IsNull())
+    return Status::ok();
+  if (!values.IsMap())
+    return error(
+        Code::InvalidArgument,
+        "{}: {} holds no keys; {} are known",
+        place(values),
+        section.name,
+        list_of(section.keys));
+  for (const auto& entry : values)
+    FARANDOLE_RETURN_IF_ERROR(read_setting(section, entry.first, entry.second));
+  return Status::ok();
+}
+
+Status ConfigFile::read_setting(
+    const Section& section, const YAML::Node& key, const YAML::Node& value) {
+  const std::string word = key.IsScalar() ? with_hyphens(key.Scalar()) : "";
+  if (std::find(section.keys.begin(), section.keys.end(), word) == section.keys.end()) {
+    const std::string near = nearest(word, section.keys);
+    return error(
+        Code::InvalidArgument,
+        "{}: unknown key \"{}\" in {}{}; {} are known",
+        place(key),
+        printable(word, 80),
+        section.name,
+        near.empty() ? "" : fmt::format("; did you mean {}?", near),
+        list_of(section.keys));
+  }
+  const std::string where = fmt::format("{}: {}", place(key), printable(key.Scalar(), 80));
+  if (!value.IsScalar())
+    return error(Code::InvalidArgument, "{} needs one value behind it", where);
+  const std::string flag = word == "enabled" ? section.enabled : "--" + (section.prefix + word);
+  if (!find_flag(flag)->takes_value())
+    return read_switch(flag, value, where);
+  return add(flag, value.Scalar(), where);
+}
+
+Status ConfigFile::read_switch(
+    const std::string& flag, const YAML::Node& value, const std::string& where) {
+  bool on = false;
+  if (!YAML::convert<bool>::decode(value, on))
+    return error(
+        Code::InvalidArgument,
+        "{} \"{}\" is not valid: true or false is wanted",
+        where,
+        printable(value.Scalar(), 80));
+  return add(on ? flag : opposite_flag(flag), std::nullopt, where);
+}
+
+Status ConfigFile::add(
+    const std::string& flag, std::optional<std::string> value, const std::string& where) {
+  const std::string name = find_flag(flag)->name();
+  if (on_command_line_.contains(name) || on_command_line_.contains(opposite_flag(name)))
+    return Status::ok();
+  return given_.add(name, {where, std::move(value), true});
+}
+
+}  // namespace
+
+Status add_config_file(std::string_view text, std::string_view name, Arguments& given) {
+  try {
+    return ConfigFile(name, given).read(text);
+  } catch (const YAML::Exception& wrong) {
+    const int line = wrong.mark.is_null() ? 1 : wrong.mark.line + 1;
+    return error(
+        Code::InvalidArgument,
+        "{}:{}: this is no YAML: {}",
+        printable(name, 256),
+        line,
+        printable(wrong.msg, 200));
+  }
+}
+
+}  // namespace farandole::launch

@@ -1,0 +1,142 @@
+"""The flags of horovodrun: each acts, or is always so, or is refused with a reason, and
+docs/launcher.md says which."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/launcher.md"
+# All that horovodrun 0.28 takes.
+HOROVODRUN = re.findall(
+    r"\S+",
+    """
+-v --version -h --help -np --num-proc -cb --check-build --disable-cache --start-timeout
+--network-interfaces --network-interface --output-filename --verbose --config-file -p --ssh-port
+-i --ssh-identity-file --fusion-threshold-mb --cycle-time-ms --cache-capacity
+--hierarchical-allreduce --no-hierarchical-allreduce --hierarchical-allgather
+--no-hierarchical-allgather --torus-allreduce --no-torus-allreduce --autotune --no-autotune
+--autotune-log-file --autotune-warmup-samples --autotune-steps-per-sample
+--autotune-bayes-opt-max-samples --autotune-gaussian-process-noise --min-np --min-num-proc
+--max-np --max-num-proc --slots-per-host --elastic-timeout --reset-limit
+--blacklist-cooldown-range --timeline-filename --timeline-mark-cycles --no-timeline-mark-cycles
+--no-stall-check --stall-check --stall-check-warning-time-seconds
+--stall-check-shutdown-time-seconds --mpi-threads-disable --no-mpi-threads-disable --mpi-args
+--tcp --binding-args --num-nccl-streams --thread-affinity --gloo-timeout-seconds --log-level
+--log-with-timestamp --log-without-timestamp --log-hide-timestamp --no-log-hide-timestamp
+-prefix-timestamp --prefix-output-with-timestamp -H --hosts -hostfile --hostfile
+--host-discovery-script --gloo --mpi --jsrun
+    """,
+)
+
+
+def table() -> dict[str, str]:
+    """What the page says of each flag of horovodrun: acts, always so, refused."""
+    rows = PAGE.read_text().partition("| of `horovodrun` |")[2].partition("\n\n")[0]
+    said: dict[str, str] = {}
+    for row in rows.splitlines()[2:]:
+        flags, verdict = row.strip("| ").split(" | ")[:2]
+        for flag in re.findall(r"`(-[-\w]+)`", flags):
+            assert flag not in said, flag
+            said[flag] = verdict
+    return said
+
+
+def launcher(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["farandolerun", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def shown() -> dict[str, str]:
+    """What --help says of each flag."""
+    groups = launcher("--help").stdout.partition("Options:\n")[2].partition("\nExit code:")[0]
+    own, _, always = groups.partition("Of horovodrun, and always so here:\n")
+    flag = r"(?<![\w-])-[-\w]+"
+    return {
+        **dict.fromkeys(re.findall(flag, own), "acts"),
+        **dict.fromkeys(re.findall(flag, always), "always so"),
+    }
+
+
+def test_the_page_names_every_flag_once() -> None:
+    said = table()
+    assert set(said) == set(HOROVODRUN)
+    assert set(said.values()) == {"acts", "always so", "refused"}
+
+
+def test_what_is_there_is_shown() -> None:
+    there = shown()
+    said = {flag: verdict for flag, verdict in table().items() if verdict != "refused"}
+    assert {flag: there.get(flag) for flag in said} == said
+
+
+def test_what_is_not_there_is_refused_with_a_reason() -> None:
+    there = shown()
+    for flag in (flag for flag, verdict in table().items() if verdict == "refused"):
+        for words in ([flag], [f"{flag}=1"], [flag, "1"]):
+            given = launcher("-np", "1", *words, "true")
+            assert (given.returncode, given.stdout) == (2, ""), words
+            assert re.fullmatch(rf"farandolerun: {flag}: .+; .+\n", given.stderr), given.stderr
+        assert flag not in there
+
+
+def test_what_acts_reaches_the_ranks() -> None:
+    flags = ["--fusion-threshold-mb", "2", "--cache-capacity", "7", "--log-level", "ERROR"]
+    flags += ["--gloo-timeout-seconds", "9", "--start-timeout", "8", "--gloo", "--disable-cache"]
+    given = launcher("-np", "1", *flags, "env")
+    assert given.returncode == 0, given.stderr
+    found = dict(line[4:].split("=", 1) for line in given.stdout.splitlines() if "=" in line)
+    for name, value in {
+        "FUSION_BYTES": str(2 << 20),
+        "CACHE_CAPACITY": "7",
+        "LOG_LEVEL": "ERROR",
+        "DATA_TIMEOUT": "9",
+        "START_TIMEOUT": "8",
+    }.items():
+        assert found[f"FARANDOLE_{name}"] == value
+
+
+def test_time_stands_before_each_line() -> None:
+    given = launcher("-np", "1", "-prefix-timestamp", "echo", "x")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[0\] x\n", given.stdout)
+
+
+def test_output_goes_to_files_as_well(tmp_path: Path) -> None:
+    script = 'echo "out $FARANDOLE_RANK"; echo err >&2; printf end'
+    given = launcher("-np", "1", "--output-filename", str(tmp_path / "a/b"), "sh", "-c", script)
+    assert (given.returncode, given.stdout, given.stderr) == (
+        0,
+        "[0] out 0\n[0] end\n",
+        "[0] err\n",
+    )
+    assert (tmp_path / "a/b/rank.0/stdout").read_text() == "out 0\nend"
+    assert (tmp_path / "a/b/rank.0/stderr").read_text() == "err\n"
+    launcher("-np", "11", "--output-filename", str(tmp_path), "true")
+    names = sorted(path.name for path in tmp_path.glob("rank.*"))
+    assert names == [f"rank.{rank:02}" for rank in range(11)]
+
+
+def test_hosts_and_flags_come_from_files(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("# here\nlocalhost slots=2\n")
+    config = tmp_path / "job.yaml"
+    config.write_text("params:\n  cache_capacity: 5\nlogging:\n  level: info\n")
+    flags = ["-hostfile", str(hosts), "--config-file", str(config), "--log-level", "debug"]
+    script = "echo $FARANDOLE_SIZE $FARANDOLE_CACHE_CAPACITY $FARANDOLE_LOG_LEVEL"
+    given = launcher(*flags, "sh", "-c", script)
+    assert sorted(given.stdout.splitlines()) == ["[0] 2 5 debug", "[1] 2 5 debug"], given.stderr
+    config.write_text("params:\n  cycle_time_ms: 5\n")
+    given = launcher(*flags, "true")
+    assert given.returncode == 2
+    assert given.stderr.startswith(f"farandolerun: {config}:2: cycle_time_ms: there is no cycle")
