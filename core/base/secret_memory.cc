@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <new>
-#include <utility>
 
 #include "core/base/failpoint.h"
 
@@ -21,15 +20,6 @@ SecretMemory::SecretMemory(size_t bytes) : bytes_(bytes) {
   data_ = static_cast<uint8_t*>(pages);
   // Where the kernel knows no such advice, the pages serve all the same.
   (void)FARANDOLE_FAIL_CALL("secret_memory.madvise", madvise(pages, bytes, MADV_DONTDUMP));
-}
-
-SecretMemory::SecretMemory(SecretMemory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-
-SecretMemory& SecretMemory::operator=(SecretMemory&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
 }
 
 SecretMemory::~SecretMemory() {

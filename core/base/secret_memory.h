@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 namespace farandole {
 
@@ -14,8 +15,13 @@ class SecretMemory {
   SecretMemory() = default;
   // Zeros. Fails: std::bad_alloc.
   explicit SecretMemory(size_t bytes);
-  SecretMemory(SecretMemory&& other) noexcept;
-  SecretMemory& operator=(SecretMemory&& other) noexcept;
+  SecretMemory(SecretMemory&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  SecretMemory& operator=(SecretMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
   ~SecretMemory();
 
   std::span<uint8_t> bytes() noexcept { return {data_, bytes_}; }

@@ -134,6 +134,10 @@ def judge_silence(seen: Seen) -> list[str]:
     case = seen.case
     if case.role == JOB and not case.harmless:
         return []
+    # Rank 0, which tells the others of a death, stands still: the second that the launcher leaves
+    # them to speak may pass before they give it up.
+    if case.role == "0" and case.action == "stop" and case.scene == "death":
+        return []
     mute = seen.joined - set(seen.last)
     mute -= {int(case.role)} if case.role != JOB else set()
     mute -= {VICTIM} if case.has_victim else set()

@@ -91,6 +91,17 @@ def test_ends_are_judged(
 
 
 @pytest.mark.parametrize(
+    ("role", "scene", "missed"), [("0", "death", None), ("1", "death", [0]), ("0", "shm", [1, 2])]
+)
+def test_who_cannot_hear_of_a_death_need_not_tell_of_it(
+    role: str, scene: str, missed: list[int] | None
+) -> None:
+    seen = Seen(Case(READ, "stop", role, scene), True, 137, JOINED + WORD)
+    said = f"ranks {missed} had joined and said nothing (exit code 137)"
+    assert judge(seen) == ([said] if missed else [])
+
+
+@pytest.mark.parametrize(
     ("number", "told"), [(signal.SIGABRT, True), (signal.SIGSEGV, True), (signal.SIGTERM, False)]
 )
 def test_the_witness_tells_of_faults(number: signal.Signals, told: bool, tmp_path: Path) -> None:

@@ -3,20 +3,9 @@
 
 #include "core/base/secret_memory.h"
 
-#include <utility>
-
 namespace farandole {
 
 SecretMemory::SecretMemory(size_t bytes) : data_(new uint8_t[bytes]()), bytes_(bytes) {}
-
-SecretMemory::SecretMemory(SecretMemory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-
-SecretMemory& SecretMemory::operator=(SecretMemory&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
 
 SecretMemory::~SecretMemory() {
   delete[] data_;
