@@ -207,10 +207,6 @@ WRONG: dict[str, Mistakes] = {
         ),
         "ranks": ([0, 1], "ProcessSet([0, 1]): only global_process_set exists so far"),
     },
-    "module": types("a torch.nn.Module is wanted, not a {}", None, 3, ONES),
-    "broadcast_buffers": flags("broadcast_buffers"),
-    "init_sync": flags("init_sync"),
-    "find_unused_parameters": flags("find_unused_parameters"),
     "optimizer": types("a torch.optim.Optimizer is wanted, not a {}", None, 3, ONES),
     "named_parameters": {
         **each(NAMED, {"number": (3, ""), "numbers": ([1], ""), "triples": ([(1, 2, 3)], "")}),
@@ -299,9 +295,6 @@ WRONG_ARRAYS: Mistakes = {
     ),
 }
 NO_TORCH_TENSOR = types("a torch.Tensor is wanted, not a {}", None, 3, [1.0], ONES)
-MODEL_STATE = types(
-    "state_dict is a {}; what state_dict() of such a model returned is wanted", None, 3, []
-)
 NO_ARRAY = types("an array is wanted, not a {}", None, 3, [1.0], "x")
 
 
@@ -341,27 +334,8 @@ def wrong_sparse_tensors() -> Mistakes:
     }
 
 
-def wrong_batches() -> Mistakes:
-    """For a SyncBatchNorm of three channels."""
-    return {
-        **NO_TORCH_TENSOR,
-        "too few dimensions": (
-            torch.ones(3),
-            "input of 1 dimensions; a batch of two dimensions or more is wanted",
-        ),
-        "other channels": (
-            torch.ones(2, 4),
-            "input of shape [2, 4] has 4 channels, not the 3 of this layer",
-        ),
-    }
-
-
 def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     """For one parameter of a function or method, which is named as "Class.method"."""
-    if parameter == "input":
-        return wrong_batches()
-    if function == "DistributedDataParallel.load_state_dict":
-        return MODEL_STATE
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("compress"):  # what may be sent is judged where it is sent

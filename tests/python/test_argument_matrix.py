@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from argument_mistakes import LONG_NAME, ONES, WRONG, Mistakes, wrong_values
+from argument_mistakes import LONG_NAME, ONES, Mistakes
+from model_mistakes import WRONG, wrong_values
 
 import farandole as fdl
 
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
 # What needs no wrong value: every object is right, the argument is for Horovod's sake, or torch's
 # own method gets it.
 ANYTHING = {"obj", "model", "args", "kwargs", "inputs", "strict", "assign"}
+ANYTHING |= {"last_epoch"}
 ANYTHING |= {"num_features", "eps", "momentum", "affine", "track_running_stats", "device", "dtype"}
 # Tested by themselves below: they are about how a session begins.
 OF_INIT = {"comm", "process_sets", "settings"}
@@ -74,6 +76,10 @@ def optimizer() -> Any:
     return hvd.DistributedOptimizer(torch.optim.SGD([parameter], 0.1))
 
 
+def right_optimizer() -> Any:
+    return torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.1)
+
+
 def parallel() -> Any:
     """Of a model that wants no input."""
     model: Any = torch.nn.Linear(3, 3)
@@ -99,7 +105,9 @@ OBJECTS: dict[ModuleType, dict[str, Callable[[], Any]]] = {
         ),
         "DistributedDataParallel": parallel,
         "DistributedOptimizer": optimizer,
+        "DistributedSampler": lambda: hvd.DistributedSampler([1, 2]),
         "SyncBatchNorm": lambda: hvd.SyncBatchNorm(3),
+        "WarmupLR": lambda: hvd.WarmupLR(right_optimizer(), 3),
         "Compression.none": lambda: hvd.Compression.none,
         "Compression.fp16": lambda: hvd.Compression.fp16,
         "Compression.bf16": lambda: hvd.Compression.bf16,
@@ -182,7 +190,7 @@ def right(subject: Subject, parameter: str) -> Any:
     if parameter == "tensor":
         return dense.to_sparse() if "sparse" in subject.name else dense
     if parameter == "optimizer":
-        return torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.1)
+        return right_optimizer()
     if parameter == "params":
         return {"a": torch.ones(2)}
     if parameter == "module":
@@ -192,7 +200,8 @@ def right(subject: Subject, parameter: str) -> Any:
     if parameter == "ctx":
         return ONES.dtype if subject.module is fdl else torch.float32
     values = {"tensors": [dense], "root_rank": 0, "op": fdl.Sum, "name": "n", "obj": 1}
-    values["num_features"] = 3
+    values |= {"num_features": 3, "metrics": {"loss": 1.0}, "warmup_steps": 3, "dataset": [1, 2]}
+    values |= {"epoch": 1, "batch_idx": 1, "batch_size": 1}
     return {**values, "handle": None, "process_set_id": 0, "passes": 1, "state_dict": {}}[parameter]
 
 
@@ -212,14 +221,16 @@ def full_name(function: str, name: str) -> str:
         return "optimizer_state.object"
     if "parameters" in function:
         return "parameters.0"
-    for part, suffix in {"grouped": "_1of1", "object": ".object", "sparse": ".indices"}.items():
+    suffixes = {"grouped": "_1of1", "object": ".object", "metrics": ".object", "sparse": ".indices"}
+    for part, suffix in suffixes.items():
         if part in function:
             return name + suffix
     return name
 
 
 def expected(function: str, what: str, message: str) -> str:
-    kind = "allgather" if "sparse" in function else next((k for k in KINDS if k in function), "")
+    gathers = "sparse" in function or "metrics" in function
+    kind = "allgather" if gathers else next((k for k in KINDS if k in function), "")
     name = full_name(function, LONG_NAME if what == "long" else "n")
     place = f'{kind} "{name}"' if what != "long" else f'{kind} "{name[:512]}…"'
     return message.replace("{place}", place).replace("{bytes}", str(len(name)))
@@ -269,11 +280,15 @@ def test_every_class_is_tried() -> None:
 
 
 NEEDS_NO_SESSION = {"init", "shutdown", "is_initialized", "poll", "ProcessSet"}
+NEEDS_NO_SESSION |= {
+    f"{what}_built" for what in ("ccl", "cuda", "ddl", "gloo", "mpi", "nccl", "rocm")
+}
+NEEDS_NO_SESSION |= {"gloo_enabled", "mpi_enabled"}
 NEEDS_NO_SESSION |= {"SyncBatchNorm", "SyncBatchNorm.convert_sync_batchnorm"}
 # Results stay, and hooks communicate only later.
 WORKS_AFTERWARDS = (
     *("synchronize", "DistributedOptimizer", "Handle.", "GroupHandle."),
-    "DistributedDataParallel.",
+    *("DistributedDataParallel.", "DistributedSampler."),
 )
 
 

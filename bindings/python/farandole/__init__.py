@@ -23,6 +23,18 @@ from farandole._session import (
     shutdown,
     size,
 )
+from farandole.capabilities import (
+    ccl_built,
+    cuda_built,
+    ddl_built,
+    gloo_built,
+    gloo_enabled,
+    mpi_built,
+    mpi_enabled,
+    mpi_threads_supported,
+    nccl_built,
+    rocm_built,
+)
 from farandole.compression import Compression
 from farandole.errors import (
     AbortedError,
@@ -45,6 +57,7 @@ from farandole.groups import (
     grouped_allreduce_async_,
 )
 from farandole.handles import Handle, poll, synchronize
+from farandole.metrics import average_metrics
 from farandole.objects import allgather_object, broadcast_object
 from farandole.ops import (
     allgather,
@@ -100,6 +113,7 @@ __all__ = [
     "allreduce_async_",
     "alltoall",
     "alltoall_async",
+    "average_metrics",
     "barrier",
     "barrier_async",
     "broadcast",
@@ -107,10 +121,15 @@ __all__ = [
     "broadcast_async",
     "broadcast_async_",
     "broadcast_object",
+    "ccl_built",
     "counters",
     "cross_rank",
     "cross_size",
+    "cuda_built",
+    "ddl_built",
     "global_process_set",
+    "gloo_built",
+    "gloo_enabled",
     "grouped_allreduce",
     "grouped_allreduce_",
     "grouped_allreduce_async",
@@ -120,10 +139,15 @@ __all__ = [
     "is_initialized",
     "local_rank",
     "local_size",
+    "mpi_built",
+    "mpi_enabled",
+    "mpi_threads_supported",
+    "nccl_built",
     "poll",
     "rank",
     "reducescatter",
     "reducescatter_async",
+    "rocm_built",
     "shutdown",
     "size",
     "synchronize",

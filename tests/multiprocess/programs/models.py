@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+import helper_cases  # noqa: F401
 import norm_cases  # noqa: F401
 import parallel_cases  # noqa: F401
 import state_cases  # noqa: F401

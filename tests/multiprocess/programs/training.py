@@ -1,12 +1,18 @@
-"""Trains a small network for 50 steps; the batch of a step is split over the ranks."""
+"""Trains a small network for 50 steps; the batch of a step is split over the ranks.
+
+A script as Horovod's users have it: run it with python -m farandole.horovod.
+"""
 
 from __future__ import annotations
 
+import sys
+
+import horovod
+import horovod.torch as hvd
 import torch
 from common import report
+from horovod.torch.mpi_ops import allreduce
 from torch import nn
-
-import farandole.torch as hvd
 
 STEPS = 50
 BATCH = 16
@@ -43,7 +49,7 @@ def train(dtype: torch.dtype, kind: str) -> dict[str, list[float]]:
         loss = nn.functional.mse_loss(model(inputs[mine]), targets[mine])
         torch.autograd.backward(loss)
         optimizer.step()
-        losses.append(hvd.allreduce(loss.detach().double(), name="loss").item())
+        losses.append(allreduce(loss.detach().double(), name="loss").item())
     weights = torch.cat([p.detach().double().flatten() for p in model.parameters()])
     return {"losses": losses, "weights": weights.tolist()}
 
@@ -54,6 +60,8 @@ def main() -> None:
     for dtype in ("float64", "float32"):
         for kind in ("sgd", "adamw"):
             report(hvd.rank(), **{f"{dtype}.{kind}": train(getattr(torch, dtype), kind)})
+    served = sorted(name for name in sys.modules if name.startswith("horovod"))
+    report(hvd.rank(), version=horovod.__version__, arguments=sys.argv[1:], served=served)
 
 
 main()

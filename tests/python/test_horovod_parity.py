@@ -1,0 +1,141 @@
+"""docs/horovod.md, Horovod's signatures (horovod_facts.json) and the functions agree."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import farandole
+import farandole.data
+
+torch = pytest.importorskip("torch")
+
+import farandole.torch as hvd  # noqa: E402
+
+HERE = Path(__file__).resolve()
+FACTS: dict[str, Any] = json.loads((HERE.parent / "horovod_facts.json").read_text())
+PAGE = (HERE.parents[2] / "docs/horovod.md").read_text()
+# What a default is called there, where Python shows it otherwise.
+CALLED = {
+    "Compression.none": hvd.Compression.none,
+    "global_process_set": hvd.global_process_set,
+    "Average": hvd.Average,
+}
+
+
+def tables() -> dict[str, list[list[str]]]:
+    """The page's tables by the heading that they stand under, each row as its cells."""
+    found: dict[str, list[list[str]]] = {}
+    heading = ""
+    for line in PAGE.splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            found.setdefault(heading, []).append(cells)
+    return {heading: rows[2:] for heading, rows in found.items()}  # below titles and rule
+
+
+TABLES = tables()
+
+
+def named(heading: str) -> dict[str, tuple[str, str]]:
+    """Name -> state and note; a row may speak of several names."""
+    rows: dict[str, tuple[str, str]] = {}
+    for what, state, note in TABLES[heading]:
+        for name in re.findall(r"`(\w+)", what):
+            assert name not in rows, f"{name} stands in two rows"
+            rows[name] = (state, note)
+    return rows
+
+
+FUNCTIONS = named("Functions and classes")
+
+
+def written(name: str) -> list[list[str]]:
+    """The signatures that the page gives a name."""
+    return [
+        [part.strip() for part in found.split(",") if part.strip()]
+        for what, _, _ in TABLES["Functions and classes"]
+        for found in re.findall(rf"`{name}\(([^`]*)\)`", what)
+    ]
+
+
+def shown(parameter: inspect.Parameter) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return parameter.name
+    default = next((k for k, v in CALLED.items() if v is parameter.default), None)
+    return f"{parameter.name}={default or repr(parameter.default)}"
+
+
+def parameters(value: Any) -> list[inspect.Parameter]:
+    named = inspect.signature(value).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [parameter for parameter in named if parameter.kind not in variadic]
+
+
+def begins_alike(value: Any, signature: list[str]) -> None:
+    """Horovod's arguments come first, in its order and with its defaults; ours have defaults."""
+    ours = parameters(value)
+    assert [shown(parameter) for parameter in ours[: len(signature)]] == signature
+    assert all(p.default is not inspect.Parameter.empty for p in ours[len(signature) :])
+
+
+def test_the_page_names_what_horovod_has() -> None:
+    assert set(FUNCTIONS) == {*FACTS["functions"], *FACTS["names"]}
+
+
+@pytest.mark.parametrize("name", sorted({*FACTS["functions"], *FACTS["names"]}))
+def test_what_the_page_says_of_a_name_is_so(name: str) -> None:
+    state, note = FUNCTIONS[name]
+    assert state in ("yes", "not yet", "no")
+    assert hasattr(hvd, name) == (state == "yes"), f"{name}: the page says {state!r}"
+    assert name not in hvd.__all__ or state == "yes"
+    if state != "yes":
+        assert note, "a reason"
+
+
+@pytest.mark.parametrize("name", FACTS["functions"])
+def test_signatures_are_horovods(name: str) -> None:
+    facts = FACTS["functions"][name]
+    for signature in written(name):
+        assert signature == facts
+    if FUNCTIONS[name][0] == "yes":
+        begins_alike(getattr(hvd, name), facts)
+
+
+def test_every_signature_is_on_the_page_in_some_row() -> None:
+    """Forms of a function share a row, which shows the first one's."""
+    first = [re.findall(r"`(\w+)\(", what) for what, _, _ in TABLES["Functions and classes"]]
+    shown_names = {name for names in first for name in names}
+    assert len(shown_names) > 30
+    assert shown_names <= set(FACTS["functions"])
+
+
+def test_data_loaders() -> None:
+    rows = named("Data")
+    assert set(rows) == set(FACTS["data"])
+    for name, signature in FACTS["data"].items():
+        begins_alike(getattr(farandole.data, name), signature)
+
+
+def test_running_functions() -> None:
+    (what, state, _) = TABLES["Running functions"][0]
+    (signature,) = re.findall(r"`run\(([^`]*)\)`", what)
+    assert re.split(r",\s*(?![^()]*\))", signature) == FACTS["run"]
+    assert hasattr(farandole, "run") == (state == "yes")
+
+
+def test_variables() -> None:
+    rows = named("Variables of the environment")
+    assert set(rows) == set(FACTS["variables"])
+    config = (HERE.parents[2] / "docs/config.md").read_text()
+    for name, (state, note) in rows.items():
+        assert state in ("same", "set by the launcher", "no effect")
+        assert (f"`{name}`" in config) == (state == "same"), name
+        assert note or state != "no effect"
