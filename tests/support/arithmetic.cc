@@ -187,9 +187,7 @@ std::optional<std::string> bool_difference(
   return std::nullopt;
 }
 
-}  // namespace
-
-double decode_half(DType dtype, uint16_t bits) {
+double worked_out(DType dtype, uint16_t bits) {
   const int mantissa_bits = dtype == DType::Float16 ? 10 : 7;
   const int bias = dtype == DType::Float16 ? 15 : 127;
   const int exponent = (bits & 0x7fff) >> mantissa_bits;
@@ -201,6 +199,22 @@ double decode_half(DType dtype, uint16_t bits) {
   if (exponent == 0)
     return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
   return sign * std::ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
+}
+
+// Every value that a half type has, by its bits.
+std::vector<double> all_halves(DType dtype) {
+  std::vector<double> values(size_t{1} << 16);
+  for (size_t bits = 0; bits < values.size(); ++bits)
+    values[bits] = worked_out(dtype, static_cast<uint16_t>(bits));
+  return values;
+}
+
+}  // namespace
+
+double decode_half(DType dtype, uint16_t bits) {
+  static const std::vector<double> float16 = all_halves(DType::Float16);
+  static const std::vector<double> bfloat16 = all_halves(DType::Bfloat16);
+  return (dtype == DType::Float16 ? float16 : bfloat16)[bits];
 }
 
 uint16_t encode_half(DType dtype, double value) {
