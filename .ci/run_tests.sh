@@ -19,19 +19,19 @@ for preset in asan tsan; do
   .ci/run_sanitized.sh "$preset" subset || failed=1
 done
 # Jobs at whose failpoints something happens, and those of the soak, wait most of the time, and so do
-# all that are not named here, which measure it; what learns beside them only takes what they leave.
-# The others of these take processor time and measure no other.
+# all that are not named here, which measure it: beside them goes, niced, what measures none.
 waiting=(tests/failpoints tests/soak)
-learning=(tests/examples)
-working=(tests/multiprocess/test_jobs.py)
+working=(tests/multiprocess/test_jobs.py tests/examples)
 checking=(tests/lint tests/packaging tests/python)
 
-# Runs tests of pytest's in the background; `wait_for` tells what came of it.
+# Runs tests of pytest's in the background; `wait_for` tells what came of them.
+declare -A started
 start() { # NAME NICENESS TESTS...
   nice -n "$2" "${pytest[@]}" --quiet "${@:3}" --junitxml="$results/pytest-$1.xml" > "$results/$1.log" 2>&1 &
+  started[$1]=$!
 }
 wait_for() { # NAME
-  wait $! || failed=1
+  wait "${started[$1]}" || failed=1
   cat "$results/$1.log"
 }
 
@@ -40,14 +40,12 @@ start waiting 0 "${waiting[@]}"
 ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
   --output-junit "$PWD/$results/fuzz.xml" || failed=1
 wait_for waiting
-echo "==> pytest: ${checking[*]}, beside them ${working[*]}"
-start working 0 "${working[@]}"
-"${pytest[@]}" "${checking[@]}" --junitxml="$results/pytest-checking.xml" || failed=1
-wait_for working
-echo "==> pytest: all others, beside them ${learning[*]}"
-start learning 19 "${learning[@]}"
-apart=("${waiting[@]}" "${learning[@]}" "${working[@]}" "${checking[@]}")
+echo "==> pytest: all others, beside them ${working[*]} ${checking[*]}"
+start working 10 "${working[@]}"
+start checking 10 "${checking[@]}"
+apart=("${waiting[@]}" "${working[@]}" "${checking[@]}")
 "${pytest[@]}" "${apart[@]/#/--ignore=}" --junitxml="$results/pytest.xml" || failed=1
-wait_for learning
-.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-learning,pytest-working,pytest-checking,pytest}.xml || failed=1
+wait_for working
+wait_for checking
+.venv/bin/python .ci/sum_up.py "$results"/{ctest,asan,tsan,fuzz,pytest-waiting,pytest-working,pytest-checking,pytest}.xml || failed=1
 exit "$failed"

@@ -46,6 +46,8 @@ elseif(FARANDOLE_SANITIZE STREQUAL "thread")
     farandole_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer
                               $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
   target_link_options(farandole_flags INTERFACE -fsanitize=thread)
+  # Threads are the same whatever the instructions: one set of the kernels' is enough.
+  target_compile_definitions(farandole_flags INTERFACE HWY_COMPILE_ONLY_STATIC=1)
 elseif(NOT FARANDOLE_SANITIZE STREQUAL "")
   message(FATAL_ERROR "FARANDOLE_SANITIZE=${FARANDOLE_SANITIZE}: address, thread or nothing is wanted")
 endif()
