@@ -5,6 +5,14 @@ function(farandole_library name)
   target_link_libraries(${name} PUBLIC farandole_flags ${arg_LINKS})
 endfunction()
 
+# farandole_replaceable(FILE …): tests/sim has files of its own that are taken in place of these when they
+# are linked, so each must be an object of its own, also where others are compiled several at a time.
+function(farandole_replaceable)
+  if(FARANDOLE_BUILD_TESTS)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()
+
 # farandole_discover_tests(NAME TIMEOUT seconds [SERIAL] [FILTER …]): each test of a GoogleTest binary is
 # one ctest. Under a sanitizer it may take longer, and may belong to the subset that `make test` runs.
 function(farandole_discover_tests name)
