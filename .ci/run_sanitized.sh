@@ -17,7 +17,8 @@ to=log_path=$reports/report
 case $preset in
   asan)
     runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
-    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1
+    # Memory that there is not is an answer that tests want to see.
+    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=$to:print_stacktrace=1
     ;;
   tsan)

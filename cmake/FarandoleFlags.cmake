@@ -31,8 +31,9 @@ if(FARANDOLE_SANITIZE STREQUAL "address")
   target_compile_options(farandole_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(farandole_flags INTERFACE -fsanitize=address,undefined)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    # Clang 14 does not compile coroutines with this one.
-    target_compile_options(farandole_flags INTERFACE -fno-sanitize=function)
+    # Clang 14 does not compile coroutines with the first; the second opens a pipe for each type that
+    # it has not seen yet, and takes it for wrong in tests that lack descriptors.
+    target_compile_options(farandole_flags INTERFACE -fno-sanitize=function,vptr)
     # A shared runtime, as GCC has it, is one that an interpreter can load first.
     execute_process(
       COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so

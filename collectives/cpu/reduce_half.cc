@@ -42,15 +42,24 @@ struct HalfLane<false> {
   using Tag = hn::ScalableTag<float>;
   static HWY_INLINE hn::Vec<Tag> load(const Stored* p) {
     HWY_ALIGN float wide[hn::MaxLanes(Tag())] = {};
-    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) wide[i] = half_to_float(p[i]);
+    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) wide[i] = half_to_float(get(p + i));
     return hn::Load(Tag(), wide);
   }
   static HWY_INLINE void store(hn::Vec<Tag> v, Stored* p) {
     HWY_ALIGN float wide[hn::MaxLanes(Tag())];
     hn::Store(v, Tag(), wide);
-    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) p[i] = float_to_half(wide[i]);
+    for (size_t i = 0; i < hn::Lanes(Tag()); ++i) put(p + i, float_to_half(wide[i]));
   }
   static HWY_INLINE void stream(hn::Vec<Tag> v, Stored* p) { store(v, p); }
+
+ private:
+  // Callers' memory may lie anywhere.
+  static HWY_INLINE Stored get(const Stored* p) {
+    Stored bits;
+    std::memcpy(&bits, p, sizeof(bits));
+    return bits;
+  }
+  static HWY_INLINE void put(Stored* p, Stored bits) { std::memcpy(p, &bits, sizeof(bits)); }
 };
 
 // bfloat16 is the upper half of a float32. Highway 1.0 truncates, so the rounding is done here on

@@ -127,7 +127,7 @@ bool Shrinker::drop_rank(int gone) {
 bool Shrinker::calm_habits() {
   bool smaller = false;
   for (size_t rank = 0; rank < best_.habits.size(); ++rank) {
-    const Habit& habit = best_.habits[rank];
+    const Habit habit = best_.habits[rank];  // accept() replaces the plan
     const auto without = [&](auto change) {
       Plan candidate = best_;
       change(candidate.habits[rank]);
