@@ -12,6 +12,9 @@ import pytest
 BUILD = Path(__file__).resolve().parents[2] / "build"
 ALLOWED = {
     "farandole::config_table()::rows": "built once, read only",
+    "farandole::launch::flag_table()::rows": "likewise",
+    "farandole::launch::(anonymous namespace)::groups()::all": "likewise",
+    "farandole::launch::(anonymous namespace)::sections()::all": "likewise",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
     "farandole::(anonymous namespace)::thread_label": "whose lines a thread writes",
     "farandole::capi::(anonymous namespace)::documentation()::rows": "built once, read only",
