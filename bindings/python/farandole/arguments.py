@@ -54,14 +54,14 @@ def check_root(root_rank: Any) -> int:
     return rank
 
 
-def check_count(what: str, value: Any) -> int:
-    """How often something is done."""
+def check_count(what: str, value: Any, least: int = 1) -> int:
+    """How often something is done, or how many there are."""
     try:
-        count = 0 if isinstance(value, bool) else operator.index(value)
+        count = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        count = 0
-    if count < 1:
-        raise InvalidArgumentError(f"{what}={shown(value)}: a whole number from 1 is wanted")
+        count = least - 1
+    if count < least:
+        raise InvalidArgumentError(f"{what}={shown(value)}: a whole number from {least} is wanted")
     return count
 
 

@@ -8,7 +8,6 @@ With Horovod's names (``horovod.data``).
 from __future__ import annotations
 
 import logging
-import operator
 import threading
 import warnings
 import weakref
@@ -16,8 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from farandole.arguments import check_flag, shown
-from farandole.errors import InvalidArgumentError
+from farandole.arguments import check_count, check_flag
 
 __all__ = ["AsyncDataLoaderMixin", "BaseDataLoader"]
 
@@ -63,7 +61,9 @@ class AsyncDataLoaderMixin:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self.async_loader_queue_size = _check_size(async_loader_queue_size)
+        self.async_loader_queue_size = check_count(
+            "async_loader_queue_size", async_loader_queue_size, least=0
+        )
         self.debug_data_loader = check_flag("debug_data_loader", debug_data_loader)
         self._ahead: weakref.WeakSet[_Ahead] = weakref.WeakSet()
         super().__init__(*args, **kwargs)
@@ -92,18 +92,6 @@ class AsyncDataLoaderMixin:
         again, and from any thread."""
         for ahead in list(self._ahead):
             ahead.close()
-
-
-def _check_size(size: Any) -> int:
-    try:
-        number = -1 if isinstance(size, bool) else operator.index(size)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise InvalidArgumentError(
-            f"async_loader_queue_size={shown(size)}: a whole number from 0 is wanted"
-        )
-    return number
 
 
 class _Ahead:

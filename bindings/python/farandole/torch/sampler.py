@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sized
-from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
-from farandole.arguments import check_count, check_flag, shown
+from farandole.arguments import check_count, check_flag
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
@@ -50,13 +48,13 @@ class DistributedSampler(Sampler[int]):
             if num_replicas is None
             else check_count("num_replicas", num_replicas)
         )
-        self.rank = process_set.rank() if rank is None else _whole("rank", rank)
+        self.rank = process_set.rank() if rank is None else check_count("rank", rank, least=0)
         if self.rank >= self.num_replicas:
             raise InvalidArgumentError(
                 f"rank={self.rank} is not below num_replicas={self.num_replicas}"
             )
         self.shuffle = check_flag("shuffle", shuffle)
-        self.seed = _whole("seed", seed)
+        self.seed = check_count("seed", seed, least=0)
         self.drop_last = check_flag("drop_last", drop_last)
         self.epoch = 0
         self._begin = 0  # of the next iteration: how many of the whole order were trained on
@@ -99,7 +97,7 @@ class DistributedSampler(Sampler[int]):
 
         epoch: a whole number from 0, the same on every rank.
         """
-        number = _whole("epoch", epoch)
+        number = check_count("epoch", epoch, least=0)
         if number != self.epoch:
             self.epoch = number
             self._begin = self._begun = self._processed = 0
@@ -111,7 +109,9 @@ class DistributedSampler(Sampler[int]):
         batch_idx: its number in this iteration, from 0; those before it count, too.
         batch_size: samples of this rank in each batch.
         """
-        done = (_whole("batch_idx", batch_idx) + 1) * check_count("batch_size", batch_size)
+        done = (check_count("batch_idx", batch_idx, least=0) + 1) * check_count(
+            "batch_size", batch_size
+        )
         end = self._begun + self._total(self._begun)
         self._processed = min(self._begun + done * self.num_replicas, end)
 
@@ -129,15 +129,5 @@ class DistributedSampler(Sampler[int]):
                 f"state_dict is a {type(state_dict).__name__} without epoch and processed; what "
                 "state_dict() of such a sampler returned is wanted"
             )
-        self.epoch = _whole("epoch", state_dict["epoch"])
-        self._begin = self._processed = _whole("processed", state_dict["processed"])
-
-
-def _whole(what: str, value: Any) -> int:
-    try:
-        number = -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise InvalidArgumentError(f"{what}={shown(value)}: a whole number from 0 is wanted")
-    return number
+        self.epoch = check_count("epoch", state_dict["epoch"], least=0)
+        self._begin = self._processed = check_count("processed", state_dict["processed"], least=0)
