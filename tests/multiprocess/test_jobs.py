@@ -13,40 +13,41 @@ pytestmark = pytest.mark.timeout(200)
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_collectives_through_numpy(ranks: int) -> None:
-    reports = launch(ranks, "collectives.py", "numpy")
+    reports = launch(ranks, "collectives.py")
     assert all(r["checks"] > 200 and r["size"] == ranks for r in reports)
     assert [r["local"] for r in reports] == list(range(ranks))
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_collectives_through_torch(ranks: int) -> None:
+def test_every_form_through_torch_with_gradients(ranks: int) -> None:
     pytest.importorskip("torch")
-    assert all(r["checks"] > 200 for r in launch(ranks, "collectives.py", "torch"))
+    reports = launch(ranks, "torch_forms.py", timeout=150)
+    assert all(r["checks"] > 1000 for r in reports)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_collectives_over_gloo(ranks: int) -> None:
-    reports = launch(ranks, "collectives.py", "numpy", FARANDOLE_COMMUNICATOR="gloo")
+    reports = launch(ranks, "collectives.py", FARANDOLE_COMMUNICATOR="gloo")
     assert all(r["checks"] > 200 for r in reports)
 
 
-@pytest.mark.parametrize("way", ["numpy", "torch"])
 @pytest.mark.parametrize(
-    ("host", "local"),
+    ("program", "host", "local"),
     [
-        ("h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
-        ("h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
-        ("h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("collectives.py", "h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
+        ("collectives.py", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
+        ("collectives.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("torch_forms.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
     ],
-    ids=["neighbours", "alternating", "uneven"],
+    ids=["neighbours", "alternating", "uneven", "uneven through torch"],
 )
-def test_collectives_on_two_hosts(host: str, local: list[int], way: str) -> None:
+def test_collectives_on_two_hosts(program: str, host: str, local: list[int]) -> None:
     """Shared memory within each host and Gloo between them; the hosts are names alone."""
-    if way == "torch":
+    if program.startswith("torch"):
         pytest.importorskip("torch")
     wrapped = ("sh", "-c", f'FARANDOLE_HOST={host} exec "$@"', "sh")
     reports, output = launch_verbosely(
-        4, "collectives.py", way, wrapped=wrapped, FARANDOLE_LOG_LEVEL="info"
+        4, program, timeout=150, wrapped=wrapped, FARANDOLE_LOG_LEVEL="info"
     )
     assert all(r["checks"] > 200 for r in reports)
     assert [r["local"] for r in reports] == local
@@ -58,7 +59,6 @@ def test_without_room_for_shared_memory_gloo_serves_with_one_warning() -> None:
     reports, output = launch_verbosely(
         2,
         "collectives.py",
-        "numpy",
         wrapped=("sh", "-c", 'ulimit -f 64 && exec "$@"', "sh"),
         PYTHONDONTWRITEBYTECODE=1,
     )

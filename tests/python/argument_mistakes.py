@@ -106,7 +106,14 @@ WRONG: dict[str, Mistakes] = {
         "null": ("a\0b", "name='a\\x00b' contains a null character"),
         "surrogate": ("\ud800", "name='\\ud800' cannot be written as UTF-8"),
     },
-    "average": flags("average"),
+    "average": {
+        **each(
+            "average={} is neither True nor False",
+            {"number": (2, "2"), "array": (LARGE, LARGE_SHOWN)},
+        ),
+        "a name": ("x", "average='x' is text; give a name by name: name='x'"),
+        "operation": (fdl.Sum, "average=Sum is an operation; give it by name: op=Sum"),
+    },
     "op": each(
         "op={} is no reduce operation; Average, Sum, Min, Max and Product are",
         {
@@ -207,6 +214,10 @@ WRONG: dict[str, Mistakes] = {
         ),
         "ranks": ([0, 1], "ProcessSet([0, 1]): only global_process_set exists so far"),
     },
+    "param_group": each(
+        "param_group={}: a dict with params, and options of theirs, is wanted",
+        {"none": (None, "None"), "number": (3, "3"), "empty": ({}, "{}"), "list": ([1], "[1]")},
+    ),
     "optimizer": types("a torch.optim.Optimizer is wanted, not a {}", None, 3, ONES),
     "named_parameters": {
         **each(NAMED, {"number": (3, ""), "numbers": ([1], ""), "triples": ([(1, 2, 3)], "")}),
@@ -298,7 +309,8 @@ NO_TORCH_TENSOR = types("a torch.Tensor is wanted, not a {}", None, 3, [1.0], ON
 NO_ARRAY = types("an array is wanted, not a {}", None, 3, [1.0], "x")
 
 
-def wrong_torch_tensors() -> Mistakes:
+def wrong_torch_tensors(function: str) -> Mistakes:
+    reduces = "reduce" in function  # others only move what they are given
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of torch: compressed rows are in beta state
         compressed = torch.ones(2, 2).to_sparse_csr()
@@ -317,7 +329,9 @@ def wrong_torch_tensors() -> Mistakes:
             f"dtype {{}} is not supported; {DTYPES} are",
             {
                 "uint64": (torch.ones(2, dtype=torch.uint64), "uint64"),
-                "fp8": (torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+                **(
+                    {"fp8": (torch.ones(2).to(torch.float8_e5m2), "float8_e5m2")} if reduces else {}
+                ),
             },
         ),
     }
@@ -326,7 +340,9 @@ def wrong_torch_tensors() -> Mistakes:
 def wrong_sparse_tensors() -> Mistakes:
     """Of what is wanted to be a sparse one: those that are wrong elsewhere, and dense ones."""
     message = "a sparse COO tensor is wanted, not one of {}"
-    tensors = {w: t for w, (t, _) in wrong_torch_tensors().items() if isinstance(t, torch.Tensor)}
+    tensors = {
+        w: t for w, (t, _) in wrong_torch_tensors("reduce").items() if isinstance(t, torch.Tensor)
+    }
     tensors["dense"] = torch.ones(2)
     return {
         **NO_TORCH_TENSOR,
@@ -334,12 +350,40 @@ def wrong_sparse_tensors() -> Mistakes:
     }
 
 
+def one_each(parameter: str) -> Mistakes:
+    """Of a group of one."""
+    message = f"{parameter}={{}}: a sequence of 1, one for each tensor, is wanted"
+    values = {"number": (3, "3"), "text": ("x", "'x'"), "two": ([None] * 2, "[None, None]")}
+    return each(message, values)
+
+
+def wrong_outs(module: ModuleType) -> Mistakes:
+    """For a result of ONES' shape and dtype."""
+    dtype: Any
+    shape: Any
+    if module is fdl:
+        wrong = each("out={} is no NumPy array", {"number": (3, "3"), "list": ([1.0], "[1.0]")})
+        dtype, shape = np.ones((2, 3)), np.ones((3, 3), "f4")
+    else:
+        wrong = types("a torch.Tensor is wanted, not a {}", 3, [1.0], ONES)
+        dtype, shape = torch.ones(2, 3, dtype=torch.float64), torch.ones(3, 3)
+    return {
+        **wrong,
+        "dtype": (dtype, f"out is {dtype.dtype}, the result {shape.dtype}"),
+        "shape": (shape, "out has shape [3, 3], the result [2, 3]"),
+    }
+
+
 def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     """For one parameter of a function or method, which is named as "Class.method"."""
+    if parameter in ("out", "splits") and function.startswith("grouped"):
+        return one_each(parameter)
+    if parameter == "out":
+        return wrong_outs(module)
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("compress"):  # what may be sent is judged where it is sent
         return NO_TORCH_TENSOR if module is not fdl else NO_ARRAY
     if module is fdl:
         return WRONG_ARRAYS
-    return wrong_sparse_tensors() if "sparse" in function else wrong_torch_tensors()
+    return wrong_sparse_tensors() if "sparse" in function else wrong_torch_tensors(function)

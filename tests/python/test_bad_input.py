@@ -68,6 +68,8 @@ IN_PLACE: dict[str, Callable[[Any], Any]] = {
     "broadcast_async_": lambda x: fdl.broadcast_async_(x, 0, name="x"),
     "grouped_allreduce_": lambda x: fdl.grouped_allreduce_([ONES.copy(), x], name="x"),
     "grouped_allreduce_async_": lambda x: fdl.grouped_allreduce_async_([ONES.copy(), x], name="x"),
+    "grouped_broadcast_": lambda x: fdl.grouped_broadcast_([ONES.copy(), x], 0, name="x"),
+    "grouped_broadcast_async_": lambda x: fdl.grouped_broadcast_async_([ONES.copy(), x], 0),
 }
 
 

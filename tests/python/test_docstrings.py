@@ -25,7 +25,7 @@ def functions() -> list[Any]:
         pytest.param(module, name, id=f"{module.__name__}.{name}")
         for module in MODULES
         for name in module.__all__
-        if inspect.isfunction(getattr(module, name))
+        if inspect.isroutine(getattr(module, name))
     ]
 
 
@@ -38,7 +38,7 @@ def described(text: str) -> set[str]:
 def leads(module: Any, text: str) -> list[Callable[..., Any]]:
     """The functions of the module that a docstring refers to."""
     named = re.findall(r"``(\w+)``", text)
-    return [getattr(module, name) for name in named if inspect.isfunction(getattr(module, name, 0))]
+    return [getattr(module, name) for name in named if inspect.isroutine(getattr(module, name, 0))]
 
 
 def undescribed(module: Any, function: Callable[..., Any]) -> set[str]:

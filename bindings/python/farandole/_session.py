@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
@@ -33,12 +33,16 @@ class Topology(NamedTuple):
 
 class _Joined(NamedTuple):
     """A session and what belongs to it, published at once: an exception of a signal handler may
-    come between any two statements."""
+    come between any two statements.
+
+    turns: how often each name was given to ``turn``.
+    """
 
     session: _native.Session
     topology: Topology
     pid: int
     settings: list[tuple[str, str]]
+    turns: dict[str, int]
 
 
 class _Forming:
@@ -125,7 +129,7 @@ def _form(settings: list[tuple[str, str]]) -> None:
         if not forming.is_given_up():
             session = _native.Session(settings, forming.is_given_up)
             place = Topology(*session.topology)
-            _default.joined = _Joined(session, place, os.getpid(), settings)
+            _default.joined = _Joined(session, place, os.getpid(), settings, {})
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -220,6 +224,15 @@ def named(kind: int, name: str | None) -> str:
     """
     unnamed = name is None or (isinstance(name, str) and not name)
     return current().next_name(kind) if unnamed else check_name(name)
+
+
+def turn(names: Iterable[str]) -> int:
+    """From 1, the how manieth this is in the session that has one of these names. Alike on every
+    rank, where all ask in the same order."""
+    asked, turns = list(names), _joined().turns
+    number = 1 + max((turns.get(name, 0) for name in asked), default=0)
+    turns.update(dict.fromkeys(asked, number))
+    return number
 
 
 def submit(

@@ -11,8 +11,13 @@ from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
 class Compressor:
-    """Turns an array into a smaller one and back. ``compress`` returns the array to send and what
-    ``decompress`` needs to know."""
+    """Turns a tensor into a smaller one and back. ``compress`` returns the tensor to send and what
+    ``decompress`` needs to know. Subclass it for a scheme of your own.
+
+    Where that keeps a state for each tensor, such as what compression lost the last time, give the
+    optimizer an object with a method ``for_parameter(name)``, which returns the compressor of one
+    parameter, and is asked once for each.
+    """
 
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:
@@ -24,7 +29,7 @@ class Compressor:
 
 
 class NoneCompressor(Compressor):
-    """Leaves the array as it is."""
+    """Leaves the tensor as it is."""
 
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import builtins
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from farandole.handles import Handle
 
 
 class FarandoleError(RuntimeError):
@@ -28,6 +32,12 @@ class UnsupportedError(FarandoleError, NotImplementedError):
 
 class PendingError(FarandoleError, builtins.TimeoutError):
     """The caller's own time limit passed: the operation is in flight, and nothing has failed."""
+
+    handle: Handle | None = None
+    """That of the operation, which may be waited for again. Stays behind when this is pickled."""
+
+    def __reduce__(self) -> tuple[type[PendingError], tuple[str]]:
+        return type(self), (str(self),)
 
 
 class HorovodInternalError(FarandoleError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -55,10 +56,14 @@ class Handle:
 
         timeout: seconds; None waits for as long as it takes. When they have passed raises
             PendingError, a builtin TimeoutError but no HorovodInternalError: the operation is in
-            flight as before, and the job is well as far as anybody knows.
+            flight as before, and the job is well as far as anybody knows. Its ``handle`` is this.
         """
-        limit = None if timeout is None else check_timeout(timeout)
-        return self._wait(limit, limit)
+        limit = checked_limit(timeout)
+        try:
+            return self._wait(limit, limit)
+        except PendingError as error:
+            error.handle = self
+            raise
 
     def _wait(self, left: float | None, limit: float | None) -> Any:
         """Waits for what is left of the caller's limit, which the error names."""
@@ -68,18 +73,20 @@ class Handle:
                 raise PendingError(
                     f"{self._description()}: not finished{within}, and still in flight"
                 )
-            result = self._finish(self._native) if self._finish else None
+            finish = self._finish
+            result = finish(self._native) if finish else None
             if not self._finished:  # another thread may have waited, too
                 self._result = result
                 self._finished = True
+                self._finish = None  # and what it holds
         return self._result
 
 
 class GroupHandle(Handle):
     """Several operations as one; its result is the list of theirs, or what ``combine`` makes of
-    it."""
+    it, once."""
 
-    __slots__ = ("_combine", "_members")
+    __slots__ = ("_combine", "_lock", "_members")
 
     def __init__(
         self, members: Sequence[Handle], combine: Callable[[list[Any]], Any] | None = None
@@ -87,9 +94,12 @@ class GroupHandle(Handle):
         self._members = list(members)
         self._combine = combine
         self._finished = False
+        self._lock = threading.RLock()  # a signal handler may wait, too
         self._result = None
 
     def _description(self) -> str:
+        if len(self._members) == 1:
+            return self._members[0]._description()
         first = f", the first {self._members[0]._description()}" if self._members else ""
         return f"of {len(self._members)} operations{first}"
 
@@ -110,8 +120,11 @@ class GroupHandle(Handle):
     def _wait(self, left: float | None, limit: float | None) -> Any:
         if not self._finished:
             results = self._wait_all(left, limit)
-            self._result = self._combine(results) if self._combine else results
-            self._finished = True
+            with self._lock:
+                if not self._finished:
+                    self._result = self._combine(results) if self._combine else results
+                    self._finished = True
+                    self._combine = None
         return self._result
 
     def _wait_all(self, left: float | None, limit: float | None) -> list[Any]:
@@ -129,6 +142,12 @@ class GroupHandle(Handle):
         if failure is not None:
             raise failure
         return results
+
+
+def checked_limit(timeout: Any) -> float | None:
+    """For how long a caller waits at most, or None. Functions that start an operation and wait for
+    it ask this before they start it."""
+    return None if timeout is None else check_timeout(timeout)
 
 
 def _checked(handle: object) -> Handle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import warnings
 
 from farandole import _native
@@ -56,8 +57,34 @@ def choose_op(average: bool | None, op: object) -> int:
     if op is None:
         if average is None:
             return _native.AVERAGE
-        warnings.warn("average= is deprecated; use op=", DeprecationWarning, stacklevel=4)
-        return _native.AVERAGE if check_flag("average", average) else _native.SUM
+        _check_average(average)
+        text = "average= is deprecated; use op="
+        warnings.warn(text, DeprecationWarning, stacklevel=_outside())
+        return _native.AVERAGE if average else _native.SUM
     if average is not None:
+        _check_average(average)
         raise InvalidArgumentError("average and op say the same; give only one of them, op")
     return check_op(op)
+
+
+def _check_average(average: object) -> None:
+    """Refuses what belongs to another argument, and stands where ``average`` does."""
+    if isinstance(average, ReduceOp):
+        raise InvalidArgumentError(
+            f"average={average} is an operation; give it by name: op={average}"
+        )
+    if isinstance(average, str):
+        raise InvalidArgumentError(
+            f"average={shown(average)} is text; give a name by name: name={shown(average)}"
+        )
+    check_flag("average", average)
+
+
+def _outside() -> int:
+    """How many frames away from the caller of this function the program is that called this
+    package: a warning names its line."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "farandole":
+        frame, level = frame.f_back, level + 1
+    return level

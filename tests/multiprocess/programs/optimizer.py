@@ -5,47 +5,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from typing import Any
 
+import optimizer_combinations as optimizer_combinations
+import optimizer_lives as optimizer_lives
 import torch
 from common import report
+from optimizer_common import CASES, backward, case, distributed, expect, mean, parameters, raises
 from torch import nn
 
 import farandole.torch as hvd
-
-CASES: list[Callable[[], None]] = []
-
-
-def case(function: Callable[[], None]) -> Callable[[], None]:
-    CASES.append(function)
-    return function
-
-
-def mean() -> float:
-    """Of r + 1 over the ranks."""
-    return (hvd.size() + 1) / 2
-
-
-def parameters(count: int = 4) -> list[nn.Parameter]:
-    return [nn.Parameter(torch.zeros(i + 1)) for i in range(count)]
-
-
-def backward(tensors: list[nn.Parameter]) -> None:
-    parts = [((hvd.rank() + 1) * p * (i + 1)).sum() for i, p in enumerate(tensors)]
-    torch.autograd.backward(torch.stack(parts).sum())
-
-
-def distributed(tensors: list[nn.Parameter], **options: Any) -> Any:
-    named = [(f"p{i}", p) for i, p in enumerate(tensors)]
-    return hvd.DistributedOptimizer(torch.optim.SGD(tensors, lr=1.0), named, **options)
-
-
-def expect(tensors: list[nn.Parameter], factor: float, tolerance: float = 1e-6) -> None:
-    for i, p in enumerate(tensors):
-        torch.testing.assert_close(
-            p.detach(), torch.full_like(p, -factor * (i + 1)), rtol=tolerance, atol=tolerance
-        )
 
 
 @case
@@ -194,17 +163,9 @@ def mistakes() -> None:
     tensors = parameters()
     optimizer = distributed(tensors)
     backward(tensors)
-    for wrong, text in (
-        (lambda: backward(tensors), "backward_passes_per_step"),
-        (optimizer.zero_grad, "race condition"),
-    ):
-        try:
-            wrong()
-        except AssertionError as error:
-            assert text in str(error)
-        else:
-            raise RuntimeError(f"no AssertionError about {text}")
-    optimizer.step()
+    raises(lambda: backward(tensors), AssertionError, "backward_passes_per_step")
+    raises(optimizer.zero_grad, AssertionError, "race condition")
+    raises(optimizer.step, AssertionError, "p3 was changed while it was exchanged")
     optimizer.zero_grad(set_to_none=True)
     assert tensors[0].grad is None
 
@@ -329,58 +290,12 @@ def forked_workers_of_a_loader() -> None:
 
 
 @case
-def gradients_of_collectives() -> None:
-    rank, size = hvd.rank(), hvd.size()
-    x = torch.full((size, 2), float(rank + 1), requires_grad=True)
-
-    def gradient(result: torch.Tensor, weight: Any = 1.0) -> torch.Tensor:
-        x.grad = None
-        torch.autograd.backward((result * weight).sum())
-        assert x.grad is not None
-        return x.grad
-
-    ones = torch.ones(size, 2)
-    assert torch.equal(gradient(hvd.allreduce(x, op=hvd.Sum)), ones * size)
-    assert torch.equal(gradient(hvd.allreduce(x, name="named")), ones)
-    weight = float(rank + 1)
-    torch.testing.assert_close(gradient(hvd.allgather(x), weight), ones * mean())
-    expected = ones * mean() if rank == 1 else ones * 0
-    torch.testing.assert_close(gradient(hvd.broadcast(x, 1), weight), expected)
-    sent = torch.arange(1.0, size + 1).view(-1, 1).expand(size, 2)
-    assert torch.equal(gradient(hvd.alltoall(x), weight), sent)
-    output, _ = hvd.alltoall(x, [1] * size)
-    assert torch.equal(gradient(output, weight), sent)
-    assert torch.equal(gradient(hvd.reducescatter(x), weight), sent)
-    assert torch.equal(gradient(hvd.reducescatter(x, op=hvd.Sum), weight), sent * size)
-    first, second = hvd.grouped_allreduce([x, x * 2], op=hvd.Sum)
-    assert torch.equal(gradient(first + second), ones * 3 * size)
-    with torch.no_grad():
-        assert not hvd.allreduce(x).requires_grad
-
-
-@case
 def mismatch_leaves_the_optimizer_usable() -> None:
     tensors = parameters()
     optimizer = distributed(tensors)
-    other = distributed([nn.Parameter(torch.zeros(7))]) if hvd.rank() else None
-    try:
-        if other is None:
-            backward(tensors)
-            optimizer.step()
-        else:
-            p = other.param_groups[0]["params"][0]
-            p.sum().backward()
-            for i in range(1, 4):  # what rank 0 waits for besides
-                hvd.allreduce_async(torch.zeros(i + 1), name=f"gradient/p{i}")
-            other.step()
-    except hvd.MismatchError as error:
-        assert "gradient/p0" in str(error)
-    else:
-        raise RuntimeError("nobody noticed")
-    hvd.barrier()
-    optimizer.zero_grad()
-    for p in tensors:
-        p.data.zero_()
+    other = distributed([nn.Parameter(torch.zeros(7 + hvd.rank()))])
+    backward(other.param_groups[0]["params"])
+    raises(other.step, hvd.MismatchError, "p0")
     backward(tensors)
     optimizer.step()
     expect(tensors, mean())

@@ -1,25 +1,55 @@
-"""Collectives as differentiable functions.
+"""Collectives as parts of a graph, with Horovod's gradients.
 
-Gradients are Horovod's: that of a gathered or broadcast tensor is averaged over the ranks, that of
-a reduced one is reduced alike.
+To autograd a collective is a linear map from the tensors of all ranks to the results of all ranks,
+and its gradient is the transposed map, which is a collective again, times a factor: Horovod
+averages the gradients of what was gathered or broadcast, and multiplies those of a scattered Sum by
+the number of ranks. Maps have a gradient of their own, so that there are second derivatives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from farandole import _session
+from farandole import _native
+from farandole.calls import Call
 from farandole.errors import UnsupportedError
+from farandole.framework import Member
 from farandole.process_sets import ProcessSet
 from farandole.reduce_ops import Average, ReduceOp, Sum
-from farandole.torch import groups, ops
+from farandole.submission import Submitter
 
 
-def wanted(tensor: torch.Tensor) -> bool:
-    """Whether a gradient will be asked for."""
-    return torch.is_grad_enabled() and getattr(tensor, "requires_grad", False)
+def takes_part(tensor: Any, in_place: bool) -> bool:
+    """Whether a gradient will be asked for. A leaf, and a view of one, is written without a graph,
+    as Horovod does it: parameters are broadcast and averaged that way."""
+    if not getattr(tensor, "requires_grad", False):
+        return False
+    if not in_place:
+        return True
+    base = tensor if tensor._base is None else tensor._base
+    return not base.is_leaf
+
+
+def attach_members(
+    submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
+) -> list[torch.Tensor]:
+    """The results of a collective, as part of the graph of what they were made of."""
+    results = [member.result for member in members]
+    places = [i for i, member in enumerate(members) if takes_part(member.tensor, in_place)]
+    # What is modified in place needs a node of its own where it is a view.
+    for part in [[i] for i in places] if in_place else [places]:
+        chosen = [members[i] for i in part]
+        linear = _linear(submitter, call, chosen)
+        tensors = [member.tensor for member in chosen]
+        with torch.enable_grad():
+            made = _attach(linear, tensors, [results[i] for i in part], in_place)
+        for i, result in zip(part, made, strict=True):
+            results[i] = result
+    return results
 
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -27,8 +57,180 @@ def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     return function.apply(*arguments)
 
 
-def _gradient_name(name: str | None) -> str | None:
-    return f"{name}.gradient" if name else None
+@dataclass(frozen=True)
+class Linear:
+    """A linear map, of several tensors at once.
+
+    names: of the operations on them.
+    factor: the gradient is the transposed map times this; so is the map itself, where it is a
+        gradient.
+    """
+
+    submitter: Submitter
+    names: list[str]
+    process_set: ProcessSet
+    factor: float
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The map, times the factor."""
+        raise NotImplementedError
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        raise NotImplementedError
+
+    def gradient_names(self) -> list[str]:
+        return [f"{name}.gradient" for name in self.names]
+
+    def exchange(
+        self,
+        call: Call,
+        suffix: str,
+        tensors: Sequence[torch.Tensor],
+        splits: Sequence[list[int]] = (),
+    ) -> list[torch.Tensor]:
+        """A collective of these tensors."""
+        names = [f"{name}{suffix}" for name in self.names[: len(tensors)]]
+        call = call._replace(process_set=self.process_set)
+        return self.submitter.exchange(call, names, tensors, splits)
+
+
+@dataclass(frozen=True)
+class Reduction(Linear):
+    """allreduce: it is its own transposition, scale factors included."""
+
+    call: Call
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        return self.exchange(self.call, "", tensors)
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        _check_linear(self.call.op)
+        return replace(self, names=self.gradient_names())
+
+
+@dataclass(frozen=True)
+class Gather(Linear):
+    """allgather."""
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        return self.exchange(Call(_native.ALLGATHER, ""), "", _scaled(tensors, self.factor))
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        rows = [shape[0] for shape in inputs]
+        names = self.gradient_names()
+        return Scatter(self.submitter, names, self.process_set, self.factor, rows)
+
+
+@dataclass(frozen=True)
+class Scatter(Linear):
+    """Sums over the ranks, of which each one gets its rows.
+
+    rows: how many this rank gets of each tensor.
+    op: how they were reduced, where this is what the user called.
+    """
+
+    rows: list[int]
+    op: int = Sum
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        (counts,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [torch.tensor([self.rows])])
+        parts: list[list[int]] = counts.t().tolist()
+        results = list(tensors)
+        even = [i for i, rows in enumerate(parts) if rows == _cut(sum(rows), len(rows))]
+        uneven = [i for i in range(len(parts)) if i not in even]
+        reduce = Call(_native.REDUCESCATTER, "", op=Sum, postscale=self.factor)
+        for i, part in zip(even, self._some(even, reduce, tensors, ()), strict=True):
+            results[i] = part
+        splits = [parts[i] for i in uneven]
+        swap = Call(_native.ALLTOALL, "")
+        for i, blocks in zip(uneven, self._some(uneven, swap, tensors, splits), strict=True):
+            stacked = blocks.view(len(parts[i]), self.rows[i], *blocks.shape[1:])
+            results[i] = stacked.sum(0) * self.factor
+        return results
+
+    def _some(
+        self, places: list[int], call: Call, tensors: list[torch.Tensor], splits: Any
+    ) -> list[torch.Tensor]:
+        chosen = replace(self, names=[self.names[i] for i in places])
+        return chosen.exchange(call, "", [tensors[i] for i in places], splits)
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        _check_linear(self.op)
+        return Gather(self.submitter, self.gradient_names(), self.process_set, self.factor)
+
+
+@dataclass(frozen=True)
+class Broadcast(Linear):
+    """broadcast."""
+
+    root: int
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        call = Call(_native.BROADCAST, "", root=self.root)
+        return self.exchange(call, "", _scaled(tensors, self.factor))
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        names = self.gradient_names()
+        return Reduce(self.submitter, names, self.process_set, self.factor, self.root)
+
+
+@dataclass(frozen=True)
+class Reduce(Linear):
+    """Sums for the root, zeros elsewhere. Each rank sums a part and sends that: half of what an
+    allreduce moves."""
+
+    root: int
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        flat = [tensor.reshape(-1) for tensor in tensors]
+        reduce = Call(_native.REDUCESCATTER, "", op=Sum, postscale=self.factor)
+        parts = self.exchange(reduce, ".parts", flat)
+        ranks = self.process_set.ranks
+        splits = [[len(part) * (rank == self.root) for rank in ranks] for part in parts]
+        sums = self.exchange(Call(_native.ALLTOALL, ""), "", parts, splits)
+        if ranks[self.process_set.rank()] != self.root:
+            return [torch.zeros_like(tensor) for tensor in tensors]
+        return [part.view(tensor.shape) for part, tensor in zip(sums, tensors, strict=True)]
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        names = self.gradient_names()
+        return Broadcast(self.submitter, names, self.process_set, self.factor, self.root)
+
+
+@dataclass(frozen=True)
+class Swap(Linear):
+    """alltoall.
+
+    sent, received: rows to and from each rank.
+    """
+
+    sent: list[list[int]]
+    received: list[list[int]]
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        return self.exchange(Call(_native.ALLTOALL, ""), "", tensors, self.sent)
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        names = self.gradient_names()
+        return replace(self, names=names, sent=self.received, received=self.sent)
+
+
+def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Linear:
+    """What a collective of these tensors is to autograd."""
+    group = call.process_set
+    size = group.size()
+    common = (submitter, [member.name for member in members], group)
+    if call.kind == _native.ALLREDUCE:
+        return Reduction(*common, 1.0, call)
+    if call.kind == _native.ALLGATHER:
+        return Gather(*common, 1.0 / size)
+    if call.kind == _native.BROADCAST:
+        return Broadcast(*common, 1.0 / size, int(call.root))
+    if call.kind == _native.REDUCESCATTER:
+        factor = call.prescale * call.postscale * (size if call.op == Sum else 1)
+        return Scatter(*common, factor, [len(member.result) for member in members], call.op)
+    sent = [member.sent or [len(member.tensor) // size] * size for member in members]
+    return Swap(*common, 1.0, sent, [member.received or [] for member in members])
 
 
 def _check_linear(op: int) -> None:
@@ -36,139 +238,45 @@ def _check_linear(op: int) -> None:
         raise UnsupportedError(f"the gradient of op={ReduceOp(op)!r} is not supported")
 
 
-class Allreduce(torch.autograd.Function):
+def _scaled(tensors: list[torch.Tensor], factor: float) -> list[torch.Tensor]:
+    return tensors if factor == 1.0 else [tensor * factor for tensor in tensors]
+
+
+def _cut(rows: int, ranks: int) -> list[int]:
+    """How reducescatter divides that many rows."""
+    each, more = divmod(rows, ranks)
+    return [each + (rank < more) for rank in range(ranks)]
+
+
+class _Node(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        tensor: torch.Tensor,
-        name: str | None,
-        op: int,
-        prescale: float,
-        postscale: float,
-        process_set: ProcessSet,
-    ) -> torch.Tensor:
-        ctx.arguments = (_gradient_name(name), op, prescale, postscale, process_set)
-        result: torch.Tensor = ops.allreduce_async(
-            tensor, None, name, op, prescale, postscale, process_set
-        ).wait()
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        _check_linear(ctx.arguments[1])
-        reduced = ops.allreduce_async(gradient, None, *ctx.arguments).wait()
-        return reduced, None, None, None, None, None
-
-
-class GroupedAllreduce(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        name: str | None,
-        op: int,
-        prescale: float,
-        postscale: float,
-        process_set: ProcessSet,
+        linear: Linear,
+        results: list[torch.Tensor] | None,
         *tensors: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        ctx.arguments = (_gradient_name(name), op, prescale, postscale, process_set)
-        handle = groups.grouped_allreduce_async(
-            tensors, None, name, op, prescale, postscale, process_set
-        )
-        return tuple(handle.wait())
+        """results: None where they are the tensors themselves."""
+        ctx.linear = linear
+        ctx.inputs = [tensor.shape for tensor in tensors]
+        if results is None:
+            ctx.mark_dirty(*tensors)
+        return tensors if results is None else tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        _check_linear(ctx.arguments[1])
-        reduced = groups.grouped_allreduce_async(gradients, None, *ctx.arguments).wait()
-        return (None, None, None, None, None, *reduced)
+        linear = ctx.linear.transposed(ctx.inputs)
+        with torch.no_grad():
+            results = linear.compute([gradient.detach() for gradient in gradients])
+        return None, None, *_attach(linear, gradients, results, False)
 
 
-class Allgather(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, tensor: torch.Tensor, name: str | None, process_set: ProcessSet
-    ) -> torch.Tensor:
-        ctx.arguments = (_gradient_name(name), process_set)
-        ctx.rows = tensor.shape[0]
-        result: torch.Tensor = ops.allgather_async(tensor, name, process_set).wait()
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        """Every rank needs its own rows of all ranks' gradients: an alltoall, summed here."""
-        name, process_set = ctx.arguments
-        counts = ops.allgather_async(
-            torch.tensor([ctx.rows]), f"{name}.rows" if name else None, process_set
-        ).wait()
-        rows, _ = ops.alltoall_async(gradient, counts, name, process_set).wait()
-        size = _session.size()
-        averaged = rows.view(size, ctx.rows, *gradient.shape[1:]).sum(0) / size
-        return averaged, None, None
-
-
-class Broadcast(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, tensor: torch.Tensor, root_rank: int, name: str | None, process_set: ProcessSet
-    ) -> torch.Tensor:
-        ctx.arguments = (_gradient_name(name), process_set)
-        ctx.root_rank = root_rank
-        result: torch.Tensor = ops.broadcast_async(tensor, root_rank, name, process_set).wait()
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        name, process_set = ctx.arguments
-        reduced = ops.allreduce_async(gradient, None, name, Average, process_set=process_set).wait()
-        if _session.rank() != ctx.root_rank:
-            reduced.zero_()
-        return reduced, None, None, None
-
-
-class Alltoall(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, tensor: torch.Tensor, splits: Any, name: str | None, process_set: ProcessSet
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        handle = ops.alltoall_async(tensor, splits, name, process_set)
-        if splits is None:
-            size = _session.size()
-            output = handle.wait()
-            received = torch.full((size,), tensor.shape[0] // size, dtype=torch.int32)
-        else:
-            output, received = handle.wait()
-        ctx.arguments = (received, _gradient_name(name), process_set)
-        ctx.mark_non_differentiable(received)
-        return output, received
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor, _: torch.Tensor) -> Any:
-        returned, _ = ops.alltoall_async(gradient, *ctx.arguments).wait()
-        return returned, None, None, None
-
-
-class Reducescatter(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        tensor: torch.Tensor,
-        name: str | None,
-        op: int,
-        process_set: ProcessSet,
-        prescale: float,
-        postscale: float,
-    ) -> torch.Tensor:
-        ctx.arguments = (_gradient_name(name), process_set)
-        ctx.op = op
-        ctx.factor = prescale * postscale * (_session.size() if op == Sum else 1)
-        result: torch.Tensor = ops.reducescatter_async(
-            tensor, name, op, process_set, prescale, postscale
-        ).wait()
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        _check_linear(ctx.op)
-        gathered = ops.allgather_async(gradient * ctx.factor, *ctx.arguments).wait()
-        return gathered, None, None, None, None, None
+def _attach(
+    linear: Linear,
+    tensors: Sequence[torch.Tensor],
+    results: list[torch.Tensor],
+    in_place: bool,
+) -> list[torch.Tensor]:
+    if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in tensors):
+        return results
+    return list(apply(_Node, linear, None if in_place else results, *tensors))

@@ -6,33 +6,10 @@ from typing import Any
 
 import torch
 
-from farandole.compression import check_context
+from farandole.compression import Compressor, NoneCompressor, check_context
 from farandole.torch.tensors import check_tensor
 
-
-class Compressor:
-    """Turns a tensor into a smaller one and back. ``compress`` returns the tensor to send and what
-    ``decompress`` needs to know. Subclass it for a scheme of your own."""
-
-    @staticmethod
-    def compress(tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        raise NotImplementedError
-
-    @staticmethod
-    def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
-        raise NotImplementedError
-
-
-class NoneCompressor(Compressor):
-    """Leaves the tensor as it is."""
-
-    @staticmethod
-    def compress(tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        return check_tensor(tensor), None
-
-    @staticmethod
-    def decompress(tensor: torch.Tensor, ctx: Any) -> torch.Tensor:
-        return tensor
+__all__ = ["Compression", "Compressor", "NoneCompressor"]
 
 
 class _HalfCompressor(Compressor):

@@ -4,19 +4,22 @@ step."""
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from farandole import _native, _session
 from farandole.arguments import check_count
-from farandole.errors import FarandoleError
 from farandole.handles import GroupHandle, Handle
+from farandole.process_sets import ProcessSet, global_process_set
 from farandole.torch.compression import Compression, Compressor
-from farandole.torch.sparse import sparse_allreduce_async
+from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import plain
+
+# What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
+_UNKNOWN, _DENSE, _SPARSE = range(3)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class ExchangeOptions:
     postscale: float = 1.0
     compression: type[Compressor] = Compression.none
     sparse_as_dense: bool = False
+    process_set: ProcessSet = global_process_set
+
+    def compressor(self, name: str) -> Any:
+        """The one for a parameter: with a state of its own, where it has any."""
+        of_one = getattr(self.compression, "for_parameter", None)
+        return self.compression if of_one is None else of_one(name)
 
 
 @dataclass
@@ -35,10 +44,18 @@ class _Group:
     """Parameters whose gradients start together, when the last one is there."""
 
     members: list[torch.Tensor]
-    missing: int = field(init=False)
+    missing: int = field(init=False, default=0)
 
-    def __post_init__(self) -> None:
-        self.missing = len(self.members)
+
+class _Started(NamedTuple):
+    """A gradient on its way.
+
+    version: of the gradient as it was sent; None where nobody can have changed it.
+    """
+
+    handle: Handle
+    gradient: torch.Tensor
+    version: int | None
 
 
 class GradientExchange:
@@ -46,7 +63,9 @@ class GradientExchange:
 
     A gradient is ready when backward has reached its parameter ``passes_per_step`` times. Those
     that never were, because the rank's forward did not use them, count as zero: other ranks may
-    have used them.
+    have used them. Whether a parameter requires a gradient may change at any time.
+
+    finished: whether the gradients are those of all ranks, and backward has not run since.
     """
 
     def __init__(
@@ -56,17 +75,26 @@ class GradientExchange:
         passes_per_step: int,
         groups: Sequence[Sequence[torch.Tensor]] = (),
     ) -> None:
+        # Of several optimizers whose parameters have the same names the later ones get a number.
+        turn = _session.turn(names.values())
+        self._prefix = f"gradient.{turn}" if turn > 1 else "gradient"
         self.names = names
+        self.finished = False
         self._options = options
-        self._parameters = [p for p in names if p.requires_grad]
-        self._handles: dict[torch.Tensor, Handle | None] = {}
+        self._started: dict[torch.Tensor, _Started | None] = {}
+        self._left: dict[torch.Tensor, int] = {}
         self._sparse: set[torch.Tensor] = set()
-        self._groups = [_Group([p for p in group if p.requires_grad]) for group in groups]
+        self._groups = [_Group(list(group)) for group in groups]
         self._group_of = {p: group for group in self._groups for p in group.members}
-        self._alone = _session.size() == 1
+        self._compressors: dict[torch.Tensor, Any] = {}
+        self._hooks: dict[torch.Tensor, Any] = {}
+        # Whether some gradient's layout may still be unknown on some rank.
+        self._asks_layouts = not options.sparse_as_dense
+        self._answers: _native.Handle | None = None
+        self._rounds = 0
+        self._alone = options.process_set.size() == 1
         self.set_passes_per_step(passes_per_step)
-        if not self._alone:
-            self._register_hooks()
+        self._hook(names)
 
     def set_passes_per_step(self, passes: int) -> None:
         self.passes_per_step = check_count("backward_passes_per_step", passes)
@@ -74,32 +102,90 @@ class GradientExchange:
 
     def reset(self) -> None:
         """Forgets what backward has brought so far; what has been started goes on by itself."""
-        self._handles.clear()
-        self._left = dict.fromkeys(self._parameters, self.passes_per_step)
+        self.finished = False
+        self._started.clear()
+        self._left.clear()
         for group in self._groups:
-            group.missing = len(group.members)
+            group.missing = sum(p.requires_grad for p in group.members)
 
     def in_flight(self) -> bool:
         """Whether backward has run since the last step."""
-        return bool(self._handles)
+        return bool(self._started)
+
+    def follow(self, names: dict[torch.Tensor, str]) -> None:
+        """The optimizer has other parameters than before."""
+        self.names = names
+        for p in [p for p in self._hooks if p not in names]:
+            self._hooks.pop(p).remove()
+            self._started.pop(p, None)
+        self._asks_layouts, self._answers = not self._options.sparse_as_dense, None
+        self._hook(names)
 
     def finish(self) -> None:
         """Starts what has not been, waits for all. Afterwards nothing is in flight, also where it
         raises."""
         if self._alone:
+            self.finished = True
             return
-        for p in self._parameters:
-            unused = p.grad is None and not p.requires_grad
-            if self._handles.get(p) is None and not unused:
-                self._start([p])
         try:
-            GroupHandle([handle for handle in self._handles.values() if handle]).wait()
-        except FarandoleError:
+            changed = self._finish()
+        finally:
             self.reset()
-            raise
-        self.reset()
+        if changed:
+            raise AssertionError(
+                f"the gradient of {changed[0]} was changed while it was exchanged; call "
+                "optimizer.synchronize() before gradients are clipped or unscaled, and step within "
+                "optimizer.skip_synchronize()"
+            )
+        self.finished = True
 
-    def _register_hooks(self) -> None:
+    def _finish(self) -> list[str]:
+        """Names of parameters whose gradients were changed on their way."""
+        self._hook(self.names)
+        if self._asks_layouts:
+            self._agree_on_layouts()
+        for p in self.names:
+            if self._started.get(p) is None and (p.requires_grad or p.grad is not None):
+                self._start([p])
+        started = {p: one for p, one in self._started.items() if one is not None}
+        changed = [self.names[p] for p, one in started.items() if _changed(p, one)]
+        GroupHandle([one.handle for one in started.values()]).wait()
+        return changed
+
+    def _agree_on_layouts(self) -> None:
+        """A rank without a gradient sends zeros, and has to know from the others whether as a
+        sparse tensor. Usually one round answers for all parameters; only who has to know waits."""
+        if self._answers is not None:
+            self._take_layouts(self._answers)
+        if not self._asks_layouts or not self.names:
+            return
+        mine = torch.tensor([self._layout(p) for p in self.names], dtype=torch.uint8)
+        self._rounds += 1  # nobody may have waited for the last one
+        name = f"{self._name(next(iter(self.names)))}.layouts.{self._rounds}"
+        native = _session.submit(_native.ALLREDUCE, name, mine, torch.empty_like(mine), _native.MAX)
+        self._answers = native
+        if _UNKNOWN in mine.tolist():
+            self._take_layouts(native)
+
+    def _layout(self, p: torch.Tensor) -> int:
+        if p.grad is not None:
+            return _SPARSE if p.grad.is_sparse else _DENSE
+        if p in self._sparse:
+            return _SPARSE
+        return _UNKNOWN if p.requires_grad else _DENSE
+
+    def _take_layouts(self, native: _native.Handle) -> None:
+        self._answers = None
+        native.wait()
+        agreed = list(native.tobytes())
+        self._sparse.update(
+            p for p, layout in zip(self.names, agreed, strict=True) if layout == _SPARSE
+        )
+        self._asks_layouts = _UNKNOWN in agreed
+
+    def _hook(self, parameters: Iterable[torch.Tensor]) -> None:
+        if self._alone:
+            return
         # Hooks live as long as their parameters, but must not keep a discarded optimizer at work.
         this = weakref.ref(self)
 
@@ -108,10 +194,13 @@ class GradientExchange:
             if exchange is not None:
                 exchange._on_gradient(p)
 
-        self._accumulators = [_call_after_gradient(p, on_gradient) for p in self._parameters]
+        for p in parameters:
+            if p.requires_grad and p not in self._hooks:
+                self._hooks[p] = _call_after_gradient(p, on_gradient)
 
     def _on_gradient(self, p: torch.Tensor) -> None:
-        if self._left[p] <= 0:
+        left = self._left.get(p, self.passes_per_step)
+        if left <= 0:
             raise AssertionError(
                 "Gradients were computed more than backward_passes_per_step times before call to "
                 "step(). Increase backward_passes_per_step to accumulate gradients locally."
@@ -121,9 +210,10 @@ class GradientExchange:
                 f"the gradient of {self.names[p]} is part of a graph (create_graph=True), which "
                 "cannot be exchanged"
             )
-        self._left[p] -= 1
-        self._handles[p] = None
-        if self._left[p] > 0:
+        self.finished = False
+        self._left[p] = left - 1
+        self._started[p] = None
+        if left > 1:
             return
         group = self._group_of.get(p)
         if group is None:
@@ -131,7 +221,7 @@ class GradientExchange:
             return
         group.missing -= 1
         if group.missing == 0:
-            self._start(group.members)
+            self._start([p for p in group.members if self._left.get(p) == 0])
 
     def _start(self, parameters: Sequence[torch.Tensor]) -> None:
         dense = []
@@ -153,46 +243,57 @@ class GradientExchange:
         return p.grad
 
     def _name(self, p: torch.Tensor) -> str:
-        return f"gradient/{self.names[p]}"
+        return f"{self._prefix}/{self.names[p]}"
+
+    def _compressor(self, p: torch.Tensor) -> Any:
+        if p not in self._compressors:
+            self._compressors[p] = self._options.compressor(self.names[p])
+        return self._compressors[p]
 
     def _start_sparse(self, p: torch.Tensor, gradient: torch.Tensor) -> None:
         self._sparse.add(p)
-        inner = sparse_allreduce_async(gradient, self._name(p), self._options.op)
+        o = self._options
+        how = SparseReduction(o.op, o.prescale, o.postscale, self._compressor(p), o.process_set)
+        inner = start_sparse(gradient, self._name(p), how)
 
         def install(results: list[Any]) -> None:
             p.grad = results[0]
 
-        self._handles[p] = GroupHandle([inner], install)
+        self._started[p] = _Started(GroupHandle([inner], install), gradient, None)
 
     def _start_dense(self, gradients: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        options = self._options
         memories, finishes = [], []
-        for _, gradient in gradients:
-            small, ctx = options.compression.compress(gradient)
+        for p, gradient in gradients:
+            compressor = self._compressor(p)
+            small, ctx = compressor.compress(gradient)
             memories.append(plain(small))
-            finishes.append(_decompressing(gradient, memories[-1], options.compression, ctx))
-        session = _session.current()
-        scales = (options.prescale, options.postscale)
-        if len(memories) == 1:
-            (memory,) = memories
-            name = self._name(gradients[0][0])
-            natives = [
-                session.submit(_native.ALLREDUCE, name, memory, memory, options.op, 0, *scales)
-            ]
-        else:
-            names = [self._name(p) for p, _ in gradients]
-            natives = session.allreduce_all(names, memories, memories, options.op, *scales)
-        for (p, _), native, finish in zip(gradients, natives, finishes, strict=True):
-            self._handles[p] = Handle(native, finish)
+            finishes.append(_decompressing(gradient, memories[-1], compressor, ctx))
+        natives = self._submit([self._name(p) for p, _ in gradients], memories)
+        for (p, gradient), native, finish in zip(gradients, natives, finishes, strict=True):
+            self._started[p] = _Started(Handle(native, finish), gradient, gradient._version)
+
+    def _submit(self, names: list[str], memories: list[torch.Tensor]) -> list[_native.Handle]:
+        o = self._options
+        scales = (o.prescale, o.postscale)
+        if len(memories) > 1:
+            return _session.allreduce_all(names, memories, memories, o.op, *scales)
+        (memory,) = memories
+        return [_session.submit(_native.ALLREDUCE, names[0], memory, memory, o.op, 0, *scales)]
+
+
+def _changed(p: torch.Tensor, started: _Started) -> bool:
+    if started.version is None:
+        return False
+    return p.grad is not started.gradient or started.gradient._version != started.version
 
 
 def _decompressing(
-    gradient: torch.Tensor, memory: torch.Tensor, compression: type[Compressor], ctx: Any
+    gradient: torch.Tensor, memory: torch.Tensor, compressor: Any, ctx: Any
 ) -> Callable[[_native.Handle], None]:
     """A handle's finish: the sum in ``memory`` becomes the gradient, which it often is already."""
 
     def finish(_: _native.Handle) -> None:
-        reduced = compression.decompress(memory, ctx)
+        reduced = compressor.decompress(memory, ctx)
         if reduced.data_ptr() != gradient.data_ptr():
             with torch.no_grad():
                 gradient.copy_(reduced)
@@ -205,6 +306,15 @@ def _call_after_gradient(p: torch.Tensor, hook: Callable[[torch.Tensor], None]) 
     if hasattr(p, "register_post_accumulate_grad_hook"):
         return p.register_post_accumulate_grad_hook(hook)
     # torch before 2.1: the node of the graph that adds to p.grad.
-    accumulator = p.expand_as(p).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
-    accumulator.register_hook(lambda *_: hook(p))  # type: ignore[union-attr]
-    return accumulator
+    accumulator: Any = p.expand_as(p).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
+    return _Accumulator(accumulator, accumulator.register_hook(lambda *_: hook(p)))
+
+
+class _Accumulator(NamedTuple):
+    """Lives no longer than somebody holds it, and its hook with it."""
+
+    node: Any
+    handle: Any
+
+    def remove(self) -> None:
+        self.handle.remove()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -18,6 +16,7 @@ from farandole.process_sets import ProcessSet, check_process_set, global_process
 from farandole.reduce_ops import Average, check_op
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.gradients import ExchangeOptions, GradientExchange
+from farandole.torch.parameters import Names, groups_of
 from farandole.torch.tensors import check_optimizer
 
 
@@ -25,12 +24,27 @@ class _DistributedOptimizer(torch.optim.Optimizer):
     """The methods that the user's optimizer gets. See DistributedOptimizer."""
 
     _exchange: GradientExchange
+    _names: Names
+    _arguments: dict[str, Any]
     _synchronized: bool
     _should_synchronize: bool
 
     @property
     def _parameter_names(self) -> dict[torch.Tensor, str]:
         return self._exchange.names
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """torch.amp.GradScaler asks this in its ``step``, before it looks at any gradient: they
+        have to be those of all ranks by then."""
+        if self._should_synchronize and not self._exchange.finished:
+            self._follow()
+            self._exchange.finish()
+        return bool(self.__dict__.get("_step_supports_amp_scaling", False))
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, supports: bool) -> None:
+        self.__dict__["_step_supports_amp_scaling"] = supports
 
     @property
     def backward_passes_per_step(self) -> int:
@@ -43,8 +57,16 @@ class _DistributedOptimizer(torch.optim.Optimizer):
     def synchronize(self) -> None:
         """Waits until every gradient is that of all ranks. ``step`` does it otherwise; call it to
         clip gradients, say, and then step within ``skip_synchronize()``."""
+        self._follow()
         self._exchange.finish()
         self._synchronized = True
+
+    def _follow(self) -> None:
+        """Parameters may have come or gone, also by way of the wrapped optimizer."""
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        names = self._exchange.names
+        if len(parameters) != len(names) or not all(p in names for p in parameters):
+            self._exchange.follow(self._names.of(parameters))
 
     @contextmanager
     def skip_synchronize(self) -> Iterator[None]:
@@ -61,7 +83,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
                 f"closure={shown(closure)} cannot be called; a function without arguments is wanted"
             )
         if self._should_synchronize:
-            if self._synchronized:
+            if self._synchronized and self._exchange.finished:
                 warnings.warn(
                     "optimizer.step() called without optimizer.skip_synchronize() context after "
                     "optimizer.synchronize(). This can cause training slowdown. You may want to "
@@ -69,11 +91,11 @@ class _DistributedOptimizer(torch.optim.Optimizer):
                     "optimizer.synchronize() in your code.",
                     stacklevel=2,
                 )
-            if closure is None or self._exchange.in_flight():
+            if self._exchange.in_flight() or (closure is None and not self._exchange.finished):
                 self.synchronize()
             if closure is not None:
                 closure = self._synchronizing(closure)
-        self._synchronized = False
+        self._synchronized = self._exchange.finished = False
         return super().step(closure)
 
     # torch calls the user's step hooks around the class's own step, to which this one leads.
@@ -87,7 +109,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
             self.synchronize()
-            self._synchronized = False
+            self._synchronized = self._exchange.finished = False
             return loss
 
         return synchronized
@@ -99,7 +121,18 @@ class _DistributedOptimizer(torch.optim.Optimizer):
                 "optimizer.step() or optimizer.synchronize(). This is prohibited as it can cause "
                 "a race condition."
             )
+        self._exchange.finished = False
         super().zero_grad(*args, **kwargs)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Gradients of these parameters are exchanged, too. On every rank alike."""
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise InvalidArgumentError(
+                f"param_group={shown(param_group)}: a dict with params, and options of theirs, is "
+                "wanted"
+            )
+        super().add_param_group(param_group)
+        self._follow()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
@@ -120,6 +153,23 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         state.update(self.state)
         self.param_groups, self.state = groups, state
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Parameters, options and state; the copy exchanges gradients under the same names."""
+        kind = type(self).__mro__[2]
+        named = [(name, p) for p, name in self._exchange.names.items()]
+        return _restored, (kind, self.__getstate__(), named, self._arguments)
+
+
+def _restored(
+    kind: type[torch.optim.Optimizer],
+    state: dict[str, Any],
+    named: list[tuple[str, torch.Tensor]],
+    arguments: dict[str, Any],
+) -> _DistributedOptimizer:
+    inner = kind.__new__(kind)
+    inner.__setstate__(state)
+    return DistributedOptimizer(inner, named, **arguments)
+
 
 def DistributedOptimizer(
     optimizer: torch.optim.Optimizer,
@@ -138,16 +188,19 @@ def DistributedOptimizer(
     The result is of a subclass of the optimizer's class and shares its parameters and state.
     Communication of a gradient starts as soon as backward has computed it.
 
-    optimizer: any of torch's; it stays usable, with schedulers that were made for it.
+    optimizer: any of torch's; it stays usable, with schedulers that were made for it. Parameters
+        may be added later, and frozen and thawed, alike on every rank.
     named_parameters: names by which ranks match gradients, such as ``model.named_parameters()``;
-        without it their order in the optimizer counts.
-    compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``.
+        without it their order in the optimizer counts. Several optimizers may have parameters of
+        the same names, where every rank makes them in the same order.
+    compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``, or a
+        Compressor of your own, which may have a state for each parameter.
     backward_passes_per_step: how often gradients add up locally before they are exchanged.
     op: ``Average`` or ``Sum`` (also ``Min``, ``Max`` and ``Product``).
     gradient_predivide_factor: splits the division by the number of ranks: gradients are divided by
         it before the sum and by size()/factor after it. For ``Average``.
     groups: a number of groups into which parameters are divided in order, or lists of parameters;
-        the gradients of a group start together.
+        the gradients of a group start together, whatever the other arguments are.
     num_groups: the older way to say ``groups=2``.
     sparse_as_dense: exchange sparse gradients as dense ones.
     process_set: as for ``allreduce``.
@@ -161,24 +214,38 @@ def DistributedOptimizer(
             "the optimizer is a DistributedOptimizer already; wrap the plain one, once"
         )
     check_process_set(process_set)
-    names = _names_of(optimizer, named_parameters)
-    options = _options(op, gradient_predivide_factor, compression, sparse_as_dense)
-    exchange = GradientExchange(
-        names, options, backward_passes_per_step, _groups_of(names, num_groups, groups)
-    )
+    names = Names(optimizer, named_parameters)
+    options = _options(op, gradient_predivide_factor, compression, sparse_as_dense, process_set)
+    members = groups_of(names.first, num_groups, groups)
+    exchange = GradientExchange(names.first, options, backward_passes_per_step, members)
     kind = type(optimizer)
     distributed = type(kind.__name__, (_DistributedOptimizer, kind), {})
     wrapped = cast(_DistributedOptimizer, object.__new__(distributed))
     # A scheduler that was made before replaced the old object's step; ours must not be hidden.
     wrapped.__dict__.update({k: v for k, v in optimizer.__dict__.items() if k != "step"})
     wrapped._exchange = exchange
+    wrapped._names = names
+    wrapped._arguments = {
+        "compression": compression,
+        "backward_passes_per_step": backward_passes_per_step,
+        "op": op,
+        "gradient_predivide_factor": gradient_predivide_factor,
+        "groups": members or None,
+        "sparse_as_dense": sparse_as_dense,
+    }
+    if process_set is not global_process_set:
+        wrapped._arguments["process_set"] = process_set
     wrapped._synchronized = False
     wrapped._should_synchronize = True
     return wrapped
 
 
 def _options(
-    op: int, predivide: float, compression: type[Compressor], sparse_as_dense: bool
+    op: int,
+    predivide: float,
+    compression: type[Compressor],
+    sparse_as_dense: bool,
+    process_set: ProcessSet,
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
     check_compression(compression)
@@ -190,69 +257,5 @@ def _options(
         raise InvalidArgumentError(
             f"gradient_predivide_factor={predivide} must be positive and finite"
         )
-    return ExchangeOptions(reduce_op, 1.0 / predivide, predivide, compression, sparse_as_dense)
-
-
-def _names_of(
-    optimizer: torch.optim.Optimizer, named_parameters: Iterable[tuple[str, torch.Tensor]] | None
-) -> dict[torch.Tensor, str]:
-    """The optimizer's parameters with their names, in the optimizer's order."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    if named_parameters is None:
-        return {p: f"noname.{i}" for i, p in enumerate(parameters)}
-    named = list(named_parameters) if isinstance(named_parameters, Iterable) else [named_parameters]
-    if not all(isinstance(item, tuple) and len(item) == 2 for item in named):
-        raise InvalidArgumentError(
-            "named_parameters should be a sequence of tuples (name, parameter), usually produced "
-            "by model.named_parameters()."
-        )
-    counts = Counter(name for name, _ in named)
-    duplicates = sorted(name for name, count in counts.items() if count > 1)
-    if duplicates:
-        raise InvalidArgumentError(
-            "Parameter names in named_parameters must be unique. Found duplicates: "
-            + ", ".join(duplicates)
-        )
-    name_of = {p: name for name, p in named}
-    unnamed = sum(p not in name_of for p in parameters)
-    if unnamed:
-        raise InvalidArgumentError(
-            "named_parameters was specified, but one or more model parameters were not named: "
-            f"{unnamed} of {len(parameters)}"
-        )
-    return {p: name_of[p] for p in parameters}
-
-
-def _groups_of(
-    names: dict[torch.Tensor, str], num_groups: int, groups: int | list[Any] | None
-) -> list[list[torch.Tensor]]:
-    if num_groups:
-        warnings.warn("num_groups is deprecated; use groups", DeprecationWarning, stacklevel=3)
-        groups = num_groups if groups is None else groups
-    if groups is None or groups == 0:
-        return []
-    if isinstance(groups, int) and groups > 0:
-        parameters = list(names)
-        count = min(groups, len(parameters))
-        edges = [len(parameters) * i // count for i in range(count + 1)]
-        return [parameters[a:b] for a, b in itertools.pairwise(edges)]
-    if not isinstance(groups, list):
-        raise InvalidArgumentError(
-            "groups should be a non-negative integer or a list of lists of torch.Tensor."
-        )
-    return _checked_groups(names, groups)
-
-
-def _checked_groups(names: dict[torch.Tensor, str], groups: list[Any]) -> list[list[torch.Tensor]]:
-    if not all(isinstance(group, Iterable) for group in groups):
-        raise InvalidArgumentError(
-            "groups should be a non-negative integer or a list of lists of torch.Tensor."
-        )
-    members = [p for group in groups for p in group]
-    if not all(isinstance(p, torch.Tensor) for p in members):
-        raise InvalidArgumentError("groups must consist of torch.Tensor.")
-    if len(set(members)) != len(members):
-        raise InvalidArgumentError("A parameter can only appear once in groups.")
-    if any(p not in names for p in members):
-        raise InvalidArgumentError("groups contains a tensor that the optimizer does not update.")
-    return [list(group) for group in groups]
+    scales = (1.0 / predivide, predivide)
+    return ExchangeOptions(reduce_op, *scales, compression, sparse_as_dense, process_set)

@@ -1,14 +1,9 @@
-"""Between torch's tensors and the native session: what goes in and how results come back."""
+"""What users of torch pass, judged, and tensors whose memory is as they look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch.utils import dlpack
 
-from farandole import _native
-from farandole.arguments import check_no_overlap
 from farandole.errors import InvalidArgumentError
 
 
@@ -45,48 +40,3 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_contiguous() and not (tensor.is_conj() or tensor.is_neg()):
         return tensor
     return tensor.detach().resolve_conj().resolve_neg().contiguous()
-
-
-def memory_of(tensor: torch.Tensor) -> torch.Tensor:
-    """As ``plain``, for a tensor that the result is written to. What could not be written is
-    refused here, before any rank has communicated."""
-    memory = plain(tensor)
-    if memory is tensor:
-        return memory
-    check_no_overlap("the tensor", tensor.shape, tensor.stride())
-    if tensor.is_inference() and not torch.is_inference_mode_enabled():
-        raise InvalidArgumentError(
-            "an inference tensor that is not contiguous is written in place only within "
-            "torch.inference_mode()"
-        )
-    return memory
-
-
-def result_of(native: _native.Handle) -> torch.Tensor:
-    """The result that Farandole allocated, without a copy."""
-    tensor: torch.Tensor = dlpack.from_dlpack(native.dlpack())
-    return tensor
-
-
-def returning(tensor: torch.Tensor) -> Callable[[_native.Handle], torch.Tensor]:
-    """A handle's finish where the result has gone to ``tensor``."""
-
-    def finish(_: _native.Handle) -> torch.Tensor:
-        return tensor
-
-    return finish
-
-
-def writing_back(
-    tensor: torch.Tensor, copy: torch.Tensor
-) -> Callable[[_native.Handle], torch.Tensor]:
-    """A handle's finish for an operation in place whose memory was perhaps that of a copy."""
-    if copy is tensor:
-        return returning(tensor)
-
-    def finish(_: _native.Handle) -> torch.Tensor:
-        with torch.no_grad():
-            tensor.copy_(copy)
-        return tensor
-
-    return finish

@@ -1,0 +1,73 @@
+"""What a collective is asked to do, without its tensors.
+
+The name comes first of all: automatic ones advance alike on every rank although a call raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from farandole import _native, _session
+from farandole.compression import Compression
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.reduce_ops import check_op, choose_op
+
+
+class Call(NamedTuple):
+    """A collective, of one tensor or of a group.
+
+    name: of the operation, or what the names of a group's members are made of.
+    """
+
+    kind: int
+    name: str
+    op: int = 0
+    root: Any = 0
+    prescale: Any = 1.0
+    postscale: Any = 1.0
+    process_set: ProcessSet = global_process_set
+
+
+class Options(NamedTuple):
+    """What a caller wants of a collective besides.
+
+    splits, out: of a group a sequence, with one entry for each tensor.
+    """
+
+    splits: Any = None
+    out: Any = None
+    in_place: bool = False
+    compression: Any = Compression.none
+
+
+PLAIN = Options()
+IN_PLACE = Options(in_place=True)
+
+
+def allreduce_call(
+    average: bool | None,
+    name: str | None,
+    op: int | None,
+    prescale: float,
+    postscale: float,
+    process_set: ProcessSet,
+) -> Call:
+    name = _session.named(_native.ALLREDUCE, name)
+    check_process_set(process_set)
+    reduce_op = choose_op(average, op)
+    return Call(_native.ALLREDUCE, name, reduce_op, 0, prescale, postscale, process_set)
+
+
+def reducescatter_call(
+    name: str | None, op: int, process_set: ProcessSet, prescale: float, postscale: float
+) -> Call:
+    name = _session.named(_native.REDUCESCATTER, name)
+    check_process_set(process_set)
+    return Call(_native.REDUCESCATTER, name, check_op(op), 0, prescale, postscale, process_set)
+
+
+def moving_call(kind: int, name: str | None, process_set: ProcessSet, root_rank: Any = 0) -> Call:
+    """Of an allgather, broadcast or alltoall."""
+    name = _session.named(kind, name)
+    check_process_set(process_set)
+    return Call(kind, name, root=root_rank, process_set=process_set)

@@ -1,0 +1,186 @@
+"""What collectives need to know of a library of tensors, and what NumPy says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from farandole import _native
+from farandole.arguments import check_no_overlap, shown
+from farandole.compression import bfloat16
+from farandole.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from farandole.calls import Call
+    from farandole.submission import Submitter
+
+Finish = Callable[[_native.Handle], Any]
+
+# What moves values and computes nothing with them.
+MOVING = frozenset({_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL})
+
+
+class Place(NamedTuple):
+    """Where a result goes, and what is made of it when it is there.
+
+    memory: None where Farandole allocates it.
+    """
+
+    memory: Any
+    finish: Finish
+
+
+class Framework:
+    """A library of tensors. Functions of this class and its subclasses judge arguments before
+    anything is sent, and know nothing of collectives."""
+
+    def check(self, tensor: Any) -> Any:
+        """The tensor. Refuses what is none, where that can be told here."""
+        raise NotImplementedError
+
+    def source(self, kind: int, tensor: Any) -> Any:
+        """The tensor's elements as contiguous memory: its own, or a copy."""
+        raise NotImplementedError
+
+    def fresh(self, kind: int, tensor: Any, source: Any) -> Place:
+        """For a new tensor."""
+        raise NotImplementedError
+
+    def in_place(self, kind: int, tensor: Any) -> Place:
+        """For the tensor itself, whose values in contiguous memory are also what is sent."""
+        raise NotImplementedError
+
+    def given(self, kind: int, tensor: Any, out: Any) -> Place:
+        """For a tensor of the caller's. Refuses one that cannot take the result, as far as its
+        shape is known beforehand."""
+        raise NotImplementedError
+
+    def fill(self, out: Any, result: Any) -> Any:
+        """Copies a result to the caller's tensor, which is returned."""
+        raise NotImplementedError
+
+    def counts(self, rows: Sequence[int]) -> Any:
+        """Numbers of rows as a tensor, int32."""
+        raise NotImplementedError
+
+    def differentiates(self, tensors: Sequence[Any], outs: Sequence[Any], in_place: bool) -> bool:
+        """Whether the results will be part of a graph. Refuses outputs of the caller then."""
+        return False
+
+    def attach(
+        self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
+    ) -> list[Any]:
+        """The results, as part of the graph of what they were made of."""
+        raise NotImplementedError
+
+
+class Member(NamedTuple):
+    """One tensor of an operation that has finished, and what became of it.
+
+    name: of the operation on it.
+    sent, received: alltoall: the rows to each rank, where the caller gave them, and from each.
+    """
+
+    name: str
+    tensor: Any
+    result: Any
+    sent: list[int] | None
+    received: list[int] | None
+
+
+def check_out(out: Any, shape: Sequence[int], dtype: Any, first: bool = True) -> None:
+    """Refuses a caller's output of another dtype or shape than the result's.
+
+    first: whether the first extent is known, too.
+    """
+    if out.dtype != dtype:
+        raise InvalidArgumentError(f"out is {out.dtype}, the result {dtype}")
+    known = 0 if first else 1
+    wanted, has = tuple(shape), tuple(out.shape)
+    if len(has) != len(wanted) or has[known:] != wanted[known:]:
+        extents = ["…"] * min(known, len(wanted)) + [str(extent) for extent in wanted[known:]]
+        raise InvalidArgumentError(f"out has shape {list(has)}, the result [{', '.join(extents)}]")
+
+
+def keeps_shape(kind: int) -> bool:
+    """Whether the result is of the input's shape: what Farandole writes to others' memory."""
+    return kind in (_native.ALLREDUCE, _native.BROADCAST)
+
+
+def _plain(array: Any) -> Any:
+    """The array itself, or a copy where it is one that is not contiguous and aligned."""
+    if isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.aligned):
+        return np.require(array, requirements=["C", "A"])
+    return array
+
+
+def _carried(kind: int, array: Any) -> Any:
+    """float8 (of ml_dtypes) as bytes, where nothing is computed with it."""
+    if kind in MOVING and isinstance(array, np.ndarray) and array.dtype.name.startswith("float8"):
+        return array.view(np.uint8)
+    return array
+
+
+class NumpyFramework(Framework):
+    """Arrays, and whatever speaks DLPack or the buffer protocol."""
+
+    def check(self, tensor: Any) -> Any:
+        return tensor  # judged where it is sent: there are many kinds
+
+    def source(self, kind: int, tensor: Any) -> Any:
+        return _carried(kind, _plain(tensor))
+
+    def fresh(self, kind: int, tensor: Any, source: Any) -> Place:
+        if source.__class__ is np.ndarray and source.dtype != tensor.dtype:
+            return Place(None, lambda native: native.numpy().view(tensor.dtype))
+        return Place(None, _array_of)
+
+    def in_place(self, kind: int, tensor: Any) -> Place:
+        plain = _plain(tensor)
+        if plain is not tensor:
+            _check_writable("the array", tensor)
+
+        def finish(_: _native.Handle) -> Any:
+            if plain is not tensor:
+                np.copyto(tensor, plain)
+            return tensor
+
+        return Place(_carried(kind, plain), finish)
+
+    def given(self, kind: int, tensor: Any, out: Any) -> Place:
+        if not isinstance(out, np.ndarray):
+            raise InvalidArgumentError(f"out={shown(out)} is no NumPy array")
+        _check_writable("out", out)
+        if keeps_shape(kind) and isinstance(tensor, np.ndarray):
+            check_out(out, tensor.shape, tensor.dtype)
+            if _plain(out) is out:
+                return Place(_carried(kind, out), lambda _: out)
+        elif isinstance(tensor, np.ndarray):
+            check_out(out, tensor.shape, tensor.dtype, first=False)
+        of_result = self.fresh(kind, tensor, self.source(kind, tensor)).finish
+        return Place(None, lambda native: self.fill(out, of_result(native)))
+
+    def fill(self, out: Any, result: Any) -> Any:
+        check_out(out, result.shape, result.dtype)
+        np.copyto(out, result)
+        return out
+
+    def counts(self, rows: Sequence[int]) -> Any:
+        return np.array(rows, dtype=np.int32)
+
+
+def _array_of(native: _native.Handle) -> Any:
+    array = native.numpy()
+    return array.view(bfloat16()) if native.dtype == "bfloat16" else array
+
+
+def _check_writable(what: str, array: Any) -> None:
+    """Of an array to which a result is copied: refused here, before any rank has communicated."""
+    if not array.flags.writeable:
+        raise InvalidArgumentError(
+            f"{what} is read-only, but the result goes into it; pass a copy, or use the form that "
+            "returns a new one"
+        )
+    check_no_overlap(what, array.shape, array.strides)

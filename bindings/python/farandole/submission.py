@@ -1,0 +1,205 @@
+"""From tensors and the caller's wishes to operations in flight, for every library of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from farandole import _native, _session
+from farandole.arguments import check_compression, check_tensors, shown
+from farandole.calls import PLAIN, Call, Options
+from farandole.compression import Compression
+from farandole.errors import InvalidArgumentError
+from farandole.framework import Framework, Member, Place
+from farandole.handles import GroupHandle, Handle, checked_limit
+from farandole.splits import split_rows
+
+
+class _Prepared(NamedTuple):
+    """A tensor that may be sent."""
+
+    name: str
+    tensor: Any
+    source: Any
+    place: Place
+    rows: list[int] | None = None
+
+    def member(self, native: _native.Handle, result: Any) -> Member:
+        return Member(self.name, self.tensor, result, self.rows, native.splits)
+
+
+class Submitter:
+    """Starts operations on the default session. For any thread."""
+
+    def __init__(self, framework: Framework) -> None:
+        self._framework = framework
+
+    def run(self, call: Call, tensor: Any, options: Options, timeout: float | None) -> Any:
+        """``start``, and the wait for it."""
+        checked_limit(timeout)
+        return self.start(call, tensor, options).wait(timeout)
+
+    def start(self, call: Call, tensor: Any, options: Options = PLAIN) -> Handle:
+        """One tensor. The handle's result is the new tensor, the given one or ``out``; where splits
+        were given a pair, with the rows from each rank."""
+        if options.compression is not Compression.none:
+            return self._start_smaller(call, tensor, options)
+        graph = self._framework.differentiates([tensor], [options.out], options.in_place)
+        one = self._prepare(call, call.name, tensor, options.splits, options.out, options.in_place)
+        native = _submit(call, one)
+        handle = Handle(native, one.place.finish)
+        if not graph and options.splits is None:
+            return handle
+
+        def combine(results: list[Any]) -> Any:
+            if graph:
+                made = [one.member(native, results[0])]
+                results = self._framework.attach(self, call, made, options.in_place)
+            return results[0] if options.splits is None else self._with_rows(results[0], native)
+
+        return GroupHandle([handle], combine)
+
+    def run_all(
+        self, call: Call, tensors: Any, options: Options, timeout: float | None
+    ) -> list[Any]:
+        """``start_all``, and the wait for it."""
+        checked_limit(timeout)
+        results: list[Any] = self.start_all(call, tensors, options).wait(timeout)
+        return results
+
+    def start_all(self, call: Call, tensors: Any, options: Options = PLAIN) -> Handle:
+        """Several tensors, under names made of the call's: in a list what ``start`` gives."""
+        tensors = check_tensors(tensors)
+        splits = _one_each("splits", options.splits, len(tensors))
+        outs = _one_each("out", options.out, len(tensors))
+        if options.compression is not Compression.none:
+            return self._start_all_smaller(call, tensors, outs, options)
+        graph = self._framework.differentiates(tensors, outs, options.in_place)
+        each = zip(group_names(call.name, len(tensors)), tensors, splits, outs, strict=True)
+        prepared = [self._prepare(call, *one, options.in_place) for one in each]
+        natives = _submit_all(call, prepared)
+
+        def combine(results: list[Any]) -> list[Any]:
+            if graph:
+                each = zip(prepared, natives, results, strict=True)
+                made = [one.member(native, result) for one, native, result in each]
+                results = self._framework.attach(self, call, made, options.in_place)
+            return [
+                result if given is None else self._with_rows(result, native)
+                for result, given, native in zip(results, splits, natives, strict=True)
+            ]
+
+        return GroupHandle(_handles(natives, prepared), combine)
+
+    def exchange(
+        self, call: Call, names: Sequence[str], tensors: Sequence[Any], splits: Sequence[Any] = ()
+    ) -> list[Any]:
+        """The results of one operation for each name, which are part of no graph."""
+        each = zip(names, tensors, splits or [None] * len(tensors), strict=True)
+        prepared = [self._prepare(call, *one, None, False) for one in each]
+        results: list[Any] = GroupHandle(_handles(_submit_all(call, prepared), prepared)).wait()
+        return results
+
+    def _start_smaller(self, call: Call, tensor: Any, options: Options) -> Handle:
+        compression, out = options.compression, options.out
+        check_compression(compression)
+        self._framework.differentiates([tensor], [out], options.in_place)
+        small, context = compression.compress(self._framework.check(tensor))
+        handle = self.start(call, small, options._replace(compression=Compression.none, out=None))
+
+        def combine(results: list[Any]) -> Any:
+            return self._at(out, compression.decompress(results[0], context))
+
+        return GroupHandle([handle], combine)
+
+    def _start_all_smaller(
+        self, call: Call, tensors: list[Any], outs: Sequence[Any], options: Options
+    ) -> Handle:
+        compression = options.compression
+        check_compression(compression)
+        self._framework.differentiates(tensors, outs, options.in_place)
+        small = [compression.compress(self._framework.check(tensor)) for tensor in tensors]
+        plain = options._replace(compression=Compression.none, out=None)
+        handle = self.start_all(call, [tensor for tensor, _ in small], plain)
+
+        def combine(results: list[Any]) -> list[Any]:
+            return [
+                self._at(out, compression.decompress(result, context))
+                for out, result, (_, context) in zip(outs, results[0], small, strict=True)
+            ]
+
+        return GroupHandle([handle], combine)
+
+    def _prepare(
+        self, call: Call, name: str, tensor: Any, splits: Any, out: Any, in_place: bool
+    ) -> _Prepared:
+        framework = self._framework
+        if in_place:
+            place = framework.in_place(call.kind, tensor)
+            return _Prepared(name, tensor, place.memory, place)
+        source = framework.source(call.kind, tensor)
+        if out is None:
+            place = framework.fresh(call.kind, tensor, source)
+        else:
+            place = framework.given(call.kind, tensor, out)
+        return _Prepared(name, tensor, source, place, split_rows(splits))
+
+    def _at(self, out: Any, result: Any) -> Any:
+        return result if out is None else self._framework.fill(out, result)
+
+    def _with_rows(self, result: Any, native: _native.Handle) -> tuple[Any, Any]:
+        return result, self._framework.counts(native.splits or ())
+
+
+def _submit(call: Call, one: _Prepared) -> _native.Handle:
+    return _session.submit(
+        call.kind,
+        one.name,
+        one.source,
+        one.place.memory,
+        call.op,
+        call.root,
+        call.prescale,
+        call.postscale,
+        one.rows,
+    )
+
+
+def _submit_all(call: Call, prepared: Sequence[_Prepared]) -> list[_native.Handle]:
+    """Allreduces all or none. The native session has no such form for the other kinds: where one
+    of those cannot be submitted (its name is in flight, say), the ones before it are in flight."""
+    if call.kind != _native.ALLREDUCE:
+        return [_submit(call, one) for one in prepared]
+    return _session.allreduce_all(
+        [one.name for one in prepared],
+        [one.source for one in prepared],
+        [one.place.memory for one in prepared],
+        call.op,
+        call.prescale,
+        call.postscale,
+    )
+
+
+def _handles(natives: Sequence[_native.Handle], prepared: Sequence[_Prepared]) -> list[Handle]:
+    both = zip(natives, prepared, strict=True)
+    return [Handle(native, one.place.finish) for native, one in both]
+
+
+def group_names(name: str, count: int) -> list[str]:
+    """Names of a group's members: alike on every rank, as the group's own is."""
+    return [f"{name}_{i + 1}of{count}" for i in range(count)]
+
+
+def _one_each(what: str, values: Any, count: int) -> Sequence[Any]:
+    """What a group's members get each, from a sequence of as many, or None."""
+    if values is None:
+        return [None] * count
+    try:
+        each = None if isinstance(values, (str, bytes)) else list(values)
+    except TypeError:
+        each = None
+    if each is None or len(each) != count:
+        raise InvalidArgumentError(
+            f"{what}={shown(values)}: a sequence of {count}, one for each tensor, is wanted"
+        )
+    return each

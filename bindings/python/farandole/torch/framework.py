@@ -1,0 +1,141 @@
+"""What torch says to the collectives: memory of tensors, results, graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils import dlpack
+
+from farandole import _native
+from farandole.arguments import check_no_overlap
+from farandole.errors import InvalidArgumentError
+from farandole.framework import MOVING, Framework, Member, Place, check_out, keeps_shape
+from farandole.torch import autograd
+from farandole.torch.tensors import check_tensor, plain
+
+if TYPE_CHECKING:
+    from farandole.calls import Call
+    from farandole.submission import Submitter
+
+# Travel as bytes, where nothing is computed with them.
+_BYTES = frozenset(
+    dtype
+    for name, dtype in vars(torch).items()
+    if isinstance(dtype, torch.dtype) and name.startswith(("float8", "float4"))
+)
+
+
+# None before torch 2.1.
+_increment_version = getattr(torch.autograd.graph, "increment_version", None)
+
+
+class TorchFramework(Framework):
+    """Strided tensors on the CPU."""
+
+    def check(self, tensor: Any) -> torch.Tensor:
+        return check_tensor(tensor)
+
+    def source(self, kind: int, tensor: torch.Tensor) -> torch.Tensor:
+        return _carried(kind, plain(tensor))
+
+    def fresh(self, kind: int, tensor: torch.Tensor, source: torch.Tensor) -> Place:
+        dtype = tensor.dtype
+        if not keeps_shape(kind):
+            return Place(None, lambda native: _as(dtype, _result_of(native)))
+        output = torch.empty_like(source)
+        result = _as(dtype, output)
+        return Place(output, lambda _: result)
+
+    def in_place(self, kind: int, tensor: torch.Tensor) -> Place:
+        memory = plain(tensor)
+        if memory is not tensor:
+            _check_copied("the tensor", tensor)
+
+        def finish(_: _native.Handle) -> torch.Tensor:
+            return tensor if _changed(tensor, memory) else _copied(tensor, memory)
+
+        return Place(_carried(kind, memory), finish)
+
+    def given(self, kind: int, tensor: torch.Tensor, out: Any) -> Place:
+        memory = plain(check_tensor(out))
+        if memory is not out:
+            _check_copied("out", out)
+        check_out(out, tensor.shape, tensor.dtype, keeps_shape(kind))
+        if not keeps_shape(kind):
+            of_result = self.fresh(kind, tensor, tensor).finish
+            return Place(None, lambda native: self.fill(out, of_result(native)))
+
+        def finish(_: _native.Handle) -> torch.Tensor:
+            result: torch.Tensor = out
+            return result if _changed(out, memory) else _copied(result, memory)
+
+        return Place(_carried(kind, memory), finish)
+
+    def fill(self, out: Any, result: torch.Tensor) -> torch.Tensor:
+        check_out(check_tensor(out), result.shape, result.dtype)
+        return _copied(out, result)
+
+    def counts(self, rows: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.int32)
+
+    def differentiates(self, tensors: Sequence[Any], outs: Sequence[Any], in_place: bool) -> bool:
+        if not torch.is_grad_enabled():
+            return False
+        graph = False
+        for tensor in tensors:
+            graph = graph or autograd.takes_part(tensor, in_place)
+        for out in outs:
+            if out is not None and (graph or getattr(out, "requires_grad", False)):
+                raise InvalidArgumentError(
+                    "out= is not differentiable, and a gradient is wanted; call it within "
+                    "torch.no_grad(), or use the result that is returned"
+                )
+        return graph
+
+    def attach(
+        self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
+    ) -> list[torch.Tensor]:
+        return autograd.attach_members(submitter, call, members, in_place)
+
+
+def _carried(kind: int, memory: torch.Tensor) -> torch.Tensor:
+    return memory.view(torch.uint8) if kind in MOVING and memory.dtype in _BYTES else memory
+
+
+def _as(dtype: torch.dtype, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.dtype == dtype else tensor.view(dtype)
+
+
+def _result_of(native: _native.Handle) -> torch.Tensor:
+    """The result that Farandole allocated, without a copy."""
+    tensor: torch.Tensor = dlpack.from_dlpack(native.dlpack())
+    return tensor
+
+
+def _check_copied(what: str, tensor: torch.Tensor) -> None:
+    """Of a tensor to which a result is copied, because it is not contiguous: what could not be
+    written is refused here, before any rank has communicated."""
+    check_no_overlap(what, tensor.shape, tensor.stride())
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        raise InvalidArgumentError(
+            "an inference tensor that is not contiguous is written in place only within "
+            "torch.inference_mode()"
+        )
+
+
+def _changed(tensor: torch.Tensor, memory: torch.Tensor) -> bool:
+    """Whether the result has gone to the tensor's own memory. torch learns of that: a graph that
+    needs the values of before must not take these."""
+    if memory is not tensor:
+        return False
+    if _increment_version and not tensor.is_inference():
+        _increment_version(tensor)
+    return True
+
+
+def _copied(tensor: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        tensor.copy_(memory)
+    return tensor
