@@ -37,7 +37,7 @@ def test_collectives_over_gloo(ranks: int) -> None:
         ("collectives.py", "h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
-        ("torch_forms.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("torch_forms.py --values", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
     ],
     ids=["neighbours", "alternating", "uneven", "uneven through torch"],
 )
@@ -47,9 +47,9 @@ def test_collectives_on_two_hosts(program: str, host: str, local: list[int]) -> 
         pytest.importorskip("torch")
     wrapped = ("sh", "-c", f'FARANDOLE_HOST={host} exec "$@"', "sh")
     reports, output = launch_verbosely(
-        4, program, timeout=150, wrapped=wrapped, FARANDOLE_LOG_LEVEL="info"
+        4, *program.split(), timeout=150, wrapped=wrapped, FARANDOLE_LOG_LEVEL="info"
     )
-    assert all(r["checks"] > 200 for r in reports)
+    assert all(r["checks"] > 130 for r in reports)
     assert [r["local"] for r in reports] == local
     assert "communicates over shared memory inside hosts and Gloo between them" in output, output
 

@@ -82,9 +82,13 @@ def _check_average(average: object) -> None:
 
 def _outside() -> int:
     """How many frames away from the caller of this function the program is that called this
-    package: a warning names its line."""
+    package, by way of ``torch.compile`` perhaps: a warning names its line."""
     level = 1
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "farandole":
+    while frame.f_back and f"{frame.f_globals.get('__name__')}.".startswith(_BETWEEN):
         frame, level = frame.f_back, level + 1
     return level
+
+
+# Packages whose frames stand between a program and what is done for it.
+_BETWEEN = ("farandole.", "torch._dynamo.")
