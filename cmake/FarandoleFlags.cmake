@@ -27,28 +27,36 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
+# farandole_sanitizer: what all needs that runs in one process with instrumented code, also what is compiled
+# with none of the project's own flags.
+add_library(farandole_sanitizer INTERFACE)
+target_link_libraries(farandole_flags INTERFACE farandole_sanitizer)
+if(FARANDOLE_SANITIZE)
+  target_compile_definitions(farandole_sanitizer INTERFACE FARANDOLE_SANITIZED=1)
+endif()
 if(FARANDOLE_SANITIZE STREQUAL "address")
-  target_compile_options(farandole_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  target_link_options(farandole_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(farandole_sanitizer INTERFACE FARANDOLE_LEAK_CHECK=1)
+  target_compile_options(farandole_sanitizer INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(farandole_sanitizer INTERFACE -fsanitize=address,undefined)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     # Clang 14 does not compile coroutines with the first; the second opens a pipe for each type that
     # it has not seen yet, and takes it for wrong in tests that lack descriptors.
-    target_compile_options(farandole_flags INTERFACE -fno-sanitize=function,vptr)
+    target_compile_options(farandole_sanitizer INTERFACE -fno-sanitize=function,vptr)
     # A shared runtime, as GCC has it, is one that an interpreter can load first.
     execute_process(
       COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so
       OUTPUT_VARIABLE runtime
       OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
     get_filename_component(runtime ${runtime} DIRECTORY)
-    target_link_options(farandole_flags INTERFACE -shared-libasan -Wl,-rpath,${runtime})
+    target_link_options(farandole_sanitizer INTERFACE -shared-libasan -Wl,-rpath,${runtime})
   endif()
 elseif(FARANDOLE_SANITIZE STREQUAL "thread")
   target_compile_options(
-    farandole_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer
+    farandole_sanitizer INTERFACE -fsanitize=thread -fno-omit-frame-pointer
                               $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
-  target_link_options(farandole_flags INTERFACE -fsanitize=thread)
+  target_link_options(farandole_sanitizer INTERFACE -fsanitize=thread)
   # Threads are the same whatever the instructions: one set of the kernels' is enough.
-  target_compile_definitions(farandole_flags INTERFACE HWY_COMPILE_ONLY_STATIC=1)
+  target_compile_definitions(farandole_sanitizer INTERFACE HWY_COMPILE_ONLY_STATIC=1)
 elseif(NOT FARANDOLE_SANITIZE STREQUAL "")
   message(FATAL_ERROR "FARANDOLE_SANITIZE=${FARANDOLE_SANITIZE}: address, thread or nothing is wanted")
 endif()

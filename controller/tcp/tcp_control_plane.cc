@@ -13,6 +13,7 @@
 #include "controller/tcp/driver.h"
 #include "controller/tcp/liveness_judge.h"
 #include "controller/tcp/store_client.h"
+#include "core/base/abandon.h"
 #include "core/base/format.h"
 #include "core/base/host_name.h"
 #include "core/base/log.h"
@@ -302,9 +303,9 @@ TcpControlPlane::TcpControlPlane(std::shared_ptr<net::IoThread> io, TcpControlPl
 
 TcpControlPlane::~TcpControlPlane() {
   if (fork_.in_child())
-    impl_.release();  // NOLINT: its connections and threads are the parent's
+    abandon(impl_);  // its connections and threads are the parent's
   else if (!impl_->stop(steady_now()))
-    impl_.release();  // NOLINT: its threads use it
+    abandon(impl_);  // its threads use it
 }
 
 Status TcpControlPlane::start(ControlSink& sink) {

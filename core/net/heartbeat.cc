@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/base/abandon.h"
 #include "core/base/bounded_thread.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
@@ -288,14 +289,14 @@ Heartbeat::Heartbeat(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Heartbeat::~Heartbeat() {
   if (fork_.in_child()) {
-    impl_.release();  // NOLINT: its thread and its epoll set are the parent's
+    abandon(impl_);  // its thread and its epoll set are the parent's
     return;
   }
   if (stop(steady_now() + patience::kLoop))
     return;
   FARANDOLE_LOG(Error, "the heartbeat thread did not end: a callback blocks it, and it stays");
   impl_->thread->abandon();
-  impl_.release();  // NOLINT: the thread uses it
+  abandon(impl_);  // the thread uses it
 }
 
 bool Heartbeat::stop(TimePoint deadline) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/base/abandon.h"
 #include "core/base/bounded_thread.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
@@ -80,7 +81,7 @@ IoThread::IoThread(const char* thread_name) : impl_(make_impl()) {
 
 IoThread::~IoThread() {
   if (fork_.in_child()) {
-    impl_.release();  // NOLINT: its thread and its epoll set are the parent's
+    abandon(impl_);  // its thread and its epoll set are the parent's
     return;
   }
   asio::post(impl_->context, [impl = impl_.get()] { impl->context.stop(); });
@@ -88,7 +89,7 @@ IoThread::~IoThread() {
     return;
   FARANDOLE_LOG(Error, "an io thread did not end: a task blocks it, and it stays");
   impl_->thread->abandon();
-  impl_.release();  // NOLINT: the thread uses it
+  abandon(impl_);  // the thread uses it
 }
 
 void IoThread::post(std::function<void()> task) {

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <cstdlib>
+
 #include "tests/launch/job_process.h"
 
 namespace farandole::launch {
@@ -71,6 +73,16 @@ INSTANTIATE_TEST_SUITE_P(
         Victims{"agentAndKeeper", false, true, true}),
     [](const auto& info) { return info.param.name; });
 
+// Sanitizers leave such faults to the kernel, which ends who has one.
+JobProcess::Setup without_handlers() {
+  JobProcess::Setup setup;
+  for (const char* name : {"ASAN_OPTIONS", "TSAN_OPTIONS"}) {
+    const char* own = std::getenv(name);
+    setup.environment[name] = std::string(own != nullptr ? own : "") + ":handle_segv=0";
+  }
+  return setup;
+}
+
 // As a fault of its own would end it.
 void crash(pid_t pid) {
   const rlimit no_core_file{0, 0};
@@ -79,7 +91,7 @@ void crash(pid_t pid) {
 }
 
 TEST(JobCrash, OfTheLauncherLeavesNothing) {
-  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"});
+  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"}, without_handlers());
   ASSERT_TRUE(job.wait_for("up", 2)) << job.err();
   crash(job.pid());
   EXPECT_THAT(job.left_after(kNothingLeft), IsEmpty());
@@ -87,7 +99,7 @@ TEST(JobCrash, OfTheLauncherLeavesNothing) {
 }
 
 TEST(JobCrash, OfTheAgentIsToldAndLeavesNothing) {
-  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"});
+  JobProcess job({"-np", "2", "sh", "-c", "echo up; exec sleep 100"}, without_handlers());
   ASSERT_TRUE(job.wait_for("up", 2)) << job.err();
   const auto agents = job.named("fdl-agent");
   ASSERT_THAT(agents, SizeIs(1));

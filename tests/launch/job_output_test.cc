@@ -21,7 +21,7 @@ namespace {
 
 // What the launcher itself takes, and the few MiB that may wait in it. The address sanitizer keeps
 // freed memory back, 256 MiB by default.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FARANDOLE_SANITIZED
 constexpr long kPeakKib = 512 << 10;
 #else
 constexpr long kPeakKib = 48 << 10;

@@ -118,7 +118,11 @@ void Socket::close(bool said) {
   else if (!said)
     out->finish();
   out->writable = nullptr;
-  in->abandon([out = out] { out->reset(); });
+  // Each end refers to the other here; what keeps both is the network.
+  in->abandon([back = std::weak_ptr(out)] {
+    if (const std::shared_ptr<Pipe> pipe = back.lock())
+      pipe->reset();
+  });
 }
 
 }  // namespace farandole::sim
