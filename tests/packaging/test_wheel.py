@@ -47,6 +47,7 @@ def test_it_holds_everything(installation: Installation) -> None:
         r"farandole/_native[\w.-]*\.so",
         r"farandole/torch/__init__\.py",
         r"farandole/lib/libfarandole\.so",
+        r"farandole/include/farandole/enums\.h",
         r"farandole/include/farandole/farandole\.h",
         r"farandole/include/farandole/farandole\.hpp",
         r"farandole/lib/cmake/farandole/farandole-config\.cmake",

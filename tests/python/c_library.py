@@ -46,7 +46,8 @@ class Function(NamedTuple):
 @functools.cache
 def header() -> str:
     """Without comments and preprocessor."""
-    text = (PACKAGE / "include/farandole/farandole.h").read_text()
+    files = ("enums.h", "farandole.h")
+    text = "".join((PACKAGE / "include/farandole" / name).read_text() for name in files)
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S).replace("\\\n", " ")
     return re.sub(r"^#.*$", "", text, flags=re.M)
 
@@ -80,7 +81,7 @@ def functions() -> dict[str, Function]:
 def enumerations() -> dict[str, dict[str, int]]:
     return {
         name: {key: int(value) for key, value in re.findall(r"(FDL_\w+) = (\d+)", inner)}
-        for inner, name in re.findall(r"typedef enum \w+ \{([^}]*)\} (\w+);", header())
+        for inner, name in re.findall(r"typedef enum \w+ FDL_AS_INT \{([^}]*)\} (\w+);", header())
     }
 
 
