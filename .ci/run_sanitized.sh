@@ -13,12 +13,13 @@ reports=$folder/reports
 rm -rf "$reports"
 mkdir -p "$reports" "$results"
 to=log_path=$reports/report
+# Memory that there is not is an answer that tests want to see.
+to=$to:allocator_may_return_null=1
 
 case $preset in
   asan)
     runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
-    # Memory that there is not is an answer that tests want to see.
-    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
+    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1
     export UBSAN_OPTIONS=$to:print_stacktrace=1
     ;;
   tsan)
