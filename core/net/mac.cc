@@ -20,13 +20,12 @@ struct KeyedStates {
 };
 static_assert(std::is_trivial_v<KeyedStates>);
 
-SHA256_CTX begin_with(std::array<uint8_t, SHA256_CBLOCK> block, uint8_t pad) {
+// In its place: of a state that is returned a copy may stay on the stack.
+void begin_with(SHA256_CTX& state, std::array<uint8_t, SHA256_CBLOCK> block, uint8_t pad) {
   for (uint8_t& byte : block) byte ^= pad;
-  SHA256_CTX state;
   SHA256_Init(&state);
   SHA256_Update(&state, block.data(), block.size());
   OPENSSL_cleanse(block.data(), block.size());
-  return state;
 }
 
 void begin(KeyedStates& states, ByteSpan key) {
@@ -35,8 +34,8 @@ void begin(KeyedStates& states, ByteSpan key) {
     SHA256(key.data(), key.size(), block.data());
   else
     std::copy(key.begin(), key.end(), block.begin());
-  states.inner = begin_with(block, 0x36);
-  states.outer = begin_with(block, 0x5C);
+  begin_with(states.inner, block, 0x36);
+  begin_with(states.outer, block, 0x5C);
   OPENSSL_cleanse(block.data(), block.size());
 }
 
