@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "core/base/abandon.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
@@ -314,7 +315,7 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() {
   if (!impl_->in_own_process()) {
     // The threads that this object would join exist in the parent only.
-    static_cast<void>(impl_.release());
+    abandon(impl_);
     return;
   }
   try {
@@ -323,7 +324,7 @@ Session::~Session() {
     FARANDOLE_LOG(Error, "shutdown: {}; its threads and memory stay", defect.what());
   }
   if (impl_->stuck())
-    static_cast<void>(impl_.release());
+    abandon(impl_);
 }
 
 Result<std::unique_ptr<Session>> Session::start(SessionParts parts) {
@@ -331,7 +332,7 @@ Result<std::unique_ptr<Session>> Session::start(SessionParts parts) {
   const Status status = impl->start();
   if (!status.is_ok()) {
     if (impl->stuck())
-      static_cast<void>(impl.release());
+      abandon(impl);
     return status;
   }
   return std::unique_ptr<Session>(new Session(std::move(impl)));

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "core/base/abandon.h"
 #include "core/base/format.h"
 
 namespace farandole::capi {
@@ -13,7 +14,7 @@ SessionBox::SessionBox(std::unique_ptr<Session> session)
 
 SessionBox::~SessionBox() {
   if (forked())
-    static_cast<void>(session_.release());
+    abandon(session_);
 }
 
 bool SessionBox::forked() const noexcept {

@@ -164,7 +164,8 @@ def test_an_installed_horovod_is_set_aside_in_this_mode_only(tmp_path: Path) -> 
     other.mkdir(parents=True)
     (other / "__init__.py").write_text("__version__ = 'another'\n")
     name = script(tmp_path, "import horovod\nimport horovod.data\nprint(horovod.__version__)")
-    site: Any = {"PYTHONPATH": str(other.parent)}
+    paths = (str(other.parent), os.environ.get("PYTHONPATH", ""))
+    site: Any = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     result = run(tmp_path, name, **site)
     assert result.stdout == "0.28.1\n"
     told = "farandole: import horovod is served by Farandole, not by Horovod "
