@@ -34,7 +34,7 @@ class Layer:
 # The most specific folder that holds a file gives its rule. A project entry that ends in '/' is a
 # whole folder, another one a single header; "core" alone stands for the files directly in core.
 LAYERS = (
-    Layer("core/base", ("core/base/",), ("fmt/", "spdlog/")),
+    Layer("core/base", ("core/base/",), ("fmt/", "sanitizer/", "spdlog/")),
     Layer("core", ("core/base/", "core"), ("fmt/",)),
     Layer(
         "core/net", ("core/base/", "core/net/", "core/event_loop.h"), ("boost/", "openssl/", "fmt/")
