@@ -15,12 +15,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Promised of a machine that is free.
-#ifdef FARANDOLE_SANITIZED  // which looks for other faults than slowness, and is the cause of it
-constexpr Duration kAbortLimit = 2s;
+constexpr Duration kAbortLimit = promised(100ms);
+#ifdef FARANDOLE_SANITIZED
 constexpr size_t kMostBytes = 4 << 20;
 #else
-constexpr Duration kAbortLimit = 100ms;
 constexpr size_t kMostBytes = 64 << 20;
 #endif
 

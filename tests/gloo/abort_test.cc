@@ -16,8 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Promised of a machine that is free.
-constexpr Duration kAbortLimit = 100ms;
+constexpr Duration kAbortLimit = promised(100ms);
 
 using Parts = std::vector<std::unique_ptr<AlgorithmRun>>;
 

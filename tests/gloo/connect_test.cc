@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using gloo_transport::connect_mesh;
 
 // As an abort is promised.
-constexpr Duration kAtOnce = 100ms;
+constexpr Duration kAtOnce = promised(100ms);
 
 size_t entries(const char* folder) {
   size_t count = 0;

@@ -112,7 +112,7 @@ TEST(ShmProcesses, ASurvivorEndsWhenItIsTold) {
   config.data_timeout = 60s;
   Processes processes(2, config, [&](int rank, Communicator& communicator) {
     const Status lost(Code::PeerLost, "rank 11 died");
-    testing::Reaction reaction(100ms);
+    testing::Reaction reaction(testing::promised(100ms));
     std::thread control([&, rank] {
       if (rank == 0) {
         Wires::hear(wires.down[0]);

@@ -46,6 +46,16 @@ class StolenWatch {
   const std::vector<Duration> before_;
 };
 
+// A limit that is promised of a free machine. A sanitizer looks for other faults than slowness, and
+// is the cause of much.
+constexpr Duration promised(Duration limit) {
+#ifdef FARANDOLE_SANITIZED
+  return 20 * limit;
+#else
+  return limit;
+#endif
+}
+
 // What a promise may be late by: delays of threads that wait for each other, one after the other.
 Duration excused(Duration of_the_way, const StolenWatch& stolen);
 
