@@ -154,6 +154,19 @@ def test_groups_with_an_entry_for_each() -> None:
     assert fdl.grouped_broadcast([], 0) == []
 
 
+def test_splits_that_do_not_fit_leave_nothing_of_a_group_in_flight() -> None:
+    for module in MODULES:
+        good = tensor(module)
+        for wrong in ([3], [1, 1], [-2]):
+            before = fdl.counters()["submitted"]
+            with pytest.raises(ValueError, match=r'"g_2of2": .*splits'):
+                module.grouped_alltoall([good, good], [[2], wrong], "g")
+            assert fdl.counters()["submitted"] == before
+        assert len(module.grouped_alltoall([good, good], [[2], None], "g")) == 2
+    first, second = fdl.grouped_alltoall([b"ab", b"c"], [[2], None], "g")
+    assert (first[0].tobytes(), second.tobytes()) == (b"ab", b"c")
+
+
 def test_a_warning_names_the_line_of_the_program() -> None:
     for module in MODULES:
         for call in (module.allreduce, module.allreduce_, module.allreduce_async):

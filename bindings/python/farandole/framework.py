@@ -11,15 +11,13 @@ from farandole import _native
 from farandole.arguments import check_no_overlap, shown
 from farandole.compression import bfloat16
 from farandole.errors import InvalidArgumentError
+from farandole.small_floats import dimensions_of_kind
 
 if TYPE_CHECKING:
     from farandole.calls import Call
     from farandole.submission import Submitter
 
 Finish = Callable[[_native.Handle], Any]
-
-# What moves values and computes nothing with them.
-MOVING = frozenset({_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL})
 
 
 class Place(NamedTuple):
@@ -117,10 +115,11 @@ def _plain(array: Any) -> Any:
 
 
 def _carried(kind: int, array: Any) -> Any:
-    """float8 (of ml_dtypes) as bytes, where nothing is computed with it."""
-    if kind in MOVING and isinstance(array, np.ndarray) and array.dtype.name.startswith("float8"):
-        return array.view(np.uint8)
-    return array
+    """As what it is sent: float8 (of ml_dtypes) as bytes."""
+    if not isinstance(array, np.ndarray) or array.itemsize != 1:
+        return array
+    more = dimensions_of_kind(kind, array.dtype.name)
+    return array if more is None else array.view(np.uint8).reshape(array.shape + more)
 
 
 class NumpyFramework(Framework):
@@ -133,9 +132,14 @@ class NumpyFramework(Framework):
         return _carried(kind, _plain(tensor))
 
     def fresh(self, kind: int, tensor: Any, source: Any) -> Place:
-        if source.__class__ is np.ndarray and source.dtype != tensor.dtype:
-            return Place(None, lambda native: native.numpy().view(tensor.dtype))
-        return Place(None, _array_of)
+        if source.__class__ is not np.ndarray or source.dtype == tensor.dtype:
+            return Place(None, _array_of)
+
+        def finish(native: _native.Handle) -> Any:
+            result = native.numpy()
+            return result.reshape(result.shape[: tensor.ndim]).view(tensor.dtype)
+
+        return Place(None, finish)
 
     def in_place(self, kind: int, tensor: Any) -> Place:
         plain = _plain(tensor)

@@ -9,7 +9,8 @@ from typing import Any
 
 from farandole import _native
 from farandole.arguments import check_timeout, shown
-from farandole.errors import FarandoleError, InvalidArgumentError, PendingError
+from farandole.errors import FarandoleError, InvalidArgumentError, MismatchError, PendingError
+from farandole.small_floats import with_kinds
 
 
 class Handle:
@@ -38,7 +39,7 @@ class Handle:
 
     def _state(self) -> str:
         try:
-            if not self._finished and not self._native.wait(0):
+            if not self._finished and not self._settled(0):
                 return "in flight"
         except FarandoleError as error:
             return f"failed: {error}"
@@ -65,10 +66,16 @@ class Handle:
             error.handle = self
             raise
 
+    def _settled(self, left: float | None) -> bool:
+        try:
+            return self._native.wait(left)
+        except MismatchError as error:
+            raise with_kinds(error) from None
+
     def _wait(self, left: float | None, limit: float | None) -> Any:
         """Waits for what is left of the caller's limit, which the error names."""
         if not self._finished:
-            if not self._native.wait(left):
+            if not self._settled(left):
                 within = "" if limit is None else f" within {limit:g} s"
                 raise PendingError(
                     f"{self._description()}: not finished{within}, and still in flight"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from common import report
+from ml_dtypes import float8_e4m3fn, float8_e5m2
 
 import farandole as fdl
 from farandole import objects
@@ -16,6 +17,7 @@ def disagreements(odd: bool) -> dict[str, Any]:
     """What each rank calls; the last rank is odd."""
     rows = np.ones((2, 3), "f4")
     other_columns = np.ones((2, 4 if odd else 3), "f4")
+    small = rows.astype(float8_e5m2 if odd else float8_e4m3fn)
     return {
         "dtype": lambda n: fdl.allreduce(rows.astype("f8") if odd else rows, name=n),
         "shape": lambda n: fdl.allreduce(other_columns, name=n),
@@ -25,6 +27,8 @@ def disagreements(odd: bool) -> dict[str, Any]:
         "kind": lambda n: fdl.allgather(rows, n) if odd else fdl.allreduce(rows, name=n),
         "root": lambda n: fdl.broadcast(rows, 1 if odd else 0, n),
         "broadcast shape": lambda n: fdl.broadcast(other_columns, 0, n),
+        "small dtype": lambda n: fdl.broadcast(small, 0, n),
+        "bytes": lambda n: fdl.allgather(small.view("u1") if odd else small, n),
         "columns": lambda n: fdl.allgather(other_columns, n),
         "scatter operation": lambda n: fdl.reducescatter(rows, n, op=fdl.Max if odd else fdl.Sum),
     }

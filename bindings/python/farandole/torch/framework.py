@@ -11,21 +11,14 @@ from torch.utils import dlpack
 from farandole import _native
 from farandole.arguments import check_no_overlap
 from farandole.errors import InvalidArgumentError
-from farandole.framework import MOVING, Framework, Member, Place, check_out, keeps_shape
+from farandole.framework import Framework, Member, Place, check_out, keeps_shape
+from farandole.small_floats import dimensions_of_kind
 from farandole.torch import autograd
 from farandole.torch.tensors import check_tensor, plain
 
 if TYPE_CHECKING:
     from farandole.calls import Call
     from farandole.submission import Submitter
-
-# Travel as bytes, where nothing is computed with them.
-_BYTES = frozenset(
-    dtype
-    for name, dtype in vars(torch).items()
-    if isinstance(dtype, torch.dtype) and name.startswith(("float8", "float4"))
-)
-
 
 # None before torch 2.1.
 _increment_version = getattr(torch.autograd.graph, "increment_version", None)
@@ -41,11 +34,10 @@ class TorchFramework(Framework):
         return _carried(kind, plain(tensor))
 
     def fresh(self, kind: int, tensor: torch.Tensor, source: torch.Tensor) -> Place:
-        dtype = tensor.dtype
         if not keeps_shape(kind):
-            return Place(None, lambda native: _as(dtype, _result_of(native)))
+            return Place(None, lambda native: _like(tensor, _result_of(native)))
         output = torch.empty_like(source)
-        result = _as(dtype, output)
+        result = _like(tensor, output)
         return Place(output, lambda _: result)
 
     def in_place(self, kind: int, tensor: torch.Tensor) -> Place:
@@ -101,11 +93,18 @@ class TorchFramework(Framework):
 
 
 def _carried(kind: int, memory: torch.Tensor) -> torch.Tensor:
-    return memory.view(torch.uint8) if kind in MOVING and memory.dtype in _BYTES else memory
+    """As what it is sent: float8 as bytes."""
+    if memory.element_size() != 1:
+        return memory
+    more = dimensions_of_kind(kind, str(memory.dtype).removeprefix("torch."))
+    return memory if more is None else memory.view(torch.uint8).view(memory.shape + more)
 
 
-def _as(dtype: torch.dtype, tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.dtype == dtype else tensor.view(dtype)
+def _like(tensor: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+    """The result of sending the tensor as its own dtype."""
+    if result.dtype == tensor.dtype:
+        return result
+    return result.view(result.shape[: tensor.dim()]).view(tensor.dtype)
 
 
 def _result_of(native: _native.Handle) -> torch.Tensor:
