@@ -18,9 +18,10 @@ ctest --preset dev --no-tests=error -j "$((${JOBS:-$(nproc)} + 1))" \
 for preset in asan tsan; do
   .ci/run_sanitized.sh "$preset" subset || failed=1
 done
-# Jobs at whose failpoints something happens, and those of the soak, wait most of the time, and so do
-# all that are not named here, which measure it: beside them goes, niced, what measures none.
-waiting=(tests/failpoints tests/soak)
+# Jobs at whose failpoints something happens, those of the soak and those of several hosts wait most of
+# the time, and so do all that are not named here, which measure it: beside them goes, niced, what
+# measures none.
+waiting=(tests/failpoints tests/soak tests/hosts)
 working=(tests/multiprocess/test_jobs.py tests/examples)
 checking=(tests/lint tests/packaging tests/python)
 

@@ -67,7 +67,7 @@ RankProgram Agent::program_of(const Placement& place) const {
       job_.resources.job,
       job_.resources.controller,
       fmt::format("/proc/{}/fd/{}", getpid(), job_.resources.secret.get())};
-  const RankOutputs& outputs = job_.outputs[static_cast<size_t>(place.rank)];
+  const RankOutputs& outputs = job_.outputs[static_cast<size_t>(place.local_rank)];
   RankProgram program;
   program.path = plan.path;
   program.argv = plan.argv;

@@ -16,12 +16,12 @@
 
 namespace farandole::launch {
 
-// What is to be started, in words that would travel to another host.
+// What is to be started on one host.
 struct JobPlan {
   std::string path;
   std::vector<std::string> argv;
   Environment environment;
-  std::vector<Placement> places;
+  std::vector<Placement> places;  // of this host, in the order of their local ranks
   Duration grace{};
   double cores = 1;
   bool share_terminal = false;  // rank 0 reads the terminal and stays in the launcher's group
@@ -36,7 +36,7 @@ struct AgentJob {
   const JobPlan* plan = nullptr;
   Channel launcher;
   JobResources resources;
-  std::vector<RankOutputs> outputs;  // one entry per rank
+  std::vector<RankOutputs> outputs;  // one entry per place
   rlimit open_files{};               // to be restored in the ranks
   sigset_t kept_ignored{};
 };

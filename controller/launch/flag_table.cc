@@ -22,7 +22,7 @@ std::vector<FlagRow> own_flags() {
        "HOST:SLOTS,...",
        kActs,
        kJob,
-       "Hosts with their slots, as in localhost:4; this host only"},
+       "Hosts with their slots, as in node1:4,node2:4; others than this one are reached by ssh"},
       {"-hostfile,--hostfile",
        "FILE",
        kActs,
@@ -33,6 +33,13 @@ std::vector<FlagRow> own_flags() {
        kActs,
        kJob,
        "Flags from a YAML file with the sections of horovodrun; those given here go before it"},
+      {"-p,--ssh-port", "PORT", kActs, kJob, "Port of sshd on the other hosts"},
+      {"-i,--ssh-identity-file", "FILE", kActs, kJob, "Private key for the other hosts"},
+      {"--network-interface,--network-interfaces",
+       "NAMES",
+       kActs,
+       kJob,
+       "Interfaces that ranks use, the first that a host has; default: where ssh reaches it"},
       {"--timeout",
        "SECONDS",
        kActs,
@@ -154,11 +161,10 @@ std::string nearest_flag(std::string_view name) {
 }
 
 std::string opposite_flag(std::string_view name) {
-  static constexpr std::array<std::array<std::string_view, 2>, 4> kPairs{{
+  static constexpr std::array<std::array<std::string_view, 2>, 3> kPairs{{
       {"--hosts", "--hostfile"},
       {"--log-with-timestamp", "--log-without-timestamp"},
       {"--gloo", "--mpi"},
-      {"--network-interfaces", "--network-interface"},
   }};
   for (const auto& [one, other] : kPairs) {
     if (name == one || name == other)

@@ -27,7 +27,7 @@ constexpr const char* kFooter =
 // The description gives the usage line, with what CLI11 does not know of: the program.
 class HelpFormatter : public CLI::Formatter {
  public:
-  HelpFormatter() { column_width(34); }
+  HelpFormatter() { column_width(50); }
   std::string make_usage(const CLI::App*, std::string) const override { return ""; }
 };
 
@@ -69,6 +69,10 @@ std::string help_text() {
 
 std::string version_text() {
   return "farandolerun " FARANDOLE_VERSION "\n";
+}
+
+std::string version_number() {
+  return FARANDOLE_VERSION;
 }
 
 std::string help_env_text() {

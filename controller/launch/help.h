@@ -7,6 +7,7 @@ namespace farandole::launch {
 
 std::string help_text();
 std::string version_text();
+std::string version_number();
 // The settings of the ranks, as people read them.
 std::string help_env_text();
 // What this build can do, in the form of horovodrun's.

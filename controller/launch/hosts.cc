@@ -103,24 +103,26 @@ bool is_this_host(std::string_view name, std::string_view own) {
          name == own.substr(0, own.find('.'));
 }
 
-Status check_reachable(const std::vector<Host>& hosts, std::string_view own) {
+Result<std::string> this_host_among(
+    const std::vector<Host>& hosts,
+    std::string_view own,
+    const std::vector<std::string>& addresses) {
+  std::string here;
   for (const Host& host : hosts) {
-    if (!is_this_host(host.name, own))
+    const bool bracketed = host.name.starts_with('[');
+    const std::string number = bracketed ? host.name.substr(1, host.name.size() - 2) : host.name;
+    if (!is_this_host(host.name, own) &&
+        std::find(addresses.begin(), addresses.end(), number) == addresses.end())
+      continue;
+    if (!here.empty())
       return error(
           Code::InvalidArgument,
-          "-H: {} is not this host ({}), and ranks are started on this host only; use -H "
-          "localhost:{}",
-          host.name,
-          printable(own, 80),
-          host.slots);
+          "{} and {} are the same host; name it once, with the sum of its slots",
+          here,
+          host.name);
+    here = host.name;
   }
-  if (hosts.size() > 1)
-    return error(
-        Code::InvalidArgument,
-        "-H: {} and {} are the same host; name it once, with the sum of its slots",
-        hosts[0].name,
-        hosts[1].name);
-  return Status::ok();
+  return here;
 }
 
 Result<std::vector<Placement>> place_ranks(const std::vector<Host>& hosts, int ranks) {
@@ -129,7 +131,7 @@ Result<std::vector<Placement>> place_ranks(const std::vector<Host>& hosts, int r
   if (ranks > slots)
     return error(
         Code::InvalidArgument,
-        "-np {} is more than the {} slot{} of -H; give the hosts more slots or start at most {} "
+        "-np {} is more than the {} slot{} of the hosts; give them more slots or start at most {} "
         "rank{}",
         ranks,
         slots,

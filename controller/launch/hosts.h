@@ -32,8 +32,12 @@ std::optional<int> parse_slots(std::string_view text);
 // Whether `name` means this machine, which calls itself `own`.
 bool is_this_host(std::string_view name, std::string_view own);
 
-// Fails: InvalidArgument, naming the first host that is not this one.
-Status check_reachable(const std::vector<Host>& hosts, std::string_view own);
+// The name among `hosts` that means this machine, which calls itself `own` and has these addresses;
+// "" where none does. Fails: InvalidArgument where two do.
+Result<std::string> this_host_among(
+    const std::vector<Host>& hosts,
+    std::string_view own,
+    const std::vector<std::string>& addresses);
 
 struct Placement {
   int rank = 0;

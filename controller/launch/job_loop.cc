@@ -7,10 +7,13 @@
 #include <array>
 #include <cerrno>
 
+#include "controller/launch/job_hosts.h"
 #include "controller/launch/job_start.h"
+#include "controller/launch/job_words.h"
 #include "controller/launch/output_files.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
+#include "controller/launch/remote_hosts.h"
 #include "controller/launch/report.h"
 #include "controller/launch/signals.h"
 #include "controller/launch/supervisor.h"
@@ -22,14 +25,14 @@ namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
 
-class JobLoop {
+class JobLoop final : private RemoteEvents {
  public:
   JobLoop(
       const JobPlan& plan,
       const JobSettings& settings,
       OutputFiles files,
       SignalReader signals,
-      StartedJob job);
+      JobHosts hosts);
   int run();
 
  private:
@@ -40,20 +43,27 @@ class JobLoop {
   void on_signal(const SignalEvent& event);
   void on_agent();
   void reap();
-  bool is_foreign(pid_t pid) const;
+  bool is_apart(pid_t pid) const;
+  void send_all(const Message& message);
   void signal_all(int number);
   void give_orders();
   void stop_with_ranks(const SignalEvent& event);
   void drain();
+  void on_report(const Message& message) override;
+  bool takes_output(Stream stream) const override { return !output_.full(stream); }
+  void on_output(int rank, Stream stream, std::string_view bytes) override;
+  void on_output_end(int rank, Stream stream) override { output_.finish(rank, stream); }
+  void on_host_end(const RemoteHost& host, int status, bool lost) override;
   void tell(const std::string& text);
-  void tell_about(const Message& message);
   int last_word();
 
   const JobPlan& plan_;
   const JobSettings& settings_;
   OutputFiles files_;
   SignalReader signals_;
+  std::vector<int> host_of_rank_;
   StartedJob job_;
+  RemoteHosts remote_;
   std::vector<pid_t> foreign_;
   Output output_;
   Supervisor supervisor_;
@@ -64,6 +74,8 @@ class JobLoop {
   bool sweeping_ = false;          // the launcher itself kills what is left
   bool finished_ = false;          // nothing of the job is left
   bool abandoned_output_ = false;  // nobody reads it, or the user asked twice to end
+  bool here_done_ = false;         // nothing of the job is left on this host
+  std::string connection_;         // what ssh said when a host was lost
 };
 
 JobLoop::JobLoop(
@@ -71,32 +83,30 @@ JobLoop::JobLoop(
     const JobSettings& settings,
     OutputFiles files,
     SignalReader signals,
-    StartedJob job)
+    JobHosts hosts)
     : plan_(plan),
       settings_(settings),
       files_(std::move(files)),
       signals_(std::move(signals)),
-      job_(std::move(job)),
+      host_of_rank_(hosts.host_of_rank),
+      job_(std::move(hosts.here)),
+      remote_(std::move(hosts.remote), hosts.input_is_remote),
       foreign_(job_.foreign),
       output_(settings.targets, static_cast<int>(plan.places.size())),
       supervisor_(
           {.ranks = static_cast<int>(plan.places.size()),
            .grace = plan.grace,
-           .timeout = settings.timeout},
-          steady_now()) {
+           .timeout = settings.timeout,
+           .hosts = host_of_rank_},
+          steady_now()),
+      here_done_(job_.agent < 0) {
   if (settings.timeout)
     timeout_at_ = steady_now() + *settings.timeout;
 }
 
 int JobLoop::run() {
-  tell(fmt::format(
-      "{} x {} on {}, agent {}, {:g} usable cores, grace {:g} s",
-      plan_.places.size(),
-      printable(plan_.path, 256),
-      settings_.host,
-      job_.agent,
-      plan_.cores,
-      static_cast<double>(plan_.grace.count()) * 1e-9));
+  tell(plan_text(plan_, settings_.here, settings_.host, job_.agent));
+  remote_.start();
   while (!finished_ && supervisor_.phase() != Supervisor::Phase::GivenUp) {
     wait_for_events();
     supervisor_.on_time(steady_now());
@@ -114,17 +124,22 @@ void JobLoop::collect(std::vector<pollfd>& fds) const {
     fds.push_back({output_.waiting_fd(stream), POLLOUT, 0});
   for (const RankInput& input : job_.inputs)
     fds.push_back({input.broken || output_.full(input.stream) ? -1 : input.fd.get(), POLLIN, 0});
+  remote_.collect(fds);
 }
 
 void JobLoop::wait_for_events() {
   std::vector<pollfd> fds;
   collect(fds);
-  poll_until(fds, supervisor_.deadline());
+  auto deadline = supervisor_.deadline();
+  if (const auto beat = remote_.deadline())
+    deadline = deadline ? std::min(*deadline, *beat) : *beat;
+  poll_until(fds, deadline);
   for (size_t i = 0; i < job_.inputs.size(); ++i) {
     if (fds[i + 4].revents)
       read_input(job_.inputs[i]);
   }
   std::erase_if(job_.inputs, [](const RankInput& input) { return !input.fd; });
+  remote_.handle(*this);
   if (!output_.write_some()) {
     abandoned_output_ = true;
     supervisor_.on_output_closed(steady_now());
@@ -149,10 +164,7 @@ void JobLoop::read_input(RankInput& input) {
   if (got < 0 && (errno == EINTR || errno == EAGAIN))
     return;
   if (got > 0) {
-    const std::string_view bytes(buffer_.data(), static_cast<size_t>(got));
-    if (const Status lost = files_.write(input.rank, input.stream, bytes); !lost)
-      output_.say(fmt::format("farandolerun: warning: {}\n", lost.message()));
-    output_.feed(input.rank, input.stream, bytes);
+    on_output(input.rank, input.stream, {buffer_.data(), static_cast<size_t>(got)});
     return;
   }
   if (got < 0) {
@@ -164,12 +176,28 @@ void JobLoop::read_input(RankInput& input) {
   output_.finish(input.rank, input.stream);
 }
 
+void JobLoop::on_output(int rank, Stream stream, std::string_view bytes) {
+  if (const Status lost = files_.write(rank, stream, bytes); !lost)
+    output_.say(fmt::format("farandolerun: warning: {}\n", lost.message()));
+  output_.feed(rank, stream, bytes);
+}
+
 void JobLoop::on_agent() {
   Message message;
-  while (job_.channel.receive(message) == Channel::Receive::Got) {
-    tell_about(message);
-    supervisor_.on_message(message, steady_now());
-  }
+  while (job_.channel.receive(message) == Channel::Receive::Got) on_report(message);
+}
+
+void JobLoop::on_report(const Message& message) {
+  if (const std::string text = message_text(message); !text.empty())
+    tell(text);
+  supervisor_.on_message(message, steady_now());
+}
+
+void JobLoop::on_host_end(const RemoteHost& host, int status, bool lost) {
+  if (lost && connection_.empty())
+    connection_ = host.refusal.empty() ? last_line_of(host.error_text()) : host.refusal;
+  const Cause cause = lost ? Cause::HostLost : Cause::AgentLost;
+  supervisor_.on_agent_end(status, steady_now(), host.index, cause);
 }
 
 void JobLoop::on_signals() {
@@ -192,7 +220,7 @@ void JobLoop::on_signal(const SignalEvent& event) {
       return stop_with_ranks(event);
     case SIGUSR1:
     case SIGUSR2:
-      job_.channel.send({.kind = MessageKind::Signal, .value = event.number});
+      send_all({.kind = MessageKind::Signal, .value = event.number});
       return;
     default:
       return;
@@ -201,9 +229,14 @@ void JobLoop::on_signal(const SignalEvent& event) {
 
 // Ctrl-Z: the ranks stop with the launcher, and go on with it.
 void JobLoop::stop_with_ranks(const SignalEvent& event) {
-  job_.channel.send({.kind = MessageKind::Signal, .value = SIGTSTP, .flag = event.from_terminal});
+  send_all({.kind = MessageKind::Signal, .value = SIGTSTP, .flag = event.from_terminal});
   stop_self(event.number);
-  job_.channel.send({.kind = MessageKind::Signal, .value = SIGCONT});
+  send_all({.kind = MessageKind::Signal, .value = SIGCONT});
+}
+
+void JobLoop::send_all(const Message& message) {
+  job_.channel.send(message);
+  remote_.send(message);
 }
 
 void JobLoop::reap() {
@@ -212,27 +245,30 @@ void JobLoop::reap() {
   finished_ = result.childless;
   for (const Reaped& ended : result.ended) {
     std::erase(foreign_, ended.pid);
-    if (ended.pid != job_.agent)
+    if (remote_.on_end(ended.pid, ended.status, *this) || ended.pid != job_.agent)
       continue;
     on_agent();  // what it said before it ended
     job_.channel.close();
     // An agent that ends by itself has left nothing; after a killed one the rest is inherited.
-    finished_ = finished_ || ended.status == 0;
-    supervisor_.on_agent_end(ended.status, steady_now());
+    here_done_ = ended.status == 0;
+    supervisor_.on_agent_end(ended.status, steady_now(), host_index(plan_, settings_.here));
   }
-  const bool agent_lost = !job_.channel.is_open() && !finished_;
-  if (agent_lost && !foreign_.empty())
-    finished_ = signal_descendants(0, [this](pid_t pid) { return is_foreign(pid); }) == 0;
+  if (!here_done_ && !job_.channel.is_open() && !foreign_.empty())
+    here_done_ = signal_descendants(0, [this](pid_t pid) { return is_apart(pid); }) == 0;
+  // Children that an ssh of the user's own configuration leaves are not the job's.
+  finished_ = finished_ || (here_done_ && remote_.all_ended());
   if (sweeping_ && !finished_)
     signal_all(SIGKILL);
 }
 
-bool JobLoop::is_foreign(pid_t pid) const {
-  return std::find(foreign_.begin(), foreign_.end(), pid) != foreign_.end();
+// Not of this host's ranks: what was there before, and until the last resort ways to other hosts.
+bool JobLoop::is_apart(pid_t pid) const {
+  return std::find(foreign_.begin(), foreign_.end(), pid) != foreign_.end() ||
+         (!sweeping_ && remote_.is_ssh(pid));
 }
 
 void JobLoop::signal_all(int number) {
-  signal_descendants(number, [this](pid_t pid) { return is_foreign(pid); });
+  signal_descendants(number, [this](pid_t pid) { return is_apart(pid); });
 }
 
 void JobLoop::give_orders() {
@@ -245,9 +281,9 @@ void JobLoop::give_orders() {
     running_at_end_ = supervisor_.running();
   }
   for (const Message& order : supervisor_.take_orders()) {
-    job_.channel.send(order);
+    send_all(order);
     // With the agent gone, the launcher has inherited everything; keepers take SIGTERM as an order.
-    if (order.kind == MessageKind::End && !job_.channel.is_open())
+    if (order.kind == MessageKind::End && !here_done_ && !job_.channel.is_open())
       signal_all(order.time == 0 ? SIGKILL : SIGTERM);
   }
 }
@@ -256,7 +292,8 @@ void JobLoop::give_orders() {
 // for, as any program waits that writes to it; signals and --timeout end that.
 void JobLoop::drain() {
   FARANDOLE_FAILPOINT("job_loop.drain");
-  while (!abandoned_output_ && (!job_.inputs.empty() || !output_.empty())) {
+  while (!abandoned_output_ &&
+         (!job_.inputs.empty() || !remote_.pass_output(*this) || !output_.empty())) {
     for (RankInput& input : job_.inputs) {
       while (input.fd && !input.broken && !output_.full(input.stream)) {
         pollfd entry{input.fd.get(), POLLIN, 0};
@@ -290,18 +327,6 @@ void JobLoop::tell(const std::string& text) {
     output_.say("farandolerun: " + text + "\n");
 }
 
-void JobLoop::tell_about(const Message& message) {
-  if (message.kind == MessageKind::Started)
-    tell(fmt::format("rank {} started, pid {}", message.rank, message.pid));
-  if (message.kind == MessageKind::Exited)
-    tell(fmt::format(
-        "rank {} ended with {}, peak memory {} MiB",
-        message.rank,
-        WIFSIGNALED(message.value) ? signal_name(WTERMSIG(message.value))
-                                   : fmt::format("exit code {}", WEXITSTATUS(message.value)),
-        message.detail / 1024));
-}
-
 int JobLoop::last_word() {
   const Outcome outcome = supervisor_.outcome([this](int rank) {
     const auto& lines = output_.tail(rank).lines();
@@ -310,7 +335,11 @@ int JobLoop::last_word() {
     });
   });
   const ReportContext context{
-      settings_.host, plan_.path, running_at_end_, settings_.timeout.value_or(Duration{})};
+      host_of(plan_, outcome, settings_.here, settings_.host),
+      plan_.path,
+      running_at_end_,
+      settings_.timeout.value_or(Duration{}),
+      connection_};
   const Tail none;
   const Tail& tail = outcome.rank >= 0 ? output_.tail(outcome.rank) : none;
   write_all(STDERR_FILENO, final_report(outcome, context, tail));
@@ -338,15 +367,20 @@ Result<int> run_job_loop(const JobPlan& plan, const JobSettings& settings) {
   auto files = open_files(plan, settings.output_folder);
   if (!files)
     return files.status();
-  auto job = start_job(plan, before.value());
-  if (!job)
-    return job.status();
+  auto hosts =
+      start_on_hosts(plan, settings.here, settings.connector, before.value(), signals.value());
+  if (!hosts)
+    return hosts.status();
+  if (hosts.value().exit_code != 0) {
+    write_all(STDERR_FILENO, failure_text(hosts.value().text, hosts.value().exit_code));
+    return hosts.value().exit_code;
+  }
   return JobLoop(
              plan,
              settings,
              std::move(files).value(),
              std::move(signals).value(),
-             std::move(job).value())
+             std::move(hosts).value())
       .run();
 }
 

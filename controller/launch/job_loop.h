@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controller/launch/agent.h"
+#include "controller/launch/host_connector.h"
 #include "controller/launch/output.h"
 
 namespace farandole::launch {
@@ -15,7 +16,9 @@ struct JobSettings {
   std::optional<Duration> timeout;
   bool verbose = false;
   Output::Targets targets;
-  std::string output_folder;  // of OutputFiles; "" for none
+  std::string output_folder;    // of OutputFiles; "" for none
+  std::string here;             // name of this host in the plan; "" where no rank runs here
+  ConnectorSettings connector;  // to other hosts
 };
 
 // Runs the job to its end, the last word on stderr included, and returns the exit code.

@@ -14,17 +14,16 @@ namespace {
 
 constexpr size_t kFdsBesideRanks = 64;
 
-Status make_outputs(size_t ranks, AgentJob& agent, StartedJob& job) {
-  for (size_t rank = 0; rank < ranks; ++rank) {
+Status make_outputs(const JobPlan& plan, AgentJob& agent, StartedJob& job) {
+  for (const Placement& place : plan.places) {
     auto output = make_pipe();
     auto error_output = make_pipe();
     if (!output || !error_output)
       return output ? error_output.status() : output.status();
     agent.outputs.push_back(
         {std::move(output.value().write), std::move(error_output.value().write)});
-    job.inputs.push_back({static_cast<int>(rank), Stream::Out, std::move(output.value().read)});
-    job.inputs.push_back(
-        {static_cast<int>(rank), Stream::Err, std::move(error_output.value().read)});
+    job.inputs.push_back({place.rank, Stream::Out, std::move(output.value().read)});
+    job.inputs.push_back({place.rank, Stream::Err, std::move(error_output.value().read)});
   }
   return Status::ok();
 }
@@ -47,21 +46,19 @@ size_t open_files_of(const JobPlan& plan) {
 
 // Everything is inherited by fork: the agent starts with the plan, its end of the channel and the
 // write ends of the ranks' pipes.
-Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before) {
+Result<StartedJob> start_job(
+    const JobPlan& plan, JobResources resources, const StartConditions& before) {
   FARANDOLE_RETURN_IF_ERROR(
       ensure_open_files(open_files_of(plan), static_cast<int>(plan.places.size())));
-  auto resources = make_job_resources();
-  if (!resources)
-    return resources.status();
   auto channel = Channel::make_pair();
   if (!channel)
     return channel.status();
   AgentJob agent;
   StartedJob job;
-  FARANDOLE_RETURN_IF_ERROR(make_outputs(plan.places.size(), agent, job));
+  FARANDOLE_RETURN_IF_ERROR(make_outputs(plan, agent, job));
   agent.plan = &plan;
   agent.launcher = std::move(channel.value().second);
-  agent.resources = std::move(resources).value();
+  agent.resources = std::move(resources);
   agent.open_files = before.open_files;
   agent.kept_ignored = before.kept_ignored;
   job.channel = std::move(channel.value().first);

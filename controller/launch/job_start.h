@@ -41,6 +41,7 @@ size_t open_files_of(const JobPlan& plan);
 
 // Fails: System; then nothing was started. Requires: signals are blocked, so that the agent is born
 // with none unblocked.
-Result<StartedJob> start_job(const JobPlan& plan, const StartConditions& before);
+Result<StartedJob> start_job(
+    const JobPlan& plan, JobResources resources, const StartConditions& before);
 
 }  // namespace farandole::launch

@@ -3,8 +3,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
 
+#include "controller/launch/addresses.h"
 #include "controller/launch/job_loop.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"
@@ -33,7 +38,6 @@ bool colour_welcome(const Environment& environment) {
 }
 
 Result<JobPlan> make_plan(const Options& options, const Environment& environment) {
-  FARANDOLE_RETURN_IF_ERROR(check_reachable(options.hosts, host_name()));
   auto places = place_ranks(options.hosts, options.ranks);
   if (!places)
     return places.status();
@@ -49,17 +53,91 @@ Result<JobPlan> make_plan(const Options& options, const Environment& environment
   return plan;
 }
 
+// Which of the hosts this one is; "" for none.
+Result<std::string> find_here(const std::vector<Host>& hosts) {
+  std::vector<std::string> addresses;
+  if (const auto own = own_addresses()) {
+    for (const HostAddress& address : own.value()) addresses.push_back(address.address);
+  }
+  return this_host_among(hosts, host_name(), addresses);
+}
+
+// Where this program lies, for other hosts that have it at the same place.
+std::string own_program() {
+  std::error_code failed;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
+  return failed ? "farandolerun" : path.string();
+}
+
+// The folder that this is started in, by the name by which the user came here: others may have it
+// by no other.
+std::string own_folder(const Environment& environment) {
+  std::error_code failed;
+  const std::string named = environment.find("PWD").value_or("");
+  if (named.starts_with('/') && std::filesystem::equivalent(named, ".", failed) && !failed)
+    return named;
+  const auto path = std::filesystem::current_path(failed);
+  return failed ? "/" : path.string();
+}
+
+// What it takes to reach other hosts, where there are any.
+ProgramSearch prepare_ssh(
+    const Options& options, const Environment& environment, ConnectorSettings& settings) {
+  const std::string& identity = options.ssh.identity;
+  if (!identity.empty() && access(identity.c_str(), R_OK) != 0)
+    return {
+        "",
+        kUsageExit,
+        fmt::format(
+            "--ssh-identity-file: {} cannot be read: {}",
+            printable(identity, 256),
+            strerror(errno))};  // NOLINT(concurrency-mt-unsafe): one thread
+  settings.ssh = options.ssh;
+  settings.own_program = own_program();
+  settings.own_environment = environment;
+  settings.folder = own_folder(environment);
+  ProgramSearch ssh = find_program("ssh", environment.find("PATH").value_or("/usr/bin:/bin"));
+  settings.ssh_program = ssh.path;
+  if (ssh.exit_code != 0)
+    ssh.message = "other hosts are reached by ssh, but " + ssh.message;
+  return ssh;
+}
+
+// Finds the program here, or what it takes to have it found on other hosts.
+ProgramSearch prepare_start(
+    const Options& options,
+    const Environment& environment,
+    const std::string& here,
+    JobPlan& plan,
+    ConnectorSettings& settings) {
+  const auto is_here = [&](const Placement& place) { return place.host == here; };
+  settings.interfaces = options.interfaces;
+  plan.path = options.program.front();
+  if (std::any_of(plan.places.begin(), plan.places.end(), is_here)) {
+    ProgramSearch program =
+        find_program(options.program.front(), environment.find("PATH").value_or("/usr/bin:/bin"));
+    if (program.exit_code != 0)
+      return program;
+    plan.path = program.path;
+  }
+  if (std::all_of(plan.places.begin(), plan.places.end(), is_here))
+    return {};
+  return prepare_ssh(options, environment, settings);
+}
+
 }  // namespace
 
 int run_job(const Options& options, const Environment& environment) {
   auto plan = make_plan(options, environment);
-  if (!plan)
-    return complain(kUsageExit, plan.status().message());
-  const ProgramSearch program =
-      find_program(options.program.front(), environment.find("PATH").value_or("/usr/bin:/bin"));
-  if (program.exit_code != 0)
-    return complain(program.exit_code, program.message);
-  plan.value().path = program.path;
+  const auto here = plan ? find_here(options.hosts) : Result<std::string>(plan.status());
+  if (!here)
+    return complain(kUsageExit, here.status().message());
+  ConnectorSettings connector;
+  const ProgramSearch found =
+      prepare_start(options, environment, here.value(), plan.value(), connector);
+  if (found.exit_code != 0)
+    return complain(found.exit_code, found.message);
+  connector.limit = start_limit(plan.value().environment);
   for (const std::string& warning : setting_warnings(environment))
     complain(0, "warning: " + warning);
   for (const std::string& warning : horovod_warnings(environment))
@@ -70,7 +148,9 @@ int run_job(const Options& options, const Environment& environment) {
       options.timeout,
       options.verbose,
       standard_targets(options.colour, colour_welcome(environment)),
-      options.output_folder};
+      options.output_folder,
+      here.value(),
+      std::move(connector)};
   if (options.timestamps)
     settings.targets.stamp = time_stamp;
   auto exit_code = run_job_loop(plan.value(), settings);

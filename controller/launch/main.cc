@@ -4,9 +4,12 @@
 
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "controller/launch/fd.h"
 #include "controller/launch/launcher.h"
+#include "controller/launch/outpost.h"
+#include "controller/launch/ssh.h"
 
 int main(int argc, char** argv, char** environment) try {
   using namespace farandole::launch;
@@ -14,6 +17,8 @@ int main(int argc, char** argv, char** environment) try {
     std::fprintf(stderr, "farandolerun: %s\n", status.message().c_str());
     return 1;
   }
+  if (argc == 2 && std::string_view(argv[1]) == kOutpostFlag)
+    return run_outpost(Environment(environment));
   const CommandLine command = parse_command_line({argv + 1, argv + argc});
   if (command.run)
     return run_job(*command.run, Environment(environment));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "controller/launch/addresses.h"
 #include "controller/launch/arguments.h"
 #include "controller/launch/config_file.h"
 #include "controller/launch/flag_table.h"
@@ -121,6 +122,21 @@ Status set_hosts(const Arguments& given, const TextReader& read, Options& option
   return Status::ok();
 }
 
+Status set_network(const Arguments& given, Options& options) {
+  int port = 0;
+  if (given.has("--ssh-port") &&
+      (!read_number(given.value("--ssh-port"), port) || port < 1 || port > 65535))
+    return not_valid(given, "--ssh-port", "a whole number from 1 to 65535");
+  options.ssh = {given.value("--ssh-port"), given.value("--ssh-identity-file")};
+  if (!given.has("--network-interfaces"))
+    return Status::ok();
+  auto interfaces = parse_interfaces(given.value("--network-interfaces"));
+  if (!interfaces)
+    return error(Code::InvalidArgument, "--network-interfaces {}", interfaces.status().message());
+  options.interfaces = std::move(interfaces).value();
+  return Status::ok();
+}
+
 Status set_ranks(const Arguments& given, Options& options) {
   if (given.has("--num-proc")) {
     if (!read_number(given.value("--num-proc"), options.ranks) || options.ranks < 1 ||
@@ -173,6 +189,7 @@ Result<Options> to_options(Arguments given, const TextReader& read) {
   FARANDOLE_RETURN_IF_ERROR(read_config_file(read, given));
   FARANDOLE_RETURN_IF_ERROR(set_hosts(given, read, options));
   FARANDOLE_RETURN_IF_ERROR(set_ranks(given, options));
+  FARANDOLE_RETURN_IF_ERROR(set_network(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_times(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_settings(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_output(given, options));

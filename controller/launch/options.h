@@ -8,6 +8,7 @@
 
 #include "controller/launch/hosts.h"
 #include "controller/launch/output.h"
+#include "controller/launch/ssh.h"
 #include "controller/launch/text_file.h"
 #include "core/base/clock.h"
 
@@ -16,6 +17,8 @@ namespace farandole::launch {
 struct Options {
   int ranks = 0;
   std::vector<Host> hosts;  // this host with as many slots as ranks where none were given
+  SshOptions ssh;
+  std::vector<std::string> interfaces;  // none: whichever serve
   std::optional<Duration> timeout;
   Duration grace = std::chrono::seconds(3);
   // Variables of the ranks that flags set: {"FARANDOLE_START_TIMEOUT", "7"}.

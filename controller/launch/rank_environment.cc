@@ -22,14 +22,22 @@ int threads_per_rank(double cores, int local_size) {
   return std::max(1, static_cast<int>(cores / local_size));
 }
 
+Result<Config> settings_of(const Environment& environment) {
+  return Config::from([&](const std::string& name) -> std::optional<std::string> {
+    const bool own = std::find(kOwnNames.begin(), kOwnNames.end(), name) != kOwnNames.end();
+    return own ? std::nullopt : environment.find(name);
+  });
+}
+
 }  // namespace
 
 Status check_settings(const Environment& environment) {
-  return Config::from([&](const std::string& name) -> std::optional<std::string> {
-           const bool own = std::find(kOwnNames.begin(), kOwnNames.end(), name) != kOwnNames.end();
-           return own ? std::nullopt : environment.find(name);
-         })
-      .status();
+  return settings_of(environment).status();
+}
+
+Duration start_limit(const Environment& environment) {
+  const auto config = settings_of(environment);
+  return config ? config.value().start_timeout : Config().start_timeout;
 }
 
 std::vector<std::string> setting_warnings(const Environment& environment) {

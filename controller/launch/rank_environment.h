@@ -6,6 +6,7 @@
 
 #include "controller/launch/environment.h"
 #include "controller/launch/hosts.h"
+#include "core/base/clock.h"
 #include "core/base/status.h"
 
 namespace farandole::launch {
@@ -20,6 +21,8 @@ struct JobIdentity {
 // Fails: InvalidArgument where a FARANDOLE_* (or HOROVOD_*) setting that the ranks will read is
 // wrong. What the launcher sets itself is not looked at.
 Status check_settings(const Environment& environment);
+// How long the ranks may take to find each other. Requires: check_settings had no objection.
+Duration start_limit(const Environment& environment);
 // One warning for each FARANDOLE_* name that means nothing.
 std::vector<std::string> setting_warnings(const Environment& environment);
 

@@ -32,7 +32,8 @@ constexpr const char* kNoMpi =
     "there is no MPI here; leave it out: the launcher starts the ranks by itself";
 constexpr const char* kNoGpu = "there are no GPUs yet, and so no streams to number; leave it out";
 constexpr const char* kLogHasTime = "messages of the log always have the time; leave it out";
-constexpr const char* kOneHost = "ranks are started on this host only yet; leave it out";
+constexpr const char* kByFlag =
+    "the launcher has to know it before ranks are started; use --network-interfaces";
 constexpr const char* kNoAffinity =
     "threads are not bound to cores yet; leave it out, or start the launcher under taskset";
 
@@ -80,11 +81,6 @@ const std::vector<Group>& groups() {
         {"--no-mpi-threads-disable", ""}}},
       {kNoGpu, {{"--num-nccl-streams", "N"}}},
       {kLogHasTime, {{"--log-without-timestamp", ""}, {"--log-hide-timestamp", ""}}},
-      {kOneHost,
-       {{"-p,--ssh-port", "PORT"},
-        {"-i,--ssh-identity-file", "FILE"},
-        {"--network-interface", "NAME"},
-        {"--network-interfaces", "NAME,..."}}},
       {kNoAffinity, {{"--thread-affinity", "CORE,..."}}},
   };
   return all;
@@ -126,7 +122,7 @@ constexpr std::array<Variable, 30> kVariables{{
     {"HOROVOD_ENABLE_ASYNC_COMPLETION", "0", kNoGpu},
     {"HOROVOD_DISABLE_NVTX_RANGES", "1", kNoGpu},
     {"HOROVOD_LOG_HIDE_TIME", "0", kLogHasTime},
-    {"HOROVOD_GLOO_IFACE", "", kOneHost},
+    {"HOROVOD_GLOO_IFACE", "", kByFlag},
     {"HOROVOD_THREAD_AFFINITY", "", kNoAffinity},
 }};
 

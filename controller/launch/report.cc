@@ -96,6 +96,11 @@ std::string last_line(const Outcome& outcome, const ReportContext& context, cons
           "the agent on host {} {}; its ranks were ended with it",
           context.host,
           how_it_ended(outcome.value));
+    case Cause::HostLost:
+      return fmt::format(
+          "the connection to host {} was lost ({}); its ranks end there by themselves",
+          context.host,
+          context.connection.empty() ? "ssh " + how_it_ended(outcome.value) : context.connection);
     case Cause::Signal:
       return fmt::format(
           "the job was ended by {}; ranks that were running: {}",
@@ -133,6 +138,7 @@ int exit_code_of(const Outcome& outcome) {
       return outcome.value == ENOENT ? 127 : 126;
     case Cause::KeeperLost:
     case Cause::AgentLost:
+    case Cause::HostLost:
       return std::max(1, exit_code_of_status(outcome.value));
     case Cause::Signal:
       return kSignalBase + outcome.value;

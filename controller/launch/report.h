@@ -17,10 +17,11 @@ int exit_code_of_status(int wait_status);
 int exit_code_of(const Outcome& outcome);
 
 struct ReportContext {
-  std::string host;
+  std::string host;  // of the rank, or of the agent, that failed
   std::string program;
   std::vector<int> running;  // when the end began
   Duration timeout{};
+  std::string connection = {};  // what ssh said when it was lost
 };
 
 // Empty after success, else lines of which the last one says it all.

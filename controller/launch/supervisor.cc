@@ -104,10 +104,22 @@ Outcome Supervisor::outcome(const std::function<bool(int rank)>& is_victim) cons
   return culprit;
 }
 
-void Supervisor::on_agent_end(int status, TimePoint now) {
-  if (ended_ == ranks_.size())
+bool Supervisor::all_ended_on(int host) const {
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    const bool there = settings_.hosts.empty() || settings_.hosts[i] == host;
+    if (there && !ranks_[i].ended)
+      return false;
+  }
+  return true;
+}
+
+void Supervisor::on_agent_end(int status, TimePoint now, int host, Cause cause) {
+  if (all_ended_on(host))
     return;
-  blame(Cause::AgentLost, {.value = status}, now);
+  const bool first = outcome_.cause == Cause::None;
+  blame(cause, {.value = status}, now);
+  if (first)
+    outcome_.host = host;
   // The keepers see that their lease has run out and end their ranks by themselves; where a keeper
   // was killed as well, its rank's tree is the launcher's now, and has the same grace.
   const Duration grace = std::min(settings_.grace, kLeaseGrace);

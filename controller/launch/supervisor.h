@@ -17,7 +17,8 @@ enum class Cause {
   RankFailed,
   StartFailed,
   KeeperLost,  // the process that guards a rank ended
-  AgentLost,   // the process that guards all ranks of the host ended
+  AgentLost,   // the process that guards all ranks of a host ended
+  HostLost,    // the connection to a host ended
   Signal,      // the launcher was told to end
   Timeout,
   OutputClosed,      // nobody reads the job's output any more
@@ -28,6 +29,7 @@ enum class Cause {
 struct Outcome {
   Cause cause = Cause::None;
   int rank = -1;
+  int host = 0;   // of AgentLost and HostLost
   int value = 0;  // wait status, errno or signal number, by cause
   int pid = 0;
   Duration runtime{};
@@ -44,6 +46,7 @@ class Supervisor {
     Duration grace = std::chrono::seconds(3);
     Duration report_time = std::chrono::seconds(1);  // for the other ranks to notice by themselves
     std::optional<Duration> timeout;
+    std::vector<int> hosts = {};  // of each rank; none: all are on host 0
   };
   // Ending: asked to. Killing: the agent kills. Sweeping: the launcher itself kills what is left.
   enum class Phase { Running, Reporting, Ending, Killing, Sweeping, GivenUp };
@@ -51,7 +54,8 @@ class Supervisor {
   Supervisor(const Settings& settings, TimePoint now);
 
   void on_message(const Message& message, TimePoint now);
-  void on_agent_end(int status, TimePoint now);
+  // `cause`: AgentLost, or HostLost where what ended is the connection to the agent's host.
+  void on_agent_end(int status, TimePoint now, int host = 0, Cause cause = Cause::AgentLost);
   void on_end_signal(int number, bool from_terminal, TimePoint now);
   void on_output_closed(TimePoint now);
   void on_output_unreadable(int rank, int number, TimePoint now);
@@ -80,6 +84,7 @@ class Supervisor {
   void blame(Cause cause, const Message& message, TimePoint now);
   void end(Duration grace, TimePoint now);
   void kill(TimePoint now);
+  bool all_ended_on(int host) const;
 
   Settings settings_;
   std::vector<Rank> ranks_;

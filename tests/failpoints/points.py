@@ -29,12 +29,12 @@ _ERRORS = {
     "pthread_create": [errno.EAGAIN],
     "close_range": [errno.ENOSYS],
     "ioctl madvise": [errno.EINVAL],
-    "mmap fork poll epoll_ctl epoll_wait execvpe": [errno.ENOMEM],
+    "mmap fork getifaddrs poll epoll_ctl epoll_wait execvpe": [errno.ENOMEM],
     "ppoll": [errno.ENOMEM],
     "connect": [errno.ECONNREFUSED, errno.ETIMEDOUT],
     "bind listen": [errno.EADDRINUSE],
     "fcntl setsockopt getsockopt getsockname getrandom stat fstat setpgid prctl fchmod "
-    "sigprocmask getrlimit setrlimit": [errno.EPERM],
+    "sigprocmask getrlimit setrlimit chdir": [errno.EPERM],
     "wait4 futex": [],
 }
 

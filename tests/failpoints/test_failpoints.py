@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from case import JOB, RANKS, Case
 from judge import Seen, judge
-from points import Point, points
-from sweep import complaints, first_reached, sweep
+from points import Point
+from sweep import complaints, first_reached, one_host_points, sweep
 from trial import WITNESS
 
 READ = Point("somewhere.poll", "controller/launch/somewhere.cc", frozenset({"_CALL"}))
@@ -25,7 +25,9 @@ WORD = "farandolerun: the agent on host h failed with exit code 1; its ranks wer
 
 
 def test_something_happens_at_each_failpoint() -> None:
-    outcomes = sweep([partial(first_reached, point) for point in points()], lambda outcome: None)
+    outcomes = sweep(
+        [partial(first_reached, point) for point in one_host_points()], lambda outcome: None
+    )
     assert len(outcomes) > 100
     assert not complaints(outcomes), "\n".join(complaints(outcomes))
 

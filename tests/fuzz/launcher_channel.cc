@@ -1,9 +1,12 @@
-// What comes to the launcher from below: output of the ranks in arbitrary pieces, and messages of
-// agents to the supervisor of the job.
+// What comes to the launcher from below: output of the ranks in arbitrary pieces, messages of
+// agents to the supervisor of the job, and what comes from other hosts through ssh.
 
+#include "controller/launch/addresses.h"
 #include "controller/launch/channel.h"
 #include "controller/launch/line_assembler.h"
+#include "controller/launch/outpost_frames.h"
 #include "controller/launch/output.h"
+#include "controller/launch/ssh.h"
 #include "controller/launch/supervisor.h"
 #include "tests/fuzz/target.h"
 
@@ -132,10 +135,100 @@ void check_supervisor(Input& in) {
       "nobody is waited for without end");
 }
 
+// Whatever a body is taken for: what is read is written as it was.
+void check_body(const net::Bytes& body) {
+  if (const auto texts = decode_texts(body))
+    require(encode_texts(*texts) == body, "texts are read as they were written");
+  if (const auto facts = decode_facts(body))
+    require(encode_facts(*facts) == body, "and facts");
+  if (const auto order = decode_order(body)) {
+    require(encode_order(*order) == body, "and orders");
+    require(!order->argv.empty() && !order->places.empty(), "that can be carried out");
+    require(order->places.back().rank < kMaxRanks, "by ranks of a job");
+  }
+  if (const auto message = decode_relayed(body))
+    require(encode_message(*message) == body, "and messages");
+  if (const auto number = decode_number(body))
+    require(encode_number(number->number, number->rest) == body, "and numbers");
+  if (const auto out = decode_output(body)) {
+    const auto again = encode_output(static_cast<int>(out->number), out->stream, out->rest);
+    require(again == body, "and output");
+  }
+}
+
+net::Bytes any_body(Input& in) {
+  switch (in.below(6)) {
+    case 0:
+      return encode_texts({in.text(8), in.text(8), in.text(8), in.text(8), in.text(8)});
+    case 1: {
+      HostOrder order{in.text(4), in.text(9), in.text(9), "h", {in.text(9)}, {in.text(9)}, {}, {}};
+      const int ranks = static_cast<int>(in.below(4));
+      for (int i = 0; i < ranks; ++i)
+        order.places.push_back({i, ranks, i, ranks, 0, static_cast<int>(in.below(3)), "h"});
+      return encode_order(order);
+    }
+    case 2:
+      return encode_message(any_message(in));
+    case 3:
+      return encode_output(static_cast<int>(in.byte()), in.byte(), in.text(9));
+    case 4:
+      return encode_facts({in.text(4), {{in.text(4), in.text(9)}}, in.text(9), ""});
+    default:
+      return in.bytes(40);
+  }
+}
+
+std::string frame_of(FrameKind kind, const net::Bytes& body) {
+  return encode_head(kind, body.size()) + std::string(body.begin(), body.end());
+}
+
+void check_frames(Input& in) {
+  constexpr size_t kMost = 512;
+  const bool greeted = in.flag();
+  const size_t piece = 1 + in.byte();
+  std::string bytes = greeted ? "" : in.text(20) + (in.flag() ? "\n" + greeting_line("1") : "");
+  for (size_t n = in.below(6); n > 0; --n) {
+    const auto kind = static_cast<FrameKind>(in.below(24));
+    bytes += in.byte() < 220 ? frame_of(kind, any_body(in)) : in.text(9);
+  }
+  FrameReader reader(kMost, greeted);
+  FrameReader::Next next = FrameReader::Next::More;
+  for (std::string_view left = bytes; !left.empty();) {
+    reader.feed(left.substr(0, piece));
+    left.remove_prefix(std::min(piece, left.size()));
+    Frame frame;
+    const bool was_wrong = next == FrameReader::Next::Wrong;
+    next = reader.next(frame);
+    require(!was_wrong || next == FrameReader::Next::Wrong, "what is wrong stays wrong");
+    for (; next == FrameReader::Next::Got; next = reader.next(frame)) {
+      require(frame.body.size() <= kMost, "a frame is bounded");
+      check_body(frame.body);
+    }
+  }
+}
+
+void check_texts_of_hosts(Input& in) {
+  const int status = in.number<uint16_t>();
+  std::string errors = in.text(80);
+  if (in.flag())
+    errors += in.flag() ? "Permission denied (publickey)." : "Connection refused\n";
+  for (const std::string& text : {ssh_failure("h", status, errors, "/own"), last_line_of(errors)})
+    require(text == printable(text, text.size() + 1), "what ssh says is shown in clean text");
+  const auto interfaces = parse_interfaces(in.text(60));
+  require(!interfaces || !interfaces.value().empty(), "interfaces have names");
+}
+
 }  // namespace
 
 void launcher_channel(Input in) {
-  switch (in.below(4)) {
+  switch (in.below(8)) {
+    case 4:
+    case 5:
+      return check_frames(in);
+    case 6:
+      return check_body(any_body(in));
+    case 7:
+      return check_texts_of_hosts(in);
     case 0:
       return check_lines(in);
     case 1:

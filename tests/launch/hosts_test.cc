@@ -53,14 +53,16 @@ TEST(Hosts, KnowsItself) {
   for (const char* name : {"localhost", "127.0.0.1", "[::1]", "box.example.org", "box"})
     EXPECT_TRUE(is_this_host(name, "box.example.org")) << name;
   EXPECT_FALSE(is_this_host("example.org", "box.example.org"));
-  EXPECT_TRUE(check_reachable({{"box", 2}}, "box.example.org").is_ok());
+  const auto here = [](const std::vector<Host>& hosts) {
+    return this_host_among(hosts, "box.example.org", {"10.0.0.7", "fd00::7"});
+  };
+  EXPECT_EQ(here({{"far", 2}, {"box", 2}}).value(), "box");
+  EXPECT_EQ(here({{"10.0.0.7", 2}, {"10.0.0.8", 2}}).value(), "10.0.0.7");
+  EXPECT_EQ(here({{"[fd00::7]", 2}}).value(), "[fd00::7]");
+  EXPECT_EQ(here({{"far", 2}}).value(), "");
   EXPECT_EQ(
-      check_reachable({{"far", 2}}, "box").message(),
-      "-H: far is not this host (box), and ranks are started on this host only; use -H "
-      "localhost:2");
-  EXPECT_EQ(
-      check_reachable({{"box", 2}, {"localhost", 1}}, "box").message(),
-      "-H: box and localhost are the same host; name it once, with the sum of its slots");
+      here({{"box", 2}, {"localhost", 1}}).status().message(),
+      "box and localhost are the same host; name it once, with the sum of its slots");
 }
 
 TEST(Hosts, PlacesRanksInOrder) {
@@ -79,10 +81,10 @@ TEST(Hosts, PlacesRanksInOrder) {
 TEST(Hosts, RefusesMoreRanksThanSlots) {
   EXPECT_EQ(
       place_ranks({{"a", 2}, {"b", 1}}, 4).status().message(),
-      "-np 4 is more than the 3 slots of -H; give the hosts more slots or start at most 3 ranks");
+      "-np 4 is more than the 3 slots of the hosts; give them more slots or start at most 3 ranks");
   EXPECT_EQ(
       place_ranks({{"a", 1}}, 2).status().message(),
-      "-np 2 is more than the 1 slot of -H; give the hosts more slots or start at most 1 rank");
+      "-np 2 is more than the 1 slot of the hosts; give them more slots or start at most 1 rank");
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
             "tooFewSlots",
             {"-np", "3", "-H", "localhost:2", "echo"},
             2,
-            "-np 3 is more than the 2 slots of -H; give the hosts more slots or start at most 2 "
+            "-np 3 is more than the 2 slots of the hosts; give them more slots or start at most 2 "
             "ranks"},
         Refusal{
             "badHost",
@@ -97,13 +97,13 @@ INSTANTIATE_TEST_SUITE_P(
             "wanted"}),
     [](const auto& info) { return info.param.name; });
 
-TEST(JobInput, AnotherHostIsRefusedWithTheRemedy) {
-  const JobResult result = run_job({"-H", "far.example.org:4", "echo"});
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(
+TEST(JobInput, OtherHostsNeedSsh) {
+  const JobResult result =
+      run_job({"-H", "far.example.org:4", "echo"}, {.environment = {{"PATH", "/nowhere"}}});
+  EXPECT_EQ(result.exit_code, 127);
+  EXPECT_EQ(
       result.err,
-      MatchesRegex("farandolerun: -H: far\\.example\\.org is not this host \\(.*\\), and ranks are "
-                   "started on this host only; use -H localhost:4\n"));
+      "farandolerun: other hosts are reached by ssh, but program ssh was not found in PATH\n");
 }
 
 TEST(JobInput, UnknownSettingsAreWarnedAboutOnce) {

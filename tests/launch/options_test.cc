@@ -80,6 +80,12 @@ TEST(CommandLine, ReadsEveryFlag) {
        "-prefix-timestamp",
        "--gloo",
        "--disable-cache",
+       "-p",
+       "2222",
+       "-i",
+       "key",
+       "--network-interfaces",
+       "eth0,ib0",
        "prog"});
   EXPECT_EQ(options.ranks, 3);
   EXPECT_EQ(options.timeout, Duration(2500ms));
@@ -92,6 +98,9 @@ TEST(CommandLine, ReadsEveryFlag) {
           std::pair("FARANDOLE_DATA_TIMEOUT", "60"),
           std::pair("FARANDOLE_LOG_LEVEL", "DEBUG")));
   EXPECT_EQ(options.output_folder, "out");
+  EXPECT_EQ(options.ssh.port, "2222");
+  EXPECT_EQ(options.ssh.identity, "key");
+  EXPECT_THAT(options.interfaces, ElementsAre("eth0", "ib0"));
   EXPECT_TRUE(options.timestamps);
   EXPECT_EQ(options.grace, Duration(0));
   EXPECT_TRUE(options.verbose);

@@ -213,6 +213,20 @@ TEST_F(SupervisorTest, ALostAgentLeavesTheEndToTheLauncher) {
   EXPECT_EQ(order().time, 0);
 }
 
+TEST_F(SupervisorTest, TheEndOfAHostIsALossWhereItsRanksStillRun) {
+  Supervisor::Settings settings;
+  settings.ranks = 2;
+  settings.hosts = {0, 1};
+  Supervisor supervisor(settings, steady_now());
+  supervisor.on_message({.kind = MessageKind::Exited, .rank = 1}, steady_now());
+  supervisor.on_agent_end(9, steady_now(), 1);
+  EXPECT_EQ(supervisor.outcome().cause, Cause::None);
+  supervisor.on_agent_end(255 << 8, steady_now(), 0, Cause::HostLost);
+  EXPECT_EQ(supervisor.outcome().cause, Cause::HostLost);
+  EXPECT_EQ(supervisor.outcome().host, 0);
+  EXPECT_EQ(supervisor.phase(), Supervisor::Phase::Ending);
+}
+
 TEST_F(SupervisorTest, TheAgentsEndAfterAllRanksIsNoLoss) {
   start(3);
   for (int rank = 0; rank < 3; ++rank) exits(rank, 0);

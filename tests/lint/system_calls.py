@@ -24,8 +24,9 @@ FOLDERS = ("core", "controller", "collectives", "bindings")
 # Calls that can fail for want of something, or because of what others do: each has a failpoint.
 WATCHED = _words(
     """
-    accept4 bind close_range connect dup2 epoll_create epoll_create1 epoll_ctl epoll_wait eventfd
-    execvpe fallocate fchmod fcntl fork fstat getaddrinfo getpeername getrandom getrlimit
+    accept4 bind chdir close_range connect dup2 epoll_create epoll_create1 epoll_ctl epoll_wait
+    eventfd execvpe fallocate fchmod fcntl fork fstat getaddrinfo getifaddrs getpeername getrandom
+    getrlimit
     getsockname getsockopt ioctl listen madvise memfd_create mmap open openat opendir pipe pipe2
     poll ppoll prctl pread pthread_create read recv recvmsg send sendmsg setpgid setrlimit
     setsockopt signalfd sigprocmask socket socketpair stat syscall timerfd_create timerfd_settime
@@ -81,6 +82,7 @@ EXCEPTIONS = {
     ("controller/launch/agent.cc", "prctl(PR_SET"): "cannot fail since Linux 3.4",
     ("controller/launch/keeper.cc", "prctl(PR_SET"): "cannot fail since Linux 3.4",
     ("controller/launch/launcher.cc", "prctl(PR_SET"): "cannot fail since Linux 3.4",
+    ("controller/launch/outpost.cc", "prctl(PR_SET"): "cannot fail since Linux 3.4",
     ("controller/launch/fd.cc", "fcntl(fd, F_GETFD)"): "asks; 'no' is an answer",
     ("controller/launch/fd.cc", 'opendir("/proc/self/fd")'): "only on kernels before 5.9",
     ("controller/launch/output.cc", "ioctl(fd, TIOCGWINSZ"): "asks; 'no' is an answer",

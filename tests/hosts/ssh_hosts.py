@@ -1,0 +1,245 @@
+"""Hosts of our own, each with an sshd: namespaces of network, processes, mounts and names, joined
+by a switch. Their files are this machine's.
+
+    h0 10.78.0.1   h1 10.78.0.2   h2 10.78.0.3   ...
+
+A host lives as long as a process in it, and that one ends with the end of its standard input:
+whatever becomes of the tests, nothing stays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+
+PROGRAMS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen")
+SSHD = "/usr/sbin/sshd"
+PATIENCE = 60.0
+HOLD = "echo; read -r _"
+
+
+@cache
+def why_not() -> str:
+    """Why there can be no such hosts here; "" where there can."""
+    missing = [name for name in PROGRAMS if not shutil.which(name)]
+    missing += [] if Path(SSHD).exists() else ["sshd"]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "namespaces need root"
+    probe = ["unshare", "--net", "--pid", "--uts", "--mount", "--fork", "--mount-proc", "true"]
+    refused = subprocess.run(probe, capture_output=True, text=True, timeout=30, check=False)
+    return f"namespaces are refused: {refused.stderr}" if refused.returncode else ""
+
+
+class Space:
+    """Namespaces, held by a shell."""
+
+    def __init__(self, whole: bool) -> None:
+        kinds = ["--uts", "--mount", "--pid", "--fork", "--mount-proc"] if whole else []
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", *kinds, "sh", "-c", HOLD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline(), "unshare failed"
+        self.pid = self._holder.pid
+        if whole:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            self.pid = int(children[0])
+        kinds = ["--uts", "--mount", "--pid"] if whole else []
+        self.enter = ["nsenter", "-t", str(self.pid), "--net", *kinds]
+
+    def run(self, *commands: str) -> None:
+        done = subprocess.run(
+            [*self.enter, "sh", "-e", "-c", "\n".join(commands)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def close(self) -> None:
+        assert self._holder.stdin is not None and self._holder.stdout is not None
+        self._holder.stdin.close()
+        self._holder.wait(30)
+        self._holder.stdout.close()
+
+
+class Hosts:
+    """So many hosts; sshd on all but the first, where the launcher is started."""
+
+    def __init__(self, count: int, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"HOSTS_MARK={uuid.uuid4().hex}"
+        self.switch = Space(whole=False)
+        self.hosts: list[Space] = []
+        self._daemons: list[subprocess.Popen[bytes]] = []
+        try:
+            self.switch.run("ip link set lo up", "ip link add sw type bridge", "ip link set sw up")
+            self._make_keys()
+            for index in range(count):
+                self._add(index)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Hosts:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for daemon in self._daemons:
+            daemon.terminate()
+            daemon.wait(30)
+        for space in (*self.hosts, self.switch):
+            space.close()
+
+    @staticmethod
+    def address(index: int) -> str:
+        return f"10.78.0.{index + 1}"
+
+    def _make_keys(self) -> None:
+        for name in ("user", "host", "other"):
+            path = str(self.folder / name)
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+            subprocess.run(command, check=True, timeout=PATIENCE)
+        (self.folder / "authorized").write_text((self.folder / "user.pub").read_text())
+
+    def _add(self, index: int) -> None:
+        host = Space(whole=True)
+        self.hosts.append(host)
+        self.switch.run(
+            f"ip link add p{index} type veth peer name eth0 netns {host.pid}",
+            f"ip link set p{index} master sw up",
+        )
+        host.run(
+            f"hostname h{index}",
+            "ip link set lo up",
+            f"ip addr add {self.address(index)}/24 dev eth0",
+            "ip link set eth0 up",
+        )
+        if index > 0:
+            self._start_sshd(index, host)
+
+    def _start_sshd(self, index: int, host: Space) -> None:
+        config = self.folder / f"sshd-{index}"
+        config.write_text(
+            f"ListenAddress {self.address(index)}:22\n"
+            f"HostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/authorized\n"
+            "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
+            f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv {self.mark}\n"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)  # where it wants to be confined
+        log = self.folder / f"sshd-{index}.log"
+        with log.open("wb") as errors:
+            daemon = subprocess.Popen(
+                [*host.enter, SSHD, "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        self._daemons.append(daemon)
+        deadline = time.monotonic() + PATIENCE
+        while "Server listening" not in log.read_text():
+            assert daemon.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+
+    def client(self, *lines: str, known_key: str | None = "host") -> Path:
+        """A folder with an ssh that knows our hosts, and nothing of the user's. `lines` go before
+        what it is configured to."""
+        folder = self.folder / f"client-{uuid.uuid4().hex}"
+        folder.mkdir()
+        known = folder / "known"
+        key = (self.folder / f"{known_key}.pub").read_text() if known_key else ""
+        known.write_text(f"10.78.0.* {key}" if key else "")
+        names = "".join(
+            f"Host h{index}\n  HostName {self.address(index)}\n" for index in range(len(self.hosts))
+        )
+        (folder / "config").write_text(
+            "".join(f"{line}\n" for line in lines)
+            + f"IdentityFile {self.folder}/user\nIdentitiesOnly yes\n"
+            + f"UserKnownHostsFile {known}\nGlobalKnownHostsFile /dev/null\n"
+            + names
+        )
+        program = folder / "ssh"
+        program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/config "$@"\n')
+        program.chmod(0o755)
+        return folder
+
+    def start(self, launcher: Sequence[str], client: Path, **streams: int) -> subprocess.Popen[str]:
+        """The launcher, on the first host."""
+        name, _, value = self.mark.partition("=")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
+        path = f"{client}:{os.environ['PATH']}"
+        return subprocess.Popen(
+            # nsenter goes to the root of what it enters.
+            [*self.hosts[0].enter, "env", "-C", str(self.folder), *launcher],
+            env={
+                **kept,
+                name: value,
+                "PATH": path,
+                "PWD": str(self.folder),
+                "OMP_NUM_THREADS": "1",
+            },
+            text=True,
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            | streams,  # type: ignore[call-overload]
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Names of what runs of a job, on whichever host; sshd and its sessions are none of it."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes():
+                    found[int(entry.name)] = (entry / "comm").read_text().strip()
+            except OSError:
+                continue  # it has ended
+        return found
+
+    def running(self, name: str, index: int) -> list[int]:
+        """Processes of that name on a host."""
+        network = os.readlink(f"/proc/{self.hosts[index].pid}/ns/net")
+        found = []
+        for pid, comm in self.processes().items():
+            try:
+                if comm == name and os.readlink(f"/proc/{pid}/ns/net") == network:
+                    found.append(pid)
+            except OSError:
+                continue  # it has ended
+        return found
+
+    def left_after(self, seconds: float) -> dict[int, str]:
+        """What has not ended after so long."""
+        deadline = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
+    def signal_launcher(self, number: int) -> None:
+        (pid,) = self.running("farandolerun", 0)
+        os.kill(pid, number)
+
+    def clear(self) -> None:
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,274 @@
+"""The launcher on several hosts, through real OpenSSH: ranks meet, and nothing of them stays on any
+host whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ssh_hosts import Hosts, why_not
+
+pytestmark = [
+    pytest.mark.timeout(150),
+    pytest.mark.skipif(bool(why_not()), reason=why_not()),
+]
+
+GONE = 15.0  # generous; what is promised is in docs/launcher.md
+LIMIT = 60.0
+SUMS = """
+import sys
+import numpy as np
+import farandole
+farandole.init()
+total = farandole.allreduce(np.full(3, farandole.rank() + 1.0), op=farandole.Sum)
+print("sum", total[0], "of", farandole.size(), farandole.local_rank(), farandole.cross_size())
+"""
+# Says where it is, and lives on with a child until it is ended.
+SLEEP = "echo up-$FARANDOLE_RANK-$(hostname); sleep 1000 & sleep 1000"
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
+        yield three
+
+
+@pytest.fixture(scope="module")
+def launcher(hosts: Hosts) -> str:
+    """A copy, which single hosts can lack or have another version of."""
+    found = shutil.which("farandolerun")
+    assert found
+    return shutil.copy(found, hosts.folder / "farandolerun")
+
+
+@pytest.fixture(scope="module")
+def client(hosts: Hosts) -> Path:
+    return hosts.client()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "hosts" in request.fixturenames:
+        hosts: Hosts = request.getfixturevalue("hosts")
+        left = hosts.left_after(GONE)
+        hosts.clear()
+        assert left == {}
+
+
+class Ended:
+    def __init__(
+        self, hosts: Hosts, process: subprocess.Popen[str], text: str | None = None
+    ) -> None:
+        try:
+            self.out, self.err = process.communicate(text, timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            hosts.clear()
+            self.out, self.err = process.communicate(timeout=LIMIT)
+            pytest.fail(f"did not end: {self.out[-5000:]}{self.err}")
+        self.code = process.returncode
+
+
+def run(hosts: Hosts, client: Path, *command: str, text: str | None = None) -> Ended:
+    streams = {"stdin": subprocess.PIPE} if text is not None else {}
+    return Ended(hosts, hosts.start(command, client, **streams), text)
+
+
+def up(hosts: Hosts, launcher: str, client: Path, *flags: str) -> subprocess.Popen[str]:
+    """A job of two ranks on each of h1 and h0, both of which have said that they run."""
+    process = hosts.start([launcher, "-H", "h1:2,h0:1", *flags, "sh", "-c", SLEEP], client)
+    assert process.stdout is not None
+    heard = sorted(process.stdout.readline() for _ in range(3))
+    assert heard == ["[0] up-0-h1\n", "[1] up-1-h1\n", "[2] up-2-h0\n"], heard
+    return process
+
+
+def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> None:
+    script = hosts.folder / "sums.py"
+    script.write_text(SUMS)
+    ended = run(hosts, client, launcher, "-H", "h0:1,h1:2,h2:1", sys.executable, str(script))
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines()) == [
+        "[0] sum 10.0 of 4 0 3",
+        "[1] sum 10.0 of 4 0 3",
+        "[2] sum 10.0 of 4 1 1",
+        "[3] sum 10.0 of 4 0 3",
+    ]
+
+
+def test_ranks_are_numbered_placed_and_fed(hosts: Hosts, launcher: str, client: Path) -> None:
+    """Rank 0 on another host has the launcher's input; files come from all hosts."""
+    listing = hosts.folder / "hosts.txt"
+    listing.write_text("h1 slots=2\nh2 slots=2\n")
+    script = (
+        "echo $FARANDOLE_RANK $HOROVOD_LOCAL_RANK $HOROVOD_CROSS_RANK $HOROVOD_HOSTNAME "
+        "$(hostname) $PWD $HOSTS_EXTRA; cat; echo to-stderr >&2"
+    )
+    files = hosts.folder / "files"
+    ended = run(
+        hosts,
+        client,
+        "env",
+        "HOSTS_EXTRA=a b'c\nd",
+        launcher,
+        *("-hostfile", str(listing), "-np", "3", "--output-filename", str(files)),
+        *("sh", "-c", script),
+        text="first\nlast",
+    )
+    assert ended.code == 0, ended.err
+    where = f"{hosts.folder} a b'c d"
+    assert sorted(ended.out.splitlines()) == sorted(
+        [
+            f"[0] 0 0 0 h1 h1 {where}",
+            "[0] first",
+            "[0] last",
+            f"[1] 1 1 0 h1 h1 {where}",
+            f"[2] 2 0 1 h2 h2 {where}",
+        ]
+    )
+    assert sorted(ended.err.splitlines()) == [f"[{rank}] to-stderr" for rank in range(3)]
+    assert (files / "rank.0/stdout").read_text() == f"0 0 0 h1 h1 {where}\nfirst\nlast"
+    assert (files / "rank.2/stderr").read_text() == "to-stderr\n"
+
+
+def test_much_input_and_output_arrive_whole(hosts: Hosts, launcher: str, client: Path) -> None:
+    text = "".join(f"line {number} {'x' * 90}\n" for number in range(30000))
+    ended = run(hosts, client, launcher, "-H", "h1:1", "cat", text=text)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "".join(f"[0] {line}\n" for line in text.splitlines())
+
+
+def test_a_slow_reader_holds_up_output_and_nothing_else(
+    hosts: Hosts, launcher: str, client: Path
+) -> None:
+    """A rank that fails is heard of at once, although nobody reads what another one writes."""
+    script = '[ "$FARANDOLE_RANK" = 0 ] && exec yes; read -r go < go; exit 5'
+    os.mkfifo(hosts.folder / "go")
+    process = hosts.start([launcher, "-H", "h1:1,h2:1", "--grace", "1", "sh", "-c", script], client)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "[0] y\n"
+    with (hosts.folder / "go").open("w") as go:
+        go.write("now\n")
+    deadline = time.monotonic() + LIMIT
+    while hosts.running("yes", 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ended = Ended(hosts, process)
+    assert ended.code == 5, ended.err
+
+
+def test_secret_and_environment_stand_on_no_command_line(
+    hosts: Hosts, launcher: str, client: Path
+) -> None:
+    process = up(hosts, launcher, client)
+    shown = b""
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit():
+                shown += (entry / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended
+    assert b"--outpost" in shown
+    for name in (b"FARANDOLE_JOB", b"FARANDOLE_SECRET", b"HOSTS_MARK=", b"OMP_NUM_THREADS"):
+        assert name not in shown
+    (outpost,) = hosts.running("fdl-outpost", 1)
+    assert b"FARANDOLE_" not in Path(f"/proc/{outpost}/environ").read_bytes()
+    hosts.signal_launcher(signal.SIGTERM)
+    assert Ended(hosts, process).code == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_signals_reach_every_host(
+    hosts: Hosts, launcher: str, client: Path, number: signal.Signals
+) -> None:
+    process = up(hosts, launcher, client)
+    hosts.signal_launcher(number)
+    ended = Ended(hosts, process)
+    assert ended.code == 128 + number
+    assert (
+        f"farandolerun: the job was ended by {number.name}; ranks that were running: 0, 1, 2"
+        in (ended.err)
+    )
+
+
+def test_a_failing_rank_ends_the_others_and_names_its_host(
+    hosts: Hosts, launcher: str, client: Path
+) -> None:
+    script = 'echo up; [ "$FARANDOLE_RANK" = 2 ] && exit 7; sleep 1000'
+    ended = run(hosts, client, launcher, "-H", "h0:1,h1:1,h2:1", "sh", "-c", script)
+    assert ended.code == 7
+    assert re.search(
+        r"farandolerun: rank 2 \(host h2, pid \d+\) failed with exit code 7", ended.err
+    )
+
+
+# Who is killed, on which host -> exit code and last words of a launcher that lives.
+KILLS = {
+    ("farandolerun", 0): None,
+    ("fdl-agent", 0): (
+        137,
+        r"the agent on host h0 was ended by SIGKILL; its ranks were ended with",
+    ),
+    ("fdl-agent", 1): (
+        137,
+        r"the agent on host h1 was ended by SIGKILL; its ranks were ended with",
+    ),
+    ("fdl-keeper-1", 1): (137, r"the keeper of rank 1 \(host h1, pid \d+\) was ended by SIGKILL"),
+    ("fdl-outpost", 1): (None, r"the connection to host h1 was lost \(.+\); its ranks end there"),
+    ("ssh", 0): (137, r"the connection to host h1 was lost \(ssh was ended by SIGKILL\)"),
+    ("sh", 1): (137, r"rank [01] \(host h1, pid \d+\) was ended by SIGKILL"),
+}
+
+
+@pytest.mark.parametrize(("name", "index"), KILLS)
+def test_whatever_is_killed_nothing_stays(
+    hosts: Hosts, launcher: str, client: Path, name: str, index: int
+) -> None:
+    process = up(hosts, launcher, client, "--grace", "1")
+    os.kill(hosts.running(name, index)[0], signal.SIGKILL)
+    ended = Ended(hosts, process)
+    told = KILLS[name, index]
+    if told is None:
+        assert ended.code == -signal.SIGKILL
+    else:
+        assert ended.code == (told[0] or ended.code) != 0
+        assert re.search(f"farandolerun: {told[1]}", ended.err), ended.err
+    assert hosts.left_after(GONE) == {}
+
+
+def test_a_network_that_breaks_ends_both_sides(hosts: Hosts, launcher: str, client: Path) -> None:
+    """ssh notices within 20 s, the outpost, which hears nothing any more, within 30."""
+    process = up(hosts, launcher, client, "--grace", "1")
+    hosts.switch.run("ip link set p1 down")
+    try:
+        ended = Ended(hosts, process)
+        assert ended.code == 255, ended.err
+        assert "the connection to host h1 was lost" in ended.err
+        assert hosts.left_after(45) == {}
+    finally:
+        hosts.switch.run("ip link set p1 up")
+
+
+def test_interfaces_choose_the_addresses(hosts: Hosts, launcher: str, client: Path) -> None:
+    hosts.hosts[1].run("ip addr add 10.78.0.77/24 dev eth0")
+    try:
+        script = "echo $FARANDOLE_CONTROLLER $FARANDOLE_BIND"
+        flags = ["--network-interfaces", "nosuch0,eth0", "-H", "h1:1,h0:1"]
+        ended = run(hosts, client, launcher, *flags, "sh", "-c", script)
+        assert ended.code == 0, ended.err
+        assert re.search(r"^\[0\] 10\.78\.0\.2:\d+ 10\.78\.0\.2$", ended.out, re.MULTILINE)
+        assert re.search(r"^\[1\] 10\.78\.0\.2:\d+ 10\.78\.0\.1$", ended.out, re.MULTILINE)
+    finally:
+        hosts.hosts[1].run("ip addr del 10.78.0.77/24 dev eth0")
+    ended = run(hosts, client, launcher, "--network-interfaces", "ib0", "-H", "h1:1,h0:1", "true")
+    assert ended.code == 2
+    expected = "--network-interfaces: host h1 has none of the interfaces named; it has eth0 (10."
+    assert expected in ended.err
