@@ -17,7 +17,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak chaos chaos-idle failpoints asan tsan \
+.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan \
 	build-fuzz fuzz fuzz-coverage FORCE
 
 help: ## list the targets
@@ -39,7 +39,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large sim mutants soak chaos chaos-idle failpoints asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -93,6 +93,9 @@ mutants: $(STAMPS)/packages ## deliberate bugs of the protocol, and what each ne
 
 soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
 	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)
+
+hosts: setup .venv/.installed ## jobs on several hosts through ssh, with those that wait for time-outs
+	@$(IN_VENV) python -m pytest --patient tests/hosts
 
 chaos: setup .venv/.installed ## real failures, TRIALS=20 of each (deaths 100), measured: build/chaos/table.md
 	@$(IN_VENV) python tests/chaos/chaos.py --trials $(or $(TRIALS),20)

@@ -84,6 +84,7 @@ void check_environment(Input& in) {
   const launch::Environment environment(block.data());
 
   const Status settings = launch::check_settings(environment);
+  require(launch::start_limit(environment) > Duration::zero(), "waiting has its limit");
   require(is_clean(settings.message()), "a wrong setting is named in clean text");
   for (const std::string& warning : launch::setting_warnings(environment))
     require(is_clean(warning), "so is an unknown one");

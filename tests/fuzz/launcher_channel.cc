@@ -1,6 +1,8 @@
 // What comes to the launcher from below: output of the ranks in arbitrary pieces, messages of
 // agents to the supervisor of the job, and what comes from other hosts through ssh.
 
+#include <csignal>
+
 #include "controller/launch/addresses.h"
 #include "controller/launch/channel.h"
 #include "controller/launch/line_assembler.h"
@@ -8,6 +10,7 @@
 #include "controller/launch/output.h"
 #include "controller/launch/ssh.h"
 #include "controller/launch/supervisor.h"
+#include "core/base/format.h"
 #include "tests/fuzz/target.h"
 
 namespace farandole::fuzz {
@@ -16,6 +19,7 @@ namespace {
 using namespace launch;
 
 constexpr TimePoint kStart{std::chrono::seconds(1000)};
+constexpr size_t kLongText = 8192;  // goes in large pieces up to its last so many bytes
 
 std::vector<std::string> lines_of(
     std::string_view text, const std::vector<uint8_t>& splits, bool overwrite) {
@@ -28,9 +32,10 @@ std::vector<std::string> lines_of(
     tail.add(line);
   };
   for (size_t step = 0; !text.empty(); ++step) {
-    const size_t count = splits.empty()
-                             ? text.size()
-                             : std::min<size_t>(text.size(), 1 + splits[step % splits.size()]);
+    const size_t unit = text.size() > kLongText ? kLongText / 2 : 1;
+    const size_t count =
+        splits.empty() ? text.size()
+                       : std::min<size_t>(text.size(), unit * (1 + splits[step % splits.size()]));
     assembler.feed(text.substr(0, count), sink);
     text.remove_prefix(count);
     require(assembler.partial().size() <= kMaxLineBytes, "and so is one that has no end yet");
@@ -86,11 +91,18 @@ Message any_message(Input& in) {
   return message;
 }
 
-void step(Input& in, Supervisor& supervisor, TimePoint& now) {
+void step(Input& in, Supervisor& supervisor, int ranks, TimePoint& now) {
   now += std::chrono::milliseconds(in.byte() * 20);
-  switch (in.below(8)) {
+  switch (in.below(9)) {
     case 0:
-      return supervisor.on_agent_end(in.number<int32_t>(), now);
+      return supervisor.on_agent_end(
+          in.number<int32_t>(),
+          now,
+          static_cast<int>(in.below(2)),
+          in.flag() ? Cause::HostLost : Cause::AgentLost);
+    case 8:
+      return supervisor.on_output_unreadable(
+          static_cast<int>(in.below(static_cast<size_t>(ranks))), in.byte(), now);
     case 1:
       return supervisor.on_end_signal(static_cast<int>(in.below(65)), in.flag(), now);
     case 2:
@@ -108,11 +120,14 @@ void check_supervisor(Input& in) {
   settings.ranks = static_cast<int>(1 + in.below(4));
   if (in.flag())
     settings.timeout = std::chrono::seconds(in.byte());
+  if (in.flag()) {
+    for (int rank = 0; rank < settings.ranks; ++rank) settings.hosts.push_back(rank / 2);
+  }
   TimePoint now = kStart;
   Supervisor supervisor(settings, now);
   Supervisor::Phase phase = supervisor.phase();
   for (int steps = 0; steps < 64 && !in.empty(); ++steps) {
-    step(in, supervisor, now);
+    step(in, supervisor, settings.ranks, now);
     require(supervisor.phase() >= phase, "a job that is being ended is not taken up again");
     phase = supervisor.phase();
     require(supervisor.take_orders().size() <= 2, "orders are few");
@@ -208,13 +223,17 @@ void check_frames(Input& in) {
 }
 
 void check_texts_of_hosts(Input& in) {
-  const int status = in.number<uint16_t>();
+  constexpr int kStatuses[] = {127 << 8, 126 << 8, 255 << 8, SIGKILL};
+  const int status = in.flag() ? in.number<uint16_t>() : in.one_of(kStatuses);
   std::string errors = in.text(80);
   if (in.flag())
     errors += in.flag() ? "Permission denied (publickey)." : "Connection refused\n";
   for (const std::string& text : {ssh_failure("h", status, errors, "/own"), last_line_of(errors)})
     require(text == printable(text, text.size() + 1), "what ssh says is shown in clean text");
-  const auto interfaces = parse_interfaces(in.text(60));
+  constexpr const char* kNames[] = {"eth0", "ib0", ",", " ", "a-name-of-more-than-15"};
+  std::string names = in.text(20);
+  for (size_t n = in.below(8); n > 0; --n) names += in.one_of(kNames);
+  const auto interfaces = parse_interfaces(names);
   require(!interfaces || !interfaces.value().empty(), "interfaces have names");
 }
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ssh_hosts import Hosts, why_not
+from ssh_hosts import GONE, Hosts, why_not
 
 pytestmark = [
     pytest.mark.timeout(150),
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
 ]
 
-GONE = 15.0  # generous; what is promised is in docs/launcher.md
 LIMIT = 60.0
 SUMS = """
 import sys
@@ -33,35 +30,6 @@ print("sum", total[0], "of", farandole.size(), farandole.local_rank(), farandole
 """
 # Says where it is, and lives on with a child until it is ended.
 SLEEP = "echo up-$FARANDOLE_RANK-$(hostname); sleep 1000 & sleep 1000"
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
-        yield three
-
-
-@pytest.fixture(scope="module")
-def launcher(hosts: Hosts) -> str:
-    """A copy, which single hosts can lack or have another version of."""
-    found = shutil.which("farandolerun")
-    assert found
-    return shutil.copy(found, hosts.folder / "farandolerun")
-
-
-@pytest.fixture(scope="module")
-def client(hosts: Hosts) -> Path:
-    return hosts.client()
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "hosts" in request.fixturenames:
-        hosts: Hosts = request.getfixturevalue("hosts")
-        left = hosts.left_after(GONE)
-        hosts.clear()
-        assert left == {}
 
 
 class Ended:
@@ -244,6 +212,7 @@ def test_whatever_is_killed_nothing_stays(
     assert hosts.left_after(GONE) == {}
 
 
+@pytest.mark.patient
 def test_a_network_that_breaks_ends_both_sides(hosts: Hosts, launcher: str, client: Path) -> None:
     """ssh notices within 20 s, the outpost, which hears nothing any more, within 30."""
     process = up(hosts, launcher, client, "--grace", "1")

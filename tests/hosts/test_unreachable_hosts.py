@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,6 @@ pytestmark = [
 ]
 
 BOUND = 25.0  # seconds in which each is said
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
-        yield three
-
-
-@pytest.fixture(scope="module")
-def launcher(hosts: Hosts) -> str:
-    found = shutil.which("farandolerun")
-    assert found
-    return shutil.copy(found, hosts.folder / "farandolerun")
 
 
 def refused(hosts: Hosts, client: Path, launcher: str, *flags: str, code: int = 1) -> list[str]:
@@ -106,6 +92,7 @@ def test_no_such_address(hosts: Hosts, launcher: str) -> None:
     assert line.startswith("host 10.78.0.99 ") and "; is it up" in line
 
 
+@pytest.mark.patient
 def test_a_host_that_answers_nothing(hosts: Hosts, launcher: str) -> None:
     output = "{ type filter hook output priority 0; }"
     hosts.hosts[0].run(
@@ -192,7 +179,10 @@ def test_what_a_host_lacks(hosts: Hosts, launcher: str) -> None:
     inner = hosts.folder / "work/inner"
     inner.mkdir(parents=True)
     hosts.hosts[1].run(f"mount -t tmpfs none {inner.parent}")
-    ended = run(hosts, hosts.client(), "env", "-C", str(inner), launcher, "-H", "h1:1", "true")
+    try:
+        ended = run(hosts, hosts.client(), "env", "-C", str(inner), launcher, "-H", "h1:1", "true")
+    finally:
+        hosts.hosts[1].run(f"umount {inner.parent}")
     assert ended.code == 1
     assert ended.err == (
         f"farandolerun: host h1 has no folder {inner} to start in, as here (No such file or "

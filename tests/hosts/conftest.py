@@ -1,0 +1,39 @@
+"""Three hosts, on which all of these tests run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ssh_hosts import GONE, Hosts
+
+
+@pytest.fixture(scope="session")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
+        yield three
+
+
+@pytest.fixture(scope="session")
+def launcher(hosts: Hosts) -> str:
+    """A copy, which single hosts can lack or have another version of."""
+    found = shutil.which("farandolerun")
+    assert found
+    return shutil.copy(found, hosts.folder / "farandolerun")
+
+
+@pytest.fixture(scope="session")
+def client(hosts: Hosts) -> Path:
+    return hosts.client()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "hosts" in request.fixturenames:
+        hosts: Hosts = request.getfixturevalue("hosts")
+        left = hosts.left_after(GONE)
+        hosts.clear()
+        assert left == {}
