@@ -7,10 +7,12 @@
 
 #include "controller/launch/addresses.h"
 #include "controller/launch/arguments.h"
+#include "controller/launch/completion.h"
 #include "controller/launch/config_file.h"
 #include "controller/launch/flag_table.h"
 #include "controller/launch/help.h"
 #include "controller/launch/hostfile.h"
+#include "controller/launch/python_program.h"
 #include "controller/launch/report.h"
 #include "core/base/config.h"
 #include "core/base/format.h"
@@ -198,6 +200,12 @@ Result<Options> to_options(Arguments given, const TextReader& read) {
         {Code::InvalidArgument,
          "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]"}};
   options.program = std::move(given.program);
+  if (given.has("--horovod")) {
+    auto served = under_horovod(options.program);
+    if (!served)
+      return served.status();
+    options.program = std::move(served).value();
+  }
   return options;
 }
 
@@ -209,6 +217,11 @@ std::optional<CommandLine> text_asked_for(const Arguments& given) {
     return print(version_text());
   if (given.has("--check-build"))
     return print(check_build_text());
+  if (given.has("--completion")) {
+    std::string script = completion_text(given.value("--completion"));
+    return script.empty() ? failure(not_valid(given, "--completion", "bash or zsh").message())
+                          : print(std::move(script));
+  }
   if (!given.has("--help-env"))
     return std::nullopt;
   const std::string form = given.value("--help-env");

@@ -70,6 +70,17 @@ constexpr const char* kWords[] = {
     "--fusion-threshold-mb",
     "--cache-capacity=7",
     "--log-level=INFO",
+    "--horovod",
+    "--completion=bash",
+    "--completion=fish",
+    "--ssh-port",
+    "-p=22",
+    "--network-interfaces=eth0,ib0",
+    "--network-interface",
+    "-i=key",
+    "--disable-cache",
+    "--hosts=a:65535,b:65535",
+    "--prefix-output-with-timestamp",
 };
 
 // Pieces of hostfiles and of configuration files.
@@ -80,6 +91,8 @@ constexpr const char* kPieces[] = {
     " slots=2",
     " slots = 3",
     " max_slots=4",
+    " max_slots=1",
+    "\nnode4 slots=3 max_slots=2\n",
     " cpu=",
     "@",
     "#",
@@ -91,6 +104,7 @@ constexpr const char* kPieces[] = {
     "  enabled: false\n",
     "logging: {level: info, with_timestamp: yes}\n",
     "controller: gloo\n",
+    "controller: horovod\n",
     "stall_check:\n",
     "library_options:\n",
     "timeline:\n",
@@ -211,8 +225,12 @@ void check_hosts(Input& in) {
   check_placement(hosts.value(), ranks);
 }
 
+// Half of them are command lines but for what stands in the middle.
 std::vector<std::string> any_arguments(Input& in) {
   std::vector<std::string> out;
+  const bool sensible = in.flag();
+  if (sensible && in.flag())
+    out.emplace_back("-np=2");
   for (size_t n = in.below(10); n > 0; --n) {
     std::string word = in.byte() < 200 ? std::string(in.one_of(kWords)) : in.text(24);
     if (in.byte() < 16)
@@ -220,6 +238,8 @@ std::vector<std::string> any_arguments(Input& in) {
     word = word.substr(0, word.find('\0'));  // as the kernel passes them on
     out.push_back(std::move(word));
   }
+  if (sensible)
+    out.emplace_back("true");
   return out;
 }
 

@@ -168,6 +168,10 @@ WRONG: dict[str, dict[str, str]] = {
     "--timeout": seconds("0.001", "100000000"),
     "--start-timeout": seconds("0.1", "86400"),
     "--grace": seconds("0", "100000000"),
+    "--completion": {
+        value: f'{{flag}} "{value}" is not valid: bash or zsh is wanted'
+        for value in ("fish", "Bash", "zsh ", "1", "--help")
+    },
     "--help-env": {
         value: f"--help-env={value} is not valid: nothing or markdown is wanted"
         for value in ("html", "Markdown", "1", "markdown ")
@@ -272,6 +276,11 @@ CONFLICTS = {
     "interfaces": (
         ["-np", "1", "--network-interfaces", "a", "--network-interface", "b", "true"],
         "--network-interface is given twice",
+    ),
+    "no program of Python": (
+        ["-np", "1", "--horovod", "./train.py"],
+        '--horovod runs programs of Python, and "./train.py" is none; as in farandolerun '
+        "--horovod -np 2 python train.py",
     ),
     "hosts": (
         ["-H", "localhost:1", "-hostfile", "x", "true"],
