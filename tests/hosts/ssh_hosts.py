@@ -190,8 +190,11 @@ class Hosts:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
         path = f"{client}:{os.environ['PATH']}"
         return subprocess.Popen(
-            # nsenter goes to the root of what it enters.
-            [*self.hosts[0].enter, "env", "-C", str(self.folder), *launcher],
+            # nsenter goes to the root of what it enters; and these tests may run in the background.
+            [
+                *(*self.hosts[0].enter, "env", "--default-signal=INT,QUIT"),
+                *("-C", str(self.folder), *launcher),
+            ],
             env={
                 **kept,
                 name: value,

@@ -138,7 +138,7 @@ def test_zsh(zsh: Zsh) -> None:
         "-np 2 --no-c": "-np 2 --no-color",
         "--log-level w": "--log-level warning",
         "--log-level=w": "--log-level=warning",
-        "--output-filename l": "--output-filename logs/",
+        "--output-filename l": "--output-filename logs",
         "-hostfile ho": "-hostfile hosts.txt",
         "-np 2 fdl-tr": "-np 2 fdl-trainer",
         "-np 2 -- fdl-tr": "-np 2 -- fdl-trainer",
