@@ -72,6 +72,34 @@ def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> N
     ]
 
 
+RUN = """
+import farandole
+def where(base):
+    import os, socket, farandole
+    farandole.init()
+    print("here")
+    assert farandole.size() < 4, "too many"
+    return base + farandole.rank(), socket.gethostname(), "x" * 100_000
+for name, rank in (("h1:1,h2:2", 2), ("h0:2,h2:2", 0)):
+    try:
+        print([(n, host, len(x)) for n, host, x in farandole.run(where, (10,), hosts=name)])
+    except farandole.RunError as error:
+        print(type(error.__cause__).__name__, str(error).splitlines()[-1])
+"""
+
+
+def test_functions_are_run(hosts: Hosts, launcher: str, client: Path) -> None:
+    """By a program on a host that runs no rank of its own, and by one that does."""
+    script = hosts.folder / "run.py"
+    script.write_text(RUN)
+    ended = run(hosts, client, sys.executable, str(script))
+    assert ended.code == 0, ended.err
+    lines = [line for line in ended.out.splitlines() if not line.startswith("[")]
+    results = [line for line in ended.out.splitlines() if line.startswith("[(")]
+    assert results == ["[(10, 'h1', 100000), (11, 'h2', 100000), (12, 'h2', 100000)]"]
+    assert lines == ["AssertionError AssertionError: too many"]
+
+
 def test_ranks_are_numbered_placed_and_fed(hosts: Hosts, launcher: str, client: Path) -> None:
     """Rank 0 on another host has the launcher's input; files come from all hosts."""
     listing = hosts.folder / "hosts.txt"

@@ -32,6 +32,11 @@ DEFINITION = re.compile(
 
 # File:function -> why no fuzzer tries it.
 NOT_FUZZED = {
+    "bindings/python/farandole/_rank_of_run.py:_call": "what the caller of run() has pickled",
+    "bindings/python/farandole/_rank_of_run.py:_failure": "this rank's own pickle",
+    "bindings/python/farandole/_rank_of_run.py:_receive": "the length of what the caller sends",
+    "bindings/python/farandole/_rank_of_run.py:main": "what the caller of run() says",
+    "bindings/python/farandole/running.py:_Job": "pickle of its own ranks, whole by its sum",
     "bindings/python/farandole/objects.py:_size_in": "a number, of which any is right: there is no "
     "memory for one too large (tests/multiprocess/programs/mismatch.py)",
     "bindings/python/farandole/objects.py:_unpack": "pickle, of ranks of the job alone",

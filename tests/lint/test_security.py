@@ -89,8 +89,8 @@ def test_nothing_starts_a_shell() -> None:
 
 
 def test_no_file_is_written() -> None:
-    """But those that the user asks for by name, with --output-filename."""
-    asked_for = {"controller/launch/output_files.cc"}
+    """But those that the user asks for by name, with --output-filename or output_filename."""
+    asked_for = {"controller/launch/output_files.cc", "bindings/python/farandole/running.py"}
     assert holders("a file that is written", tracked(*SHIPPED)) == asked_for
 
 
@@ -133,11 +133,12 @@ def test_what_it_is_built_with_is_pinned() -> None:
 
 
 def test_nothing_else_unpickles() -> None:
-    """Pickle is read in one place: where objects of users come from other ranks."""
+    """Pickle is read where objects of users come from other ranks, and at both ends of run()."""
     reads = re.compile(r"\b(?:pickle\.(?:loads?|Unpickler)|torch\.load)\b")
     readers = {
         name
         for name in tracked("bindings/*.py", "controller/*.py", "collectives/*.py", "core/*.py")
         if reads.search((ROOT / name).read_text())
     }
-    assert readers == {"bindings/python/farandole/objects.py"}
+    names = ("objects", "running", "_rank_of_run")
+    assert readers == {f"bindings/python/farandole/{name}.py" for name in names}

@@ -47,6 +47,7 @@ from farandole.errors import (
     OperatingSystemError,
     PeerLostError,
     PendingError,
+    RunError,
     TimeoutError,
     UnsupportedError,
 )
@@ -87,6 +88,7 @@ from farandole.ops import (
 )
 from farandole.process_sets import ProcessSet, global_process_set
 from farandole.reduce_ops import Adasum, Average, Max, Min, Product, ReduceOp, Sum
+from farandole.running import run
 
 __all__ = [
     "AbortedError",
@@ -108,6 +110,7 @@ __all__ = [
     "ProcessSet",
     "Product",
     "ReduceOp",
+    "RunError",
     "Sum",
     "TimeoutError",
     "UnsupportedError",
@@ -166,6 +169,7 @@ __all__ = [
     "reducescatter",
     "reducescatter_async",
     "rocm_built",
+    "run",
     "shutdown",
     "size",
     "synchronize",

@@ -40,6 +40,28 @@ class PendingError(FarandoleError, builtins.TimeoutError):
         return type(self), (str(self),)
 
 
+class RunError(FarandoleError):
+    """A rank of ``run()`` failed, or could not be started."""
+
+    def __init__(
+        self,
+        message: str,
+        rank: int = -1,
+        exit_code: int = 1,
+        tracebacks: dict[int, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.rank = rank
+        """The rank that failed first by itself, or -1 where it is not known."""
+        self.exit_code = exit_code
+        """That of farandolerun."""
+        self.tracebacks = tracebacks or {}
+        """Of all ranks that raised, by rank."""
+
+    def __reduce__(self) -> tuple[type[RunError], tuple[str, int, int, dict[int, str]]]:
+        return type(self), (str(self), self.rank, self.exit_code, self.tracebacks)
+
+
 class HorovodInternalError(FarandoleError):
     """A collective failed: base of lost peer, time-out, abort and mismatch."""
 

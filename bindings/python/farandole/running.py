@@ -1,0 +1,347 @@
+"""Functions run by all ranks of a job, from a program or a notebook that is none of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import re
+import secrets
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from farandole import _result_lines
+from farandole.errors import InvalidArgumentError, OperatingSystemError, RunError
+
+_PIECE = 1 << 16
+_USAGE = 2  # exit code of a launcher that was told what it does not take
+_LAST_SECONDS = 30.0  # for a launcher that was told to end: its grace is far below
+_LAST_WORDS = 60  # lines of the launcher itself that are kept
+_OWN = "farandolerun: "
+_LINE_OF_RANK = re.compile(rb"\[(\d+)\] ")
+
+
+def dumps(value: Any) -> bytes:
+    """With cloudpickle where it is installed, so that functions of notebooks, lambdas and classes
+    of scripts go along."""
+    try:
+        import cloudpickle
+    except ImportError:
+        return pickle.dumps(value)
+    return bytes(cloudpickle.dumps(value))
+
+
+def run(
+    func: Callable[..., Any],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    num_proc: int | None = None,
+    min_num_proc: int | None = None,
+    max_num_proc: int | None = None,
+    slots: int | None = None,
+    reset_limit: int | None = None,
+    cooldown_range: Sequence[int] | None = None,
+    hosts: str | None = None,
+    hostfile: str | None = None,
+    host_discovery_script: str | None = None,
+    start_timeout: float | None = None,
+    ssh_port: int | None = None,
+    ssh_identity_file: str | None = None,
+    disable_cache: bool | None = None,
+    output_filename: str | None = None,
+    verbose: bool | int | None = None,
+    use_gloo: bool | None = None,
+    use_mpi: bool | None = None,
+    mpi_args: str | None = None,
+    network_interface: str | None = None,
+    network_interfaces: str | None = None,
+    executable: str | None = None,
+    np: int | None = None,
+    min_np: int | None = None,
+    max_np: int | None = None,
+    timeout: float | None = None,
+) -> list[Any]:
+    """Calls ``func(*args, **kwargs)`` on every rank of a new job, and returns what each gave, by
+    rank.
+
+    Ranks are started as ``farandolerun`` does it, and what they print is shown here behind
+    "[rank] ". The function finds its rank with ``init()``, as any program does.
+
+    func, args, kwargs: the call. It travels with cloudpickle where that is installed; without it,
+        the function has to stand in a module that the ranks can import.
+    np, num_proc: how many ranks; without them, all slots of the hosts.
+    hosts, hostfile: where, as in "node1:4,node2:4"; without them, this machine.
+    ssh_port, ssh_identity_file, network_interface, network_interfaces: how to reach others.
+    start_timeout, timeout: seconds for the ranks to find each other, and for the whole job.
+    output_filename: a folder that keeps what each rank prints, too.
+    verbose: whether the launcher tells what it does.
+    executable: the ranks' Python; without it, that of this process, at the same place.
+    disable_cache, use_gloo: as things are in any case.
+    min_num_proc, max_num_proc, min_np, max_np, slots, reset_limit, cooldown_range: refused; jobs of
+        changing size are not there yet.
+    host_discovery_script, use_mpi, mpi_args: refused likewise.
+
+    Raises ``RunError`` where a rank failed, with that rank's traceback, and
+    ``InvalidArgumentError`` where nothing was started because an argument is wrong.
+    May be called from any thread, but hears Ctrl-C in the main one only.
+    """
+    _check(func, args, kwargs)
+    ranks = [one for one in (np, num_proc) if one is not None]
+    if len(ranks) == 2:
+        raise InvalidArgumentError("run(): np and num_proc mean the same; give one of them")
+    flags = {
+        "-np": ranks[0] if ranks else None,
+        "--min-num-proc": min_num_proc if min_np is None else min_np,
+        "--max-num-proc": max_num_proc if max_np is None else max_np,
+        "--slots-per-host": slots,
+        "--reset-limit": reset_limit,
+        "--blacklist-cooldown-range": cooldown_range,
+        "--hosts": hosts,
+        "--hostfile": hostfile,
+        "--host-discovery-script": host_discovery_script,
+        "--start-timeout": start_timeout,
+        "--ssh-port": ssh_port,
+        "--ssh-identity-file": ssh_identity_file,
+        "--disable-cache": bool(disable_cache),
+        "--output-filename": output_filename,
+        "--verbose": bool(verbose),
+        "--gloo": bool(use_gloo),
+        "--mpi": bool(use_mpi),
+        "--mpi-args": mpi_args,
+        "--network-interfaces": network_interfaces or network_interface,
+        "--timeout": timeout,
+    }
+    python = executable or sys.executable
+    command = [_launcher(), "--no-color", *_words(flags), "--", python, "-m"]
+    token = secrets.token_hex(16)
+    head = json.dumps({"token": token, "path": [os.path.abspath(place) for place in sys.path]})
+    call = head.encode() + b"\n" + _pickled(func, tuple(args), dict(kwargs or {}))
+    job = _Job([*command, "farandole._rank_of_run"], call, token, bool(verbose))
+    try:
+        return job.run()
+    finally:
+        if output_filename:
+            _take_records_out(Path(output_filename), token)
+
+
+def _check(func: Any, args: Any, kwargs: Any) -> None:
+    for name, value, right, wanted in (
+        ("func", func, callable(func), "a function"),
+        ("args", args, isinstance(args, (tuple, list)), "a tuple"),
+        ("kwargs", kwargs, kwargs is None or isinstance(kwargs, Mapping), "a dict"),
+    ):
+        if not right:
+            raise InvalidArgumentError(
+                f"run(): {name} is {type(value).__name__}; {wanted} is wanted"
+            )
+
+
+def _words(flags: Mapping[str, Any]) -> list[str]:
+    words = []
+    for flag, value in flags.items():
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            words.append(f"{flag}={value}")
+    return words
+
+
+def _launcher() -> str:
+    beside = Path(sysconfig.get_path("scripts")) / "farandolerun"
+    found = str(beside) if beside.exists() else shutil.which("farandolerun")
+    if not found:
+        raise OperatingSystemError(
+            f"run() starts ranks with farandolerun, which is neither {beside} nor in PATH"
+        )
+    return found
+
+
+def _pickled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    try:
+        call = dumps((func, args, kwargs))
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"run(): the function or its arguments cannot be pickled: {error}"
+            + ("" if _has_cloudpickle() else "; cloudpickle, once installed, takes more of them")
+        ) from error
+    if getattr(func, "__module__", None) == "__main__" and not _has_cloudpickle():
+        raise InvalidArgumentError(
+            f"run(): {func!r} is defined in __main__, which the ranks cannot import; put it into a "
+            "module, or install cloudpickle"
+        )
+    return call
+
+
+def _has_cloudpickle() -> bool:
+    try:
+        import cloudpickle  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _texts(failures: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
+    return {rank: failures[rank]["text"] for rank in sorted(failures)}
+
+
+def _take_records_out(folder: Path, token: str) -> None:
+    """What ranks print is kept in files, and their results are none of it."""
+    mark = _result_lines.mark_of(token)
+    for path in folder.glob("rank.*/stdout"):
+        rest = path.with_name("stdout.part")
+        with path.open("rb") as lines, rest.open("wb") as kept:
+            for line in lines:
+                kept.write(line.partition(mark)[0])
+        rest.replace(path)
+
+
+class _Job:
+    """One launcher and what comes from it."""
+
+    def __init__(self, command: list[str], call: bytes, token: str, verbose: bool) -> None:
+        self._mark = _result_lines.mark_of(token)
+        self._verbose = verbose
+        self._records: dict[int, _result_lines.Record] = {}
+        self._words: list[str] = []
+        self._unfinished = {"out": b"", "err": b""}
+        self._unsent = memoryview(len(call).to_bytes(8, "little") + call)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C comes here, and goes on from here
+        )
+
+    def run(self) -> list[Any]:
+        try:
+            self._talk()
+            code = self._process.wait(_LAST_SECONDS)
+        except BaseException as error:
+            self._end(signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
+            raise
+        finally:
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
+        return self._outcome(code)
+
+    def _end(self, number: signal.Signals) -> None:
+        """The launcher ends its ranks on every host within its grace."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.stdin = None  # or communicate() wants to flush it
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        try:
+            self._process.communicate(timeout=_LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _talk(self) -> None:
+        """Sends the call and shows what is printed until both streams have ended."""
+        process = self._process
+        assert process.stdin and process.stdout and process.stderr
+        os.set_blocking(process.stdin.fileno(), False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdin, selectors.EVENT_WRITE, "in")
+            selector.register(process.stdout, selectors.EVENT_READ, "out")
+            selector.register(process.stderr, selectors.EVENT_READ, "err")
+            reading = 2
+            while reading:
+                for key, _ in selector.select():
+                    if key.data == "in":
+                        if not self._send(key.fd):
+                            selector.unregister(key.fileobj)
+                        continue
+                    piece = os.read(key.fd, _PIECE)
+                    self._take(key.data, piece)
+                    if not piece:
+                        selector.unregister(key.fileobj)
+                        reading -= 1
+
+    def _send(self, fd: int) -> bool:
+        """False once there is nothing more to send. The stream stays open: it says that we live."""
+        try:
+            self._unsent = self._unsent[os.write(fd, self._unsent[:_PIECE]) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            return False  # what the launcher says and how it ends tell why
+        return bool(self._unsent)
+
+    def _take(self, name: str, piece: bytes) -> None:
+        *lines, rest = (self._unfinished[name] + piece).split(b"\n")
+        if not piece and rest:
+            lines, rest = [rest], b""
+        self._unfinished[name] = rest
+        shown = [text for line in lines if (text := self._line(name, line)) is not None]
+        target: io.TextIOBase | Any = sys.stdout if name == "out" else sys.stderr
+        if shown:
+            target.write("".join(f"{text}\n" for text in shown))
+            target.flush()
+
+    def _line(self, name: str, line: bytes) -> str | None:
+        """What is to be shown of a line."""
+        found = _LINE_OF_RANK.match(line)
+        if name == "out" and found:
+            before, mark, body = line.partition(self._mark)
+            if mark:
+                self._records.setdefault(int(found[1]), _result_lines.Record()).add(body)
+                line = before
+                if before == found[0]:
+                    return None
+        text = line.decode(errors="backslashreplace")
+        if name == "out" or found or text.startswith(f"{_OWN}warning: "):
+            return text
+        if text.startswith(_OWN):  # and not the last lines of a rank, which were shown
+            self._words = [*self._words, text.removeprefix(_OWN)][-_LAST_WORDS:]
+        return text if self._verbose and _result_lines.MARK.decode() not in text else None
+
+    def _outcome(self, code: int) -> list[Any]:
+        whole = {r: pickle.loads(one.whole) for r, one in self._records.items() if one.whole}
+        failures = {rank: one["failure"] for rank, one in whole.items() if "failure" in one}
+        said = "\n".join(self._words[-1:] if self._verbose else self._words)
+        if failures and not (said and all(one["follows"] for one in failures.values())):
+            self._raise_failure(whole, failures, code)
+        size = next((one["size"] for one in whole.values()), None)
+        if code == 0 and size == len(whole):
+            return [pickle.loads(whole[rank]["result"]) for rank in sorted(whole)]
+        if code == _USAGE and not whole:
+            raise InvalidArgumentError(f"run(): {said}")
+        if said:
+            named = re.match(r"rank (\d+) ", said)
+            rank = int(named[1]) if named else -1
+            raise RunError(f"run(): {said}", rank, code, _texts(failures))
+        silent = [rank for rank in range(size or 0) if rank not in whole]
+        raise RunError(
+            "run(): the program ended before the function did"
+            + (f", on rank {silent[0]}" if silent else "")
+            + " (sys.exit or os._exit)",
+            rank=silent[0] if silent else -1,
+            exit_code=code,
+        )
+
+    def _raise_failure(
+        self, whole: dict[int, Any], failures: dict[int, dict[str, Any]], code: int
+    ) -> None:
+        """Blames a rank that failed by itself before one that lost another."""
+        rank = min(failures, key=lambda one: (failures[one]["follows"], one))
+        failure = failures[rank]
+        size = whole[rank]["size"]
+        raise RunError(
+            f"rank {rank} of {size} raised {failure['what']}\n\n{failure['text'].rstrip()}",
+            rank,
+            code,
+            _texts(failures),
+        ) from (pickle.loads(failure["error"]) if failure["error"] else None)

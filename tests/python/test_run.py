@@ -1,0 +1,258 @@
+"""farandole.run(): functions called on every rank of a job that a program starts."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+import farandole
+from farandole import _result_lines
+
+pytestmark = pytest.mark.timeout(150)
+LIMIT = 60.0
+
+
+def test_results_come_by_rank_and_prints_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The function closes over what it needs, and begins with init(), as a program does."""
+    offset = 10
+
+    def train(factor: float, *, size: int) -> Any:
+        import sys
+
+        import numpy as np
+
+        import farandole as fdl
+
+        fdl.init()
+        total = fdl.allreduce(np.full(2, factor * (fdl.rank() + 1)), op=fdl.Sum)
+        print("epoch 1\nunfinished \u00fc", end="")
+        print("warned", file=sys.stderr)
+        return fdl.rank() + offset, total.tolist(), "x" * size, sys.stdin.read()
+
+    results = farandole.run(train, (2.0,), {"size": 100_000}, np=2)
+    assert results == [(rank + 10, [6.0, 6.0], "x" * 100_000, "") for rank in range(2)]
+    shown = capsys.readouterr()
+    assert sorted(shown.out.splitlines()) == sorted(
+        f"[{rank}] {line}" for rank in range(2) for line in ("epoch 1", "unfinished \u00fc")
+    )
+    assert sorted(shown.err.splitlines()) == ["[0] warned", "[1] warned"]
+
+
+def test_who_failed_by_itself_is_blamed_with_its_traceback() -> None:
+    def fail() -> None:
+        import numpy as np
+
+        import farandole as fdl
+
+        fdl.init()
+        if fdl.rank() == 1:
+            raise KeyError("no such batch")
+        fdl.allreduce(np.ones(2))
+
+    with pytest.raises(farandole.RunError) as caught:
+        farandole.run(fail, np=2)
+    error = caught.value
+    lines = str(error).splitlines()
+    assert lines[0] == "rank 1 of 2 raised KeyError: 'no such batch'"
+    assert lines[2] == "Traceback (most recent call last):"
+    assert lines[3].endswith(", in fail")
+    assert f'File "{__file__}"' in lines[3]
+    assert lines[-1] == "KeyError: 'no such batch'"
+    assert (error.rank, error.exit_code) == (1, 1)
+    assert isinstance(error.__cause__, KeyError)
+    assert error.__cause__.args == ("no such batch",)
+    assert 1 in error.tracebacks
+    assert "PeerLostError" in error.tracebacks.get(0, "PeerLostError")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.rank, again.tracebacks) == (str(error), 1, error.tracebacks)
+
+
+def test_a_rank_that_dies_is_named() -> None:
+    def die() -> None:
+        import os
+
+        import numpy as np
+
+        import farandole as fdl
+
+        fdl.init()
+        if fdl.rank() == 1:
+            os.kill(os.getpid(), 9)
+        fdl.allreduce(np.ones(2))
+
+    with pytest.raises(farandole.RunError, match=r"rank 1 \(.*\) was ended by SIGKILL") as caught:
+        farandole.run(die, np=2)
+    assert (caught.value.rank, caught.value.exit_code) == (1, 137)
+
+
+def test_a_rank_that_leaves_has_no_result() -> None:
+    with pytest.raises(farandole.RunError, match="the program ended before the function did"):
+        farandole.run(sys.exit, (0,), np=1)
+    with pytest.raises(farandole.RunError, match="exit code 3"):
+        farandole.run(sys.exit, (3,), np=1)
+
+
+def test_flags_are_those_of_the_launcher(tmp_path: Path, capsys: Any) -> None:
+    """A file of it holds what a rank prints; the time limit ends the job."""
+
+    def show() -> str:
+        import os
+
+        print("printed")
+        return os.environ["FARANDOLE_START_TIMEOUT"]
+
+    folder = str(tmp_path / "out")
+    given: dict[str, Any] = {"start_timeout": 77, "output_filename": folder, "verbose": 2}
+    assert farandole.run(show, hosts="localhost:1", **given) == ["77"]
+    assert "farandolerun: rank 0 started" in capsys.readouterr().err
+    assert (tmp_path / "out/rank.0/stdout").read_text() == "printed\n"
+    with pytest.raises(farandole.RunError, match="timeout"):
+        farandole.run(time.sleep, (1000,), np=1, timeout=1)
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"func": 7, "np": 1}, r"func is int; a function is wanted"),
+    ({"args": 7, "np": 1}, r"args is int; a tuple is wanted"),
+    ({"kwargs": [1], "np": 1}, r"kwargs is list; a dict is wanted"),
+    ({"np": 2, "num_proc": 2}, r"np and num_proc mean the same; give one of them"),
+    ({"args": (threading.Lock(),), "np": 1}, r"its arguments cannot be pickled: .*lock"),
+    ({}, r"-np is missing"),
+    ({"np": 0}, r'-np "0" is not valid: a whole number from 1 to 65536 is wanted'),
+    ({"np": "many"}, r'-np "many" is not valid'),
+    ({"hosts": "localhost"}, r'-H: "localhost" gives no number of slots'),
+    ({"hosts": "localhost:1", "hostfile": "x"}, r"-H and -hostfile contradict each other"),
+    ({"np": 1, "min_np": 1}, r"--min-num-proc: jobs of changing size are not there yet"),
+    ({"np": 1, "max_num_proc": 2}, r"--max-num-proc: "),
+    ({"np": 1, "slots": 2}, r"--slots-per-host: "),
+    ({"np": 1, "reset_limit": 2}, r"--reset-limit: "),
+    ({"np": 1, "cooldown_range": (1, 2)}, r"--blacklist-cooldown-range: "),
+    ({"np": 1, "host_discovery_script": "x"}, r"--host-discovery-script: "),
+    ({"np": 1, "use_mpi": True}, r"--mpi: there is no MPI here"),
+    ({"np": 1, "mpi_args": "-x"}, r"--mpi-args: "),
+    ({"np": 1, "start_timeout": "soon"}, r'--start-timeout "soon" is not valid'),
+    ({"np": 1, "ssh_port": 0}, r'--ssh-port "0" is not valid'),
+    ({"np": 1, "network_interface": "a/b"}, r'--network-interfaces "a/b" is not valid'),
+    ({"np": 1, "network_interfaces": "a/b"}, r'--network-interfaces "a/b" is not valid'),
+    ({"np": 1, "timeout": -1}, r'--timeout "-1" is not valid'),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG, ids=lambda x: "")
+def test_wrong_arguments_start_nothing(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(farandole.InvalidArgumentError, match=rf"^run\(\): .*{message}"):
+        farandole.run(**{"func": print, **given})
+
+
+def test_an_interpreter_that_is_not_there() -> None:
+    with pytest.raises(farandole.RunError, match="/no/python was not found"):
+        farandole.run(print, np=1, executable="/no/python")
+
+
+def test_without_cloudpickle_functions_of_modules_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+
+    def local() -> None: ...
+
+    with pytest.raises(farandole.InvalidArgumentError, match="cloudpickle, once installed"):
+        farandole.run(local, np=1)
+    monkeypatch.setattr(sys.modules["__main__"], "of_main", FunctionType(local.__code__, {}), False)
+    function = sys.modules["__main__"].of_main
+    function.__module__, function.__qualname__ = "__main__", "of_main"
+    function.__name__ = "of_main"
+    with pytest.raises(farandole.InvalidArgumentError, match="which the ranks cannot import"):
+        farandole.run(function, np=1)
+    assert farandole.run(os.path.join, ("a", "b"), np=1) == ["a/b"]
+
+
+CALLER = """
+import sys, farandole
+def stay():
+    import time, farandole
+    farandole.init()
+    print("up")
+    time.sleep(1000)
+farandole.run(stay, np=2)
+"""
+
+
+def marked(mark: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_job_ends_with_its_caller(tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "caller.py"
+    script.write_text(CALLER)
+    mark = f"CALLER_MARK={tmp_path}"
+    caller = subprocess.Popen(
+        ["env", "--default-signal=INT", mark, sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert caller.stdout is not None and caller.stderr is not None
+    assert sorted(caller.stdout.readline() for _ in range(2)) == ["[0] up\n", "[1] up\n"]
+    caller.send_signal(number)
+    assert caller.wait(LIMIT) == -number
+    error = caller.stderr.read()
+    caller.stdout.close()
+    caller.stderr.close()
+    assert ("KeyboardInterrupt" in error) == (number == signal.SIGINT), error
+    deadline = time.monotonic() + LIMIT
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def sent(token: str, record: bytes) -> list[bytes]:
+    """The lines of a record, as they leave the rank, without their marks."""
+    source, target = os.pipe()
+    sender = threading.Thread(target=_result_lines.send, args=(target, token, record))
+    sender.start()
+    text = b""
+    while not text.endswith(b"\n") or b" end " not in text.splitlines()[-1]:
+        text += os.read(source, 1 << 16)
+    sender.join()
+    os.close(source)
+    os.close(target)
+    mark = _result_lines.mark_of(token)
+    lines = text.splitlines()
+    assert all(line.startswith(mark) and len(line) < 4096 for line in lines)
+    return [line.removeprefix(mark) for line in lines]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2880, 2881, 100_000])
+def test_records_are_read_as_they_were_sent(size: int) -> None:
+    record = os.urandom(size)
+    lines = sent("ab12", record)
+    read = _result_lines.Record()
+    for line in lines:
+        assert read.whole is None
+        read.add(line)
+    assert read.whole == record
+
+
+def test_a_record_that_is_not_whole_is_none() -> None:
+    lines = sent("ab12", bytes(10_000))
+    for broken in (lines[1:], [*lines[:2], *lines[3:]], [lines[0][:-1], *lines[1:]], lines[:-1]):
+        read = _result_lines.Record()
+        for line in broken:
+            read.add(line)
+        assert read.whole is None
