@@ -65,7 +65,7 @@ def plan(seed: str) -> Plan:
         "FARANDOLE_COMMUNICATOR": chosen.choice(["shm", "gloo"]),
         "FARANDOLE_FUSION_BYTES": chosen.choice(["0", "4096", "67108864"]),
         "FARANDOLE_CACHE_CAPACITY": chosen.choice(["0", "8", "16384"]),
-        "FARANDOLE_SHM_SLOT_BYTES": chosen.choice(["4096", "524288"]),
+        "FARANDOLE_SHM_SLOT_BYTES": chosen.choice(["16384", "524288"]),
     }
     if fate == "freeze":
         settings |= {"FARANDOLE_HEARTBEAT_INTERVAL": "0.2", "FARANDOLE_HEARTBEAT_TIMEOUT": "2"}
