@@ -1,7 +1,6 @@
 #include "collectives/shm/sync.h"
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -94,7 +93,7 @@ FlagBarrier::Outcome FlagBarrier::pass() {
   return interrupted() ? Outcome::Interrupted : Outcome::Passed;
 }
 
-bool FlagBarrier::stay_awake(uint32_t member) const {
+bool FlagBarrier::stay_awake(uint32_t member) {
   if (policy_.spin.count() > 0) {
     const TimePoint end = steady_now() + policy_.spin;
     do {
@@ -105,10 +104,11 @@ bool FlagBarrier::stay_awake(uint32_t member) const {
       }
     } while (steady_now() < end && !interrupted());
   }
-  for (int i = 0; i < policy_.yields; ++i) {
+  for (int i = 0; i < policy_.yields && (i > 0 || yields_.pays()); ++i) {
     if (has_arrived(member, std::memory_order_acquire))
       return true;
-    ::sched_yield();
+    if (!yields_.yield())
+      break;
   }
   return has_arrived(member, std::memory_order_acquire);
 }

@@ -13,13 +13,14 @@
 
 #include "collectives/shm/layout.h"
 #include "core/base/clock.h"
+#include "core/base/yield_habit.h"
 
 namespace farandole::shm {
 
 // How long to stay awake for a peer.
 struct WaitPolicy {
   Duration spin{0};  // spinning; pays where ranks do not share cores
-  int yields = 0;    // sched_yield() calls after that
+  int yields = 0;    // times to give way after that, at most
 
   // Spins where `ranks` that are busy at once find `cores` enough, else yields.
   static WaitPolicy choose(double cores, int64_t ranks, Duration spin_time);
@@ -49,13 +50,14 @@ class FlagBarrier {
  private:
   bool has_arrived(uint32_t member, std::memory_order order) const noexcept;
   void raise_flag();
-  bool stay_awake(uint32_t member) const;
+  bool stay_awake(uint32_t member);
   Outcome sleep(uint32_t member);
   uint64_t flags_sum() const noexcept;
 
   std::span<RankLines> lines_;
   uint32_t own_;
   WaitPolicy policy_;
+  YieldHabit yields_;
   Duration patience_;
   uint64_t step_ = 0;
   std::atomic<bool> interrupted_{false};

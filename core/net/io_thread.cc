@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/log_label.h"
 #include "core/base/refusal.h"
+#include "core/base/yield_habit.h"
 #include "core/net/asio.h"
 
 namespace farandole::net {
@@ -43,20 +44,23 @@ struct Turn {
 // The next message often follows within microseconds, and to be woken for it costs more than to
 // look: so after work the thread goes on looking for `linger`, giving way to whoever wants the
 // core, before it blocks. An idle loop has long been blocked.
-void look_on(asio::io_context& context, Duration linger) {
+void look_on(asio::io_context& context, Duration linger, YieldHabit& yields) {
+  if (!yields.pays())
+    return;
   for (TimePoint until = steady_now() + linger; steady_now() < until && !context.stopped();) {
     if (context.poll() > 0)
       until = steady_now() + linger;
-    else
-      std::this_thread::yield();
+    else if (!yields.yield())
+      return;
   }
 }
 
 void run_loop(IoThread::Impl& impl) {
+  YieldHabit yields;
   while (impl.context.run_one() > 0) {
     const Duration linger(impl.linger.load(std::memory_order_relaxed));
     if (linger > Duration::zero())
-      look_on(impl.context, linger);
+      look_on(impl.context, linger, yields);
   }
 }
 
