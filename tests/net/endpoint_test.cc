@@ -6,7 +6,7 @@
 namespace farandole::net {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST(Endpoint, ReadsWhatItWrites) {
   for (const Endpoint& endpoint :

@@ -10,7 +10,7 @@
 namespace farandole::net {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 Bytes body_of(size_t size) {
   Bytes body(size);

@@ -16,7 +16,7 @@
 namespace farandole::net {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // A listener at a free port of the loopback interface that admits rank 1 of job "j".
 struct Server {
