@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <future>
+#include <thread>
 
 #include "collectives/gloo/transport/frame.h"
 #include "tests/gloo/group.h"
@@ -75,6 +77,28 @@ TEST_F(FarewellTest, EndsWhenThePeerHasEverything) {
   std::future<size_t> read = std::async(std::launch::async, read_all, far_.get());
   EXPECT_LT(time_of_end(std::move(ending)), kLong);
   // All that was sent before, and the last frame behind it.
+  EXPECT_EQ(read.get(), filled_ + gloo_transport::kFrameBytes);
+}
+
+// A peer that sends wakes it, each time, and may do so for long before it reads anything.
+TEST_F(FarewellTest, LetsThePeerSendWithoutEndAndUsesNoTimeForIt) {
+  const auto used = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  std::unique_ptr<Mesh> ending = mesh(kLong);
+  std::future<size_t> read = std::async(std::launch::async, [fd = far_.get()] {
+    for (int i = 0; i < 200; ++i) {
+      EXPECT_EQ(::send(fd, "", 1, MSG_NOSIGNAL), 1);
+      std::this_thread::sleep_for(1ms);  // so that each is one by itself
+    }
+    std::this_thread::sleep_for(500ms);  // the time that is measured
+    return read_all(fd);
+  });
+  const Duration before = used();
+  EXPECT_LT(time_of_end(std::move(ending)), kLong);
+  EXPECT_LT(used() - before, 200ms);
   EXPECT_EQ(read.get(), filled_ + gloo_transport::kFrameBytes);
 }
 

@@ -17,6 +17,7 @@ namespace farandole::gloo_transport {
 namespace {
 
 constexpr Duration kFirstLook = std::chrono::milliseconds(1);
+constexpr Duration kLongestPause = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -41,7 +42,7 @@ void Mesh::linger(TimePoint deadline) noexcept {
   for (const auto& each : links_)
     if (each)
       open.push_back(each.get());
-  for (Duration pause = kFirstLook;; pause *= 2) {
+  for (Duration pause = kFirstLook;; pause = std::min(2 * pause, kLongestPause)) {
     std::vector<pollfd> fds;
     std::erase_if(open, [](Link* each) {
       size_t moved = 0;
