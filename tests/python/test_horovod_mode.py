@@ -236,6 +236,32 @@ def test_an_interrupt_from_outside(tmp_path: Path) -> None:
         assert "farandole" not in errors.replace(str(tmp_path), "")
 
 
+def test_the_launcher_starts_scripts_in_it(tmp_path: Path) -> None:
+    """With what the interpreter is told, as the script knows it, and on every rank."""
+    script(
+        tmp_path,
+        """
+        import sys
+        import horovod
+        import horovod.common.exceptions
+        print(horovod.run.__module__, horovod.__version__, sys.flags.optimize, *sys.argv)
+        """,
+    )
+    started = subprocess.run(
+        ["farandolerun", "--horovod", "-np", "2", sys.executable, "-O", "train.py", "-m", "3"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (started.returncode, started.stderr) == (0, "")
+    assert sorted(started.stdout.splitlines()) == [
+        f"[{rank}] farandole.running 0.28.1 1 train.py -m 3" for rank in range(2)
+    ]
+
+
 def test_answers_about_the_build() -> None:
     farandole.init()
     try:
