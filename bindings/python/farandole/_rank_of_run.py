@@ -18,7 +18,7 @@ from typing import Any
 
 import farandole
 from farandole import _result_lines
-from farandole.running import dumps
+from farandole.objects import dumps
 
 _HEAD = 8  # bytes of the length that stands before what the caller sends
 

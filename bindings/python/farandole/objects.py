@@ -21,7 +21,7 @@ _INLINE_BYTES = 8184
 _UNPICKLED = 2**64 - 1
 
 
-def _dumps(obj: Any) -> bytes:
+def dumps(obj: Any) -> bytes:
     """cloudpickle, where it is installed, also carries lambdas and local classes."""
     try:
         import cloudpickle
@@ -33,7 +33,7 @@ def _dumps(obj: Any) -> bytes:
 def _pickled(obj: Any) -> tuple[bytes, bytes, Exception | None]:
     """The object's bytes, their number as it travels, and why there are none."""
     try:
-        data = _dumps(obj)
+        data = dumps(obj)
     except Exception as error:
         return b"", _UNPICKLED.to_bytes(_SIZE_BYTES, "little"), error
     return data, len(data).to_bytes(_SIZE_BYTES, "little"), None

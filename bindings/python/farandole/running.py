@@ -20,6 +20,7 @@ from typing import Any
 
 from farandole import _result_lines
 from farandole.errors import InvalidArgumentError, OperatingSystemError, RunError
+from farandole.objects import dumps
 
 _PIECE = 1 << 16
 _USAGE = 2  # exit code of a launcher that was told what it does not take
@@ -27,16 +28,6 @@ _LAST_SECONDS = 30.0  # for a launcher that was told to end: its grace is far be
 _LAST_WORDS = 60  # lines of the launcher itself that are kept
 _OWN = "farandolerun: "
 _LINE_OF_RANK = re.compile(rb"\[(\d+)\] ")
-
-
-def dumps(value: Any) -> bytes:
-    """With cloudpickle where it is installed, so that functions of notebooks, lambdas and classes
-    of scripts go along."""
-    try:
-        import cloudpickle
-    except ImportError:
-        return pickle.dumps(value)
-    return bytes(cloudpickle.dumps(value))
 
 
 def run(
