@@ -12,6 +12,9 @@ from farandole.errors import InvalidArgumentError, UnsupportedError
 
 
 class ReduceOp(enum.IntEnum):
+    """How values of several ranks become one: ``Average``, ``Sum``, ``Min``, ``Max``, ``Product``.
+    ``Adasum`` is a name so far."""
+
     SUM = _native.SUM
     AVERAGE = _native.AVERAGE
     MIN = _native.MIN
