@@ -192,6 +192,14 @@ def test_optimizer_options_and_mistakes() -> None:
     assert all(r["cases"] > 15 for r in reports)
 
 
+@pytest.mark.parametrize("ending", ["shutdown", "exit"])
+def test_who_is_done_leaves_no_slower_rank_without_an_answer(ending: str) -> None:
+    pytest.importorskip("torch")
+    first, second = launch(2, "last_step.py", ending)
+    assert second["when"] - first["when"] > 0.5, "the other rank had not ended"
+    assert first["gradient"] == second["gradient"] == 0.5
+
+
 def test_models_state_norms_and_gradients() -> None:
     """Each case beside one process; it may run on more ranks than these."""
     pytest.importorskip("torch")

@@ -266,10 +266,10 @@ def test_a_failure_that_a_test_runner_caught_ends_no_program(tmp_path: Path) -> 
         "import pytest, sys\n"
         "from farandole import _session\n"
         f"pytest.main(['-q', '-p', 'no:cacheprovider', {str(tmp_path)!r}])\n"
-        "print(sys.last_type.__name__, _session._ending())\n"
+        "print(sys.last_type.__name__, _session._uncaught())\n"
     )
     ending = python(program).stdout.splitlines()[-1]
-    assert ending == "ZeroDivisionError its program ended without shutdown"
+    assert ending == "ZeroDivisionError None"
 
 
 def test_processes_of_another_launcher_are_told_that_each_is_alone() -> None:

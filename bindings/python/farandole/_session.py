@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,10 +15,14 @@ from farandole import _native
 from farandole.arguments import check_name, check_root, check_scale, check_settings
 from farandole.errors import (
     AbortedError,
+    FarandoleError,
     InvalidArgumentError,
     NotInitializedError,
     UnsupportedError,
 )
+
+# Seconds that a rank which leaves has for slower ones.
+_ANSWER_PATIENCE = 5.0
 
 
 class Topology(NamedTuple):
@@ -36,6 +42,7 @@ class _Joined(NamedTuple):
     come between any two statements.
 
     turns: how often each name was given to ``turn``.
+    unanswered: what ``answer_later`` was given.
     """
 
     session: _native.Session
@@ -43,6 +50,7 @@ class _Joined(NamedTuple):
     pid: int
     settings: list[tuple[str, str]]
     turns: dict[str, int]
+    unanswered: dict[str, _native.Handle]
 
 
 class _Forming:
@@ -129,7 +137,7 @@ def _form(settings: list[tuple[str, str]]) -> None:
         if not forming.is_given_up():
             session = _native.Session(settings, forming.is_given_up)
             place = Topology(*session.topology)
-            _default.joined = _Joined(session, place, os.getpid(), settings, {})
+            _default.joined = _Joined(session, place, os.getpid(), settings, {}, {})
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -159,9 +167,25 @@ def shutdown() -> None:
     never joined or its job has failed; ``init()`` may follow. Ends every ``init()`` that waits,
     for other ranks or for another thread's ``init()``. Takes at most ``shutdown_timeout`` and what
     an abort takes. A process that ends without it leaves the job as well; other ranks that still
-    needed it are told how it ended.
+    needed it are told how it ended. Slower ranks that have yet to ask what became of a sparse
+    gradient are waited for before, for 5 s at most.
     """
-    _leave("shutdown")
+    try:
+        _answer()
+    finally:
+        _leave("shutdown")
+
+
+def _answer() -> None:
+    """Waits for operations that only others need. Requires: their results are right, or nobody
+    cares for them."""
+    joined = _default.joined
+    if joined is None or joined.pid != os.getpid():
+        return
+    deadline = time.monotonic() + _ANSWER_PATIENCE
+    for handle in list(joined.unanswered.values()):
+        with contextlib.suppress(FarandoleError):
+            handle.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _leave(cause: str) -> None:
@@ -183,19 +207,27 @@ def _leave(cause: str) -> None:
 
 def _at_exit() -> None:
     """The interpreter ends, and nobody called shutdown()."""
-    _leave(_ending())
+    uncaught = _uncaught()
+    if uncaught is None:
+        try:
+            _answer()
+        finally:
+            _leave("its program ended without shutdown")
+    else:
+        _leave(f"an uncaught {uncaught} ended its program")
 
 
-def _ending() -> str:
-    """Why the program ends. The interpreter notes an exception that nobody caught before it runs
-    what atexit has; so do test runners and consoles for those that they caught, which therefore did
-    not pass through a frame that nobody called. One at the interpreter's prompt ends nothing."""
+def _uncaught() -> str | None:
+    """The exception that ends the program. The interpreter notes one that nobody caught before
+    it runs what atexit has; so do test runners and consoles for those that they caught, which
+    therefore did not pass through a frame that nobody called. One at the interpreter's prompt ends
+    nothing."""
     uncaught = getattr(sys, "last_type", None)
     trace = getattr(sys, "last_traceback", None)
     caught = trace is None or trace.tb_frame.f_back is not None
     if uncaught is None or caught or hasattr(sys, "ps1"):
-        return "its program ended without shutdown"
-    return f"an uncaught {uncaught.__name__} ended its program"
+        return None
+    return str(uncaught.__name__)
 
 
 def is_initialized() -> bool:
@@ -233,6 +265,16 @@ def turn(names: Iterable[str]) -> int:
     number = 1 + max((turns.get(name, 0) for name in asked), default=0)
     turns.update(dict.fromkeys(asked, number))
     return number
+
+
+def answer_later(key: str, handle: _native.Handle | None) -> None:
+    """For an operation that this rank does not wait for, but without which others cannot go on:
+    whoever leaves the job in order waits for it before. None: it has been waited for."""
+    unanswered = _joined().unanswered
+    if handle is None:
+        unanswered.pop(key, None)
+    else:
+        unanswered[key] = handle
 
 
 def submit(

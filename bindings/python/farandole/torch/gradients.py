@@ -161,11 +161,15 @@ class GradientExchange:
             return
         mine = torch.tensor([self._layout(p) for p in self.names], dtype=torch.uint8)
         self._rounds += 1  # nobody may have waited for the last one
-        name = f"{self._name(next(iter(self.names)))}.layouts.{self._rounds}"
+        name = f"{self._asked()}.layouts.{self._rounds}"
         native = _session.submit(_native.ALLREDUCE, name, mine, torch.empty_like(mine), _native.MAX)
         self._answers = native
+        _session.answer_later(self._asked(), native)
         if _UNKNOWN in mine.tolist():
             self._take_layouts(native)
+
+    def _asked(self) -> str:
+        return self._name(next(iter(self.names)))
 
     def _layout(self, p: torch.Tensor) -> int:
         if p.grad is not None:
@@ -177,6 +181,7 @@ class GradientExchange:
     def _take_layouts(self, native: _native.Handle) -> None:
         self._answers = None
         native.wait()
+        _session.answer_later(self._asked(), None)
         agreed = list(native.tobytes())
         self._sparse.update(
             p for p, layout in zip(self.names, agreed, strict=True) if layout == _SPARSE
