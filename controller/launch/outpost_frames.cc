@@ -189,6 +189,7 @@ Bytes encode_message(const Message& message) {
 
 Bytes encode_number(uint32_t number, std::string_view rest) {
   Bytes bytes;
+  bytes.reserve(sizeof(number) + rest.size());
   ByteWriter to(bytes);
   to.put(number);
   to.put_bytes(net::as_bytes(rest));
