@@ -57,7 +57,7 @@ class Space:
         if whole:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
             self.pid = int(children[0])
-        kinds = ["--uts", "--mount", "--pid"] if whole else []
+        kinds = ["--uts", "--mount", "--root", "--pid"] if whole else []
         self.enter = ["nsenter", "-t", str(self.pid), "--net", *kinds]
 
     def run(self, *commands: str) -> None:
