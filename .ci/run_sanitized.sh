@@ -78,7 +78,9 @@ shopt -s nullglob
 # has crashed while threads ended (https://github.com/google/sanitizers/issues/1353).
 no_finding='Sanitizer failed to allocate|^Tracer caught signal|LeakSanitizer has encountered a fatal error|HINT: '
 for report in "$reports"/*; do
-  grep --quiet --extended-regexp --invert-match "$no_finding|^$" "$report" || rm "$report"
+  grep --quiet --extended-regexp --invert-match "$no_finding|^$" "$report" && continue
+  echo "==> $preset: no finding, but said: $(head --lines=1 "$report")"
+  rm "$report"
 done
 found=("$reports"/*)
 if [ ${#found[@]} -gt 0 ]; then
