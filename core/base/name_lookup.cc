@@ -83,6 +83,8 @@ Result<AddressList> look_up_number(const std::string& host, uint16_t port) {
                        ? EAI_SYSTEM
                        : getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   const int why = errno;
+  if (code == EAI_NONAME)
+    return error(Code::InvalidArgument, "{} is no number of a host", printable(host, 256));
   return result_of(host, {code, why, AddressList(code == 0 ? found : nullptr)});
 }
 

@@ -37,7 +37,7 @@ using AddressList = std::unique_ptr<addrinfo, FreeAddresses>;
 // At least one address of the host, for stream sockets. Thread: any that may block.
 // Fails: System naming the host; Timeout; Aborted when it gives up.
 Result<AddressList> look_up(const std::string& host, uint16_t port, const LookupLimits& limits);
-// Where the host is a number. Fails: System.
+// Where the host is a number. Fails: InvalidArgument where it is none; System.
 Result<AddressList> look_up_number(const std::string& host, uint16_t port);
 
 }  // namespace farandole

@@ -36,6 +36,11 @@ TEST(NameLookup, NumbersAreReadAtOnce) {
     EXPECT_TRUE(look_up(number, 80, {TimePoint(), {}, never})) << number;
 }
 
+TEST(NameLookup, WhatIsNoNumberIsTold) {
+  for (const char* none : {"node-7", "1.2.3.4.5", "::1::", ""})
+    EXPECT_EQ(look_up_number(none, 80).status().code(), Code::InvalidArgument) << none;
+}
+
 TEST(NameLookup, AsksForStreamsAndThePort) {
   const auto resolver = [](const char*, const char* port, const addrinfo* hints, addrinfo** out) {
     addrinfo numeric = *hints;

@@ -16,11 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from case import JOB, RANKS, Case
 from judge import Seen, judge
 from points import Point
-from sweep import complaints, first_reached, one_host_points, sweep
+from sweep import complaints, first_reached, one_host_points, run_alone, sweep
 from trial import WITNESS
 
 READ = Point("somewhere.poll", "controller/launch/somewhere.cc", frozenset({"_CALL"}))
 NO_MEMORY, AGAIN = "12", "4"
+# Cases of the full product that the product once failed: point, action, role, scene, passage.
+ONCE_WRONG = [("name_lookup.look_up_number.getaddrinfo", NO_MEMORY, "1", "gloo", 4)]
 WORD = "farandolerun: the agent on host h failed with exit code 1; its ranks were ended with it\n"
 
 
@@ -29,6 +31,17 @@ def test_something_happens_at_each_failpoint() -> None:
         [partial(first_reached, point) for point in one_host_points()], lambda outcome: None
     )
     assert len(outcomes) > 100
+    assert not complaints(outcomes), "\n".join(complaints(outcomes))
+
+
+def test_what_once_ended_wrongly_ends_right() -> None:
+    by_name = {point.name: point for point in one_host_points()}
+    cases = [
+        Case(by_name[name], action, role, scene, hit)
+        for name, action, role, scene, hit in ONCE_WRONG
+    ]
+    outcomes = sweep([partial(run_alone, case) for case in cases], lambda outcome: None)
+    assert all(outcome.reached for outcome in outcomes)
     assert not complaints(outcomes), "\n".join(complaints(outcomes))
 
 

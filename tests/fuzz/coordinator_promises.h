@@ -61,6 +61,8 @@ class Promises {
       require(close.rank == hostile_, "only the hostile rank's connection is closed");
     require(coordinator().pending() <= kRanks * limits_.max_pending, "pending tensors are bounded");
     require(coordinator().cached() <= limits_.cache_capacity, "the cache is bounded");
+    require(coordinator().stored_bytes() <= kRanks * limits_.store_bytes, "the store is bounded");
+    require(coordinator().store_waits() <= asked_of_store(), "only who asked the store waits");
     const Dropped dropped = coordinator().dropped();
     require(
         dropped.job + dropped.epoch + dropped.incarnation + dropped.seq <= said_,
@@ -69,6 +71,13 @@ class Promises {
         coordinator().deadline().has_value() <= !coordinator().failed(), "a verdict ends waiting");
     if (coordinator().concluded())
       require(coordinator().flush().empty(), "nothing is agreed upon after a failure");
+  }
+
+  // How many answers honest ranks lack, and the hostile one may.
+  size_t asked_of_store() {
+    size_t asked = said_;
+    for (const Honest& mine : honest_) asked += mine.requests.size();
+    return asked;
   }
 
   void check(int rank) {

@@ -153,11 +153,22 @@ bool take_bodies(net::FrameReader& reader, const Peer& peer, size_t& taken) {
   }
 }
 
+// An opener by itself: a frame that is not as it was sealed, and then the honest one.
+void open_after_failure(const Secret& key, const Bytes& body) {
+  Bytes wrong = body;
+  wrong.push_back(0);
+  net::FrameSealer sealer(key);
+  net::FrameOpener opener(key);
+  require(!opener.open({}, wrong, sealer.seal({}, body)), "what was altered does not open");
+  require(!opener.open({}, body, sealer.seal({}, body)), "a failed opener stays failed");
+}
+
 }  // namespace
 
 void frames(Input in) {
   const Bytes splits = in.bytes(15);
   Peer peer;
+  open_after_failure(peer.key(), splits);
   for (int steps = 0; steps < 24 && !in.empty(); ++steps) peer.say_something(in);
 
   net::FrameReader reader(peer.key(), kMaxBody);

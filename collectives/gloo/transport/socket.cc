@@ -96,7 +96,7 @@ Result<SocketAddress> parse_endpoint(const std::string& text) {
     return wrong();
   const Result<AddressList> found = look_up_number(host, port);
   if (!found)
-    return wrong();
+    return found.status().code() == Code::InvalidArgument ? wrong() : found.status();
   return first_of(found.value());
 }
 

@@ -32,7 +32,7 @@ struct SocketAddress {
 // it; Timeout and Aborted as look_up.
 Result<SocketAddress> resolve(
     const std::string& host, uint16_t port, const LookupLimits& limits = {});
-// Reads "192.0.2.1:80" or "[::1]:80" without any resolver. Fails: InvalidArgument.
+// Reads "192.0.2.1:80" or "[::1]:80" without any resolver. Fails: InvalidArgument; System.
 Result<SocketAddress> parse_endpoint(const std::string& text);
 
 // All sockets are non-blocking, closed on exec, and without Nagle's delay.
