@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
+from collections.abc import Callable
 
 import numpy as np
-from common import report
+from common import delayed, late, report
 from usage import usage
 
 import farandole as fdl
@@ -15,21 +17,29 @@ import farandole as fdl
 SAMPLED = 5  # one of so many cycles
 
 
+def timed(step: Callable[[], None]) -> tuple[float, float]:
+    """Seconds that it takes, and for how many of them this process had to wait for a core."""
+    before, since = delayed(), time.monotonic()
+    step()
+    took = time.monotonic() - since
+    return took, late(before, delayed())
+
+
 def main() -> None:
     own = random.Random(os.getpid())
-    used = []
+    used, took = [], []
     for cycle in range(int(sys.argv[1])):
-        fdl.init()
+        begin = timed(fdl.init)
         rank, size = fdl.rank(), fdl.size()
         total = fdl.allreduce(np.full(3, cycle), op=fdl.Sum, name="same in every cycle")
         assert total.tolist() == [cycle * size] * 3
         if own.random() < 0.5:
             fdl.allreduce_async(np.ones(10), name=f"only on some ranks {rank}")
         fdl.barrier()
-        fdl.shutdown()
+        took.append([begin, timed(fdl.shutdown)])
         if cycle % SAMPLED == 0:
             used.append(usage())
-    report(rank, used=used)
+    report(rank, used=used, took=took)
 
 
 main()
