@@ -39,7 +39,7 @@ def test_collectives_over_gloo(ranks: int) -> None:
         ("collectives.py", "h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
-        ("torch_forms.py --values", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("torch_forms.py --one-dtype", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
     ],
     ids=["neighbours", "alternating", "uneven", "uneven through torch"],
 )

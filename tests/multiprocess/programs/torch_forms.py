@@ -1,6 +1,6 @@
 """Every collective of torch in every form, with sample dtypes, against what each rank can compute
-by itself, because it knows what the others hold: values first, then gradients. `--values`: one
-dtype, and no whole Jacobians, which know nothing of how bytes go."""
+by itself, because it knows what the others hold: values first, then gradients with their whole
+Jacobians. `--one-dtype`: what is left of the values where dtypes were tried elsewhere."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def handles(rank: int, size: int) -> None:
     assert hvd.poll(failed)
 
 
-VALUES = (
+CHECKED = (
     values_with_splits,
     compressed,
     sparse,
@@ -296,20 +296,21 @@ VALUES = (
     several_threads,
     handles,
     check_values_of_gradients,
+    check_gradients,
+    check_second_derivatives,
 )
-DERIVATIVES = (check_gradients, check_second_derivatives)
 
 
 def main() -> None:
     hvd.init()
     torch.set_num_threads(1)
     rank, size = hvd.rank(), hvd.size()
-    values = "--values" in sys.argv
-    for name in ["float32"] if values else REDUCED.split():
+    one = "--one-dtype" in sys.argv
+    for name in ["float32"] if one else REDUCED.split():
         values_of_reductions(rank, size, getattr(torch, name))
-    for name in ["float32"] if values else MOVED.split():
+    for name in ["float32"] if one else MOVED.split():
         values_of_moves(rank, size, getattr(torch, name))
-    for check in VALUES if values else (*VALUES, *DERIVATIVES):
+    for check in CHECKED:
         print("check", check.__name__, flush=True)
         check(rank, size)
     if size == 2:
