@@ -27,6 +27,7 @@ COMPILED_IN = {
     "cli11": "libcli11-dev",
     "flatbuffers": "libflatbuffers-dev",
     "fmt": "libfmt-dev",
+    "hwloc": "libhwloc-dev",
     "spdlog": "libspdlog-dev",
     "yaml-cpp": "libyaml-cpp-dev",
 }

@@ -71,7 +71,13 @@ RankProgram Agent::program_of(const Placement& place) const {
   RankProgram program;
   program.path = plan.path;
   program.argv = plan.argv;
-  program.environment = rank_environment(plan.environment, place, identity, plan.cores).entries();
+  double cores = plan.cores;
+  if (!plan.cpus.empty()) {
+    const auto index = static_cast<size_t>(place.local_rank);
+    program.cpus = plan.cpus[index];
+    cores = std::min(cores, share_of(plan.cpus, index) * place.local_size);
+  }
+  program.environment = rank_environment(plan.environment, place, identity, cores).entries();
   program.output = outputs.output.get();
   program.error = outputs.error.get();
   program.own_group = !(plan.share_terminal && place.rank == 0);

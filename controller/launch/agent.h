@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/launch/binding.h"
 #include "controller/launch/channel.h"
 #include "controller/launch/environment.h"
 #include "controller/launch/hosts.h"
@@ -24,6 +25,8 @@ struct JobPlan {
   std::vector<Placement> places;  // of this host, in the order of their local ranks
   Duration grace{};
   double cores = 1;
+  BindPolicy binding;
+  std::vector<CpuSet> cpus;     // of each place; none: ranks are not bound
   bool share_terminal = false;  // rank 0 reads the terminal and stays in the launcher's group
 };
 

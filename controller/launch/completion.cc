@@ -17,7 +17,7 @@ struct Kind {
   const char* zsh;
 };
 
-constexpr std::array<Kind, 6> kKinds{{
+constexpr std::array<Kind, 8> kKinds{{
     {"FILE", R"sh(compgen -f -- "$last")sh", "_files"},
     {"DIR", R"sh(compgen -d -- "$last")sh", "_files -/"},
     {"HOST:SLOTS,...", R"sh(compgen -A hostname -- "$last")sh", "_sequence -s , _hosts"},
@@ -27,6 +27,12 @@ constexpr std::array<Kind, 6> kKinds{{
     {"LEVEL",
      R"sh(compgen -W 'trace debug info warning error fatal' -- "$last")sh",
      "(trace debug info warning error fatal)"},
+    {"PART",
+     R"sh(compgen -W 'none hwthread core numa socket' -- "$last")sh",
+     "(none hwthread core numa socket)"},
+    {"ORDER",
+     R"sh(compgen -W 'slot hwthread core numa socket' -- "$last")sh",
+     "(slot hwthread core numa socket)"},
     {"SHELL", R"sh(compgen -W 'bash zsh' -- "$last")sh", "(bash zsh)"},
 }};
 

@@ -365,10 +365,17 @@ bool HostConnector::prepare_all() {
     order.environment = travelling_environment(host.plan.environment);
     order.places = host.plan.places;
     order.grace = host.plan.grace;
+    order.binding = host.plan.binding;
     far->link.send(FrameKind::Secret, keys_.secret.bytes());
     far->link.send(FrameKind::Prepare, encode_order(order));
   }
-  return gather(FrameKind::Prepared, [](RemoteHost&, const Frame&) { return true; });
+  return gather(FrameKind::Prepared, [](RemoteHost& host, const Frame& frame) {
+    auto bound = decode_texts(frame.body);
+    if (!bound || bound->size() > kMostBindingsTold)
+      return false;
+    host.bound = std::move(*bound);
+    return true;
+  });
 }
 
 }  // namespace

@@ -37,9 +37,21 @@ void describe(JobHosts& started, const std::vector<JobHost>& hosts) {
   for (size_t i = 0; i < hosts.size(); ++i) {
     const auto& places = hosts[i].plan.places;
     started.host_of_rank.insert(started.host_of_rank.end(), places.size(), static_cast<int>(i));
+    const size_t first = started.bound.size();
+    started.bound.resize(first + places.size());
+    if (hosts[i].is_here)
+      std::transform(
+          hosts[i].plan.cpus.begin(),
+          hosts[i].plan.cpus.end(),
+          started.bound.begin() + static_cast<std::ptrdiff_t>(first),
+          cpu_list);
     for (const auto& remote : started.remote) {
       if (remote->name != hosts[i].name)
         continue;
+      std::copy_n(
+          remote->bound.begin(),
+          std::min(remote->bound.size(), places.size()),
+          started.bound.begin() + static_cast<std::ptrdiff_t>(first));
       remote->index = static_cast<int>(i);
       remote->first_rank = places.front().rank;
       remote->ranks = static_cast<int>(places.size());

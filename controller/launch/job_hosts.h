@@ -18,8 +18,9 @@ struct JobHosts {
   StartedJob here;                                  // agent -1 where no rank runs here
   std::vector<std::unique_ptr<RemoteHost>> remote;  // to be told to start
   std::vector<int> host_of_rank;
-  bool input_is_remote = false;  // rank 0 runs on remote.front()
-  int exit_code = 0;             // not 0: nothing was started, and `text` says why
+  std::vector<std::string> bound;  // the processors of each rank; "": not bound, or not told
+  bool input_is_remote = false;    // rank 0 runs on remote.front()
+  int exit_code = 0;               // not 0: nothing was started, and `text` says why
   std::string text;
 };
 

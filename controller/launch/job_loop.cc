@@ -62,6 +62,7 @@ class JobLoop final : private RemoteEvents {
   OutputFiles files_;
   SignalReader signals_;
   std::vector<int> host_of_rank_;
+  std::vector<std::string> bound_;
   StartedJob job_;
   RemoteHosts remote_;
   std::vector<pid_t> foreign_;
@@ -89,6 +90,7 @@ JobLoop::JobLoop(
       files_(std::move(files)),
       signals_(std::move(signals)),
       host_of_rank_(hosts.host_of_rank),
+      bound_(std::move(hosts.bound)),
       job_(std::move(hosts.here)),
       remote_(std::move(hosts.remote), hosts.input_is_remote),
       foreign_(job_.foreign),
@@ -106,6 +108,10 @@ JobLoop::JobLoop(
 
 int JobLoop::run() {
   tell(plan_text(plan_, settings_.here, settings_.host, job_.agent));
+  for (size_t rank = 0; rank < bound_.size(); ++rank) {
+    if (!bound_[rank].empty())
+      tell(binding_text(plan_.places[rank], bound_[rank], plan_.binding));
+  }
   remote_.start();
   while (!finished_ && supervisor_.phase() != Supervisor::Phase::GivenUp) {
     wait_for_events();

@@ -52,6 +52,16 @@ int host_index(const JobPlan& plan, const std::string& host) {
   return 0;
 }
 
+std::string binding_text(
+    const Placement& place, const std::string& cpus, const BindPolicy& policy) {
+  return fmt::format(
+      "rank {} on {} is bound to {} with CPUs {}",
+      place.rank,
+      printable(place.host, 256),
+      name_of(policy.bind),
+      printable(cpus, 1024));
+}
+
 std::string message_text(const Message& message) {
   if (message.kind == MessageKind::Started)
     return fmt::format("rank {} started, pid {}", message.rank, message.pid);

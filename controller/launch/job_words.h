@@ -19,6 +19,9 @@ std::string host_of(
 // Its number in the order of the plan; 0 where it is not in it.
 int host_index(const JobPlan& plan, const std::string& host);
 
+// Where a rank runs that is bound to `cpus`.
+std::string binding_text(const Placement& place, const std::string& cpus, const BindPolicy& policy);
+
 // "" for what is not worth a word.
 std::string message_text(const Message& message);
 

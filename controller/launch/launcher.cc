@@ -11,6 +11,7 @@
 
 #include "controller/launch/addresses.h"
 #include "controller/launch/job_loop.h"
+#include "controller/launch/machine.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"
 #include "controller/launch/refused_flags.h"
@@ -48,9 +49,24 @@ Result<JobPlan> make_plan(const Options& options, const Environment& environment
   plan.argv = options.program;
   plan.places = std::move(places).value();
   plan.grace = options.grace;
+  plan.binding = options.binding;
   plan.cores = usable_cores();
   plan.share_terminal = input_is_our_terminal();
   return plan;
+}
+
+// Where the ranks of this host are to run.
+Status bind_own_ranks(const std::string& here, JobPlan& plan) {
+  const auto ranks = std::count_if(plan.places.begin(), plan.places.end(), [&](const auto& place) {
+    return place.host == here;
+  });
+  if (ranks == 0)
+    return Status::ok();
+  auto bound = bind_here(plan.binding, static_cast<int>(ranks));
+  if (!bound)
+    return bound.status();
+  plan.cpus = std::move(bound).value();
+  return Status::ok();
 }
 
 // Which of the hosts this one is; "" for none.
@@ -137,6 +153,8 @@ int run_job(const Options& options, const Environment& environment) {
       prepare_start(options, environment, here.value(), plan.value(), connector);
   if (found.exit_code != 0)
     return complain(found.exit_code, found.message);
+  if (const Status bound = bind_own_ranks(here.value(), plan.value()); !bound)
+    return complain(kUsageExit, bound.message());
   connector.limit = start_limit(plan.value().environment);
   for (const std::string& warning : setting_warnings(environment))
     complain(0, "warning: " + warning);

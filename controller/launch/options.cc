@@ -163,6 +163,28 @@ Status set_ranks(const Arguments& given, Options& options) {
   return Status::ok();
 }
 
+Status set_binding(const Arguments& given, Options& options) {
+  if (given.has("--bind-to")) {
+    const auto part = parse_machine_part(given.value("--bind-to"));
+    if (!part)
+      return not_valid(given, "--bind-to", "one of none, hwthread, core, numa and socket");
+    options.binding.bind = *part;
+  }
+  if (!given.has("--map-by"))
+    return Status::ok();
+  // Slots are taken one after the other, as the smallest parts are.
+  const bool slots = given.value("--map-by") == "slot";
+  const auto part = slots ? MachinePart::Hwthread : parse_machine_part(given.value("--map-by"));
+  if (!part || *part == MachinePart::None)
+    return not_valid(given, "--map-by", "one of slot, hwthread, core, numa and socket");
+  options.binding.map = *part;
+  if (options.binding.bind == MachinePart::None)
+    return {
+        Code::InvalidArgument,
+        "--map-by says in which order ranks are bound, and none is; give --bind-to too"};
+  return Status::ok();
+}
+
 Status set_output(const Arguments& given, Options& options) {
   const bool colour = given.has("--color");
   if (colour && given.has("--no-color"))
@@ -194,6 +216,7 @@ Result<Options> to_options(Arguments given, const TextReader& read) {
   FARANDOLE_RETURN_IF_ERROR(set_network(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_times(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_settings(given, options));
+  FARANDOLE_RETURN_IF_ERROR(set_binding(given, options));
   FARANDOLE_RETURN_IF_ERROR(set_output(given, options));
   if (given.program.empty())
     return {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/launch/binding.h"
 #include "controller/launch/hosts.h"
 #include "controller/launch/output.h"
 #include "controller/launch/ssh.h"
@@ -21,6 +22,7 @@ struct Options {
   std::vector<std::string> interfaces;  // none: whichever serve
   std::optional<Duration> timeout;
   Duration grace = std::chrono::seconds(3);
+  BindPolicy binding;
   // Variables of the ranks that flags set: {"FARANDOLE_START_TIMEOUT", "7"}.
   std::vector<std::pair<std::string, std::string>> settings;
   std::string output_folder;  // "" for none

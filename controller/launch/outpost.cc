@@ -190,7 +190,12 @@ void Outpost::on_prepare(const Frame& frame) {
         FrameKind::Refused, encode_number(static_cast<uint32_t>(refusal.exit_code), refusal.text));
   keys_.job = order->job;
   order_ = std::move(order);
-  link_.send(FrameKind::Prepared);
+  std::vector<std::string> bound;
+  for (const CpuSet& cpus : plan_.cpus) {
+    if (bound.size() < kMostBindingsTold)
+      bound.push_back(cpu_list(cpus));
+  }
+  link_.send(FrameKind::Prepared, encode_texts(bound));
 }
 
 Status Outpost::start() {

@@ -169,6 +169,8 @@ Bytes encode_order(const HostOrder& order) {
   put_texts(to, order.argv);
   put_texts(to, order.environment);
   to.put(static_cast<int64_t>(order.grace.count()));
+  to.put(static_cast<uint8_t>(order.binding.bind));
+  to.put(static_cast<uint8_t>(order.binding.map));
   to.put(static_cast<uint32_t>(order.places.size()));
   for (const Placement& place : order.places) put_place(to, place);
   return bytes;
@@ -234,11 +236,15 @@ std::optional<HostOrder> decode_order(ByteSpan body) {
   order.argv = get_texts(from);
   order.environment = get_texts(from);
   order.grace = Duration(from.get<int64_t>());
+  const auto bind = from.get<uint8_t>();
+  const auto map = from.get<uint8_t>();
   const auto count = from.get<uint32_t>();
   for (size_t i = 0; i < count && i < kMaxPlaces && !from.failed(); ++i)
     order.places.push_back(get_place(from, order.host));
+  constexpr auto kLast = static_cast<uint8_t>(MachinePart::Socket);
   const bool right = from.finished() && are_places(order.places) && !order.argv.empty() &&
-                     order.grace >= Duration::zero();
+                     order.grace >= Duration::zero() && bind <= kLast && map <= kLast;
+  order.binding = {static_cast<MachinePart>(bind), static_cast<MachinePart>(map)};
   return right ? std::optional(std::move(order)) : std::nullopt;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/launch/binding.h"
 #include "controller/launch/channel.h"
 #include "controller/launch/hosts.h"
 #include "core/base/clock.h"
@@ -23,6 +24,7 @@ inline constexpr size_t kMaxReportBytes = 256 << 10;
 inline constexpr size_t kOutputWindow = 1 << 20;
 inline constexpr size_t kInputWindow = 64 << 10;
 inline constexpr size_t kPieceBytes = 32 << 10;
+inline constexpr size_t kMostBindingsTold = 512;
 
 enum class FrameKind : uint8_t {
   Greeting,  // the outpost's first line; its body is the version
@@ -41,7 +43,7 @@ enum class FrameKind : uint8_t {
   Facts,       // HostFacts
   Listening,   // texts: an endpoint for each address, "" where there is none
   Probed,      // texts: the endpoints that were reached
-  Prepared,    // nothing
+  Prepared,    // texts: the processors that each rank is bound to, of the first some
   Refused,     // number: exit code; then a text
   Report,      // Message of the agent
   Output,      // number: rank; one byte: stream; then bytes
@@ -109,6 +111,7 @@ struct HostOrder {
   std::vector<std::string> environment;  // "NAME=value"
   std::vector<Placement> places;         // all of `host`
   Duration grace{};
+  BindPolicy binding;
   bool operator==(const HostOrder&) const = default;
 };
 

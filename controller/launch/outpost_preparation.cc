@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "controller/launch/machine.h"
 #include "controller/launch/program.h"
 #include "core/base/cgroup.h"
 #include "core/base/failpoint.h"
@@ -17,6 +18,7 @@ namespace farandole::launch {
 namespace {
 
 constexpr int kSystemExit = 1;
+constexpr int kUsageExit = 2;
 
 // Of a session on one host; a name that ends in '*' stands for all that begin so.
 constexpr std::array<std::string_view, 22> kStaying{
@@ -108,6 +110,10 @@ Refusal prepare(const HostOrder& order, const Environment& own, JobPlan& plan) {
   plan.places = order.places;
   plan.grace = order.grace;
   plan.cores = usable_cores();
+  auto bound = bind_here(order.binding, static_cast<int>(order.places.size()));
+  if (!bound)
+    return {kUsageExit, fmt::format("host {}: {}", order.host, bound.status().message())};
+  plan.cpus = std::move(bound).value();
   return {};
 }
 

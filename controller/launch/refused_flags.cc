@@ -30,6 +30,8 @@ constexpr const char* kNoStallCheck =
     "that stand still, --timeout the job";
 constexpr const char* kNoMpi =
     "there is no MPI here; leave it out: the launcher starts the ranks by itself";
+constexpr const char* kNoBinder =
+    "there is no MPI or jsrun to give it to; use --bind-to and --map-by";
 constexpr const char* kNoGpu = "there are no GPUs yet, and so no streams to number; leave it out";
 constexpr const char* kLogHasTime = "messages of the log always have the time; leave it out";
 constexpr const char* kByFlag =
@@ -76,9 +78,9 @@ const std::vector<Group>& groups() {
         {"--jsrun", ""},
         {"--tcp", ""},
         {"--mpi-args", "TEXT"},
-        {"--binding-args", "TEXT"},
         {"--mpi-threads-disable", ""},
         {"--no-mpi-threads-disable", ""}}},
+      {kNoBinder, {{"--binding-args", "TEXT"}}},
       {kNoGpu, {{"--num-nccl-streams", "N"}}},
       {kLogHasTime, {{"--log-without-timestamp", ""}, {"--log-hide-timestamp", ""}}},
       {kNoAffinity, {{"--thread-affinity", "CORE,..."}}},

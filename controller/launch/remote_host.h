@@ -27,6 +27,7 @@ class RemoteHost {
   UniqueFd errors;       // ssh's stderr
   UniqueFd exec_result;  // whether ssh could be executed
   HostFacts facts;
+  std::vector<std::string> bound;  // processors of its ranks, of the first some
   std::deque<PendingOutput> output;
   size_t input_window = kInputWindow;
   bool done = false;  // nothing of the job is left there, or nobody can tell

@@ -37,6 +37,8 @@ int become(const RankProgram& program, pid_t keeper, int result_fd) {
   if (FARANDOLE_FAIL_CALL(
           "spawn.become.setrlimit", setrlimit(RLIMIT_NOFILE, &program.open_files)) != 0)
     return errno;
+  if (const int why = program.cpus.empty() ? 0 : bind_to(program.cpus); why != 0)
+    return why;
   const std::vector<char*> argv = pointers(program.argv);
   const std::vector<char*> environment = pointers(program.environment);
   restore_signals(program.kept_ignored);

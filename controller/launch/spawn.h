@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/launch/fd.h"
+#include "core/base/affinity.h"
 
 namespace farandole::launch {
 
@@ -22,6 +23,7 @@ struct RankProgram {
   bool own_group = true;    // a process group of its own; else that of the launcher
   rlimit open_files{};      // the limit that the launcher itself was started with
   sigset_t kept_ignored{};  // signals that stay ignored
+  CpuSet cpus;              // to be bound to; none: as the calling process
 };
 
 struct SpawnedRank {

@@ -1,6 +1,5 @@
 #include "core/base/cgroup.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,8 @@
 #include <fstream>
 #include <iterator>
 #include <vector>
+
+#include "core/base/affinity.h"
 
 namespace farandole {
 namespace {
@@ -58,17 +59,9 @@ std::vector<std::string> folders_of(
 }
 
 int affinity_cores() {
-  // Machines with more than 1024 processors need a larger set than cpu_set_t.
-  for (int processors = CPU_SETSIZE; processors <= (1 << 20); processors *= 4) {
-    cpu_set_t* const set = CPU_ALLOC(processors);
-    if (!set)
-      break;
-    const size_t bytes = CPU_ALLOC_SIZE(processors);
-    const int count = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (count > 0)
-      return count;
-  }
+  const auto own = own_affinity();
+  if (own && !own.value().empty())
+    return static_cast<int>(own.value().size());
   return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 

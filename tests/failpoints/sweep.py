@@ -23,6 +23,7 @@ from trial import Outcome, Trial
 PARALLEL = 8  # most of a case is waiting
 # Points that the jobs here pass by chance or never, and what shows them instead.
 RARE = {
+    "affinity.bind_to.sched_setaffinity": "nothing is bound there: job_binding_test",
     "connection.write_when_possible.async_wait": "a socket that takes no more: connection_test",
     "job_loop.drain.poll": "output that nobody read while the job lived: test_launcher.py",
     "process_card.watch_process.eventfd": "one that has long ended: heartbeat_test",

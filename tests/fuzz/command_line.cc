@@ -247,6 +247,9 @@ void check_options(const Options& options) {
   require(options.ranks >= 1 && options.ranks <= kMaxRanks, "ranks are bounded");
   require(!options.hosts.empty(), "ranks have hosts");
   require(!options.program.empty(), "there is a program");
+  const auto& [bind, map] = options.binding;
+  require(bind != MachinePart::None || map == MachinePart::None, "what is bound has an order");
+  require(bind <= MachinePart::Socket && map <= MachinePart::Socket, "of known parts");
   require(options.grace >= Duration::zero(), "times do not run backwards");
   require(!options.timeout || *options.timeout > Duration::zero(), "times do not run backwards");
 }

@@ -27,6 +27,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "collectives/shm/segment.cc": ("check_header",),
     "controller/launch/addresses.cc": ("parse_interfaces",),
     "controller/launch/arguments.cc": (),
+    "controller/launch/binding.cc": ("parse_machine_part",),
     "controller/launch/channel.cc": ("decode_message",),
     "controller/launch/config_file.cc": (),
     "controller/launch/environment.cc": (),

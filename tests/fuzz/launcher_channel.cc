@@ -176,7 +176,10 @@ net::Bytes any_body(Input& in) {
     case 0:
       return encode_texts({in.text(8), in.text(8), in.text(8), in.text(8), in.text(8)});
     case 1: {
-      HostOrder order{in.text(4), in.text(9), in.text(9), "h", {in.text(9)}, {in.text(9)}, {}, {}};
+      HostOrder order{
+          in.text(4), in.text(9), in.text(9), "h", {in.text(9)}, {in.text(9)}, {}, {}, {}};
+      order.binding = {
+          static_cast<MachinePart>(in.below(7)), static_cast<MachinePart>(in.below(7))};
       const int ranks = static_cast<int>(in.below(4));
       for (int i = 0; i < ranks; ++i)
         order.places.push_back({i, ranks, i, ranks, 0, static_cast<int>(in.below(3)), "h"});

@@ -72,6 +72,25 @@ def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> N
     ]
 
 
+def test_each_host_binds_its_own_ranks(hosts: Hosts, launcher: str, client: Path) -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    flags = (launcher, "-H", "h1:1,h2:1", "--bind-to", "hwthread", "--verbose")
+    ended = run(hosts, client, *flags, "grep", "Cpus_allowed_list", "/proc/self/status")
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines()) == [
+        f"[{rank}] Cpus_allowed_list:\t{usable[0]}" for rank in (0, 1)
+    ]
+    for rank in (0, 1):
+        text = f"rank {rank} on h{rank + 1} is bound to hwthread with CPUs {usable[0]}\n"
+        assert text in ended.err
+
+    many = len(usable) + 1
+    flags = (launcher, "-H", f"h1:1,h2:{many}", "--bind-to", "hwthread")
+    refused = run(hosts, client, *flags, "echo", "started")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"host h2: --bind-to hwthread: {many} ranks are more than" in refused.err
+
+
 RUN = """
 import farandole
 def where(base):

@@ -86,6 +86,9 @@ TEST(CommandLine, ReadsEveryFlag) {
        "key",
        "--network-interfaces",
        "eth0,ib0",
+       "--bind-to",
+       "core",
+       "--map-by=socket",
        "prog"});
   EXPECT_EQ(options.ranks, 3);
   EXPECT_EQ(options.timeout, Duration(2500ms));
@@ -101,6 +104,7 @@ TEST(CommandLine, ReadsEveryFlag) {
   EXPECT_EQ(options.ssh.port, "2222");
   EXPECT_EQ(options.ssh.identity, "key");
   EXPECT_THAT(options.interfaces, ElementsAre("eth0", "ib0"));
+  EXPECT_EQ(options.binding, (BindPolicy{MachinePart::Core, MachinePart::Socket}));
   EXPECT_TRUE(options.timestamps);
   EXPECT_EQ(options.grace, Duration(0));
   EXPECT_TRUE(options.verbose);
@@ -122,6 +126,13 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
       {{"-np", "", "p"}, "-np needs a value\n"},
       {{"--num-proc"}, "--num-proc needs a value\n"},
       {{"--help-env="}, "--help-env needs a value\n"},
+      {{"-np", "1", "--bind-to", "board", "p"},
+       "--bind-to \"board\" is not valid: one of none, hwthread, core, numa and socket is "
+       "wanted\n"},
+      {{"-np", "1", "--bind-to", "core", "--map-by", "none", "p"},
+       "--map-by \"none\" is not valid: one of slot, hwthread, core, numa and socket is wanted\n"},
+      {{"-np", "1", "--map-by", "slot", "p"},
+       "--map-by says in which order ranks are bound, and none is; give --bind-to too\n"},
       {{"-np", "99999999999", "p"},
        "-np \"99999999999\" is not valid: a whole number from 1 to 65536 is wanted\n"},
       {{"--tiemout", "3", "p"},

@@ -15,7 +15,8 @@ HostOrder an_order() {
       {"python", "-c", "a\nb"},
       {"A=1", "B="},
       {{2, 4, 0, 2, 1, 2, "h1"}, {3, 4, 1, 2, 1, 2, "h1"}},
-      std::chrono::seconds(3)};
+      std::chrono::seconds(3),
+      {MachinePart::Core, MachinePart::Socket}};
 }
 
 std::string frame_of(FrameKind kind, const net::Bytes& body) {
@@ -95,6 +96,12 @@ TEST(OutpostFrames, AnOrderIsForAllRanksOfItsHost) {
   EXPECT_EQ(decode_order(encode_order(order)), std::nullopt);
   order = an_order();
   order.argv.clear();
+  EXPECT_EQ(decode_order(encode_order(order)), std::nullopt);
+  order = an_order();
+  order.binding.bind = static_cast<MachinePart>(5);
+  EXPECT_EQ(decode_order(encode_order(order)), std::nullopt);
+  order = an_order();
+  order.binding.map = static_cast<MachinePart>(5);
   EXPECT_EQ(decode_order(encode_order(order)), std::nullopt);
 }
 

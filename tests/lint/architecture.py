@@ -63,7 +63,7 @@ LAYERS = (
         ),
     ),
     Layer("controller", ("core/", "controller/"), ("fmt/",)),
-    Layer("controller/launch", ("core/", "controller/"), ("fmt/", "CLI/", "yaml-cpp/")),
+    Layer("controller/launch", ("core/", "controller/"), ("fmt/", "CLI/", "hwloc.h", "yaml-cpp/")),
     Layer("collectives", ("core/base/", "core", "collectives/"), ("fmt/",)),
     Layer("collectives/cpu", ("core/base/", "core", "collectives/"), ("fmt/", "hwy/")),
     Layer(

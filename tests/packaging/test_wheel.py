@@ -70,7 +70,7 @@ def test_everything_of_others_brings_its_licence(installation: Installation) -> 
     copied = {name.split("/")[1] for name in names if re.match(r"farandole\.libs/.", name)}
     assert copied
     libraries = {re.sub(r"-[0-9a-f]{8}\.so[\d.]*$", "", name) for name in copied}
-    compiled_in = {"cli11", "flatbuffers", "fmt", "pybind11", "spdlog", "yaml-cpp"}
+    compiled_in = {"cli11", "flatbuffers", "fmt", "hwloc", "pybind11", "spdlog", "yaml-cpp"}
     assert set(texts) == {"LICENSE"} | {f"third_party/{n}.txt" for n in libraries | compiled_in}
     for name, text in texts.items():
         assert (
@@ -90,7 +90,16 @@ def test_it_lists_what_it_contains(installation: Installation) -> None:
     assert (metadata["name"], metadata["version"]) == ("farandole", VERSION)
     copied = {name.split("/")[1] for name in names if re.match(r"farandole\.libs/.", name)}
     libraries = {re.sub(r"-[0-9a-f]{8}\.so[\d.]*$", "", name) for name in copied}
-    compiled_in = {"boost", "cli11", "flatbuffers", "fmt", "pybind11", "spdlog", "yaml-cpp"}
+    compiled_in = {
+        "boost",
+        "cli11",
+        "flatbuffers",
+        "fmt",
+        "hwloc",
+        "pybind11",
+        "spdlog",
+        "yaml-cpp",
+    }
     # Debian's name of the package, the library's own being of OpenSSL.
     for library in {*libraries - {"libcrypto"}, *compiled_in, "libssl"}:
         assert any(library in part for part in components), (library, components)
