@@ -165,6 +165,16 @@ WRONG: dict[str, dict[str, str]] = {
         "is wanted"
         for value in ("loud", "WARN", "3", "info ", "--gloo")
     },
+    "--bind-to": {
+        value: f'{{flag}} "{value}" is not valid: one of none, hwthread, core, numa and socket is '
+        "wanted"
+        for value in ("cores", "Core", "slot", "1", "core ", "--verbose")
+    },
+    "--map-by": {
+        value: f'{{flag}} "{value}" is not valid: one of slot, hwthread, core, numa and socket is '
+        "wanted"
+        for value in ("none", "slots", "node", "0", " slot", "--bind-to")
+    },
     "--timeout": seconds("0.001", "100000000"),
     "--start-timeout": seconds("0.1", "86400"),
     "--grace": seconds("0", "100000000"),
