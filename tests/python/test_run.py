@@ -77,6 +77,41 @@ def test_who_failed_by_itself_is_blamed_with_its_traceback() -> None:
     assert (str(again), again.rank, again.tracebacks) == (str(error), 1, error.tracebacks)
 
 
+def test_a_result_that_is_too_large_says_what_to_do() -> None:
+    most = _result_lines.MOST_BYTES
+
+    def give(size: int) -> bytes:
+        return bytes(size)
+
+    with pytest.raises(farandole.RunError) as caught:
+        farandole.run(give, (most,), np=1)  # with what pickle puts around it
+    text = str(caught.value).splitlines()[0]
+    assert "raised farandole.errors.InvalidArgumentError: run(): the function's result has " in text
+    assert f"at most {most} (64 MiB) go back from each rank; write what is large to a file" in text
+    assert isinstance(caught.value.__cause__, farandole.InvalidArgumentError)
+
+
+def test_the_text_of_an_error_is_bounded() -> None:
+    def fail() -> None:
+        raise ValueError("x" * (8 << 20) + "end")
+
+    with pytest.raises(farandole.RunError, match="raised ValueError: xxx") as caught:
+        farandole.run(fail, np=1)
+    assert len(str(caught.value)) < 1 << 20
+    assert str(caught.value).endswith("xend")
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.__cause__.args[0].endswith("xend")
+
+
+def test_a_record_without_end_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_result_lines, "MOST_BYTES", 3 * 1000 - (4 << 20))
+    record = _result_lines.Record()
+    for _ in range(10_000):
+        record.add(b"AAAA" * 100)
+    assert len(record._bytes) <= 3000 + 300
+    assert record.whole is None
+
+
 def test_a_rank_that_dies_is_named() -> None:
     def die() -> None:
         import os

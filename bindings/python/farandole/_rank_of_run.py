@@ -21,6 +21,7 @@ from farandole import _result_lines
 from farandole.objects import dumps
 
 _HEAD = 8  # bytes of the length that stands before what the caller sends
+_TEXT_CHARACTERS = 256 << 10  # of what an error says: its end, which names it
 
 
 def _read(fd: int, size: int) -> bytes:
@@ -76,16 +77,27 @@ def _failure(error: BaseException) -> dict[str, Any]:
     except Exception:
         kept = b""
     return {
-        "text": text,
-        "what": traceback.format_exception_only(type(error), error)[-1].strip(),
+        "text": text[-_TEXT_CHARACTERS:],
+        "what": traceback.format_exception_only(type(error), error)[-1].strip()[:_TEXT_CHARACTERS],
         "follows": follows and not isinstance(error, farandole.MismatchError),
-        "error": kept,
+        "error": kept if len(kept) <= _result_lines.MOST_BYTES else b"",
     }
 
 
 def _call(call: bytes) -> Any:
     function, args, kwargs = pickle.loads(call)
     return function(*args, **kwargs)
+
+
+def _bounded(result: bytes) -> bytes:
+    most = _result_lines.MOST_BYTES
+    if len(result) > most:
+        raise farandole.InvalidArgumentError(
+            f"run(): the function's result has {len(result)} bytes when it is pickled, and at most "
+            f"{most} ({most >> 20} MiB) go back from each rank; write what is large to a file and "
+            "return its path"
+        )
+    return result
 
 
 def main() -> None:
@@ -96,7 +108,7 @@ def main() -> None:
     sys.path += [place for place in settings["path"] if place not in sys.path]
     record: dict[str, Any] = {"rank": rank, "size": size}
     try:
-        record["result"] = dumps(_call(call))
+        record["result"] = _bounded(dumps(_call(call)))
     except Exception as error:
         record["failure"] = _failure(error)
     sys.stdout.flush()
