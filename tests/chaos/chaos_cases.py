@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chaos_job import EXIT, THROW, Work
@@ -52,7 +52,7 @@ class Case:
     fault: str
     group: str
     stage: Stage
-    victim: str  # "rank 0", "another rank", "launcher", "agent"
+    victim: str  # "rank 0", "another rank", "launcher", "agent", "launcher and agent"
     apply: Fault
     outcome: Outcome
     target: Target | None = None
@@ -68,6 +68,11 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.fault}, {self.victim}, {self.stage.name}"
+
+    @property
+    def dies(self) -> bool:
+        """Whether the victim is a rank whose process ends."""
+        return self.group == "death"
 
     def victims(self) -> list[int]:
         """Ranks to choose from."""
@@ -96,8 +101,8 @@ def let(order: int) -> Fault:
     return lambda scene: scene.let(order)
 
 
-def launcher(name: str, number: signal.Signals) -> Fault:
-    return lambda scene: scene.signal_launcher(name, number)
+def launcher(names: Sequence[str], number: signal.Signals) -> Fault:
+    return lambda scene: scene.signal_launcher(names, number)
 
 
 def proxy(order: str) -> Fault:
@@ -139,19 +144,24 @@ def freezes() -> Iterator[Case]:
 
 
 def launchers() -> Iterator[Case]:
-    ends = Outcome.ALL_END
-    for victim, name in (("launcher", "farandolerun"), ("agent", "fdl-agent")):
-        for number in (signal.SIGKILL, signal.SIGSEGV):
-            fault = launcher(name, number)
-            yield Case(number.name, "launcher", SHM, victim, fault, ends, JOB_GONE, many=True)
+    victims = {"launcher": ["farandolerun"], "agent": ["fdl-agent"]}
+    both = {"launcher and agent": [name for names in victims.values() for name in names]}
+    deadly = [
+        *itertools.product(victims.items(), (signal.SIGKILL, signal.SIGSEGV)),
+        *itertools.product(both.items(), (signal.SIGKILL,)),
+    ]
+    for (victim, names), number in deadly:
+        fault, ends = launcher(names, number), Outcome.ALL_END
+        yield Case(number.name, "launcher", SHM, victim, fault, ends, JOB_GONE, many=True)
+    for victim, names in victims.items():
         yield Case(
             "SIGSTOP for 5 s",
             "launcher",
             SHM,
             victim,
-            launcher(name, signal.SIGSTOP),
+            launcher(names, signal.SIGSTOP),
             Outcome.NOTHING,
-            heal=launcher(name, signal.SIGCONT),
+            heal=launcher(names, signal.SIGCONT),
             together=TOGETHER,
         )
 

@@ -100,6 +100,7 @@ class Job:
         self.scratch.mkdir()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.reports: list[Report] = []
+        self.ended: dict[int, int] = {}  # when a rank that is watched was heard to have ended
         self.output: list[str] = []
         self._selector = selectors.DefaultSelector()
         self._rest: dict[int, bytes] = {}
@@ -118,6 +119,8 @@ class Job:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue  # ended meanwhile
+        for key in list(self._selector.get_map().values()):
+            self._forget(key)
         for process in self.processes:
             process.kill()
             process.wait()
@@ -152,14 +155,27 @@ class Job:
         if not self._selector.get_map():
             return False
         for key, _ in self._selector.select(max(0.0, seconds)):
+            if key.data is not None:
+                self.ended[key.data] = time.monotonic_ns()
+                self._forget(key)
+                continue
             data = os.read(key.fd, 1 << 16)
             if not data:
-                self._selector.unregister(key.fileobj)
+                self._forget(key)
             text = self._rest.pop(key.fd, b"") + data
             *lines, self._rest[key.fd] = text.split(b"\n")
             for line in lines:
                 self._take(line.decode(errors="replace"))
         return True
+
+    def watch_end(self, rank: int) -> None:
+        """Notes its end, when the kernel has taken it apart, as what is read."""
+        self._selector.register(os.pidfd_open(self.pid(rank)), selectors.EVENT_READ, rank)
+
+    def _forget(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        if isinstance(key.fileobj, int):  # of a process that is watched; pipes are their process's
+            os.close(key.fileobj)
 
     def _take(self, line: str) -> None:
         self.output.append(line)

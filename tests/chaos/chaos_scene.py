@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,11 +145,13 @@ class Scene:
         """Has the victim throw or exit by itself."""
         self.job.signal(self.victim, order)
 
-    def signal_launcher(self, name: str, number: int) -> int:
-        """`name` as the kernel knows the process: farandolerun, fdl-agent."""
-        (pid,) = (pid for pid, comm in marked(self.job.mark).items() if comm == name)
+    def signal_launcher(self, names: Sequence[str], number: int) -> int:
+        """`names` as the kernel knows the processes: farandolerun, fdl-agent."""
+        pids = [pid for pid, comm in marked(self.job.mark).items() if comm in names]
+        assert len(pids) == len(names), f"{names} are {pids}"
         when = time.monotonic_ns()
-        os.kill(pid, number)
+        for pid in pids:
+            os.kill(pid, number)
         return when
 
     def watch_all(self) -> Watch:

@@ -11,23 +11,28 @@ from chaos_cases import Case, Outcome
 from chaos_job import FINISH, Build, Report, Watch
 from chaos_leftovers import GONE_AFTER, left_behind, shared_memory, sockets_of_tcp
 from chaos_scene import Scene
+from chaos_waits import Waits
 
 LATEST_FAULT = 0.2  # after the job goes
 PATIENCE = 20.0  # far beyond every promise: who has not reported by then never will
 OBSERVED = 5.0  # how long a job has to bear what should harm nobody
 TYPED = {"PeerLost", "Timeout"}
 LATER_CALL = 1.0  # once the job has failed, every call does so at once
+VICTIMS_END = 2.0  # until what a victim's end took is known; others have told of it by then
 OPERATIONS = ("stop", "gradient/0", "gradient/1", "gradient/2")  # of a step, as ranks wait for them
 
 
 @dataclass
 class Trial:
-    """`seconds`: from the fault to the last report that was due; None where there was none."""
+    """`seconds`: from the fault to the last report that was due; None where there was none.
+    `waited`: what those on the way to a rank's report had to wait for a core, and what the victim
+    took to end."""
 
     case: str
     seed: int
     seconds: float | None = None
     by_rank: dict[int, float] = field(default_factory=dict)
+    waited: dict[int, float] = field(default_factory=dict)
     same_culprit: bool = True
     same_operation: bool = True
     left: list[str] = field(default_factory=list)
@@ -82,6 +87,9 @@ class Running:
             time.sleep(chance.uniform(0, LATEST_FAULT))
             watched = case.outcome is Outcome.ALL_END
             self.watch = self.scene.watch_all() if watched else Watch([])
+            if case.dies:
+                self.scene.job.watch_end(self.scene.victim)
+            self.waits = Waits(self.scene.job)
             self.when = case.apply(self.scene)
         except BaseException:
             self.scene.close()
@@ -115,12 +123,44 @@ class Running:
             self._judge_woken()
         reports = {rank: r for rank, r in job.heard("failed").items() if rank in due}
         self._judge(due, reports)
+        self._account(reports)
+
+    def _account(self, reports: dict[int, Report]) -> None:
+        """Who fails, rank 0, which is told and tells, and who reports are on the way."""
+        victim, silence = self.scene.victim, not self.case.dies
+        waited = {
+            rank: self.waits.of(rank, report["delays"], silence) for rank, report in reports.items()
+        }
+        always = self.waits.stolen()
+        if self.case.dies:
+            always += self._victims_end(max(r["when"] for r in reports.values()) if reports else 0)
+        for rank in reports:
+            way = {rank, 0, victim} if silence else {rank, 0} - {victim}
+            self.trial.waited[rank] = always + sum(waited.get(r, 0.0) for r in way)
+
+    def _victims_end(self, last_report: int) -> float:
+        """What the machine took to end it: of a rank in Python, which has others told before, what
+        it had to wait until then."""
+        job, victim = self.scene.job, self.scene.victim
+        event = "ending" if self.case.stage.work.in_python else ""
+        job.wait_for(lambda job: victim in (job.heard(event) if event else job.ended), VICTIMS_END)
+        if event:
+            return self.waits.of(victim, job.heard(event).get(victim, {}).get("delays", {}), False)
+        begin = self._begin()
+        if begin is None or victim not in job.ended:
+            return 0.0
+        return max(0, min(job.ended[victim], last_report) - begin) / 1e9
+
+    def _begin(self) -> int | None:
+        """When the fault happened; None where the victim was to tell and has not."""
+        if self.when is not None:
+            return self.when
+        when: int | None = self.scene.job.heard("fault").get(self.scene.victim, {}).get("when")
+        return when
 
     def _judge(self, due: Sequence[int], reports: dict[int, Report]) -> None:
         trial, job = self.trial, self.scene.job
-        begin = self.when
-        if begin is None:
-            begin = job.heard("fault").get(self.scene.victim, {}).get("when")
+        begin = self._begin()
         if begin is None:
             return self._complain("the victim did nothing")
         silent = sorted(set(due) - set(reports))
@@ -131,13 +171,19 @@ class Running:
             trial.texts[rank] = report["text"]
             if report["code"] not in TYPED:
                 self._complain(f"rank {rank} ended with {report['code']}: {report['text']}")
-            if not report["later_failed"] or report["later_ns"] > LATER_CALL * 1e9:
-                self._complain(f"rank {rank}: a later call did not fail at once")
+            self._judge_later(rank, report)
         if trial.by_rank:
             trial.seconds = max(trial.by_rank.values())
         self._compare(reports)
         for rank, report in job.heard("wrong").items():
             self._complain(f"rank {rank} has a wrong result in step {report['step']}")
+
+    def _judge_later(self, rank: int, report: Report) -> None:
+        if not report["later_failed"] or report["later_ns"] > LATER_CALL * 1e9:
+            self._complain(f"rank {rank}: a later call did not fail at once")
+        elif report["later_culprit"] != report["culprit"]:
+            first, later = report["culprit"], report["later_culprit"]
+            self._complain(f"rank {rank} named {first}, and in a later call {later}")
 
     def _compare(self, reports: dict[int, Report]) -> None:
         """Ranks that still reach each other name the same culprit, and it is the right one. Who has
@@ -169,6 +215,8 @@ class Running:
             self._complain(f"rank {victim} woke and did not find out that it was given up")
         elif report["culprit"] != victim:
             self._complain(f"rank {victim} woke and blamed another: {report['text']}")
+        else:
+            self._judge_later(victim, report)
 
     def _bear(self) -> None:
         """The job goes on, through the fault and after it, and ends in order."""

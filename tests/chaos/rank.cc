@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "delays.h"
+
 namespace {
 
 constexpr int kThrow = 1, kExit = 2, kFinish = 3;
@@ -74,10 +76,11 @@ struct Failure {
   int culprit = -1;
   std::string text;
   std::string operation;
+  std::string delays;
 
   static Failure of_last_call(fdl_code code, const std::string& operation) {
     const int64_t when = now();
-    return {when, code, fdl_last_error_rank(), fdl_last_error(), operation};
+    return {when, code, fdl_last_error_rank(), fdl_last_error(), operation, ::delays()};
   }
 };
 
@@ -160,15 +163,29 @@ class Trainer {
   std::array<fdl_handle*, kGradients + 1> handles_{};
 };
 
-void say_failure(int rank, const Failure& failure, int64_t step, int64_t later, bool later_failed) {
+// What became of a call after the first one that failed.
+struct Later {
+  int64_t took = 0;
+  bool failed = true;
+  int culprit = -1;
+
+  static Later of_a_barrier(fdl_session* session) {
+    const int64_t before = now();
+    const bool failed = fdl_barrier(session) != FDL_OK;
+    return {now() - before, failed, failed ? fdl_last_error_rank() : -1};
+  }
+};
+
+void say_failure(int rank, const Failure& failure, int64_t step, const Later& later) {
   say(rank,
       "failed",
       "\"when\": " + std::to_string(failure.when) +
-          ", \"code\": " + quoted(fdl_code_name(failure.code)) +
-          ", \"culprit\": " + std::to_string(failure.culprit) +
-          ", \"operation\": " + quoted(failure.operation) + ", \"step\": " + std::to_string(step) +
-          ", \"text\": " + quoted(failure.text) + ", \"later_ns\": " + std::to_string(later) +
-          ", \"later_failed\": " + (later_failed ? "true" : "false"));
+          ", \"code\": " + quoted(fdl_code_name(failure.code)) + ", \"culprit\": " +
+          std::to_string(failure.culprit) + ", \"operation\": " + quoted(failure.operation) +
+          ", \"step\": " + std::to_string(step) + ", \"text\": " + quoted(failure.text) +
+          ", \"delays\": " + failure.delays + ", \"later_ns\": " + std::to_string(later.took) +
+          ", \"later_failed\": " + (later.failed ? "true" : "false") +
+          ", \"later_culprit\": " + std::to_string(later.culprit));
 }
 
 void obey(int rank, int order) {
@@ -199,9 +216,7 @@ int train(fdl_session* session, size_t bytes, int64_t pause_us, uint64_t seed) {
         say(rank, "wrong", "\"step\": " + std::to_string(trainer.steps()));
         return kWrong;
       }
-      const int64_t before = now();
-      const bool later_failed = fdl_barrier(session) != FDL_OK;
-      say_failure(rank, failure, trainer.steps(), now() - before, later_failed);
+      say_failure(rank, failure, trainer.steps(), Later::of_a_barrier(session));
       return kFailed;
     }
     if (trainer.steps() == kWarmUp)
@@ -222,7 +237,8 @@ int main(int argc, char** argv) {
   if (const fdl_code code = fdl_init(nullptr, &session); code != FDL_OK) {
     const char* rank = getenv("FARANDOLE_RANK");
     const Failure failure = Failure::of_last_call(code, "init");
-    say_failure(rank ? atoi(rank) : -1, failure, 0, 0, true);
+    // There is no session, and so no later call.
+    say_failure(rank ? atoi(rank) : -1, failure, 0, {0, true, failure.culprit});
     return kFailed;
   }
   const int status = train(session, std::stoul(argv[1]), std::stol(argv[2]), std::stoull(argv[3]));

@@ -5,6 +5,7 @@ rank_numpy.py BYTES PAUSE_US SEED
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
@@ -14,26 +15,39 @@ import time
 from typing import Any
 
 import numpy as np
+from chaos_waits import delays
 
-import farandole as fdl
+
+def say_ending() -> None:
+    if VICTIM:
+        say("ending", delays=delays(os.getpid()))
+
+
+# Before the library's own, so that it runs behind it: when all has been done that tells others.
+atexit.register(say_ending)
+
+import farandole as fdl  # noqa: E402
 
 THROW, EXIT, FINISH = (signal.SIGRTMIN + i for i in range(3))
 WARM_UP = 5
 GRADIENTS = 3
+VICTIM: list[int] = []  # the rank, once it has broken itself
 
 
 def say(event: str, **values: Any) -> None:
-    line = "REPORT " + json.dumps({"rank": fdl.rank(), "event": event, **values}) + "\n"
+    rank = VICTIM[0] if VICTIM else fdl.rank()
+    line = "REPORT " + json.dumps({"rank": rank, "event": event, **values}) + "\n"
     os.write(1, line.encode())
 
 
 def obey(orders: list[int]) -> None:
+    if THROW not in orders and EXIT not in orders:
+        return
+    VICTIM.append(fdl.rank())
+    say("fault", when=time.monotonic_ns())
     if THROW in orders:
-        say("fault", when=time.monotonic_ns())
         raise RuntimeError("this rank was told to throw")
-    if EXIT in orders:
-        say("fault", when=time.monotonic_ns())
-        sys.exit(0)
+    sys.exit(0)
 
 
 def reduce_all(stop: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
@@ -67,12 +81,13 @@ def step(number: int, gradients: list[np.ndarray], finish: bool) -> bool:
 
 
 def tell_failure(error: fdl.FarandoleError, when: int, number: int) -> None:
+    waited = delays(os.getpid())
     before = time.monotonic_ns()
+    later: fdl.FarandoleError | None = None
     try:
         fdl.barrier()
-        later_failed = False
-    except fdl.FarandoleError:
-        later_failed = True
+    except fdl.FarandoleError as error_of_it:
+        later = error_of_it
     operation = str(error).partition('"')[2].partition('"')[0]
     say(
         "failed",
@@ -83,7 +98,9 @@ def tell_failure(error: fdl.FarandoleError, when: int, number: int) -> None:
         step=number,
         text=str(error),
         later_ns=time.monotonic_ns() - before,
-        later_failed=later_failed,
+        later_failed=later is not None,
+        later_culprit=getattr(later, "rank", -1),
+        delays=waited,
     )
 
 
