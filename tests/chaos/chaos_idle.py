@@ -21,6 +21,8 @@ RANKS = 3
 WORKS = (Work(), Work(pause_us=400_000))
 PROGRESS = 60.0  # seconds between two lines
 PATIENCE = 120.0  # for the end of the jobs
+LAST_WORDS = 10.0  # seconds for them, after an alarm
+SHOWN_LINES = 20
 BURN = "while True: pass"
 
 
@@ -35,12 +37,12 @@ def burners(stack: contextlib.ExitStack) -> int:
     return count
 
 
-def start(stack: contextlib.ExitStack, build: Build) -> dict[str, Job]:
+def start(stack: contextlib.ExitStack, build: Build, seconds: float) -> dict[str, Job]:
     jobs = {}
     for communicator in ("shm", "gloo"):
         for work in WORKS:
             settings = {"FARANDOLE_COMMUNICATOR": communicator}
-            job = stack.enter_context(launch(build, RANKS, work, 1, **settings))
+            job = stack.enter_context(launch(build, RANKS, work, 1, seconds, **settings))
             jobs[f"{communicator}, pauses of {work.pause_us} us at most"] = job
     for job in jobs.values():
         job.wait_until_ready()
@@ -55,6 +57,14 @@ def alarms(jobs: dict[str, Job]) -> list[str]:
         for event in ("failed", "wrong")
         for rank, report in job.heard(event).items()
     ]
+
+
+def last_words(jobs: dict[str, Job]) -> list[str]:
+    """What everybody of a job had to say that ended with an alarm, its launcher too."""
+    failed = [job for job in jobs.values() if job.heard("failed")]
+    for job in failed:
+        job.wait_for(lambda job: False, LAST_WORDS)  # until all have closed
+    return [line for job in failed for line in job.output[-SHOWN_LINES:]]
 
 
 def watch(jobs: dict[str, Job], minutes: float) -> list[str]:
@@ -91,10 +101,11 @@ def main() -> int:
     minutes = parser.parse_args().minutes
     build = Build.of_wheel()
     with contextlib.ExitStack() as stack:
-        jobs = start(stack, build)
+        jobs = start(stack, build, minutes * 60 + 2 * PATIENCE)
         count = burners(stack)
         found = watch(jobs, minutes) or end_in_order(jobs)
-    found = found or alarms(jobs)
+        found = found or alarms(jobs)
+        found += last_words(jobs)
     for text in found:
         print(text)
     cores = len(os.sched_getaffinity(0))

@@ -217,10 +217,12 @@ class Job:
         return when
 
 
-def launch(build: Build, ranks: int, work: Work, seed: int, **settings: object) -> Job:
-    """Under farandolerun, on this host."""
+def launch(
+    build: Build, ranks: int, work: Work, seed: int, seconds: float = 600, **settings: object
+) -> Job:
+    """Under farandolerun, on this host, which ends it after `seconds`."""
     job = Job(ranks)
-    command = [build.launcher, "-np", str(ranks), "--grace", "1", "--timeout", "600"]
+    command = [build.launcher, "-np", str(ranks), "--grace", "1", "--timeout", str(seconds)]
     job.start([*command, *work.command(build, seed)], job.environment(build, **settings))
     return job
 
