@@ -20,6 +20,7 @@ from farandole.errors import (
     NotInitializedError,
     UnsupportedError,
 )
+from farandole.uncompiled import uncompiled
 
 # Seconds that a rank which leaves has for slower ones.
 _ANSWER_PATIENCE = 5.0
@@ -316,6 +317,7 @@ def allreduce_all(
     )
 
 
+@uncompiled
 def topology() -> Topology:
     """This rank's place in the job."""
     joined = _joined()

@@ -11,6 +11,7 @@ from farandole import _native
 from farandole.arguments import check_timeout, shown
 from farandole.errors import FarandoleError, InvalidArgumentError, MismatchError, PendingError
 from farandole.small_floats import with_kinds
+from farandole.uncompiled import uncompiled
 
 
 class Handle:
@@ -45,10 +46,12 @@ class Handle:
             return f"failed: {error}"
         return "finished"
 
+    @uncompiled
     def done(self) -> bool:
         """Whether the operation has finished or failed."""
         return self._native.done()
 
+    @uncompiled
     def wait(self, timeout: float | None = None) -> Any:
         """The result, once it is there; raises how the operation failed. May be called again, and
         gives or raises the same.
@@ -116,9 +119,11 @@ class GroupHandle(Handle):
         flying = states.count("in flight")
         return f"{flying} in flight" if flying else failed or "finished"
 
+    @uncompiled
     def done(self) -> bool:
         return all(member.done() for member in self._members)
 
+    @uncompiled
     def wait(self, timeout: float | None = None) -> Any:
         """All results. Waits for every member before it raises the first failure, so that none is
         in flight afterwards; raises PendingError where one is, after ``timeout`` seconds."""

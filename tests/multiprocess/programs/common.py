@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -51,7 +52,7 @@ def on_entry(function: Callable[..., Any], tell: Callable[[], None]) -> None:
     """Calls `tell` once, when this thread next enters `function`."""
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code is function.__code__:
+        if event == "call" and frame.f_code is inspect.unwrap(function).__code__:
             sys.setprofile(None)
             tell()
 

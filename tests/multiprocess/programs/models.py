@@ -1,10 +1,11 @@
 """What stands around a model: its state on all ranks, its batch normalisation, its gradients
-without an optimizer's help, its data and figures."""
+without an optimizer's help, its data and figures, its compilation."""
 
 from __future__ import annotations
 
 import sys
 
+import compiled_cases  # noqa: F401
 import helper_cases  # noqa: F401
 import norm_cases  # noqa: F401
 import parallel_cases  # noqa: F401

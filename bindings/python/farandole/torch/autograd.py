@@ -21,6 +21,7 @@ from farandole.framework import Member
 from farandole.process_sets import ProcessSet
 from farandole.reduce_ops import Average, ReduceOp, Sum
 from farandole.submission import Submitter
+from farandole.uncompiled import uncompiled
 
 
 def takes_part(tensor: Any, in_place: bool) -> bool:
@@ -264,6 +265,7 @@ class _Node(torch.autograd.Function):
         return tensors if results is None else tuple(results)
 
     @staticmethod
+    @uncompiled
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         linear = ctx.linear.transposed(ctx.inputs)
         with torch.no_grad():

@@ -15,6 +15,7 @@ from farandole.framework import Framework, Member, Place, check_out, keeps_shape
 from farandole.small_floats import dimensions_of_kind
 from farandole.torch import autograd
 from farandole.torch.tensors import check_tensor, plain
+from farandole.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from farandole.calls import Call
@@ -86,6 +87,7 @@ class TorchFramework(Framework):
                 )
         return graph
 
+    @uncompiled
     def attach(
         self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
     ) -> list[torch.Tensor]:

@@ -17,6 +17,7 @@ from farandole.process_sets import ProcessSet, global_process_set
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import plain
+from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
 _UNKNOWN, _DENSE, _SPARSE = range(3)
@@ -121,6 +122,7 @@ class GradientExchange:
         self._asks_layouts, self._answers = not self._options.sparse_as_dense, None
         self._hook(names)
 
+    @uncompiled
     def finish(self) -> None:
         """Starts what has not been, waits for all. Afterwards nothing is in flight, also where it
         raises."""
@@ -194,6 +196,7 @@ class GradientExchange:
         # Hooks live as long as their parameters, but must not keep a discarded optimizer at work.
         this = weakref.ref(self)
 
+        @uncompiled
         def on_gradient(p: torch.Tensor) -> None:
             exchange = this()
             if exchange is not None:

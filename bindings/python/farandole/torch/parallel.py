@@ -17,6 +17,7 @@ from farandole.torch.functions import broadcast_parameters
 from farandole.torch.packing import broadcast_packed, check_writable
 from farandole.torch.reducer import Reducer
 from farandole.torch.tensors import check_module
+from farandole.uncompiled import uncompiled
 
 _OWN = "module."
 
@@ -87,14 +88,18 @@ class DistributedDataParallel(torch.nn.Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         if self._alone or not torch.is_grad_enabled():
             return self.module(*inputs, **kwargs)
+        self._begin_forward()
+        output = self.module(*inputs, **kwargs)
+        self._reducer.watch(output)
+        return output
+
+    @uncompiled
+    def _begin_forward(self) -> None:
         self._reducer.expect(self._synchronizing)
         if self._synchronizing and self._broadcast_buffers and self.training:
             buffers = list(self.module.buffers())
             check_writable(buffers)
             broadcast_packed(buffers, self._process_set.ranks[0], "buffers", self._process_set)
-        output = self.module(*inputs, **kwargs)
-        self._reducer.watch(output)
-        return output
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
 from farandole.torch.compression import Compressor
 from farandole.torch.sparse import sparse_allreduce_async
+from farandole.uncompiled import uncompiled
 
 # What a rank says of a parameter at the end of backward; the largest one holds.
 _UNUSED, _DENSE, _SPARSE = range(3)
@@ -63,11 +64,13 @@ class Reducer:
             self._prefix = _session.named(_native.ALLREDUCE, None)
             self._session = _session.current()
 
+    @uncompiled
     def watch(self, output: Any) -> None:
         """Learns from a forward's output when a backward begins: checkpoints run backwards within
         the one whose end counts, and reach parameters first."""
         this = weakref.ref(self)
 
+        @uncompiled
         def begin(_: torch.Tensor) -> None:
             reducer = this()
             if reducer is not None:
@@ -80,6 +83,7 @@ class Reducer:
     def _hook(self, p: torch.Tensor) -> None:
         this = weakref.ref(self)
 
+        @uncompiled
         def on_gradient(p: torch.Tensor) -> None:
             reducer = this()
             if reducer is not None:
@@ -127,6 +131,7 @@ class Reducer:
         else:
             self._handles[p] = GroupHandle([inner], _copying(gradient, self._compression, ctx))
 
+    @uncompiled
     def _finish(self) -> None:
         """Backward ends. One that reached no parameter (``torch.autograd.grad``) is none."""
         self._queued = False

@@ -16,6 +16,7 @@ from farandole.reduce_ops import Sum
 from farandole.torch import ops
 from farandole.torch.autograd import apply
 from farandole.torch.tensors import check_module, check_tensor
+from farandole.uncompiled import uncompiled
 
 
 class SyncBatchNorm(_BatchNorm):
@@ -62,7 +63,11 @@ class SyncBatchNorm(_BatchNorm):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         self._check_input_dim(input)
-        if not self.training or self.process_set.size() == 1:
+        return self._train(input) if self.training else super().forward(input)
+
+    @uncompiled
+    def _train(self, input: torch.Tensor) -> torch.Tensor:
+        if self.process_set.size() == 1:
             return super().forward(input)
         mean, variance, count, name = _whole_batch(input, self.process_set)
         if self.track_running_stats:
@@ -221,6 +226,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @uncompiled
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         input, weight, mean, scale = ctx.saved_tensors
         gradient = _wide(gradient)

@@ -1,0 +1,30 @@
+"""Functions of this package and ``torch.compile``, which is known here by its name alone."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def uncompiled(function: F) -> F:
+    """The same function or method, before and after which ``torch.compile`` ends a graph: what runs
+    between ranks cannot be recorded and run again."""
+    disabled: list[Any] = []  # made when it is needed: it imports the whole compiler
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        compiler = sys.modules.get("torch._dynamo")
+        if compiler is None:
+            return function(*args, **kwargs)
+        if not disabled:
+            # Else it is compiled itself, anew for each tensor's shape, until the compiler gives up.
+            getattr(compiler.decorators, "skip", lambda _: None)(call)
+            disabled.append(compiler.disable(function))
+        return disabled[0](*args, **kwargs)
+
+    call._torchdynamo_disable = True  # type: ignore[attr-defined]  # no graph contains it
+    return cast(F, call)
