@@ -88,6 +88,46 @@ def several_backward_passes() -> None:
 
 
 @case
+def several_scaled_backward_passes() -> None:
+    """The scaler looks at gradients that are all ranks' sums over the passes."""
+    tensors = parameters()
+    optimizer = distributed(tensors, backward_passes_per_step=2)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for spoilt in (False, True):
+        optimizer.zero_grad()
+        for number in range(2):
+            parts = [((hvd.rank() + 1) * p * (i + 1)).sum() for i, p in enumerate(tensors)]
+            alone = spoilt and number == 0 and hvd.rank() == 0
+            torch.autograd.backward(
+                scaler.scale(torch.stack(parts).sum() * (float("inf") if alone else 1.0))
+            )
+        scaler.step(optimizer)
+        scaler.update()
+    expect(tensors, 2 * mean())
+    assert scaler.get_scale() == 2.0
+
+
+@case
+def gradients_in_any_memory() -> None:
+    """Not contiguous, complex, and one that the program has expanded itself."""
+    weight = nn.Parameter(torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last))
+    turned = nn.Parameter(torch.zeros(3, dtype=torch.complex64))
+    expanded = nn.Parameter(torch.zeros(3))
+    named = [("weight", weight), ("turned", turned), ("expanded", expanded)]
+    optimizer = hvd.DistributedOptimizer(torch.optim.SGD([p for _, p in named], lr=1.0), named)
+    values = torch.arange(96.0).view(2, 3, 4, 4)
+    loss = (weight * values).sum() + (turned.real - turned.imag).sum()
+    torch.autograd.backward(loss * (hvd.rank() + 1.0))
+    assert weight.grad is not None
+    assert not weight.grad.is_contiguous()
+    expanded.grad = torch.tensor(hvd.rank() + 1.0).expand(3)
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), 1 - values * mean(), check_stride=False)
+    torch.testing.assert_close(turned.detach(), torch.full((3,), complex(-mean(), mean())))
+    torch.testing.assert_close(expanded.detach(), torch.full((3,), -mean()))
+
+
+@case
 def fewer_backward_passes_than_announced() -> None:
     tensors = parameters()
     optimizer = distributed(tensors, backward_passes_per_step=3)

@@ -6,6 +6,7 @@ import copy
 import gc
 import io
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -262,6 +263,40 @@ def copies_pickles_and_the_end_of_wrappers() -> None:
     gc.collect()
     assert reducer() is None
     assert operations(lambda: torch.autograd.backward(loss_of(plain, 1))) == 0
+
+
+@dataclass
+class Output:
+    """What torch does not look into."""
+
+    hidden: torch.Tensor
+
+
+class Answers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Linear(2, 2)
+
+    def forward(self, batch: torch.Tensor) -> Output:
+        return Output(self.part(batch))
+
+
+@case
+def outputs_of_any_type_and_mixed_precision() -> None:
+    model = wrapped(Answers())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(torch.full((1, 2), hvd.rank() + 1.0)).hidden.sum()
+        torch.autograd.backward(scaler.scale(loss))
+        same_everywhere([p.grad for p in model.parameters()])
+        scaler.unscale_(optimizer)
+        mean = (hvd.size() + 1) / 2
+        torch.testing.assert_close(model.module.part.weight.grad, torch.full((2, 2), mean))
+        scaler.step(optimizer)
+        scaler.update()
 
 
 @case

@@ -173,7 +173,10 @@ def sparse(rank: int, size: int) -> None:
         tensor = torch.sparse_coo_tensor(places, values, (size + 1, 2), check_invariants=True)
         dense = torch.zeros(size + 1, 2, dtype=dtype)
         dense[:size, 0], dense[size, 1] = 3, 3 * size
+        before = hvd.counters()["bytes"]
         total = hvd.sparse_allreduce_async(tensor, None, hvd.Sum)()
+        sent = 2 * values.element_size() + (2 * 2 + 2) * 8  # two entries and their places, a shape
+        assert hvd.counters()["bytes"] - before == sent
         assert total.is_coalesced() and total._nnz() == size + 1
         equal([total.to_dense()], [dense], "sparse sum")
         mean = hvd.sparse_allreduce_async(tensor, "sparse", hvd.Average)()
@@ -202,14 +205,46 @@ def tensors_as_users_have_them(rank: int, size: int) -> None:
     place = numbers.clone().conj()
     hvd.allreduce_(place, op=hvd.Sum)
     equal([place], [expected], "conjugated in place")
+    conjugated(rank, size)
     with torch.inference_mode():
         inference = torch.full((4, 2), rank + 1.0)
         equal([hvd.allreduce(inference, op=hvd.Sum)], [total.expand(4, 2)], "inference")
         hvd.allreduce_(inference[:, 1], op=hvd.Sum)
         equal([inference[:, 1]], [total.expand(4)], "inference in place")
         assert hvd.allgather(inference).shape == (4 * size, 2)
+        state = {"plain": torch.full((2,), float(rank)), "view": inference[:, 0]}
+        hvd.broadcast_parameters(state, 1)
+        equal(state.values(), [torch.ones(2), torch.full((4,), 2.0)], "inference from one rank")
+        eye = torch.eye(2).to_sparse()
+        total_of_eyes = hvd.sparse_allreduce_async(eye, "eye", hvd.Sum)()
+        equal([total_of_eyes.to_dense()], [torch.eye(2) * size], "inference sparse")
     only_last = torch.ones(int(rank == size - 1), 2)
     equal([hvd.allgather(only_last)], [torch.ones(1, 2)], "one rank has rows")
+
+
+def conjugated(rank: int, size: int) -> None:
+    """What travels is what is seen, through every collective, to outputs and gradients as well."""
+    seen = torch.complex(torch.ones(size), torch.full((size,), float(rank)))
+    lazy = seen.conj_physical().conj()
+    assert lazy.is_conj() and torch.equal(lazy, seen)
+    imaginary = torch.arange(float(size))
+    ones = torch.ones(size)
+    for name, wanted in {
+        "allgather": torch.complex(torch.ones(size * size), imaginary.repeat_interleave(size)),
+        "alltoall": torch.complex(ones, imaginary),
+        "broadcast": torch.complex(ones, torch.full((size,), 1.0)),
+        "reducescatter": torch.complex(torch.tensor([1.0 * size]), imaginary.sum().view(1)),
+    }.items():
+        options: dict[str, Any] = {"root_rank": 1} if name == "broadcast" else {}
+        options |= {"op": hvd.Sum} if name == "reducescatter" else {}
+        out = torch.zeros_like(wanted).conj()
+        assert api(name)(lazy, out=out, **options) is out
+        equal([api(name)(lazy, **options), out], [wanted, wanted], f"conjugated {name}")
+    leaf = seen.clone().requires_grad_()
+    result = hvd.allreduce(leaf.conj(), op=hvd.Sum)
+    torch.autograd.backward(torch.view_as_real(result).sum())
+    assert leaf.grad is not None
+    equal([leaf.grad], [torch.complex(ones, -ones) * size], "conjugated gradient")
 
 
 def several_threads(rank: int, size: int) -> None:

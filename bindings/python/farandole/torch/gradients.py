@@ -248,6 +248,8 @@ class GradientExchange:
             p.grad = zero.to_sparse(1) if p in self._sparse else zero
         if p.grad.is_sparse and self._options.sparse_as_dense:
             p.grad = p.grad.to_dense()
+        if not p.grad.is_sparse and 0 in p.grad.stride():  # expanded by the program itself
+            p.grad = p.grad.contiguous()
         return p.grad
 
     def _name(self, p: torch.Tensor) -> str:
