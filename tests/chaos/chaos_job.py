@@ -218,7 +218,7 @@ class Job:
 
 
 def launch(
-    build: Build, ranks: int, work: Work, seed: int, seconds: float = 600, **settings: object
+    build: Build, ranks: int, work: Work, seed: int, seconds: float, **settings: object
 ) -> Job:
     """Under farandolerun, on this host, which ends it after `seconds`."""
     job = Job(ranks)

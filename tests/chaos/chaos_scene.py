@@ -15,6 +15,8 @@ from pathlib import Path
 from chaos_job import Bootstrap, Build, Job, Watch, Work, launch, marked
 from chaos_net import HERE, Network, Proxy
 
+LONGEST = 600.0  # seconds for a job, whatever becomes of it
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -84,10 +86,10 @@ class Scene:
 
     def _start(self, build: Build, seed: int) -> Job:
         stage = self.stage
-        settings = {"FARANDOLE_COMMUNICATOR": stage.communicator}
+        settings: dict[str, object] = {"FARANDOLE_COMMUNICATOR": stage.communicator}
         if stage.hosts == 0 and not stage.proxied:
             return self._stack.enter_context(
-                launch(build, stage.ranks, stage.work, seed, **settings)
+                launch(build, stage.ranks, stage.work, seed, LONGEST, **settings)
             )
         if stage.hosts > 0:  # left after the job, whose processes are in it
             self.network = self._stack.enter_context(Network(stage.hosts))
@@ -99,7 +101,7 @@ class Scene:
         return job
 
     def _start_behind_proxy(
-        self, job: Job, build: Build, seed: int, settings: dict[str, str]
+        self, job: Job, build: Build, seed: int, settings: dict[str, object]
     ) -> None:
         """On this host; the victim reaches rank 0 through the proxy."""
         bootstrap = Bootstrap(job, self.stage.ranks)
@@ -113,7 +115,7 @@ class Scene:
             job.start(self.stage.work.command(build, seed), job.environment(build, **own))
 
     def _start_on_hosts(
-        self, job: Job, network: Network, build: Build, seed: int, settings: dict[str, str]
+        self, job: Job, network: Network, build: Build, seed: int, settings: dict[str, object]
     ) -> None:
         stage = self.stage
         port = 5000  # nobody else is in the namespace
