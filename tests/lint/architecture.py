@@ -95,6 +95,11 @@ ONLY_IN = (
     ),
     (r"boost[/:]+asio", ("core/net/", "tests/net/"), "Asio stays in core/net"),
     (
+        r"\b(__lsan_\w+|no_sanitize\w*|__asan_(un)?poison\w*|AnnotateIgnore\w*)",
+        ("core/base/abandon.h",),
+        "no sanitizer looks away but where core/base/abandon.h says why",
+    ),
+    (
         r"\b(usleep|(clock_)?nanosleep|sleep_for|sleep_until)\s*\(|(::|\b)sleep\(\d",
         ("tests/",),
         "nothing waits by sleeping",

@@ -96,6 +96,8 @@ def test_an_allowed_include_passes(tmp_path: Path, name: str, include: str) -> N
         "for (char** e = environ; *e;) {",
         "boost::asio::post(f);",
         "usleep(10);",
+        "__lsan_ignore_object(p);",
+        '__attribute__((no_sanitize("undefined"))) int f();',
     ],
 )
 def test_a_misplaced_thing_is_found(tmp_path: Path, line: str) -> None:
