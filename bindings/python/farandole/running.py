@@ -82,7 +82,9 @@ def run(
 
     Raises ``RunError`` where a rank failed, with that rank's traceback, and
     ``InvalidArgumentError`` where nothing was started because an argument is wrong.
-    May be called from any thread, but hears Ctrl-C in the main one only.
+    May be called from any thread, but hears Ctrl-C, and a notebook's "interrupt", in the main one
+    only, which runs cells: then it ends the ranks on every host, within the launcher's grace, and
+    raises ``KeyboardInterrupt``. A notebook's kernel goes on with all that it knows.
     """
     _check(func, args, kwargs)
     ranks = [one for one in (np, num_proc) if one is not None]
