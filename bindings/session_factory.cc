@@ -15,18 +15,19 @@
 #include "core/base/refusal.h"
 #include "core/event_log.h"
 #include "core/net/io_thread.h"
+#include "core/process_set_list.h"
 
 namespace farandole {
 namespace {
 
-void connect_alone(SessionParts& parts) {
+void connect_alone(SessionParts& parts, LoopbackHub::ProcessSets process_sets) {
   auto loop = std::make_shared<ThreadLoop>("fdl-engine");
   const Member self{
       .rank = 0,
       .host = parts.config.host.empty() ? "localhost" : parts.config.host,
       .pid = getpid()};
   parts.control = std::make_unique<LoopbackControlPlane>(
-      std::make_shared<LoopbackHub>(1), parts.config, self, loop);
+      std::make_shared<LoopbackHub>(1, std::move(process_sets)), parts.config, self, loop);
   parts.loop = std::move(loop);
 }
 
@@ -61,6 +62,10 @@ Result<std::unique_ptr<Session>> make_session(
   config.size = job.value().size;
   config.job = job.value().job;
 
+  auto process_sets = parse_process_sets(config.process_sets, config.size);
+  if (!process_sets)
+    return process_sets.status();
+
   SessionParts parts;
   parts.log = std::make_shared<LogMember>(
       config.log_level, config.size > 1 ? fmt::format("rank {}", config.rank) : "");
@@ -77,7 +82,7 @@ Result<std::unique_ptr<Session>> make_session(
   std::shared_ptr<net::IoThread> io;
   try {
     if (config.size == 1)
-      connect_alone(parts);
+      connect_alone(parts, std::move(process_sets).value());
     else
       io = connect_to_job(parts, std::move(job).value(), std::move(give_up));
   } catch (const Refusal& refused) {

@@ -2,20 +2,33 @@
 // What the ranks agreed upon: which tensors are ready everywhere, in the one order all execute.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/request.h"
 
 namespace farandole {
 
-// A tensor that every member of its process set announced with compatible signatures.
+// What members that have joined need to take part in an operation that they did not submit: they
+// put in what changes nothing, and throw away what comes out.
+struct StandIn {
+  Signature signature;        // of the first member that submitted it
+  uint32_t contributors = 0;  // members that did; what an average divides by
+  bool operator==(const StandIn&) const = default;
+};
+
+// An operation that every member of its process set has announced with compatible signatures, or
+// has joined.
 struct ReadyOp {
   std::string name;
   uint32_t process_set = 0;
   // What differs between ranks, in member order. allgather: rows of each member (n values);
-  // alltoall: rows from each member to each (n*n values, [source][destination]); else empty.
+  // alltoall: rows from each member to each (n*n values, [source][destination]); join: the rank
+  // that joined last; add_process_set: the id of the new set; else empty.
   std::vector<int64_t> extents;
+  std::optional<StandIn> stand_in;  // where a member has joined and submitted nothing
 
   bool operator==(const ReadyOp&) const = default;
 };

@@ -37,7 +37,8 @@ struct Segment {
 //                  own row's sum, out the own column's. in and out do not overlap.
 //   Barrier        no segment.
 // Result of a reducing kind, for each element, over the members x_0 … x_{n-1} in rank order:
-//   postscale * (op over r of (prescale * x_r)), Average being Sum divided by n.
+//   postscale * (op over r of (prescale * x_r)), Average being Sum divided by `contributors`, or by
+//   n where that is 0.
 // Half types are computed in float32 and rounded once; scales of integers are applied in double
 // and truncated towards zero, saturating; integer sums and products wrap; an Average of integers is
 // that of the exact sum, cut likewise: no partial sum may be kept in the dtype. See has_meaning().
@@ -48,6 +49,7 @@ struct CollectiveOp {
   int root = 0;
   double prescale = 1.0;
   double postscale = 1.0;
+  size_t contributors = 0;  // members that do not merely stand in
   std::span<const Segment> segments;
   std::span<const size_t> counts;
   std::string_view name;  // of the first tensor, for messages

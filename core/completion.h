@@ -19,6 +19,8 @@ class Completion {
   static Status no_memory() noexcept { return {Code::System, "no memory"}; }
 
   void settle(PendingOp op, Status status, Outcome outcome = {}) noexcept {
+    if (op.stands_in())
+      return;
     const Signature& signature = op.request.signature;
     names_.release(signature.process_set, op.request.name);
     emitter_.emit(

@@ -30,6 +30,9 @@ class Device {
       std::span<const Segment> segments, DType dtype, void* to, StreamHandle stream) = 0;
   virtual Status unpack(
       const void* from, std::span<const Segment> segments, DType dtype, StreamHandle stream) = 0;
+  // `count` times the bytes of `element`.
+  virtual Status fill(
+      void* to, std::span<const std::byte> element, size_t count, StreamHandle stream) = 0;
 };
 
 }  // namespace farandole

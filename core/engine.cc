@@ -6,6 +6,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/refusal.h"
 #include "core/fusion.h"
 #include "core/request_check.h"
 
@@ -48,9 +49,10 @@ void Engine::handle(Message message) {
       [this](auto&& content) { on(std::forward<decltype(content)>(content)); }, std::move(message));
 }
 
-Status Engine::health() const {
+Status Engine::health(uint32_t process_set) const {
   MutexLock lock(mutex_);
-  return health_;
+  const auto departed = departed_.find(process_set);
+  return health_.is_ok() && departed != departed_.end() ? departed->second : health_;
 }
 
 bool Engine::wait_left(TimePoint deadline) {
@@ -65,11 +67,16 @@ bool Engine::wait_left(TimePoint deadline) {
 void Engine::on(message::Submit submit) {
   std::vector<Announcement> announcements;
   for (PendingOp& op : submit.ops) {
+    const GroupTable::GroupPtr group = parts_.groups->find(op.request.signature.process_set);
+    Status refused;
     if (closed_) {
       end(std::move(op));
-    } else if (failure_ || departed_) {
-      fail(std::move(op), failure_ ? *failure_ : *departed_);
+    } else if (failure_ || (group && group->departed)) {
+      fail(std::move(op), failure_ ? *failure_ : *group->departed);
+    } else if (refused = refusal(op, group); !refused) {
+      parts_.completion->settle(std::move(op), std::move(refused));
     } else {
+      group->joined = group->joined || op.request.signature.kind == CollectiveKind::Join;
       announcements.push_back({op.request.name, op.request.signature});
       parts_.emitter->emit({.kind = EventKind::Announced, .name = op.request.name});
       pending_.add(std::move(op));
@@ -84,41 +91,62 @@ void Engine::on(message::Agreed agreed) {
     std::optional<PendingOp> op = pending_.take(rejection.process_set, rejection.name);
     if (!op)
       continue;
+    if (op->request.signature.kind == CollectiveKind::Join)
+      if (const GroupTable::GroupPtr group = parts_.groups->find(rejection.process_set))
+        group->joined = false;
     parts_.emitter->emit(
         {.kind = EventKind::Rejected, .name = rejection.name, .code = rejection.why.code()});
     parts_.completion->settle(std::move(*op), std::move(rejection.why));
   }
   std::vector<ReadyTensor> ready;
+  std::vector<ReadyTensor> changes;
   for (ReadyOp& item : agreed.agreement.ready) {
-    std::optional<PendingOp> op = pending_.take(item.process_set, item.name);
-    if (!op)
+    std::optional<ReadyTensor> tensor = take(item);
+    if (!tensor)
       continue;
-    parts_.emitter->emit({.kind = EventKind::Agreed, .name = item.name});
-    ready.push_back({std::move(*op), std::move(item.extents)});
+    const bool carried = is_collective(tensor->op.request.signature.kind);
+    (carried ? ready : changes).push_back(std::move(*tensor));
   }
   dispatch(std::move(ready));
+  // No tensor of a set is agreed upon in the round that adds it, nor after its removal.
+  for (ReadyTensor& changed : changes) carry_out(std::move(changed));
 }
 
 void Engine::dispatch(std::vector<ReadyTensor> ready) {
   std::vector<FusionItem> items;
-  for (const ReadyTensor& tensor : ready) items.push_back({&tensor.op.request.signature});
+  for (const ReadyTensor& tensor : ready)
+    items.push_back({&tensor.op.request.signature, tensor.contributors});
   for (const BucketPlan& plan : fuse(items, parts_.fusion_bytes)) {
-    Group& group = *groups_.at(ready[plan.front()].op.request.signature.process_set);
-    // Lanes take copyable work; the bucket is moved in behind a shared pointer.
-    auto bucket = std::make_shared<Bucket>();
-    for (const size_t index : plan) bucket->push_back(std::move(ready[index]));
-    ++backlog_;
-    group.lane.post(
-        [this, &group, bucket] { bucket_finished(group.executor->execute(std::move(*bucket))); });
+    const uint32_t process_set = ready[plan.front()].op.request.signature.process_set;
+    Bucket bucket;
+    for (const size_t index : plan) bucket.push_back(std::move(ready[index]));
+    give(*parts_.groups->find(process_set), std::move(bucket));
   }
   report_backlog();
 }
 
-void Engine::bucket_finished(bool settled) noexcept {
+void Engine::give(Group& group, Bucket bucket) {
+  // Lanes take copyable work; the bucket is moved in behind a shared pointer.
+  const auto shared = std::make_shared<Bucket>(std::move(bucket));
+  ++given_;
+  if (group.id == 0)
+    ++backlog_;
+  try {
+    group.lane->post([this, &group, shared] {
+      bucket_finished(group.id, group.executor->execute(std::move(*shared)));
+    });
+  } catch (const Refusal& refused) {
+    bucket_finished(group.id, false);
+    on(message::Broken{std::move(*shared), refused.status()});
+  }
+}
+
+void Engine::bucket_finished(uint32_t process_set, bool settled) noexcept {
   if (!settled)
     any_unsettled_ = true;
-  const size_t backlog = --backlog_;
-  if ((backlog < kBacklogWorthTelling && backlog_told_) || (backlog == 0 && last_agreed_))
+  const size_t backlog = process_set == 0 ? --backlog_ : backlog_.load();
+  const size_t given = --given_;
+  if ((backlog < kBacklogWorthTelling && backlog_told_) || (given == 0 && last_agreed_))
     tell_done();
 }
 
@@ -139,7 +167,7 @@ void Engine::on(message::BucketDone) {
 
 // A lane that ends its last bucket either sees `last_agreed_` or is seen here to have ended it.
 void Engine::tell_finished() {
-  if (!last_agreed_ || backlog_ > 0 || any_unsettled_ || failure_)
+  if (!last_agreed_ || given_ > 0 || any_unsettled_ || failure_)
     return;
   if (!std::exchange(finished_told_, true))
     parts_.control->finished();
@@ -198,15 +226,20 @@ void Engine::on(message::Failed failed) {
     changed_.notify_all();
     return;
   }
-  if (departed_ || failure_)
-    return;
-  departed_ = failure;
+  for (const GroupTable::GroupPtr& group : parts_.groups->all())
+    if (!failure_ && !group->departed && (failure.rank == 0 || group->has(failure.rank)))
+      depart(*group, failure);
+}
+
+// Other sets go on.
+void Engine::depart(Group& group, const PeerFailure& failure) {
+  group.departed = failure;
+  group.joined = false;
   {
     MutexLock lock(mutex_);
-    if (health_.is_ok())
-      health_ = Status(failure.code, subject(failure, parts_.rank)).blame(failure.rank);
+    departed_[group.id] = Status(failure.code, subject(failure, parts_.rank)).blame(failure.rank);
   }
-  for (PendingOp& op : pending_.take_all()) fail(std::move(op), failure);
+  for (PendingOp& op : pending_.take_all_of(group.id)) fail(std::move(op), failure);
 }
 
 void Engine::fail(PendingOp op, const PeerFailure& failure) {
@@ -232,7 +265,9 @@ void Engine::fail_everything(const PeerFailure& failure) {
     left_ = true;  // nobody will acknowledge a goodbye any more
     changed_.notify_all();
   }
-  for (const auto& [id, group] : groups_) group->executor->abort(why);
+  for (const GroupTable::GroupPtr& group : parts_.groups->all())
+    if (group->included())
+      group->executor->abort(why);
   for (auto& [op, status] : std::exchange(broken_, {})) fail(std::move(op), failure);
   for (PendingOp& op : pending_.take_all()) fail(std::move(op), failure);
 }
@@ -242,7 +277,9 @@ void Engine::on(message::Close close) {
     return;
   closed_ = close.why;
   if (!close.lanes_idle)
-    for (const auto& [id, group] : groups_) group->executor->abort(close.why);
+    for (const GroupTable::GroupPtr& group : parts_.groups->all())
+      if (group->included())
+        group->executor->abort(close.why);
   for (auto& [op, status] : std::exchange(broken_, {})) end(std::move(op));
   for (PendingOp& op : pending_.take_all()) end(std::move(op));
 }

@@ -11,7 +11,7 @@
 #include "core/completion.h"
 #include "core/control_plane.h"
 #include "core/emitter.h"
-#include "core/group.h"
+#include "core/group_table.h"
 #include "core/inbox.h"
 #include "core/pending.h"
 
@@ -25,17 +25,19 @@ class Engine {
     Completion* completion = nullptr;
     const Emitter* emitter = nullptr;
     std::function<void(Message)> post;  // into this engine's inbox
+    GroupTable* groups = nullptr;
+    // Of a set that all ranks have agreed to add.
+    std::function<GroupTable::GroupPtr(uint32_t id, std::vector<int> members)> make_group;
     size_t fusion_bytes = 0;
     int rank = 0;
   };
 
-  Engine(Parts parts, std::map<uint32_t, Group*> groups)
-      : parts_(std::move(parts)), groups_(std::move(groups)) {}
+  explicit Engine(Parts parts) : parts_(std::move(parts)) {}
 
   void handle(Message message);
 
-  // Ok while the job can go on; else why not, without naming an operation.
-  Status health() const;
+  // Ok while the process set can go on; else why not, without naming an operation.
+  Status health(uint32_t process_set = 0) const;
   // Waits for the acknowledgement of this rank's goodbye, or for the job's failure. False at the
   // deadline.
   bool wait_left(TimePoint deadline);
@@ -46,25 +48,35 @@ class Engine {
   void on(message::Failed failed);
   void on(message::Broken broken);
   void on(message::BucketDone done);
+  void on(message::Retired retired);
   void on(message::Close close);
 
+  // Why it cannot be submitted.
+  Status refusal(const PendingOp& op, const GroupTable::GroupPtr& group) const;
+  std::optional<ReadyTensor> take(ReadyOp& item);
+  // Joins, and process sets that come and go; behind what is ready before them.
+  void carry_out(ReadyTensor changed);
+  void add_set(PendingOp op, int64_t id);
+  void remove_set(PendingOp op);
+  void settle_behind(Group& group, PendingOp op, Outcome outcome, std::function<void()> last);
+  void depart(Group& group, const PeerFailure& failure);
   void dispatch(std::vector<ReadyTensor> ready);
+  void give(Group& group, Bucket bucket);
   void fail(PendingOp op, const PeerFailure& failure);
   void end(PendingOp op);  // by close; requires closed_
   void fail_everything(const PeerFailure& failure);
-  void bucket_finished(bool settled) noexcept;  // on a lane
-  void tell_done() noexcept;                    // likewise
+  void bucket_finished(uint32_t process_set, bool settled) noexcept;  // on a lane
+  void tell_done() noexcept;                                          // likewise
   void report_backlog();
   void tell_finished();
 
   const Parts parts_;
-  const std::map<uint32_t, Group*> groups_;
   PendingTable pending_;
   std::vector<std::pair<PendingOp, Status>> broken_;  // waiting for the verdict
   std::optional<PeerFailure> failure_;                // the verdict
-  std::optional<PeerFailure> departed_;               // the first rank that left
   std::optional<Status> closed_;
-  std::atomic<size_t> backlog_{0};  // buckets given to lanes and not finished
+  std::atomic<size_t> given_{0};    // buckets given to lanes and not finished
+  std::atomic<size_t> backlog_{0};  // of these: of process set 0
   std::atomic<bool> backlog_told_{false};
   std::atomic<bool> last_agreed_{false};    // nothing follows what is agreed upon
   std::atomic<bool> any_unsettled_{false};  // a lane could not finish a bucket
@@ -73,6 +85,7 @@ class Engine {
   mutable Mutex mutex_;
   CondVar changed_;
   Status health_ FARANDOLE_GUARDED_BY(mutex_);
+  std::map<uint32_t, Status> departed_ FARANDOLE_GUARDED_BY(mutex_);  // by process set
   bool left_ FARANDOLE_GUARDED_BY(mutex_) = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/identity.h"
 #include "core/request_check.h"
 
 namespace farandole {
@@ -16,6 +17,7 @@ struct Executor::Plan {
   std::vector<Segment> segments;
   std::vector<Outcome> outcomes;
   std::vector<size_t> counts;
+  std::vector<Buffer> stand_ins;
   DType dtype = DType::Float32;
   size_t bytes = 0;
 };
@@ -27,7 +29,8 @@ size_t result_bytes(const Signature& signature, const Layout& layout) {
   return static_cast<size_t>(element_count(layout.result_shape)) * size_of(signature.dtype);
 }
 
-CollectiveOp operation(const Request& request, int root) {
+CollectiveOp operation(const ReadyTensor& first, int root) {
+  const Request& request = first.op.request;
   const Signature& s = request.signature;
   return {
       .kind = s.kind,
@@ -36,6 +39,7 @@ CollectiveOp operation(const Request& request, int root) {
       .root = root,
       .prescale = s.prescale,
       .postscale = s.postscale,
+      .contributors = first.contributors,
       .name = request.name};
 }
 
@@ -80,15 +84,21 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     Layout layout = lay_out(request.signature, tensor.extents, parts_.index, members);
     Outcome outcome;
     outcome.data = request.out;
-    if (request.out == nullptr && request.signature.kind != CollectiveKind::Barrier) {
+    Segment segment{request.in, request.out, layout.segment_count};
+    if (tensor.op.stands_in()) {
+      FARANDOLE_RETURN_IF_ERROR(
+          stand_in(request, segment, result_bytes(request.signature, layout), plan));
+      outcome.data = segment.out;
+    } else if (request.out == nullptr && request.signature.kind != CollectiveKind::Barrier) {
       Result<Buffer> memory = parts_.device->allocate(result_bytes(request.signature, layout));
       if (!memory)
         return memory.status();
       outcome.owned = std::move(memory).value();
       outcome.data = outcome.owned.data.get();
     }
+    segment.out = outcome.data;
     if (request.signature.kind != CollectiveKind::Barrier) {
-      plan.segments.push_back({request.in, outcome.data, layout.segment_count});
+      plan.segments.push_back(segment);
       plan.bytes += layout.segment_count * size_of(plan.dtype);
     }
     plan.counts = std::move(layout.counts);
@@ -97,6 +107,45 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     plan.outcomes.push_back(std::move(outcome));
   }
   return plan;
+}
+
+// Memory that holds what changes nothing, and room for a result that nobody reads.
+Status Executor::stand_in(
+    const Request& request, Segment& segment, size_t result_bytes, Plan& plan) {
+  const Signature& s = request.signature;
+  const size_t bytes = std::max(segment.count * size_of(s.dtype), result_bytes);
+  Result<Buffer> memory = parts_.device->allocate(bytes);
+  if (!memory)
+    return memory.status();
+  segment.out = memory.value().data.get();
+  if (reduces(s.kind)) {
+    Result<Buffer> in = parts_.device->allocate(segment.count * size_of(s.dtype));
+    if (!in)
+      return in.status();
+    const Element element = identity_element(s.reduce, s.dtype, s.prescale);
+    FARANDOLE_RETURN_IF_ERROR(parts_.device->fill(
+        in.value().data.get(),
+        std::span(element).first(size_of(s.dtype)),
+        segment.count,
+        request.stream));
+    segment.in = in.value().data.get();
+    plan.stand_ins.push_back(std::move(in).value());
+  } else {
+    segment.in = segment.out;
+  }
+  plan.stand_ins.push_back(std::move(memory).value());
+  return Status::ok();
+}
+
+void Executor::retire() {
+  std::unique_ptr<Communicator> gone;
+  {
+    MutexLock lock(mutex_);
+    gone = std::move(communicator_);
+    lane_communicator_ = nullptr;
+  }
+  gone.reset();
+  staging_ = {};
 }
 
 Status Executor::connected() {
@@ -181,7 +230,7 @@ bool Executor::execute(Bucket bucket) noexcept {
     plan = std::move(laid_out).value();
     event.bytes = plan.bytes;
     parts_.emitter->emit(event);
-    return run(plan, operation(first, index_of(first.signature.root)), first.stream);
+    return run(plan, operation(bucket.front(), index_of(first.signature.root)), first.stream);
   });
   event.kind = EventKind::BucketEnd;
   event.code = status.code();

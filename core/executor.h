@@ -40,6 +40,8 @@ class Executor {
   // True when every tensor has been settled, false when they went to `broken`. Needs no memory to
   // do either.
   bool execute(Bucket bucket) noexcept;
+  // Nothing follows: gives the communicator back. On the lane.
+  void retire();
   // A running and every later execute() fails with `why`, within 100 ms. First call wins.
   void abort(Status why);
 
@@ -47,6 +49,7 @@ class Executor {
   struct Plan;
   Status connected();
   Result<Plan> plan(const Bucket& bucket);
+  Status stand_in(const Request& request, Segment& segment, size_t result_bytes, Plan& plan);
   Status run(Plan& plan, const CollectiveOp& op, StreamHandle stream);
   Result<void*> staging(size_t bytes);
   int index_of(int rank) const;

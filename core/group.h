@@ -1,25 +1,44 @@
 #pragma once
 // Group: the ranks of one process set, with the lane and the executor that serve them.
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/agreement.h"
 #include "core/executor.h"
 #include "core/lane.h"
 
 namespace farandole {
 
+// What a rank knows of a process set. Thread: the fixed fields from any; the others are the
+// engine's.
 struct Group {
-  Group(const std::string& lane_name, Executor::Parts parts)
-      : members(parts.members),
+  // Of a set that this rank is not in.
+  Group(uint32_t process_set, std::vector<int> ranks)
+      : id(process_set), members(std::move(ranks)) {}
+  // Of one that it is in: costs no thread and no connection before the first bucket.
+  Group(uint32_t process_set, const std::string& lane_name, Executor::Parts parts)
+      : id(process_set),
+        members(parts.members),
+        index(parts.index),
         executor(std::make_unique<Executor>(std::move(parts))),
-        lane(lane_name) {}
+        lane(std::make_unique<Lane>(lane_name)) {}
 
-  std::vector<int> members;  // global ranks, ascending
-  std::unique_ptr<Executor> executor;
-  Lane lane;  // last: joined before the executor goes
+  bool included() const noexcept { return index >= 0; }
+  bool has(int rank) const noexcept;
+
+  const uint32_t id;
+  const std::vector<int> members;  // global ranks, ascending
+  const int index = -1;            // own place in members
+  const std::unique_ptr<Executor> executor;
+  const std::unique_ptr<Lane> lane;  // last of the two: joined before the executor goes
+
+  std::optional<PeerFailure> departed;  // the first member that left, or the coordinator's rank
+  bool joined = false;                  // this rank's join waits for the others
 };
 
 }  // namespace farandole

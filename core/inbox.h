@@ -32,6 +32,10 @@ struct Broken {
   Status why;
 };
 struct BucketDone {};
+// The lane of a process set that was removed has carried out everything.
+struct Retired {
+  uint32_t process_set = 0;
+};
 // The session ends: whatever is still unsettled ends with `why`. Lanes that have finished are left
 // alone: to peers that still read, an abort would look like a failure.
 struct Close {
@@ -46,6 +50,7 @@ using Message = std::variant<
     message::Failed,
     message::Broken,
     message::BucketDone,
+    message::Retired,
     message::Close>;
 
 // Bounded by what feeds it: NameRegistry limits tensors in flight, and every other message stands

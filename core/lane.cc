@@ -2,16 +2,11 @@
 
 #include <utility>
 
-#include "core/base/log_label.h"
 #include "core/base/thread.h"
 
 namespace farandole {
 
-Lane::Lane(const std::string& thread_name)
-    : thread_(start_thread(thread_name, [this, label = log_label()] {
-        const LogScope scope(label);
-        run();
-      })) {}
+Lane::Lane(std::string thread_name) : thread_name_(std::move(thread_name)), label_(log_label()) {}
 
 Lane::~Lane() {
   {
@@ -19,11 +14,33 @@ Lane::~Lane() {
     stopping_ = true;
     wake_.notify_all();
   }
-  thread_.join();
+  if (thread_.joinable())
+    thread_.join();
+}
+
+void Lane::start() {
+  MutexLock lock(mutex_);
+  start_locked();
+}
+
+void Lane::start_locked() {
+  if (thread_.joinable())
+    return;
+  thread_ = start_thread(thread_name_, [this] {
+    const LogScope scope(label_);
+    run();
+  });
+}
+
+bool Lane::used() {
+  MutexLock lock(mutex_);
+  return used_;
 }
 
 void Lane::post(Work work) {
   MutexLock lock(mutex_);
+  start_locked();
+  used_ = true;
   queue_.push_back(std::move(work));
   if (!busy_)
     wake_runner();

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "core/base/log_label.h"
 #include "core/base/mutex.h"
 #include "core/ticket.h"
 
@@ -21,12 +22,16 @@ class Lane {
   // the process ends.
   using Work = std::function<void()>;
 
-  // Fails: throws Refusal.
-  explicit Lane(const std::string& thread_name);
+  explicit Lane(std::string thread_name);
   // Runs what was posted before, then joins. Requires: nobody is in help_until.
   ~Lane();
 
+  // Its thread, which otherwise starts with the first work. Fails: throws Refusal.
+  void start();
+  // Fails: throws Refusal, and the work is left out.
   void post(Work work);
+  // Whether there has been any work.
+  bool used();
   // Waits for the ticket and runs work of the lane meanwhile. False once `deadline` has passed
   // with the ticket unsettled; a piece of work that runs then is finished first.
   bool help_until(Ticket& ticket, TimePoint deadline);
@@ -34,12 +39,15 @@ class Lane {
   bool drain_until(TimePoint deadline);
 
  private:
+  void start_locked() FARANDOLE_REQUIRES(mutex_);
   void run();
   // Runs the first piece; returns without doing so when there is none or another thread runs one.
   bool run_one() noexcept FARANDOLE_EXCLUDES(mutex_);
   // Wakes one thread for the queue's head: a helper before the lane's own thread.
   void wake_runner() FARANDOLE_REQUIRES(mutex_);
 
+  const std::string thread_name_;
+  const LogLabel label_;
   Mutex mutex_;
   CondVar wake_;
   CondVar idle_;
@@ -47,7 +55,8 @@ class Lane {
   std::list<Ticket*> helpers_ FARANDOLE_GUARDED_BY(mutex_);
   bool busy_ FARANDOLE_GUARDED_BY(mutex_) = false;
   bool stopping_ FARANDOLE_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  bool used_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // started under the mutex, joined by the destructor
 };
 
 }  // namespace farandole

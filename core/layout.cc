@@ -87,6 +87,9 @@ Layout lay_out(const Signature& s, const std::vector<int64_t>& extents, int inde
     case CollectiveKind::Allreduce:
     case CollectiveKind::Broadcast:
     case CollectiveKind::Barrier:
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
       break;
     case CollectiveKind::Allgather:
       layout.counts = elements(extents, row);

@@ -10,7 +10,7 @@ namespace farandole {
 void NameRegistry::name(std::vector<Request>& requests) {
   MutexLock lock(mutex_);
   for (Request& request : requests) {
-    if (request.name.empty())
+    if (request.name.empty() && request.signature.kind != CollectiveKind::Join)
       request.name = next_name(request.signature.kind);
   }
 }
@@ -20,8 +20,13 @@ std::string NameRegistry::next(CollectiveKind kind) {
   return next_name(kind);
 }
 
+// What adds and what removes process sets is one row: ranks that do not agree which comes next hear
+// of it, instead of waiting for each other.
 std::string NameRegistry::next_name(CollectiveKind kind) {
-  return fmt::format("{}.noname.{}", name_of(kind), ++next_.at(static_cast<size_t>(kind)));
+  const bool of_sets =
+      kind == CollectiveKind::AddProcessSet || kind == CollectiveKind::RemoveProcessSet;
+  const size_t row = static_cast<size_t>(of_sets ? CollectiveKind::AddProcessSet : kind);
+  return fmt::format("{}.noname.{}", of_sets ? "process_set" : name_of(kind), ++next_.at(row));
 }
 
 Status NameRegistry::claim(const std::vector<Request>& requests) {
@@ -56,6 +61,11 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
     return Status::ok();
   const Request& refused = requests[claimed];
   give_back();
+  if (refused.signature.kind == CollectiveKind::Join)
+    return error(
+        Code::InvalidArgument,
+        "join: this rank has joined process set {} already and waits for the others",
+        refused.signature.process_set);
   return error(
       Code::InvalidArgument,
       "{} \"{}\": a tensor of that name is in flight already; wait for it or give another name",

@@ -54,7 +54,7 @@ class NameRegistry {
 
   const size_t max_in_flight_;
   Mutex mutex_;
-  std::array<uint64_t, kCollectiveKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
+  std::array<uint64_t, kKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
   std::unordered_map<Key, CollectiveKind, Hash, Equal> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
 };
 

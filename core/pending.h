@@ -13,15 +13,18 @@
 
 namespace farandole {
 
+// Without a ticket nobody waits for it: this rank has joined, and stands in.
 struct PendingOp {
   Request request;
   TicketPtr ticket;
+  bool stands_in() const noexcept { return !ticket; }
 };
 
 // A tensor that all ranks have agreed upon, with what they said about their parts.
 struct ReadyTensor {
   PendingOp op;
   std::vector<int64_t> extents;
+  uint32_t contributors = 0;  // as in StandIn; 0: all members
 };
 using Bucket = std::vector<ReadyTensor>;
 
@@ -40,6 +43,15 @@ class PendingTable {
     std::vector<PendingOp> all;
     for (auto& [key, op] : table_) all.push_back(std::move(op));
     table_.clear();
+    return all;
+  }
+  std::vector<PendingOp> take_all_of(uint32_t process_set) {
+    std::vector<PendingOp> all;
+    auto it = table_.lower_bound({process_set, {}});
+    while (it != table_.end() && it->first.first == process_set) {
+      all.push_back(std::move(it->second));
+      it = table_.erase(it);
+    }
     return all;
   }
   size_t size() const noexcept { return table_.size(); }

@@ -22,11 +22,13 @@ struct Signature {
   double postscale = 1.0;
   std::vector<int64_t> shape;   // of this rank's input; empty = 0-dim
   std::vector<int64_t> splits;  // alltoall: rows for each member; empty = equal parts
+  // add_process_set: ranks of the new set, ascending; remove_process_set: its id.
+  std::vector<int64_t> operand;
 
   bool operator==(const Signature&) const = default;
 };
 
-// One announced tensor: name and signature.
+// One announced tensor: name and signature. A join has no name: a process set has one at a time.
 struct Announcement {
   std::string name;
   Signature signature;
@@ -34,7 +36,7 @@ struct Announcement {
 
 // One submitted tensor. Memory is borrowed: it must stay valid until the ticket has settled.
 struct Request {
-  std::string name;  // empty: Session gives "allreduce.noname.7"
+  std::string name;  // empty: Session gives "allreduce.noname.7", but to a join
   Signature signature;
   const void* in = nullptr;  // contiguous, shape of the signature; may be null when empty
   // Contiguous memory for the result, or null: Farandole allocates it (Ticket::result()). May be

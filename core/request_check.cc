@@ -1,5 +1,6 @@
 #include "core/request_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -123,16 +124,66 @@ Status check_reduction(const Request& r) {
   return Status::ok();
 }
 
+Status check_root(const Request& r, const RequestLimits& limits) {
+  const int root = r.signature.root;
+  const bool among_all = limits.ranks.empty();
+  if (among_all && (root < 0 || root >= limits.members))
+    return wrong(r, "root rank {} does not exist; ranks are 0 to {}", root, limits.members - 1);
+  if (!among_all && !std::binary_search(limits.ranks.begin(), limits.ranks.end(), root)) {
+    if (limits.members == limits.size)
+      return wrong(r, "root rank {} does not exist; ranks are 0 to {}", root, limits.size - 1);
+    return wrong(
+        r,
+        "root rank {} is not in process set {}, whose ranks are {}",
+        root,
+        r.signature.process_set,
+        fmt::join(limits.ranks, ", "));
+  }
+  return Status::ok();
+}
+
+Status check_added(const Request& r, const RequestLimits& limits) {
+  const std::vector<int64_t>& ranks = r.signature.operand;
+  if (ranks.empty())
+    return wrong(r, "a process set needs one rank at least");
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (ranks[i] < 0 || ranks[i] >= limits.size)
+      return wrong(r, "rank {} does not exist; ranks are 0 to {}", ranks[i], limits.size - 1);
+    if (i > 0 && ranks[i] == ranks[i - 1])
+      return wrong(r, "rank {} stands there twice", ranks[i]);
+    if (i > 0 && ranks[i] < ranks[i - 1])
+      return wrong(r, "its ranks [{}] do not ascend", fmt::join(ranks, ","));
+  }
+  return Status::ok();
+}
+
+// A join, or what adds or removes a process set.
+Status check_change(const Request& r, const RequestLimits& limits) {
+  const Signature& s = r.signature;
+  if (s.kind == CollectiveKind::Join)
+    return r.name.empty() ? Status::ok() : wrong(r, "it has no name");
+  if (s.process_set != 0)
+    return wrong(r, "process sets are agreed upon by all ranks, and not in set {}", s.process_set);
+  if (s.kind == CollectiveKind::AddProcessSet)
+    return check_added(r, limits);
+  if (s.operand.size() != 1 || s.operand[0] < 0 ||
+      s.operand[0] > std::numeric_limits<uint32_t>::max())
+    return wrong(r, "[{}] is the id of no process set", fmt::join(s.operand, ","));
+  return s.operand[0] == 0 ? wrong(r, "process set 0, all ranks, cannot be removed") : Status::ok();
+}
+
 }  // namespace
 
 std::string describe(CollectiveKind kind, const std::string& name) {
+  if (!is_collective(kind))
+    return name_of(kind);
   return fmt::format("{} \"{}\"", name_of(kind), printable(name));
 }
 
 Status check_request(const Request& r, const RequestLimits& limits) {
   const Signature& s = r.signature;
-  if (static_cast<int>(s.kind) >= kCollectiveKindCount ||
-      static_cast<int>(s.dtype) >= kDTypeCount || static_cast<int>(s.reduce) >= kReduceOpCount)
+  if (static_cast<int>(s.kind) >= kKindCount || static_cast<int>(s.dtype) >= kDTypeCount ||
+      static_cast<int>(s.reduce) >= kReduceOpCount)
     return error(
         Code::InvalidArgument,
         "\"{}\": kind {}, dtype {} or reduce operation {} is out of range",
@@ -143,14 +194,14 @@ Status check_request(const Request& r, const RequestLimits& limits) {
   if (static_cast<int64_t>(r.name.size()) > limits.max_name_bytes)
     return wrong(
         r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
-  if (s.process_set != 0)
-    return wrong(r, "there is no process set {}; 0, all ranks, is the only one", s.process_set);
+  if (!is_collective(s.kind))
+    return check_change(r, limits);
   FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_overlap(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_reduction(r));
-  if (s.kind == CollectiveKind::Broadcast && (s.root < 0 || s.root >= limits.members))
-    return wrong(r, "root rank {} does not exist; ranks are 0 to {}", s.root, limits.members - 1);
+  if (s.kind == CollectiveKind::Broadcast)
+    FARANDOLE_RETURN_IF_ERROR(check_root(r, limits));
   if (s.kind != CollectiveKind::Broadcast && s.root != 0)
     return wrong(r, "a root rank belongs to broadcast alone");
   return Status::ok();

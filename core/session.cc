@@ -15,6 +15,8 @@
 #include "core/base/patience.h"
 #include "core/base/refusal.h"
 #include "core/engine.h"
+#include "core/group_maker.h"
+#include "core/group_table.h"
 #include "core/request_check.h"
 
 namespace farandole {
@@ -43,7 +45,14 @@ class Session::Impl final : public ControlSink {
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
   bool wait_until(Ticket& ticket, TimePoint deadline) {
     const LogScope scope(label());
-    return group_->lane.help_until(ticket, deadline);
+    const GroupTable::GroupPtr group = groups_.serving(ticket.process_set());
+    return group && group->included() ? group->lane->help_until(ticket, deadline)
+                                      : ticket.wait_until(deadline);
+  }
+  std::vector<uint32_t> process_sets() const { return groups_.ids(); }
+  Result<std::vector<int>> ranks_of(uint32_t process_set) const {
+    const GroupTable::GroupPtr group = groups_.find(process_set);
+    return group ? Result<std::vector<int>>(group->members) : groups_.missing(process_set);
   }
   std::string next_name(CollectiveKind kind) { return names_.next(kind); }
   Status health() const {
@@ -71,10 +80,11 @@ class Session::Impl final : public ControlSink {
 
  private:
   LogLabel label() const { return parts_.log ? parts_.log->label() : nullptr; }
-  Status check(const Request& request) const;
+  Status check(Request& request) const;
   Device* device(DeviceId id) const;
-  std::unique_ptr<Group> make_group();
+  Status make_groups();
   void make_engine();
+  bool drain_until(TimePoint deadline) const;
   void on_broken(message::Broken broken) noexcept;
   bool posted(Message& message) noexcept;
   Status not_posted(const Request& request) const noexcept;
@@ -87,7 +97,8 @@ class Session::Impl final : public ControlSink {
   NameRegistry names_;
   Completion completion_;
   Topology topology_;
-  std::unique_ptr<Group> group_;
+  GroupMaker maker_;
+  GroupTable groups_;
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<Inbox> inbox_;
   std::atomic<bool> stopping_{false};
@@ -96,27 +107,23 @@ class Session::Impl final : public ControlSink {
   bool stopped_ FARANDOLE_GUARDED_BY(shutdown_mutex_) = false;
 };
 
-std::unique_ptr<Group> Session::Impl::make_group() {
-  Executor::Parts parts;
-  for (int rank = 0; rank < topology_.size; ++rank) parts.members.push_back(rank);
-  parts.index = topology_.rank;
-  parts.device = device({});
-  parts.completion = &completion_;
-  parts.emitter = &emitter_;
-  parts.connect = [this](std::shared_ptr<const Interrupt> interrupt) {
-    GroupSpec spec;
-    spec.interrupt = std::move(interrupt);
-    spec.tag = fmt::format("g0.e{}", parts_.control->epoch());
-    spec.index = topology_.rank;
-    spec.members = parts_.control->members();
-    spec.secret = parts_.secret;
-    spec.job = parts_.config.job;
-    return parts_.connect(spec, parts_.control->store());
-  };
-  parts.broken = [this](Bucket bucket, Status why) {
+Status Session::Impl::make_groups() {
+  maker_.parts = &parts_;
+  maker_.completion = &completion_;
+  maker_.emitter = &emitter_;
+  maker_.device = device({});
+  maker_.broken = [this](Bucket bucket, Status why) {
     on_broken({std::move(bucket), std::move(why)});
   };
-  return std::make_unique<Group>("fdl-lane-0", std::move(parts));
+  maker_.rank = topology_.rank;
+  return maker_.make_first(groups_);
+}
+
+bool Session::Impl::drain_until(TimePoint deadline) const {
+  bool drained = true;
+  for (const GroupTable::GroupPtr& group : groups_.all())
+    drained = (!group->included() || group->lane->drain_until(deadline)) && drained;
+  return drained;
 }
 
 void Session::Impl::on_broken(message::Broken broken) noexcept {
@@ -145,8 +152,11 @@ void Session::Impl::make_engine() {
   parts.post = [this](Message message) { inbox_->push(std::move(message)); };
   parts.fusion_bytes = static_cast<size_t>(parts_.config.fusion_bytes);
   parts.rank = topology_.rank;
-  engine_ =
-      std::make_unique<Engine>(std::move(parts), std::map<uint32_t, Group*>{{0, group_.get()}});
+  parts.groups = &groups_;
+  parts.make_group = [this](uint32_t id, std::vector<int> members) {
+    return maker_.make(id, std::move(members));
+  };
+  engine_ = std::make_unique<Engine>(std::move(parts));
 }
 
 Status Session::Impl::start() {
@@ -155,11 +165,7 @@ Status Session::Impl::start() {
   // submissions, and those need a started session, so the order is safe.
   topology_.rank = static_cast<int>(parts_.config.rank);
   topology_.size = static_cast<int>(parts_.config.size);
-  try {
-    group_ = make_group();
-  } catch (const Refusal& refused) {
-    return refused.status();
-  }
+  FARANDOLE_RETURN_IF_ERROR(make_groups());
   FARANDOLE_FAILPOINT("session.start");
   make_engine();
   inbox_ =
@@ -181,12 +187,30 @@ Device* Session::Impl::device(DeviceId id) const {
   return nullptr;
 }
 
-Status Session::Impl::check(const Request& request) const {
+// Gives an alltoall without splits its equal ones.
+Status Session::Impl::check(Request& request) const {
+  Signature& s = request.signature;
+  const GroupTable::GroupPtr group = groups_.find(s.process_set);
   const RequestLimits limits{
       .max_name_bytes = parts_.config.max_name_bytes,
       .max_dims = parts_.config.max_dims,
-      .members = topology_.size};
+      .members = group ? static_cast<int>(group->members.size()) : 1,
+      .ranks = group ? group->members : std::span<const int>(),
+      .size = topology_.size};
   FARANDOLE_RETURN_IF_ERROR(check_request(request, limits));
+  if (!group || !group->included())
+    return error(
+        Code::InvalidArgument,
+        "{}: {}",
+        describe(s.kind, request.name),
+        group ? fmt::format(
+                    "rank {} is not in process set {}, whose ranks are {}",
+                    topology_.rank,
+                    s.process_set,
+                    fmt::join(group->members, ", "))
+              : groups_.missing(s.process_set).message());
+  if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
+    s.splits.assign(group->members.size(), s.shape[0] / limits.members);
   const DeviceId id = request.signature.device;
   if (device(id) == nullptr)
     return error(
@@ -211,25 +235,23 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   names_.name(requests);
   if (stopping_)
     return error(Code::Aborted, "the session is shut down; start a new one");
-  for (Request& request : requests) {
-    Signature& s = request.signature;
-    FARANDOLE_RETURN_IF_ERROR(check(request));
-    if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
-      s.splits.assign(static_cast<size_t>(topology_.size), s.shape[0] / topology_.size);
+  for (Request& request : requests) FARANDOLE_RETURN_IF_ERROR(check(request));
+  for (const Request& request : requests) {
+    const Status health = engine_->health(request.signature.process_set);
+    if (!health.is_ok())
+      return Status(
+                 health.code(),
+                 describe(request.signature.kind, request.name) + ": " + health.message())
+          .blame(health.culprit());
   }
-  const Status health = engine_->health();
-  if (!health.is_ok())
-    return Status(
-               health.code(),
-               requests.empty() ? health.message()
-                                : describe(requests[0].signature.kind, requests[0].name) + ": " +
-                                      health.message())
-        .blame(health.culprit());
+  if (requests.empty() && !engine_->health().is_ok())
+    return engine_->health();
   if (requests.empty())
     return std::vector<TicketPtr>();
   // All memory is taken before the names are, so that nothing fails between them and their tickets.
   std::vector<TicketPtr> tickets(requests.size());
-  for (TicketPtr& ticket : tickets) ticket = std::make_shared<Ticket>();
+  for (size_t i = 0; i < requests.size(); ++i)
+    tickets[i] = std::make_shared<Ticket>(requests[i].signature.process_set);
   message::Submit submit;
   submit.ops.reserve(requests.size());
   FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
@@ -276,7 +298,7 @@ Status Session::Impl::shutdown(const std::string& cause) {
   // others rely on its part in them.
   const bool acknowledged = engine_->wait_left(deadline);
   FARANDOLE_FAILPOINT("session.left");
-  const bool drained = group_->lane.drain_until(deadline);
+  const bool drained = drain_until(deadline);
   if (!acknowledged || !drained)
     FARANDOLE_LOG(
         Warning, "shutdown did not finish in time; other ranks may report this one as lost");
@@ -284,7 +306,7 @@ Status Session::Impl::shutdown(const std::string& cause) {
   const TimePoint last = steady_now() + parts_.abort_limit;
   // The lane's last words reach the engine as messages, too.
   FARANDOLE_FAILPOINT("session.stop");
-  const bool ended = inbox_->drain_until(last) && group_->lane.drain_until(last);
+  const bool ended = inbox_->drain_until(last) && drain_until(last);
   const bool heard = ended && inbox_->drain_until(last);
   const bool answered = parts_.control->stop(deadline);
   const bool closed = inbox_->close(steady_now() + (answered ? patience::kLoop : Duration(0)));
@@ -352,6 +374,12 @@ Result<std::vector<TicketPtr>> Session::submit(std::vector<Request> requests) {
 }
 bool Session::wait_until(Ticket& ticket, TimePoint deadline) {
   return impl_->wait_until(ticket, deadline);
+}
+std::vector<uint32_t> Session::process_sets() const {
+  return impl_->process_sets();
+}
+Result<std::vector<int>> Session::ranks_of(uint32_t process_set) const {
+  return impl_->ranks_of(process_set);
 }
 std::string Session::next_name(CollectiveKind kind) {
   return impl_->next_name(kind);

@@ -58,16 +58,22 @@ class Session {
 
   // Takes the requests, all or none; returns one ticket each. Never blocks. Fails: InvalidArgument
   // (name in flight, too long, unsupported dtype, wrong shape, splits or root …), Unsupported,
-  // Aborted after shutdown, PeerLost after the job failed. Unnamed requests get names that advance
-  // alike on every rank, even when a call fails.
+  // Aborted after shutdown, PeerLost after the job failed or a rank of the process set left. A join
+  // and changes of process sets are requests, too: their outcome is Outcome::value. Unnamed
+  // requests get names that advance alike on every rank, even when a call fails.
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
   // Waits like Ticket::wait_until, and lends this thread to the lane meanwhile.
   bool wait_until(Ticket& ticket, TimePoint deadline);
+  // Ids of the process sets that there are, ascending, and the ranks of one. Fails: InvalidArgument
+  // where there is none.
+  std::vector<uint32_t> process_sets() const;
+  Result<std::vector<int>> ranks_of(uint32_t process_set) const;
   // Takes the name that the next unnamed request of this kind would get. For callers with checks of
   // their own before submit(): a rank where one fails must count the call as the others do.
   std::string next_name(CollectiveKind kind);
 
-  // Why the job cannot go on, Ok while it can.
+  // Why the job cannot go on, Ok while it can: of all ranks together. Process sets without a rank
+  // that has left go on.
   Status health() const;
   // What this rank has done so far; also after a failure and after shutdown().
   Counters::Values counters() const noexcept;

@@ -20,11 +20,16 @@ struct Outcome {
   Buffer owned;                 // memory that Farandole allocated for the result
   std::vector<int64_t> shape;   // of the result
   std::vector<int64_t> splits;  // alltoall: rows received from each member
+  int64_t value = -1;           // join: the rank that joined last; add_process_set: the new id
 };
 
 // Thread: any.
 class Ticket {
  public:
+  // `process_set`: whose lane ends it.
+  explicit Ticket(uint32_t process_set = 0) noexcept : process_set_(process_set) {}
+  uint32_t process_set() const noexcept { return process_set_; }
+
   using Callback = std::function<void(const Status&)>;
 
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
@@ -46,6 +51,7 @@ class Ticket {
   bool settle(Status status, Outcome outcome = {}) noexcept;
 
  private:
+  const uint32_t process_set_;
   std::atomic<bool> settled_{false};
   Mutex mutex_;
   CondVar cond_;

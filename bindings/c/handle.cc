@@ -27,7 +27,8 @@ fdl_code wait(fdl_handle& handle, double seconds) {
 fdl_result result_of(const fdl_handle& handle) {
   const Outcome& outcome = handle.ticket->outcome();
   fdl_result result = FDL_RESULT_INIT;
-  if (handle.kind == CollectiveKind::Barrier)
+  result.value = outcome.value;
+  if (handle.kind == CollectiveKind::Barrier || !is_collective(handle.kind))
     return result;
   result.data = outcome.data;
   result.dtype = static_cast<fdl_dtype>(handle.dtype);

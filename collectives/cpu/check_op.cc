@@ -20,7 +20,8 @@ Status check_ragged(const CollectiveOp& op, size_t counts_wanted) {
 }  // namespace
 
 ReduceSpec reduce_spec(const CollectiveOp& op, size_t members) noexcept {
-  return {op.dtype, op.reduce, op.prescale, op.postscale, members};
+  const size_t contributors = op.contributors == 0 ? members : op.contributors;
+  return {op.dtype, op.reduce, op.prescale, op.postscale, contributors};
 }
 
 Status check_op(const CollectiveOp& op, size_t members) {
@@ -43,6 +44,10 @@ Status check_op(const CollectiveOp& op, size_t members) {
       return check_ragged(op, members);
     case CollectiveKind::Alltoall:
       return check_ragged(op, members * members);
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
+      break;
   }
   return bad(op, "unknown kind");
 }

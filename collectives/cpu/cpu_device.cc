@@ -1,5 +1,6 @@
 #include "collectives/cpu/cpu_device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -46,6 +47,18 @@ Status CpuDevice::unpack(
     if (bytes != 0)
       std::memcpy(segment.out, next, bytes);
     next += bytes;
+  }
+  return Status::ok();
+}
+
+// Doubles what is there already.
+Status CpuDevice::fill(void* to, std::span<const std::byte> element, size_t count, StreamHandle) {
+  const size_t bytes = element.size() * count;
+  char* const out = static_cast<char*>(to);
+  for (size_t done = 0; done < bytes;) {
+    const size_t piece = done == 0 ? element.size() : std::min(done, bytes - done);
+    std::memcpy(out + done, done == 0 ? static_cast<const void*>(element.data()) : out, piece);
+    done += piece;
   }
   return Status::ok();
 }

@@ -16,6 +16,8 @@ class CpuDevice final : public Device {
       std::span<const Segment> segments,
       DType dtype,
       StreamHandle stream) override;
+  Status fill(
+      void* to, std::span<const std::byte> element, size_t count, StreamHandle stream) override;
 };
 
 }  // namespace farandole::cpu

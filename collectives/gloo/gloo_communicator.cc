@@ -71,6 +71,10 @@ void GlooCommunicator::dispatch(const CollectiveOp& op) {
       return alltoall(op);
     case CollectiveKind::Barrier:
       return barrier();
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
+      return;  // check_op() has refused them
   }
 }
 

@@ -86,7 +86,8 @@ void GlooCommunicator::allreduce_by_gloo(const CollectiveOp& op, const Segment& 
   const ReduceOp pairwise = op.reduce == ReduceOp::Average ? ReduceOp::Sum : op.reduce;
   const cpu::Reducer reducer({op.dtype, pairwise, 1.0, 1.0, 1});
   const ReduceOp last = op.reduce == ReduceOp::Average ? ReduceOp::Average : ReduceOp::Sum;
-  const cpu::ReduceSpec after{op.dtype, last, 1.0, op.postscale, size()};
+  const cpu::ReduceSpec after{
+      op.dtype, last, 1.0, op.postscale, cpu::reduce_spec(op, size()).members};
   const bool from_input = segment.in != segment.out && cpu::is_identity(before);
   if (!from_input)
     scale(before, segment.in, segment.out, segment.count);

@@ -21,7 +21,7 @@ HierarchicalCommunicator::Arithmetic::Arithmetic(const CollectiveOp& op, size_t 
           op.reduce == ReduceOp::Average ? ReduceOp::Average : ReduceOp::Sum,
           1.0,
           op.postscale,
-          members} {}
+          cpu::reduce_spec(op, members).members} {}
 
 HierarchicalCommunicator::HierarchicalCommunicator(Parts parts, size_t members)
     : parts_(std::move(parts)), members_(members) {}
@@ -86,6 +86,9 @@ Status HierarchicalCommunicator::dispatch(const CollectiveOp& op) {
       return barrier(op);
     case CollectiveKind::Allgather:
     case CollectiveKind::Alltoall:
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
       break;
   }
   return parts_.flat->run(op, 0);

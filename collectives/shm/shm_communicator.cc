@@ -36,6 +36,10 @@ Status ShmCommunicator::dispatch(const CollectiveOp& op) {
       return alltoall(op);
     case CollectiveKind::Barrier:
       return barrier(op);
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
+      break;
   }
   return error(Code::Internal, "unknown kind of collective {}", static_cast<int>(op.kind));
 }

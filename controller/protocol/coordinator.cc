@@ -27,6 +27,8 @@ Coordinator::Coordinator(CoordinatorOptions options, Group group)
       gone_(options_.limits.size),
       finished_(options_.limits.size),
       readiness_(options_.limits, options_.process_sets),
+      resends_(options_.limits.size),
+      deferred_joins_(options_.limits.size),
       store_(options_.limits) {}
 
 Action Coordinator::send(int rank, const Message& message) {
@@ -95,11 +97,15 @@ Actions Coordinator::on(int rank, Announce& message) {
       append(actions, tell());
   };
   for (Announcement& item : message.full) {
-    if (Status status = readiness_.announce(rank, std::move(item)); !status.is_ok()) {
+    if (Status status = announce(rank, std::move(item)); !status.is_ok()) {
       append(actions, blame(rank, status.message()));
       return actions;
     }
     tell_a_crowd();
+  }
+  if (Status status = resent(rank, message.resends); !status.is_ok()) {
+    append(actions, blame(rank, status.message()));
+    return actions;
   }
   Resend resend;
   for (const uint32_t id : message.cached) {
@@ -112,9 +118,36 @@ Actions Coordinator::on(int rank, Announce& message) {
     if (known.value() == Readiness::Known::Forgotten)
       resend.ids.push_back(id);
   }
-  if (!resend.ids.empty())
+  if (!resend.ids.empty()) {
+    ++resends_[static_cast<size_t>(rank)];
     actions.push_back(send(rank, resend));
+  }
   return actions;
+}
+
+Status Coordinator::announce(int rank, Announcement item) {
+  const uint32_t set = item.signature.process_set;
+  const bool waits = item.signature.kind == CollectiveKind::Join && readiness_.has_set(set) &&
+                     resends_[static_cast<size_t>(rank)] > 0 && !FARANDOLE_MUTATE(JoinOvertakes);
+  if (!waits)
+    return readiness_.announce(rank, std::move(item));
+  if (deferred_joins_[static_cast<size_t>(rank)].insert(set).second)
+    return Status::ok();
+  return error(Code::PeerLost, "joined process set {} twice", set);
+}
+
+// What `rank` was asked for in full has come; now its joins count.
+Status Coordinator::resent(int rank, uint32_t resends) {
+  uint32_t& owed = resends_[static_cast<size_t>(rank)];
+  if (resends > owed)
+    return {Code::PeerLost, "answered what it was not asked"};
+  owed -= resends;
+  if (owed > 0)
+    return Status::ok();
+  for (const uint32_t set : std::exchange(deferred_joins_[static_cast<size_t>(rank)], {}))
+    FARANDOLE_RETURN_IF_ERROR(
+        readiness_.announce(rank, {{}, {.kind = CollectiveKind::Join, .process_set = set}}));
+  return Status::ok();
 }
 
 Actions Coordinator::on(int rank, Leave& message) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,8 +21,8 @@ namespace farandole::control {
 
 struct CoordinatorOptions {
   Limits limits;
-  // Members of each process set in rank order. 0, all ranks, need not be given.
-  std::map<uint32_t, std::vector<int>> process_sets;
+  // Those that exist from the start. 0, all ranks, need not be given.
+  ProcessSets::Map process_sets;
 };
 
 // A rank that leaves is told so like all others (Failure{left}): after that it is part of no
@@ -43,15 +44,16 @@ class Coordinator {
   // `rank` says nothing any more, but may only have been stopped: it is told the verdict like all
   // others before its connection closes, so that it accuses nobody when it wakes.
   Actions on_silent(int rank, const std::string& cause);
-  // Rounds that rank 0 has agreed to but not finished; see flush().
+  // Rounds of process set 0 that rank 0 has agreed to but not finished; see flush().
   void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
   // To be called at deadline(): an accusation by a peer that nothing better has replaced for
   // ControlPlane::kConfirm becomes the verdict.
   Actions tick(TimePoint now);
   std::optional<TimePoint> deadline() const noexcept;
   // To be called when the driver has no more input at hand, and after on_backlog(). Tells what has
-  // become ready since. Holds it back while rank 0 has two rounds or more to do anyway and what is
-  // ready does not fill a fusion buffer; a falling backlog ends that, never a timer.
+  // become ready since. Holds it back while rank 0 has two rounds or more of process set 0 to do
+  // anyway, nothing of another set is ready, and what is ready does not fill a fusion buffer; a
+  // falling backlog ends that, never a timer.
   Actions flush();
 
   bool failed() const noexcept { return failed_; }
@@ -79,6 +81,8 @@ class Coordinator {
   Actions tell();
 
   Actions on(int rank, Announce& message);
+  Status announce(int rank, Announcement item);
+  Status resent(int rank, uint32_t resends);
   Actions on(int rank, Leave& message);
   Actions on(int rank, StoreSet& message);
   Actions on(int rank, StoreGet& message);
@@ -95,6 +99,10 @@ class Coordinator {
   std::vector<bool> gone_;      // left in order
   std::vector<bool> finished_;  // and carried out all that was agreed upon
   Readiness readiness_;
+  // Of each rank: Resend that it has not answered, and the sets of joins that wait for that. What
+  // is on its way to be announced in full was announced before them.
+  std::vector<uint32_t> resends_;
+  std::vector<std::set<uint32_t>> deferred_joins_;
   StoreTable store_;
   size_t backlog_ = 0;
   struct Accusation {

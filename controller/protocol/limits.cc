@@ -1,5 +1,8 @@
 #include "controller/protocol/limits.h"
 
+#include "controller/protocol/messages.h"
+#include "core/base/format.h"
+
 namespace farandole::control {
 
 Limits Limits::of(const Config& config) {
@@ -15,12 +18,26 @@ Limits Limits::of(const Config& config) {
       .fusion_bytes = size(config.fusion_bytes)};
 }
 
+namespace {
+
+// A long list by its beginning, its length and a digest of the whole: what differs is seen to.
+std::string shown(const std::string& text) {
+  constexpr size_t kMost = 512;
+  if (text.size() <= kMost)
+    return text.empty() ? "none" : text;
+  return fmt::format(
+      "{}... ({} bytes, {:016x})", text.substr(0, kMost), text.size(), job_hash(text));
+}
+
+}  // namespace
+
 std::vector<Setting> shared_settings(const Config& config) {
   const auto row = [](const char* name, int64_t value) {
     return Setting{name, std::to_string(value)};
   };
   const char* const communicators[] = {"auto", "shm", "gloo", "hierarchical"};
   return {
+      {"FARANDOLE_PROCESS_SETS", shown(config.process_sets)},
       row("FARANDOLE_FUSION_BYTES", config.fusion_bytes),
       row("FARANDOLE_CACHE_CAPACITY", config.cache_capacity),
       row("FARANDOLE_MAX_PENDING", config.max_pending),

@@ -44,11 +44,11 @@ Offset<wire::Member> pack(FlatBufferBuilder& out, const Member& member) {
       out, member.rank, text_of(out, member.host), member.pid, text_of(out, member.address));
 }
 
-Offset<wire::Announcement> pack(FlatBufferBuilder& out, const Announcement& item) {
-  const Signature& s = item.signature;
+Offset<wire::Announcement> pack(
+    FlatBufferBuilder& out, const std::string& name, const Signature& s) {
   return wire::CreateAnnouncement(
       out,
-      text_of(out, item.name),
+      text_of(out, name),
       static_cast<uint8_t>(s.kind),
       static_cast<uint8_t>(s.reduce),
       static_cast<uint8_t>(s.dtype),
@@ -59,7 +59,14 @@ Offset<wire::Announcement> pack(FlatBufferBuilder& out, const Announcement& item
       s.prescale,
       s.postscale,
       vector_of(out, s.shape),
-      vector_of(out, s.splits));
+      vector_of(out, s.splits),
+      vector_of(out, s.operand));
+}
+
+Offset<wire::StandIn> pack(FlatBufferBuilder& out, const std::optional<StandIn>& stand_in) {
+  return stand_in
+             ? wire::CreateStandIn(out, pack(out, "", stand_in->signature), stand_in->contributors)
+             : Offset<wire::StandIn>(0);
 }
 
 Offset<wire::Status> pack(FlatBufferBuilder& out, const Status& status) {
@@ -84,7 +91,8 @@ Offset<wire::Detail> pack(FlatBufferBuilder& out, const Detail& detail) {
       detail.named,
       detail.process_set,
       text_of(out, detail.name),
-      vector_of(out, detail.extents));
+      vector_of(out, detail.extents),
+      pack(out, detail.stand_in));
 }
 
 Offset<wire::Rejection> pack(FlatBufferBuilder& out, const Rejection& rejection) {
@@ -101,9 +109,9 @@ Offset<void> body(FlatBufferBuilder& out, const Join& m) {
 }
 
 Offset<void> body(FlatBufferBuilder& out, const Announce& m) {
-  const auto full =
-      tables_of(out, m.full, [&](const Announcement& item) { return pack(out, item); });
-  return wire::CreateAnnounce(out, full, vector_of(out, m.cached)).Union();
+  const auto full = tables_of(
+      out, m.full, [&](const Announcement& item) { return pack(out, item.name, item.signature); });
+  return wire::CreateAnnounce(out, full, vector_of(out, m.cached), m.resends).Union();
 }
 
 Offset<void> body(FlatBufferBuilder& out, const Report& m) {
@@ -187,7 +195,8 @@ bool Announce::operator==(const Announce& other) const {
   const auto same = [](const Announcement& a, const Announcement& b) {
     return a.name == b.name && a.signature == b.signature;
   };
-  return cached == other.cached && std::ranges::equal(full, other.full, same);
+  return cached == other.cached && resends == other.resends &&
+         std::ranges::equal(full, other.full, same);
 }
 
 Bytes encode(const Envelope& envelope, const Message& message) {

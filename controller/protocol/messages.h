@@ -4,6 +4,7 @@
 // accepts is within the limits and free to use.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@
 
 namespace farandole::control {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 using Bytes = std::vector<uint8_t>;
 
 // Who says it: stands in front of every message.
@@ -41,10 +42,12 @@ struct Join {
   bool operator==(const Join&) const = default;
 };
 
-// Ready tensors: with name and signature, or by the id that they got when last agreed upon.
+// Ready tensors: with name and signature, or by the id that they got when last agreed upon. Joins
+// and changes of process sets are among the former.
 struct Announce {
   std::vector<Announcement> full;
   std::vector<uint32_t> cached;
+  uint32_t resends = 0;  // so many Resend are answered with this message
   bool operator==(const Announce& other) const;
 };
 
@@ -104,8 +107,9 @@ struct Detail {
   uint32_t id = 0;     // 0: not cached, good for this once
   bool named = false;  // process_set and name follow; else only extents changed
   uint32_t process_set = 0;
-  std::string name;
+  std::string name;  // empty: a join
   std::vector<int64_t> extents;
+  std::optional<StandIn> stand_in;  // as in ReadyOp; of what is not cached
   bool operator==(const Detail&) const = default;
 };
 
@@ -119,7 +123,8 @@ struct Round {
   bool operator==(const Round&) const = default;
 };
 
-// The receiver announced ids that the coordinator has forgotten: announce them in full.
+// The receiver announced ids that the coordinator has forgotten: announce those in full that still
+// wait for an answer, and say so in any case.
 struct Resend {
   std::vector<uint32_t> ids;
   bool operator==(const Resend&) const = default;

@@ -9,24 +9,18 @@
 #include "controller/protocol/ranks.h"
 #include "controller/protocol/validation.h"
 #include "core/base/format.h"
+#include "core/request_check.h"
 
 namespace farandole::control {
 namespace {
 
 constexpr uint32_t kLastId = std::numeric_limits<uint32_t>::max();
-// Bytes that an item takes in a message besides its text and extents, rounded up.
-constexpr size_t kItemBytes = 96;
 constexpr size_t kIdBytes = sizeof(uint32_t);
 // What one tensor counts at most, so that the sum of all cannot overflow.
 constexpr uint64_t kMostBytes = uint64_t{1} << 40;
 
 bool varies_rows(CollectiveKind kind) {
   return kind == CollectiveKind::Allgather || kind == CollectiveKind::Alltoall;
-}
-
-Status about(CollectiveKind kind, const Key& key, const Status& why) {
-  return error(why.code(), "{} \"{}\": {}", name_of(kind), printable(key.name), why.message())
-      .blame(why.culprit());
 }
 
 // Whether the two differ in nothing but rows.
@@ -57,26 +51,21 @@ Signature recall(const Signature& agreed, std::span<const int64_t> extents, size
 
 }  // namespace
 
-Readiness::Readiness(const Limits& limits, ProcessSets process_sets)
+Readiness::Readiness(const Limits& limits, ProcessSets::Map process_sets)
     : limits_(limits),
-      sets_(std::move(process_sets)),
+      sets_(limits.size, std::move(process_sets)),
       in_flight_(limits.size),
-      answered_(limits.size) {
-  std::vector<int> all(limits.size);
-  std::iota(all.begin(), all.end(), 0);
-  sets_[0] = std::move(all);
-}
+      answered_(limits.size) {}
 
 Status Readiness::announce(int rank, Announcement announcement) {
   Signature& signature = announcement.signature;
   Key key{signature.process_set, std::move(announcement.name)};
-  const auto set = sets_.find(key.process_set);
-  if (set == sets_.end()) {
-    const Status why = error(Code::InvalidArgument, "there is no process set {}", key.process_set);
-    refuse(key, about(signature.kind, key, why));
+  const std::vector<int>* const set = sets_.find(key.process_set);
+  if (set == nullptr) {
+    refuse(key, about(signature.kind, key, sets_.missing(key.process_set)));
     return Status::ok();
   }
-  const std::vector<int>& members = FARANDOLE_MUTATE(IgnoreProcessSets) ? sets_.at(0) : set->second;
+  const std::vector<int>& members = FARANDOLE_MUTATE(IgnoreProcessSets) ? sets_.at(0) : *set;
   const auto place = std::lower_bound(members.begin(), members.end(), rank);
   if (place == members.end() || *place != rank)
     return error(
@@ -84,10 +73,16 @@ Status Readiness::announce(int rank, Announcement announcement) {
         "announced \"{}\" in process set {}, of which it is no member",
         printable(key.name),
         key.process_set);
-  if (const auto broken = broken_.find(key.process_set); broken != broken_.end()) {
-    refuse(key, about(signature.kind, key, broken->second));
+  if (const Status* broken = sets_.broken(key.process_set)) {
+    refuse(key, about(signature.kind, key, *broken));
     return Status::ok();
   }
+  if (has_joined(key.process_set, static_cast<size_t>(place - members.begin())))
+    return error(
+        Code::PeerLost,
+        "announced {} in process set {}, where it waits for its join",
+        describe(signature.kind, key.name),
+        key.process_set);
   const auto [it, fresh] = slots_.try_emplace(std::move(key));
   Slot& slot = it->second;
   if (fresh) {
@@ -95,8 +90,11 @@ Status Readiness::announce(int rank, Announcement announcement) {
     slot.announced.resize(members.size());
   }
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
+  const bool joins = signature.kind == CollectiveKind::Join;
   slot.full.emplace(static_cast<size_t>(place - members.begin()), std::move(signature));
-  if (slot.count == members.size())
+  if (joins)
+    announce_join(slot, members);
+  else if (covered(slot, members))
     complete(slot, members);
   return Status::ok();
 }
@@ -109,14 +107,17 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
     return Known::Forgotten;
   Slot& slot = *it->second;
   const std::vector<int>& members = sets_.at(slot.key->process_set);
-  if (!std::binary_search(members.begin(), members.end(), rank))
+  const auto place = std::lower_bound(members.begin(), members.end(), rank);
+  if (place == members.end() || *place != rank)
     return error(Code::PeerLost, "announced id {} of a process set that it is not in", id);
-  if (const auto broken = broken_.find(slot.key->process_set); broken != broken_.end()) {
-    refuse(*slot.key, about(slot.agreed.kind, *slot.key, broken->second));
+  if (const Status* broken = sets_.broken(slot.key->process_set)) {
+    refuse(*slot.key, about(slot.agreed.kind, *slot.key, *broken));
     return Known::Yes;
   }
+  if (has_joined(slot.key->process_set, static_cast<size_t>(place - members.begin())))
+    return error(Code::PeerLost, "announced id {} of a process set that it has joined", id);
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
-  if (slot.count == members.size())
+  if (covered(slot, members))
     complete(slot, members);
   return Known::Yes;
 }
@@ -149,6 +150,7 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
         Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
   FARANDOLE_RETURN_IF_ERROR(take_place(rank));
   slot.announced[place] = true;
+  slot.last = rank;
   if (slot.count++ == 0) {
     ++pending_;
     if (slot.id != 0)
@@ -160,18 +162,27 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
 }
 
 void Readiness::complete(Slot& slot, const std::vector<int>& members) {
-  if (slot.full.empty()) {
+  if (slot.full.empty() && slot.count == members.size()) {
     ready_again(slot);
     return;
   }
+  std::vector<int> ranks;
+  std::vector<int> joined;
   std::vector<Signature> signatures;
   signatures.reserve(members.size());
   for (size_t place = 0; place < members.size(); ++place) {
+    if (!slot.announced[place]) {
+      joined.push_back(members[place]);
+      continue;
+    }
+    ranks.push_back(members[place]);
     const auto full = slot.full.find(place);
     signatures.push_back(
         full != slot.full.end() ? full->second : recall(slot.agreed, slot.extents, place));
   }
-  Result<std::vector<int64_t>> extents = validate(slot.key->name, members, signatures);
+  Result<std::vector<int64_t>> extents = validate(slot.key->name, ranks, signatures, joined);
+  if (extents && !is_collective(signatures.front().kind))
+    extents = change_sets(*slot.key, signatures.front());
   const size_t bytes =
       extents ? slot.key->name.size() + extents.value().size() * sizeof(int64_t) : 0;
   if (!extents || bytes > limits_.max_frame_bytes - kMessageBytes - kItemBytes) {
@@ -185,13 +196,27 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
     reject_pending(slot, std::move(why));
     return;
   }
-  agree(slot, std::move(extents).value(), std::move(signatures.front()));
+  std::optional<StandIn> stand_in;
+  if (!joined.empty())
+    stand_in = {signatures.front(), static_cast<uint32_t>(slot.count)};
+  const bool cached = is_collective(signatures.front().kind) &&
+                      (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));
+  if (cached)
+    agree(slot, std::move(extents).value(), std::move(signatures.front()));
+  else
+    agree_once(slot, std::move(extents).value(), std::move(stand_in));
 }
 
 void Readiness::ready_again(Slot& slot) {
-  Round& round = room_for(kIdBytes);
-  round.ready.push_back(slot.id);
-  ready_bytes_ += std::min(input_bytes(slot.agreed), kMostBytes);
+  room_for(kIdBytes);
+  tell_ready(slot, input_bytes(slot.agreed));
+}
+
+// What is ready in another set than 0 is not held back for what rank 0 still has to do in that one.
+void Readiness::tell_ready(Slot& slot, uint64_t bytes) {
+  rounds_.back().ready.push_back(slot.id);
+  ready_bytes_ += std::min(bytes, kMostBytes);
+  urgent_ = urgent_ || (slot.key->process_set != 0 && !FARANDOLE_MUTATE(HoldBackOtherSets));
   settle(slot);
 }
 
@@ -215,11 +240,8 @@ void Readiness::agree(Slot& slot, std::vector<int64_t> extents, Signature first)
     detail.name = slot.key->name;
   }
   const size_t bytes = kItemBytes + detail.name.size() + detail.extents.size() * sizeof(int64_t);
-  Round& round = room_for(bytes);
-  round.details.push_back(std::move(detail));
-  round.ready.push_back(slot.id);
-  ready_bytes_ += std::min(input_bytes(slot.agreed), kMostBytes);
-  settle(slot);
+  room_for(bytes).details.push_back(std::move(detail));
+  tell_ready(slot, input_bytes(slot.agreed));
 }
 
 uint32_t Readiness::give_id() {
@@ -263,6 +285,8 @@ void Readiness::unannounce(Slot& slot) {
   slot.announced.assign(members.size(), false);
   slot.full.clear();
   slot.count = 0;
+  if (slot.key->name.empty())
+    joins_.erase(slot.key->process_set);
   --pending_;
 }
 
@@ -286,21 +310,6 @@ void Readiness::reject(const Key& key, Status why) {
   const size_t bytes = kItemBytes + key.name.size() + why.message().size();
   room_for(bytes).rejected.push_back({key.name, key.process_set, std::move(why)});
   urgent_ = true;
-}
-
-void Readiness::leave(int rank, const Status& why) {
-  for (const auto& [id, members] : sets_)
-    if (std::binary_search(members.begin(), members.end(), rank) &&
-        !FARANDOLE_MUTATE(ForgetTheRemoved))
-      broken_.try_emplace(id, why);
-  std::vector<Slot*> needing;
-  for (auto& [key, slot] : slots_)
-    if (slot.count > 0 && broken_.contains(key.process_set) && !FARANDOLE_MUTATE(KeepPending))
-      needing.push_back(&slot);
-  for (Slot* slot : needing) {
-    const Signature& known = slot->full.empty() ? slot->agreed : slot->full.begin()->second;
-    reject_pending(*slot, about(known.kind, *slot->key, broken_.at(slot->key->process_set)));
-  }
 }
 
 Round& Readiness::room_for(size_t bytes) {

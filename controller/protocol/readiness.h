@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,25 +13,29 @@
 #include "controller/protocol/key.h"
 #include "controller/protocol/limits.h"
 #include "controller/protocol/messages.h"
+#include "controller/protocol/process_sets.h"
 #include "core/request.h"
 
 namespace farandole::control {
 
+// A join is a tensor without a name: who has announced it counts as having announced whatever the
+// set agrees upon until all have. Adding and removing sets are tensors of set 0.
+//
 // Rules of the cache: an id is given when a tensor is agreed upon and there is room, and never
 // again to another in this epoch. It stands for (process set, name) and for the signature that each
 // rank announced last. A tensor agreed upon with another signature gets another id, and the old
 // one is forgotten everywhere; rows of an allgather or alltoall may change under one id. The least
-// recently agreed tensor that nobody has announced makes room.
+// recently agreed tensor that nobody has announced makes room. What is agreed upon while a member
+// has joined, and has not announced it, is not cached and loses its id.
 class Readiness {
  public:
-  using ProcessSets = std::map<uint32_t, std::vector<int>>;
   static constexpr size_t kMostRefusals = 1024;
-  Readiness(const Limits& limits, ProcessSets process_sets);
+  Readiness(const Limits& limits, ProcessSets::Map process_sets);
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
-  // One announcement. Fails: an honest rank would not have made it (announced twice, not a member,
-  // over its quota, an id never given).
+  // One announcement. Fails: an honest rank would not have made it (announced twice or after its
+  // join, not a member, over its quota, an id never given).
   Status announce(int rank, Announcement announcement);
   enum class Known : uint8_t { Yes, Forgotten };
   Result<Known> announce_cached(int rank, uint32_t id);
@@ -39,7 +44,9 @@ class Readiness {
   void leave(int rank, const Status& why);
 
   bool anything() const noexcept { return !rounds_.empty(); }
-  bool urgent() const noexcept { return urgent_; }  // there are rejections
+  // There are rejections, or operations that tensors of set 0 shall not hold up.
+  bool urgent() const noexcept { return urgent_; }
+  bool has_set(uint32_t process_set) const noexcept { return sets_.find(process_set) != nullptr; }
   // So many refusals wait that they are to be told at once: no quota bounds them.
   bool crowded() const noexcept { return refused_ >= kMostRefusals; }
   uint64_t ready_bytes() const noexcept { return ready_bytes_; }
@@ -52,6 +59,11 @@ class Readiness {
  private:
   friend struct StateAccess;  // of tests: copies and compares states
   struct Slot;
+  // Bytes that an item takes in a message besides its text and extents, rounded up.
+  static constexpr size_t kItemBytes = 96;
+  static constexpr size_t kStandInBytes = 160;
+  // `why`, as an error about the tensor.
+  static Status about(CollectiveKind kind, const Key& key, const Status& why);
   using Idle = std::list<Slot*>;
   // A tensor that is pending, cached, or both.
   struct Slot {
@@ -62,6 +74,7 @@ class Readiness {
     Idle::iterator idle;               // place in idle_, when cached and not pending
     std::vector<bool> announced;       // by place in the process set
     size_t count = 0;                  // of announced
+    int last = -1;                     // rank that announced last
     std::map<size_t, Signature> full;  // by place; the others announced the id
   };
   using Slots = std::map<Key, Slot>;
@@ -69,10 +82,21 @@ class Readiness {
   Status take_place(int rank);
   void refuse(const Key& key, Status why);
   Status count(int rank, Slot& slot, const std::vector<int>& members);
+  void announce_join(Slot& join, const std::vector<int>& members);
+  bool has_joined(uint32_t process_set, size_t place) const;
+  // Whether every member has announced it or has joined.
+  bool covered(const Slot& slot, const std::vector<int>& members) const;
   void complete(Slot& slot, const std::vector<int>& members);
+  // Extents of what adds or removes a set.
+  Result<std::vector<int64_t>> change_sets(const Key& key, const Signature& wanted);
+  void agree_once(Slot& slot, std::vector<int64_t> extents, std::optional<StandIn> stand_in);
   void ready_again(Slot& slot);
   void agree(Slot& slot, std::vector<int64_t> extents, Signature first);
+  void tell_ready(Slot& slot, uint64_t bytes);
   void reject_pending(Slot& slot, Status why);
+  // Slots of a set, with announcements, by name; but its join comes last.
+  std::vector<Slot*> pending_of(uint32_t process_set);
+  void remove_set(uint32_t id);
   void reject(const Key& key, Status why);
   void unannounce(Slot& slot);
   void settle(Slot& slot);
@@ -85,8 +109,8 @@ class Readiness {
 
   Limits limits_;
   ProcessSets sets_;
-  std::map<uint32_t, Status> broken_;  // process sets that a rank has left, and why
   Slots slots_;
+  std::map<uint32_t, Slot*> joins_;  // by process set: those that are pending
   std::unordered_map<uint32_t, Slot*> by_id_;
   Idle idle_;                      // least recently agreed first
   std::vector<size_t> in_flight_;  // announcements of each rank whose answer nobody has taken

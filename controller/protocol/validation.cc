@@ -6,6 +6,7 @@
 
 #include "controller/protocol/ranks.h"
 #include "core/base/format.h"
+#include "core/request_check.h"
 
 namespace farandole::control {
 namespace {
@@ -17,8 +18,18 @@ struct Members {
   const std::string& name;
   std::span<const int> ranks;
   std::span<const Signature> signatures;
+  std::span<const int> joined;
 
   const Signature& first() const { return signatures.front(); }
+  size_t count() const { return ranks.size() + joined.size(); }
+  // Among all members.
+  size_t place_of(int rank) const {
+    const auto below = [rank](std::span<const int> of) {
+      return std::lower_bound(of.begin(), of.end(), rank) - of.begin();
+    };
+    return static_cast<size_t>(below(ranks) + below(joined));
+  }
+  bool has_joined(int rank) const { return std::binary_search(joined.begin(), joined.end(), rank); }
 };
 
 std::string list_text(std::span<const int64_t> values) {
@@ -37,7 +48,12 @@ std::string tail_text(const Signature& s) {
 }
 
 std::string subject(const Members& m) {
-  return fmt::format("{} \"{}\"", name_of(m.first().kind), printable(m.name));
+  return describe(m.first().kind, m.name);
+}
+
+// "rank 2 has", "ranks 1 and 2 have".
+std::string who_has(std::span<const int> ranks) {
+  return rank_list({ranks.begin(), ranks.end()}) + (ranks.size() == 1 ? " has" : " have");
 }
 
 template <typename Text>
@@ -117,12 +133,26 @@ Status check_reduction(const Members& m) {
         subject(m),
         name_of(s.reduce),
         name_of(s.dtype));
+  if (!m.joined.empty() && s.reduce == ReduceOp::Product && s.prescale != 1.0)
+    return error(
+        Code::Mismatch,
+        "{}: {} joined, and nothing that is scaled by {} leaves a product as it is; scale the "
+        "tensors themselves",
+        subject(m),
+        who_has(m.joined),
+        s.prescale);
   return Status::ok();
 }
 
 Status check_root(const Members& m) {
   FARANDOLE_RETURN_IF_ERROR(
       same(m, "root rank", [](const Signature& s) { return fmt::format("{}", s.root); }));
+  if (m.has_joined(m.first().root))
+    return error(
+        Code::Mismatch,
+        "{}: its root, rank {}, has joined and sends nothing",
+        subject(m),
+        m.first().root);
   if (std::find(m.ranks.begin(), m.ranks.end(), m.first().root) == m.ranks.end())
     return error(
         Code::InvalidArgument,
@@ -148,10 +178,11 @@ Status too_large(const Members& m) {
 
 Result<std::vector<int64_t>> gather_extents(const Members& m) {
   FARANDOLE_RETURN_IF_ERROR(same_tail(m));
-  std::vector<int64_t> rows;
+  std::vector<int64_t> rows(m.count());
   int64_t total = 0;
-  for (const Signature& s : m.signatures) {
-    rows.push_back(s.shape[0]);
+  for (size_t i = 0; i < m.ranks.size(); ++i) {
+    const Signature& s = m.signatures[i];
+    rows[m.place_of(m.ranks[i])] = s.shape[0];
     if (__builtin_add_overflow(total, s.shape[0], &total))
       return too_large(m);
   }
@@ -162,7 +193,7 @@ Result<std::vector<int64_t>> gather_extents(const Members& m) {
 
 Status check_splits(const Members& m, size_t place) {
   const Signature& s = m.signatures[place];
-  const size_t n = m.ranks.size();
+  const size_t n = m.count();
   if (s.splits.empty()) {
     if (s.shape[0] % static_cast<int64_t>(n) == 0)
       return Status::ok();
@@ -199,16 +230,24 @@ Status check_splits(const Members& m, size_t place) {
 
 Result<std::vector<int64_t>> exchange_extents(const Members& m) {
   FARANDOLE_RETURN_IF_ERROR(same_tail(m));
-  const size_t n = m.ranks.size();
-  std::vector<int64_t> rows;
-  rows.reserve(n * n);
-  for (size_t place = 0; place < n; ++place) {
-    FARANDOLE_RETURN_IF_ERROR(check_splits(m, place));
-    const Signature& s = m.signatures[place];
+  const size_t n = m.count();
+  std::vector<int64_t> rows(n * n);
+  for (size_t i = 0; i < m.ranks.size(); ++i) {
+    FARANDOLE_RETURN_IF_ERROR(check_splits(m, i));
+    const Signature& s = m.signatures[i];
+    const auto own = rows.begin() + static_cast<ptrdiff_t>(m.place_of(m.ranks[i]) * n);
     if (s.splits.empty())
-      rows.insert(rows.end(), n, s.shape[0] / static_cast<int64_t>(n));
+      std::fill_n(own, n, s.shape[0] / static_cast<int64_t>(n));
     else
-      rows.insert(rows.end(), s.splits.begin(), s.splits.end());
+      std::ranges::copy(s.splits, own);
+    for (const int gone : m.joined)
+      if (own[static_cast<ptrdiff_t>(m.place_of(gone))] != 0)
+        return error(
+            Code::Mismatch,
+            "{}: rank {} has joined and receives nothing, but rank {} has rows for it",
+            subject(m),
+            gone,
+            m.ranks[i]);
   }
   for (size_t to = 0; to < n; ++to) {
     int64_t received = 0;
@@ -221,14 +260,31 @@ Result<std::vector<int64_t>> exchange_extents(const Members& m) {
   return rows;
 }
 
+// What adds or removes a process set.
+Status check_operand(const Members& m) {
+  FARANDOLE_RETURN_IF_ERROR(same(
+      m,
+      m.first().kind == CollectiveKind::AddProcessSet ? "its ranks" : "its id",
+      [](const Signature& s) { return list_text(s.operand); }));
+  if (m.joined.empty())
+    return Status::ok();
+  return error(
+      Code::Mismatch, "{}: {} joined, and all ranks are needed", subject(m), who_has(m.joined));
+}
+
 }  // namespace
 
 Result<std::vector<int64_t>> validate(
-    const std::string& name, std::span<const int> ranks, std::span<const Signature> signatures) {
-  const Members m{name, ranks, signatures};
+    const std::string& name,
+    std::span<const int> ranks,
+    std::span<const Signature> signatures,
+    std::span<const int> joined) {
+  const Members m{name, ranks, signatures, joined};
   FARANDOLE_RETURN_IF_ERROR(same_kind(m));
   const CollectiveKind kind = m.first().kind;
-  if (kind == CollectiveKind::Barrier)
+  if (kind == CollectiveKind::AddProcessSet || kind == CollectiveKind::RemoveProcessSet)
+    FARANDOLE_RETURN_IF_ERROR(check_operand(m));
+  if (kind == CollectiveKind::Barrier || !is_collective(kind))
     return std::vector<int64_t>{};
   FARANDOLE_RETURN_IF_ERROR(
       same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));

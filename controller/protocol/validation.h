@@ -12,10 +12,15 @@
 namespace farandole::control {
 
 // Extents as in ReadyOp. `ranks` are the members' global ranks, `signatures` theirs in the same
-// order. Fails: Mismatch naming the tensor, the ranks and what each has; InvalidArgument where all
-// agree on something that has no meaning (a 0-dim allgather, say).
+// order, `joined` the members that have joined and take no part: both ascend.
+// Fails: Mismatch naming the tensor, the ranks and what each has, or what has no meaning without
+// those that have joined; InvalidArgument where all agree on something that has no meaning (a 0-dim
+// allgather, say).
 Result<std::vector<int64_t>> validate(
-    const std::string& name, std::span<const int> ranks, std::span<const Signature> signatures);
+    const std::string& name,
+    std::span<const int> ranks,
+    std::span<const Signature> signatures,
+    std::span<const int> joined = {});
 
 // Bytes of one member's input, saturating.
 uint64_t input_bytes(const Signature& signature) noexcept;

@@ -5,6 +5,7 @@
 
 #include "controller/protocol/mutation.h"
 #include "core/base/format.h"
+#include "core/request_check.h"
 
 namespace farandole::control {
 namespace {
@@ -15,7 +16,7 @@ constexpr size_t kAnnouncementBytes = 160;
 size_t wire_bytes(const Announcement& item) {
   const Signature& s = item.signature;
   return kAnnouncementBytes + item.name.size() +
-         (s.shape.size() + s.splits.size()) * sizeof(int64_t);
+         (s.shape.size() + s.splits.size() + s.operand.size()) * sizeof(int64_t);
 }
 
 }  // namespace
@@ -88,7 +89,8 @@ Actions Worker::announce(std::vector<Announcement> announcements) {
   return send_announcements(std::move(full), std::move(cached));
 }
 
-Actions Worker::send_announcements(std::vector<Announcement> full, std::vector<uint32_t> cached) {
+Actions Worker::send_announcements(
+    std::vector<Announcement> full, std::vector<uint32_t> cached, uint32_t resends) {
   Actions actions;
   for (size_t at = 0; at < cached.size(); at += kMaxEntries) {
     const auto from = cached.begin() + static_cast<ptrdiff_t>(at);
@@ -108,7 +110,8 @@ Actions Worker::send_announcements(std::vector<Announcement> full, std::vector<u
     used += bytes;
     message.full.push_back(std::move(item));
   }
-  if (!message.full.empty())
+  message.resends = resends;
+  if (!message.full.empty() || resends > 0)
     actions.push_back(send(message));
   return actions;
 }
@@ -117,12 +120,7 @@ Actions Worker::reject_locally(std::vector<Announcement> announcements) {
   Agreement agreement{.epoch = epoch_, .round = ++round_};
   for (Announcement& item : announcements) {
     const Signature& s = item.signature;
-    Status why = error(
-                     orphaned_.code(),
-                     "{} \"{}\": {}",
-                     name_of(s.kind),
-                     printable(item.name),
-                     orphaned_.message())
+    Status why = error(orphaned_.code(), "{}: {}", describe(s.kind, item.name), orphaned_.message())
                      .blame(orphaned_.culprit());
     agreement.rejected.push_back({std::move(item.name), s.process_set, std::move(why)});
   }
@@ -164,7 +162,7 @@ Status Worker::take_known(uint32_t id, Agreement& agreement) {
   if (it == by_id_.end())
     return error(Code::InvalidArgument, "id {}, which nothing has", id);
   Row& row = *it->second;
-  agreement.ready.push_back({row.first.name, row.first.process_set, row.second.extents});
+  agreement.ready.push_back({row.first.name, row.first.process_set, row.second.extents, {}});
   settle(row);
   return Status::ok();
 }
@@ -177,7 +175,8 @@ Status Worker::take_detail(Detail& detail, Agreement& agreement) {
     return take_known(detail.id, agreement);
   }
   Row& row = *table_.try_emplace(Key{detail.process_set, detail.name}).first;
-  agreement.ready.push_back({std::move(detail.name), detail.process_set, detail.extents});
+  agreement.ready.push_back(
+      {std::move(detail.name), detail.process_set, detail.extents, std::move(detail.stand_in)});
   drop_id(row);
   if (detail.id != 0 && !by_id_.emplace(detail.id, &row).second)
     return error(Code::InvalidArgument, "id {} for two tensors", detail.id);
@@ -252,7 +251,7 @@ Actions Worker::on(Resend& message) {
     full.push_back({row->first.name, row->second.signature});
     resendable_.erase(id);
   }
-  return send_announcements(std::move(full), {});
+  return send_announcements(std::move(full), {}, 1);
 }
 
 Actions Worker::on(Failure& message) {

@@ -98,7 +98,8 @@ class Worker {
     return state_ == State::Orphaned || state_ == State::Finished || state_ == State::Closed;
   }
   Action send(const Message& message);
-  Actions send_announcements(std::vector<Announcement> full, std::vector<uint32_t> cached);
+  Actions send_announcements(
+      std::vector<Announcement> full, std::vector<uint32_t> cached, uint32_t resends = 0);
   Actions reject_locally(std::vector<Announcement> announcements);
 
   Actions on(Welcome& message);

@@ -19,6 +19,7 @@
 #include "core/base/log.h"
 #include "core/base/patience.h"
 #include "core/net/heartbeat.h"
+#include "core/process_set_list.h"
 
 namespace farandole {
 
@@ -153,6 +154,10 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
   with.start = start_time;
   with.deadline = deadline;
   with.give_up = options.give_up;
+  auto process_sets = parse_process_sets(options.config.process_sets, options.config.size);
+  if (!process_sets)
+    return process_sets.status();
+  with.process_sets = std::move(process_sets).value();
   // The host belongs to the driver, and neither calls after the control plane has stopped.
   CoordinatorHostEvents events;
   events.to_own_worker = [raw = driver.get()](control::Bytes bytes) {

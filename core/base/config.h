@@ -33,6 +33,8 @@ struct Config {
   std::string host;         // name of this host for grouping; empty: the machine's own
   std::string bind;         // address that listeners bind to; empty: that of the controller's route
 
+  std::string process_sets;  // that exist from the start: "0-3;4,6"
+
   // Engine.
   int64_t fusion_bytes = 64 << 20;
   int64_t cache_capacity = 16384;

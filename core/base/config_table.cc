@@ -89,6 +89,11 @@ ConfigKey text_row(
       [=](const Config& c) { return c.*member; }};
 }
 
+// Whether they are ranks of the job is judged when that is known.
+bool is_list_of_sets(std::string_view text) {
+  return text.find_first_not_of("0123456789,-;") == std::string_view::npos;
+}
+
 template <typename T>
 using Choices = std::vector<std::pair<const char*, T>>;
 
@@ -202,6 +207,12 @@ const std::vector<ConfigKey>& config_table() {
           is_bindable,
           "Address that this rank's listeners bind to. Default: the one that reaches the "
           "controller."),
+      text_row(
+          "process_sets",
+          &Config::process_sets,
+          "ranks of sets, such as 0-3;4,6",
+          is_list_of_sets,
+          "Process sets that exist from the start, with ids from 1 on; equal on all ranks."),
       integer(
           "fusion_bytes",
           "HOROVOD_FUSION_THRESHOLD",

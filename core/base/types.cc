@@ -23,8 +23,16 @@ constexpr std::array<DTypeRow, kDTypeCount> kDTypes{
      {1, "bool"},
      {8, "complex64"},
      {16, "complex128"}}};
-constexpr std::array<const char*, kCollectiveKindCount> kKinds{
-    "allreduce", "allgather", "broadcast", "reducescatter", "alltoall", "barrier"};
+constexpr std::array<const char*, kKindCount> kKinds{
+    "allreduce",
+    "allgather",
+    "broadcast",
+    "reducescatter",
+    "alltoall",
+    "barrier",
+    "join",
+    "add_process_set",
+    "remove_process_set"};
 constexpr std::array<const char*, kReduceOpCount> kReduceOps{
     "Sum", "Average", "Min", "Max", "Product"};
 

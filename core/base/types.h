@@ -31,8 +31,13 @@ enum class CollectiveKind : uint8_t {
   Reducescatter = 3,
   Alltoall = 4,
   Barrier = 5,
+  // What ranks agree upon like a collective, and no communicator carries out.
+  Join = 6,
+  AddProcessSet = 7,
+  RemoveProcessSet = 8,
 };
-inline constexpr int kCollectiveKindCount = 6;
+inline constexpr int kCollectiveKindCount = 6;  // of those that communicators carry out
+inline constexpr int kKindCount = 9;
 
 enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4 };
 inline constexpr int kReduceOpCount = 5;
@@ -65,6 +70,9 @@ constexpr bool is_half(DType d) noexcept {
 }
 constexpr bool is_integer(DType d) noexcept {
   return !is_float(d) && !is_complex(d) && d != DType::Bool;
+}
+constexpr bool is_collective(CollectiveKind k) noexcept {
+  return static_cast<int>(k) < kCollectiveKindCount;
 }
 constexpr bool reduces(CollectiveKind k) noexcept {
   return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter;

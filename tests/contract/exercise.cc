@@ -60,6 +60,9 @@ size_t Exercise::input_elements(int rank) const {
           counts_.begin() + static_cast<ptrdiff_t>((r + 1) * n),
           size_t{0});
     case CollectiveKind::Barrier:
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
       return 0;
   }
   return 0;
@@ -81,6 +84,9 @@ size_t Exercise::output_elements(int rank) const {
       return sum;
     }
     case CollectiveKind::Barrier:
+    case CollectiveKind::Join:
+    case CollectiveKind::AddProcessSet:
+    case CollectiveKind::RemoveProcessSet:
       return 0;
   }
   return 0;

@@ -110,11 +110,54 @@ TEST(RequestCheck, RootNameAndSet) {
   r.signature.root = 2;
   EXPECT_EQ(said(r), "broadcast \"t\": root rank 2 does not exist; ranks are 0 to 1");
   r.signature.root = 0;
-  r.signature.process_set = 3;
-  EXPECT_EQ(said(r), "broadcast \"t\": there is no process set 3; 0, all ranks, is the only one");
   r.name = std::string(17, 'x');
   EXPECT_EQ(
       said(r), "broadcast \"xxxxxxxxxxxxxxxxx\": the name has 17 bytes; at most 16 are allowed");
+}
+
+TEST(RequestCheck, RootsAreRanksOfTheJobInEverySet) {
+  const std::vector<int> ranks{1, 3};
+  Request r = request(CollectiveKind::Broadcast, {1});
+  r.signature.process_set = 7;
+  const RequestLimits limits{.members = 2, .ranks = ranks, .size = 4};
+  r.signature.root = 3;
+  EXPECT_EQ(check_request(r, limits).message(), "");
+  r.signature.root = 0;
+  EXPECT_EQ(
+      check_request(r, limits).message(),
+      "broadcast \"t\": root rank 0 is not in process set 7, whose ranks are 1, 3");
+}
+
+TEST(RequestCheck, JoinsAndChangesOfProcessSets) {
+  const RequestLimits limits{.size = 4};
+  Request r;
+  r.name = "s";
+  const auto said = [&](Signature signature) {
+    r.signature = std::move(signature);
+    return check_request(r, limits).message();
+  };
+  using enum CollectiveKind;
+  EXPECT_EQ(said({.kind = AddProcessSet, .operand = {0, 3}}), "");
+  const std::string add = "add_process_set: ";
+  EXPECT_EQ(said({.kind = AddProcessSet}), add + "a process set needs one rank at least");
+  EXPECT_EQ(
+      said({.kind = AddProcessSet, .operand = {4}}),
+      add + "rank 4 does not exist; ranks are 0 to 3");
+  EXPECT_EQ(said({.kind = AddProcessSet, .operand = {2, 2}}), add + "rank 2 stands there twice");
+  EXPECT_EQ(
+      said({.kind = AddProcessSet, .operand = {2, 1}}), add + "its ranks [2,1] do not ascend");
+  EXPECT_EQ(
+      said({.kind = AddProcessSet, .process_set = 1, .operand = {2}}),
+      add + "process sets are agreed upon by all ranks, and not in set 1");
+  const std::string remove = "remove_process_set: ";
+  EXPECT_EQ(said({.kind = RemoveProcessSet, .operand = {2}}), "");
+  EXPECT_EQ(
+      said({.kind = RemoveProcessSet, .operand = {0}}),
+      remove + "process set 0, all ranks, cannot be removed");
+  EXPECT_EQ(said({.kind = RemoveProcessSet}), remove + "[] is the id of no process set");
+  EXPECT_EQ(said({.kind = Join}), "join: it has no name");
+  r.name.clear();
+  EXPECT_EQ(said({.kind = Join, .process_set = 3}), "");
 }
 
 }  // namespace

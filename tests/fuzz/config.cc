@@ -10,6 +10,7 @@
 #include "core/base/format.h"
 #include "core/base/nearest.h"
 #include "core/net/endpoint.h"
+#include "core/process_set_list.h"
 #include "tests/fuzz/target.h"
 
 namespace farandole::fuzz {
@@ -115,6 +116,20 @@ void check_endpoint(const std::string& text) {
       "an endpoint is read as it is written");
 }
 
+void check_process_sets(const std::string& text) {
+  constexpr int kRanks = 8;
+  const auto sets = parse_process_sets(text, kRanks);
+  if (!sets) {
+    require(is_clean(sets.status().message()), "wrong process sets are shown in clean text");
+    return;
+  }
+  for (const auto& [id, ranks] : sets.value()) {
+    require(id > 0 && !ranks.empty(), "a set has a number and a rank");
+    require(ranks.front() >= 0 && ranks.back() < kRanks, "its ranks exist");
+    require(std::ranges::is_sorted(ranks), "and ascend");
+  }
+}
+
 void check_text(Input& in) {
   const size_t limit = in.byte();
   const std::string text = in.rest();
@@ -124,6 +139,7 @@ void check_text(Input& in) {
   require(printable(shown, 1024) == shown, "and clean text stays as it is");
   Config settings;
   require(is_clean(settings.set(text, "1").message()), "a name that is none is shown so, too");
+  check_process_sets(text);
 }
 
 void check_groups(Input& in) {

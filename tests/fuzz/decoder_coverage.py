@@ -43,11 +43,14 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "controller/launch/ssh.cc": ("ssh_failure", "last_line_of"),
     "controller/launch/supervisor.cc": (),
     "controller/protocol/coordinator.cc": (),
+    "controller/protocol/decoder.h": (),
     "controller/protocol/link.cc": (),
     "controller/protocol/membership.cc": (),
     "controller/protocol/messages.cc": (),
     "controller/protocol/messages_decode.cc": (),
+    "controller/protocol/process_sets.cc": (),
     "controller/protocol/readiness.cc": (),
+    "controller/protocol/readiness_sets.cc": (),
     "controller/protocol/store_table.cc": (),
     "controller/protocol/validation.cc": (),
     "controller/protocol/worker.cc": (),
@@ -62,6 +65,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "core/net/endpoint.cc": ("Endpoint5parse", "Endpoint9to_string"),
     "core/net/frame_tags.cc": (),
     "core/net/framing.cc": (),
+    "core/process_set_list.cc": (),
     "core/net/process_card.cc": ("ProcessCard6decode", "ProcessCard6encode"),
 }
 

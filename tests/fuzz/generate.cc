@@ -78,6 +78,7 @@ Announce any_announce(Input& in) {
   Announce out;
   for (size_t n = in.below(4); n > 0; --n) out.full.push_back(any_announcement(in));
   out.cached = ids(in);
+  out.resends = in.byte() < 224 ? 0 : static_cast<uint32_t>(in.below(3));
   return out;
 }
 
@@ -96,8 +97,11 @@ Detail any_detail(Input& in, uint32_t id) {
   Detail out{.id = in.byte() < 250 ? id : 99, .named = in.flag(), .process_set = 0, .name = {}};
   if (out.named) {
     out.process_set = static_cast<uint32_t>(in.below(4));
-    out.name = tensor_name(in);
+    if (in.below(8) != 0)  // else a join
+      out.name = tensor_name(in);
   }
+  if (in.below(4) == 0)
+    out.stand_in = StandIn{lawful_signature(in), static_cast<uint32_t>(in.below(kRanks + 1))};
   out.extents = numbers(in, kRanks * kRanks + 1);
   return out;
 }
@@ -168,7 +172,27 @@ Signature lawful_signature(Input& in) {
   return s;
 }
 
+Announcement change_of_sets(Input& in) {
+  Announcement out;
+  Signature& s = out.signature;
+  s.kind = static_cast<CollectiveKind>(in.between(kCollectiveKindCount, kKindCount - 1));
+  if (s.kind == CollectiveKind::Join) {
+    s.process_set = static_cast<uint32_t>(in.below(4));
+    return out;
+  }
+  out.name = tensor_name(in);
+  if (s.kind == CollectiveKind::RemoveProcessSet)
+    s.operand = {in.between(0, 5)};
+  else
+    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
+      if (in.flag())
+        s.operand.push_back(rank);
+  return out;
+}
+
 Announcement any_announcement(Input& in) {
+  if (in.below(8) == 0)
+    return change_of_sets(in);
   Announcement out{tensor_name(in), lawful_signature(in)};
   Signature& s = out.signature;
   switch (in.below(24)) {
@@ -202,6 +226,9 @@ Announcement any_announcement(Input& in) {
       break;
     case 9:
       s.process_set = in.number<uint32_t>();
+      break;
+    case 10:
+      s.operand = numbers(in, 5);
       break;
     default:
       break;

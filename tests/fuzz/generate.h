@@ -15,6 +15,8 @@ control::Limits tight_limits();
 std::string tensor_name(Input& in);
 // Within the limits, and such as a rank of `tight_limits` announces it.
 Signature lawful_signature(Input& in);
+// A join, or what adds or removes a process set.
+Announcement change_of_sets(Input& in);
 Announcement any_announcement(Input& in);
 control::Message any_message(Input& in);
 control::Join any_join(Input& in);

@@ -14,7 +14,11 @@ std::optional<Catch> search_for(std::string_view bug) {
   // Small searches first; pairs of faults only if no fault alone catches it.
   for (size_t faults = 0; faults <= 2; ++faults) {
     for (const auto& scenarios :
-         {search::store_scenarios(), search::cache_scenarios(), search::agreement_scenarios()}) {
+         {search::store_scenarios(),
+          search::cache_scenarios(),
+          search::join_scenarios(),
+          search::set_scenarios(),
+          search::agreement_scenarios()}) {
       for (const search::Scenario& scenario : scenarios) {
         if (scenario.faults.size() != faults || (bug.empty() && faults > 1))
           continue;

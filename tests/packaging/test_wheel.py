@@ -50,6 +50,7 @@ def test_it_holds_everything(installation: Installation) -> None:
         r"farandole/include/farandole/enums\.h",
         r"farandole/include/farandole/farandole\.h",
         r"farandole/include/farandole/farandole\.hpp",
+        r"farandole/include/farandole/process_sets\.h",
         r"farandole/lib/cmake/farandole/farandole-config\.cmake",
         r"farandole/lib/pkgconfig/farandole\.pc",
         rf"farandole-{VERSION}\.data/scripts/farandolerun",

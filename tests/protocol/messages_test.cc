@@ -62,7 +62,7 @@ TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
   envelope.version = 9;
   EXPECT_EQ(
       refusal(encode(envelope, Leave{})),
-      "it speaks version 9 of the protocol, this rank version 2");
+      "it speaks version 9 of the protocol, this rank version 3");
 }
 
 TEST(Messages, LongTextLosesItsEnd) {
@@ -98,8 +98,31 @@ TEST_P(AnnouncementLimits, AreChecked) {
 const BadAnnouncement kBadAnnouncements[] = {
     {"a name is empty", [](Announcement& a) { a.name.clear(); }},
     {"a name is too long", [](Announcement& a) { a.name.assign(17, 'x'); }},
-    {"an unknown kind of collective",
-     [](Announcement& a) { a.signature.kind = static_cast<CollectiveKind>(6); }},
+    {"an unknown kind of operation",
+     [](Announcement& a) { a.signature.kind = static_cast<CollectiveKind>(kKindCount); }},
+    {"a join has a name", [](Announcement& a) { a.signature.kind = CollectiveKind::Join; }},
+    {"an operand belongs to process sets alone",
+     [](Announcement& a) { a.signature.operand = {1}; }},
+    {"an operand is out of range",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::AddProcessSet;
+       a.signature.operand = {-1};
+     }},
+    {"an operand is out of range",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::RemoveProcessSet;
+       a.signature.operand = {int64_t{1} << 32};
+     }},
+    {"there are more operands than ranks",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::AddProcessSet;
+       a.signature.operand.resize(5);
+     }},
+    {"process sets are agreed upon by all ranks",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::AddProcessSet;
+       a.signature.process_set = 1;
+     }},
     {"an unknown reduce operation",
      [](Announcement& a) { a.signature.reduce = static_cast<ReduceOp>(5); }},
     {"an unknown dtype", [](Announcement& a) { a.signature.dtype = static_cast<DType>(13); }},
@@ -124,6 +147,22 @@ const BadAnnouncement kBadAnnouncements[] = {
      [](Announcement& a) { a.signature.splits.assign(2, std::numeric_limits<int64_t>::max()); }},
 };
 INSTANTIATE_TEST_SUITE_P(Table, AnnouncementLimits, testing::ValuesIn(kBadAnnouncements));
+
+TEST(Messages, NobodyStandsInForJustAnything) {
+  Round round{.number = 1, .ready = {0}, .details = {{.id = 0, .named = true, .name = "a"}}};
+  Detail& detail = round.details[0];
+  detail.stand_in = StandIn{{}, 3};
+  EXPECT_EQ(refusal(round), "accepted");
+  for (const uint32_t contributors : {0U, 4U}) {
+    detail.stand_in->contributors = contributors;
+    EXPECT_EQ(refusal(round), "nobody or everybody takes part in an operation");
+  }
+  detail.stand_in = StandIn{{.kind = CollectiveKind::Join}, 1};
+  EXPECT_EQ(refusal(round), "nobody can stand in for that");
+  detail.stand_in = StandIn{{}, 1};
+  detail.id = 7;
+  EXPECT_EQ(refusal(round), "a tensor that somebody stands in for is cached");
+}
 
 TEST(Messages, OtherLimitsAreChecked) {
   const PeerFailure nobody{.rank = 4, .cause = "x"};

@@ -42,7 +42,14 @@ Limits sample_limits() {
 std::vector<Message> sample_messages() {
   return {
       Join{member(1), 4, {{"FARANDOLE_FUSION_BYTES", "1024"}, {"FARANDOLE_SHM_SLOTS", "4"}}},
-      Announce{{announcement(), {"scalar", {}}}, {1, 2, 4000000000U}},
+      Announce{
+          {announcement(),
+           {"scalar", {}},
+           {{}, {.kind = CollectiveKind::Join, .process_set = 3}},
+           {"set", {.kind = CollectiveKind::AddProcessSet, .operand = {0, 2, 3}}},
+           {"set", {.kind = CollectiveKind::RemoveProcessSet, .operand = {4000000000}}}},
+          {1, 2, 4000000000U},
+          2},
       Report{failure()},
       Leave{"its program ended without shutdown"},
       StoreSet{21, "key", {1, 2, 3}},
@@ -52,9 +59,16 @@ std::vector<Message> sample_messages() {
       Refuse{status()},
       Round{
           .number = 17,
-          .ready = {5, 0, 6, 7},
+          .ready = {5, 0, 0, 0, 6, 7},
           .details =
               {{.id = 0, .named = true, .process_set = 2, .name = "once", .extents = {}},
+               {.id = 0, .named = true, .process_set = 2, .name = {}, .extents = {3}},
+               {.id = 0,
+                .named = true,
+                .process_set = 5,
+                .name = "joined",
+                .extents = {4, 0, 4},
+                .stand_in = StandIn{announcement().signature, 2}},
                {.id = 6, .named = false, .process_set = 0, .name = {}, .extents = {1, 2}},
                {.id = 7, .named = true, .process_set = 0, .name = "new", .extents = {3}}},
           .rejected = {{"bad", 1, status()}},

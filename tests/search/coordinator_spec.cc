@@ -22,11 +22,39 @@ bool CoordinatorSpec::broken(uint32_t process_set) const {
   return false;
 }
 
+bool CoordinatorSpec::exists(uint32_t process_set) const {
+  return process_set <= 1 || (added_ && process_set == last_set_);
+}
+
+bool CoordinatorSpec::joined(uint32_t process_set, int rank) const {
+  const auto join = tensors_.find({process_set, ""});
+  return join != tensors_.end() && join->second.announced[at(rank)];
+}
+
 bool CoordinatorSpec::complete(const Key& key, const Tensor& tensor) const {
-  for (int rank = 0; rank < kRanks; ++rank)
-    if (is_member(key.process_set, rank) && !tensor.announced[at(rank)])
+  bool any = false;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    any = any || tensor.announced[at(rank)];
+    if (is_member(key.process_set, rank) && !tensor.announced[at(rank)] &&
+        (key.name.empty() || !joined(key.process_set, rank)))
       return false;
-  return true;
+  }
+  return any;
+}
+
+bool CoordinatorSpec::impossible(const Key& key, const Tensor& tensor) const {
+  if (!complete(key, tensor))
+    return false;
+  const Signature& s = *tensor.announced[0];
+  return (s.kind == CollectiveKind::AddProcessSet && added_) ||
+         (s.kind == CollectiveKind::RemoveProcessSet &&
+          !exists(static_cast<uint32_t>(s.operand[0])));
+}
+
+void CoordinatorSpec::announced(int rank, const Announcement& item) {
+  Tensor& tensor = tensors_[Key{item.signature.process_set, item.name}];
+  tensor.announced[at(rank)] = tensor.last[at(rank)] = item.signature;
+  tensor.last_rank = rank;
 }
 
 void CoordinatorSpec::hears(int rank, const control::Message& message) {
@@ -43,10 +71,14 @@ void CoordinatorSpec::hears(int rank, const control::Message& message) {
     finished_[at(rank)] = true;
   } else if (const auto* announce = std::get_if<Announce>(&message);
              announce != nullptr && !gone_[at(rank)] && !gone_[0]) {
-    for (const Announcement& item : announce->full) {
-      Tensor& tensor = tensors_[Key{item.signature.process_set, item.name}];
-      tensor.announced[at(rank)] = tensor.last[at(rank)] = item.signature;
-    }
+    for (const Announcement& item : announce->full)
+      if (item.name.empty() && resends_[at(rank)] > 0)
+        deferred_[at(rank)] = true;
+      else
+        announced(rank, item);
+    resends_[at(rank)] -= announce->resends;
+    if (resends_[at(rank)] == 0 && std::exchange(deferred_[at(rank)], false))
+      announced(rank, {{}, {.kind = CollectiveKind::Join}});
     for (const uint32_t id : announce->cached) by_id_.emplace_back(rank, id);
   }
 }
@@ -73,8 +105,10 @@ std::string CoordinatorSpec::said(const std::vector<Said>& all) {
   // An id that must be announced in full again counts for nothing.
   std::vector<uint32_t> resend;
   for (const Said& one : all)
-    if (const auto* message = std::get_if<Resend>(one.message))
+    if (const auto* message = std::get_if<Resend>(one.message)) {
       resend.insert(resend.end(), message->ids.begin(), message->ids.end());
+      ++resends_[at(one.rank)];
+    }
   for (const auto& [rank, id] : by_id_) {
     if (std::ranges::find(resend, id) != resend.end())
       continue;
@@ -147,6 +181,11 @@ std::string CoordinatorSpec::says_round(const Round& round) {
   for (int rank = 0; rank < kRanks; ++rank)
     if (!gone_[at(rank)])
       ++owed_[at(rank)];
+  // Some because of what is ready in this round: a set that goes.
+  std::vector<const Rejection*> rejected;
+  for (const Rejection& rejection : round.rejected)
+    if (!says_rejected(rejection).empty())
+      rejected.push_back(&rejection);
   auto detail = round.details.begin();
   for (const uint32_t id : round.ready) {
     const bool told = detail != round.details.end() && detail->id == id;
@@ -158,47 +197,80 @@ std::string CoordinatorSpec::says_round(const Round& round) {
     if (id != 0 && !ids_.contains(id))
       return fmt::format("I4: id {} stands for nothing", id);
     const Key key = id != 0 ? ids_.at(id) : Key{detail->process_set, detail->name};
-    const std::string wrong = says_ready(key, told ? detail->extents : tensors_[key].extents);
+    const std::string wrong = says_ready(
+        key,
+        told ? detail->extents : tensors_[key].extents,
+        told ? detail->stand_in : std::nullopt);
     if (!wrong.empty())
       return wrong;
     if (told)
       ++detail;
   }
-  for (const Rejection& rejection : round.rejected)
-    if (std::string wrong = says_rejected(rejection); !wrong.empty())
+  for (const Rejection* rejection : rejected)
+    if (std::string wrong = says_rejected(*rejection); !wrong.empty())
       return wrong;
   return "";
 }
 
-std::string CoordinatorSpec::says_ready(const Key& key, const std::vector<int64_t>& extents) {
+std::string CoordinatorSpec::says_ready(
+    const Key& key, const std::vector<int64_t>& extents, const std::optional<StandIn>& stand_in) {
   Tensor& tensor = tensors_[key];
-  PerRank<Signature> own;
   if (!complete(key, tensor))
     return fmt::format("I4: \"{}\" is ready before all have announced it", key.name);
-  for (int rank = 0; rank < kRanks; ++rank)
-    if (tensor.announced[at(rank)])
-      own[at(rank)] = *tensor.announced[at(rank)];
-  const auto wanted = agreed_extents(key.process_set, own);
+  if (!exists(key.process_set))
+    return fmt::format("I4: \"{}\" is ready in a set that does not exist", key.name);
+  const auto wanted = agreed_extents(key.process_set, tensor.announced);
   if (!wanted)
     return fmt::format("I4: \"{}\" is ready although ranks disagree on it", key.name);
-  if (extents != *wanted)
-    return fmt::format("I4: \"{}\" is ready with old extents", key.name);
+  const auto first = std::ranges::find_if(
+      tensor.announced, [](const std::optional<Signature>& s) { return s.has_value(); });
+  std::string wrong;
+  if (is_collective((*first)->kind)) {
+    if (extents != *wanted)
+      return fmt::format("I4: \"{}\" is ready with old extents", key.name);
+    uint32_t missing = 0;
+    uint32_t all = 0;
+    for (int rank = 0; rank < kRanks; ++rank)
+      if (is_member(key.process_set, rank))
+        missing += ++all > 0 && !tensor.announced[at(rank)] ? 1 : 0;
+    if ((missing > 0) != stand_in.has_value())
+      return fmt::format("I4: who has joined is not told what \"{}\" is", key.name);
+    if (stand_in && (stand_in->signature != **first || stand_in->contributors != all - missing))
+      return fmt::format("I4: who has joined is told something else of \"{}\"", key.name);
+  } else {
+    if (impossible(key, tensor))
+      return fmt::format("I4: \"{}\" is ready and cannot be", key.name);
+    wrong = key.name.empty() && extents != std::vector<int64_t>{tensor.last_rank}
+                ? fmt::format("I4: rank {} has joined last", tensor.last_rank)
+                : says_changed(**first, extents);
+  }
   tensor.extents = extents;
   tensor.announced = {};
-  return "";
+  return wrong;
+}
+
+std::string CoordinatorSpec::says_changed(
+    const Signature& wanted, const std::vector<int64_t>& extents) {
+  if (wanted.kind == CollectiveKind::RemoveProcessSet)
+    added_ = false;
+  if (wanted.kind != CollectiveKind::AddProcessSet)
+    return "";
+  added_ = true;
+  return extents == std::vector<int64_t>{++last_set_}
+             ? ""
+             : fmt::format("I4: the new process set is not {}", last_set_);
 }
 
 std::string CoordinatorSpec::says_rejected(const Rejection& rejection) {
   const Key key{rejection.process_set, rejection.name};
   Tensor& tensor = tensors_[key];
-  if (!broken(key.process_set)) {
+  if (!exists(key.process_set)) {
+    if (rejection.why.code() != Code::InvalidArgument)
+      return fmt::format("I4: \"{}\" of no set is rejected for a wrong reason", key.name);
+  } else if (!broken(key.process_set)) {
     if (!complete(key, tensor))
       return fmt::format("I4: \"{}\" is rejected before all have announced it", key.name);
-    PerRank<Signature> own;
-    for (int rank = 0; rank < kRanks; ++rank)
-      if (tensor.announced[at(rank)])
-        own[at(rank)] = *tensor.announced[at(rank)];
-    if (agreed_extents(key.process_set, own))
+    if (agreed_extents(key.process_set, tensor.announced) && !impossible(key, tensor))
       return fmt::format("I4: \"{}\" is rejected although all agree", key.name);
   } else if (complete(key, tensor) == false && rejection.why.code() != Code::PeerLost) {
     return fmt::format("I4: \"{}\" is rejected for a wrong reason", key.name);
@@ -251,7 +323,7 @@ void CoordinatorSpec::write(control::StateText& to) const {
   };
   to << tensors_.size();
   for (const auto& [key, tensor] : tensors_) {
-    to << std::string_view(key.name);
+    to << std::string_view(key.name) << (key.name.empty() ? tensor.last_rank : -1);
     for (const auto& s : tensor.announced) signature(s);
     for (const auto& s : tensor.last) signature(s);
     numbers(tensor.extents);
@@ -260,7 +332,8 @@ void CoordinatorSpec::write(control::StateText& to) const {
   for (const auto& [id, key] : ids_) to << id << std::string_view(key.name);
   for (int rank = 0; rank < kRanks; ++rank)
     to << gone_[at(rank)] << finished_[at(rank)] << gave_up_zero_[at(rank)];
-  to << accused_.value_or(-9);
+  to << accused_.value_or(-9) << last_set_ << added_;
+  for (int rank = 0; rank < kRanks; ++rank) to << resends_[at(rank)] << deferred_[at(rank)];
 }
 
 }  // namespace farandole::search

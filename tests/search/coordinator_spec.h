@@ -36,28 +36,42 @@ class CoordinatorSpec {
   bool gone(int rank) const { return gone_[static_cast<size_t>(rank)]; }
   // Announcements of `rank` that wait for others.
   size_t waiting(int rank) const;
+  bool joined(int rank) const { return joined(0, rank) || deferred_[static_cast<size_t>(rank)]; }
   // Text that is equal for specs that demand the same.
   void write(control::StateText& to) const;
 
  private:
   using Key = control::Key;
   struct Tensor {
-    PerRank<std::optional<Signature>> announced;  // and not answered
-    PerRank<std::optional<Signature>> last;       // announced in full
-    std::vector<int64_t> extents;                 // told last
+    Signatures announced;          // and not answered
+    Signatures last;               // announced in full
+    std::vector<int64_t> extents;  // told last
+    int last_rank = -1;            // that announced it
   };
 
   std::string says_round(const control::Round& round);
-  std::string says_ready(const Key& key, const std::vector<int64_t>& extents);
+  void announced(int rank, const Announcement& item);
+  // An empty stand-in is none.
+  std::string says_ready(
+      const Key& key, const std::vector<int64_t>& extents, const std::optional<StandIn>& stand_in);
+  std::string says_changed(const Signature& wanted, const std::vector<int64_t>& extents);
   std::string says_rejected(const Rejection& rejection);
   std::string says_failure(const PeerFailure& failure);
   bool anyone_to_tell() const;
   std::string check_receivers() const;
   bool broken(uint32_t process_set) const;
+  bool exists(uint32_t process_set) const;
+  bool joined(uint32_t process_set, int rank) const;
   bool complete(const Key& key, const Tensor& tensor) const;
+  // Whether what adds or removes a set cannot be.
+  bool impossible(const Key& key, const Tensor& tensor) const;
 
   std::map<Key, Tensor> tensors_;
   std::map<uint32_t, Key> ids_;  // every id ever given
+  uint32_t last_set_ = 1;
+  bool added_ = false;           // there is a set of ranks 0 and 1: the last one
+  PerRank<uint32_t> resends_{};  // asked for and not answered
+  PerRank<bool> deferred_{};     // a join that waits for that
   PerRank<bool> gone_{};         // left
   PerRank<bool> finished_{};     // has said its last word
   PerRank<bool> gave_up_zero_{};

@@ -228,7 +228,8 @@ std::string Hub::probe_frames(const State& state, int from, Id frame) const {
 
 // A rank that announces or publishes more than it may is blamed, and not before. Invariant I12.
 std::string Hub::probe_quotas(const State& state, int from) const {
-  if (state.coordinator->failed() || state.spec.gone(from) || state.spec.gone(0))
+  if (state.coordinator->failed() || state.spec.gone(from) || state.spec.gone(0) ||
+      state.spec.joined(from))
     return "";
   control::Envelope envelope{
       .epoch = 1,

@@ -1,5 +1,6 @@
 #include "tests/search/rank.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/format.h"
@@ -160,8 +161,13 @@ bool Rank::can_act(const State& state, size_t act) const {
     case OwnAct::Kind::Submit: {
       // As an engine: none after its own goodbye, nor when it knows that a rank has left.
       const int after = scenario_.ops[acts_[act].number].after;
-      return state.told_left == 0 && !did(state, FaultKind::Leave) &&
-             (after < 0 || (state.answered >> after & 1) != 0);
+      if (const auto join = joined(state, scenario_.ops[acts_[act].number].process_set);
+          join && after != static_cast<int>(*join))
+        return false;
+      if (!knows(state, scenario_.ops[acts_[act].number].process_set))
+        return false;
+      return !told_of_a_leaver(state, scenario_.ops[acts_[act].number].process_set) &&
+             !did(state, FaultKind::Leave) && (after < 0 || (state.answered >> after & 1) != 0);
     }
     case OwnAct::Kind::Fault:
       return can(state, scenario_.faults[acts_[act].number].kind);
@@ -255,6 +261,33 @@ bool Rank::did(const State& state, FaultKind kind) const {
         (state.done >> a & 1U) != 0)
       return true;
   return false;
+}
+
+// Whether a rank of the set, or the coordinator's, has left, as it was told.
+bool Rank::told_of_a_leaver(const State& state, uint32_t process_set) {
+  for (int rank = 0; rank < kRanks; ++rank)
+    if ((state.told_left >> rank & 1U) != 0 && (rank == 0 || is_member(process_set, rank)))
+      return true;
+  return false;
+}
+
+// Whether it has been told of the set, or had it from the start.
+bool Rank::knows(const State& state, uint32_t process_set) const {
+  const std::string told = fmt::format(" ready {} of ", process_set);
+  return process_set < kFirstAdded ||
+         std::ranges::any_of(state.history, [&](const std::string& line) {
+           return line.starts_with("0/+") && line.find(told) != std::string::npos;
+         });
+}
+
+// Its join of this set, where it has submitted that: nothing but what comes after it follows.
+std::optional<size_t> Rank::joined(const State& state, uint32_t process_set) const {
+  for (size_t a = 0; a < acts_.size(); ++a)
+    if (const size_t op = acts_[a].number;
+        acts_[a].kind == OwnAct::Kind::Submit && scenario_.ops[op].name.empty() &&
+        scenario_.ops[op].process_set == process_set && (state.done >> a & 1U) != 0)
+      return op;
+  return std::nullopt;
 }
 
 bool Rank::submitted(Id id, size_t op) const {

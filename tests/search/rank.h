@@ -89,6 +89,9 @@ class Rank {
   std::string probe_frame(const State& state, Id frame) const;
   std::optional<size_t> in_flight(
       const State& state, uint32_t process_set, const std::string& name) const;
+  static bool told_of_a_leaver(const State& state, uint32_t process_set);
+  bool knows(const State& state, uint32_t process_set) const;
+  std::optional<size_t> joined(const State& state, uint32_t process_set) const;
   bool store_pending(const State& state) const;
   bool can(const State& state, FaultKind kind) const;
   bool can_act(const State& state, size_t act) const;

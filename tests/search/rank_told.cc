@@ -56,8 +56,12 @@ void Rank::deliver(
     if (!by_round)
       step.wrong = "I4: a rank agrees with itself";
     answer_ready(state, op, step);
-    state.history.push_back(
-        fmt::format("{}/{} ready {}", op.process_set, op.name, fmt::join(op.extents, ",")));
+    state.history.push_back(fmt::format(
+        "{}/{} ready {} of {}",
+        op.process_set,
+        op.name,
+        fmt::join(op.extents, ","),
+        op.stand_in ? op.stand_in->contributors : 0));
   }
   for (const Rejection& rejection : agreement.rejected) {
     const auto op = in_flight(state, rejection.process_set, rejection.name);
@@ -74,12 +78,20 @@ void Rank::answer_ready(State& state, const ReadyOp& ready, RankStep& step) {
     return;
   const auto number = in_flight(state, ready.process_set, ready.name);
   if (!number) {
-    step.wrong = fmt::format("I4: \"{}\" is to run and was not submitted", ready.name);
+    const auto join = joined(state, ready.process_set);
+    const bool stands_in = join && (state.answered >> *join & 1U) == 0;
+    if (!stands_in)
+      step.wrong = fmt::format("I4: \"{}\" is to run and was not submitted", ready.name);
+    else if (!ready.stand_in)
+      step.wrong = fmt::format("I4: \"{}\" is to run, and nobody knows what it is", ready.name);
     return;
   }
   state.answered |= 1U << *number;
   const Op& op = scenario_.ops[*number];
-  const auto extents = agreed_extents(op.process_set, op.signature);
+  // What the others have submitted the coordinator's specification knows.
+  if (ready.stand_in || !is_collective(op.signature[0].kind))
+    return;
+  const auto extents = agreed_extents(op.process_set, all_of(op.signature));
   if (!extents)
     step.wrong = fmt::format("I4: \"{}\" is to run although ranks disagree", ready.name);
   else if (*extents != ready.extents)

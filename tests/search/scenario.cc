@@ -1,6 +1,7 @@
 #include "tests/search/scenario.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/base/format.h"
@@ -28,6 +29,24 @@ Op allgather(std::string name, int64_t rows, int after = -1) {
 Op of_pair(Op op) {
   op.process_set = 1;
   for (Signature& s : op.signature) s.process_set = 1;
+  return op;
+}
+
+Op join(int after = -1) {
+  Op op = allreduce("", 0, after);
+  for (Signature& s : op.signature) s = {.kind = CollectiveKind::Join};
+  return op;
+}
+
+Op change(std::string name, CollectiveKind kind, std::vector<int64_t> operand, int after = -1) {
+  Op op = allreduce(std::move(name), 0, after);
+  for (Signature& s : op.signature) s = {.kind = kind, .operand = operand};
+  return op;
+}
+
+Op of_added(Op op) {
+  op.process_set = kFirstAdded;
+  for (Signature& s : op.signature) s.process_set = kFirstAdded;
   return op;
 }
 
@@ -65,7 +84,7 @@ std::vector<Fault> all_faults(const std::vector<Op>& ops) {
       if (other != rank)
         out.push_back({FaultKind::Accuse, rank, other});
     for (size_t op = 0; op < ops.size(); ++op)
-      if (is_member(ops[op].process_set, rank))
+      if (is_member(ops[op].process_set, rank) && !ops[op].name.empty())
         out.push_back({FaultKind::Mismatch, rank, static_cast<int>(op)});
     if (rank == 0)
       continue;
@@ -85,13 +104,17 @@ bool can_meet(const Fault& a, const Fault& b) {
 void apply(Scenario& scenario, const Fault& fault) {
   scenario.name += (scenario.faults.empty() ? "" : ", ") + text_of(fault, scenario.ops);
   scenario.faults.push_back(fault);
-  if (fault.kind == FaultKind::Mismatch)
-    scenario.ops[static_cast<size_t>(fault.other)]
-        .signature[static_cast<size_t>(fault.rank)]
-        .shape.push_back(7);
+  if (fault.kind != FaultKind::Mismatch)
+    return;
+  Signature& s =
+      scenario.ops[static_cast<size_t>(fault.other)].signature[static_cast<size_t>(fault.rank)];
+  if (is_collective(s.kind))
+    s.shape.push_back(7);
+  else
+    s.operand.back() = 2;
 }
 
-std::vector<Scenario> with_faults(Scenario base) {
+std::vector<Scenario> with_faults(Scenario base, size_t most = 2) {
   const std::vector<Fault> faults = all_faults(base.ops);
   std::vector<Scenario> out;
   const std::string family = base.name;
@@ -102,12 +125,12 @@ std::vector<Scenario> with_faults(Scenario base) {
   out.push_back(base);
   out.back().name += "no fault";
   out.back().probe = true;
-  for (size_t i = 0; i < faults.size(); ++i) {
+  for (size_t i = 0; i < faults.size() && most > 0; ++i) {
     Scenario one = base;
     apply(one, faults[i]);
     out.push_back(one);
     for (size_t j = i + 1; j < faults.size(); ++j) {
-      if (!can_meet(faults[i], faults[j]))
+      if (most < 2 || !can_meet(faults[i], faults[j]))
         continue;
       Scenario two = one;
       apply(two, faults[j]);
@@ -152,21 +175,60 @@ std::vector<Scenario> store_scenarios() {
   return with_faults(std::move(base));
 }
 
+std::vector<Scenario> join_scenarios() {
+  std::vector<Scenario> all = with_faults(
+      {.name = "join",
+       .limits = {},
+       .ops = {allreduce("a", 4), allgather("b", 1), join(), allreduce("c", 4, 2)},
+       .faults = {}},
+      1);
+  Scenario cached{
+      .name = "join, cache",
+      .limits = {},
+      .ops = {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0), join()},
+      .faults = {}};
+  cached.limits.cache_capacity = 1;
+  std::ranges::move(with_faults(std::move(cached), 0), std::back_inserter(all));
+  return all;
+}
+
+std::vector<Scenario> set_scenarios() {
+  using enum CollectiveKind;
+  return with_faults(
+      {.name = "sets",
+       .limits = {},
+       .ops =
+           {change("+", AddProcessSet, {0, 1}),
+            change("-", RemoveProcessSet, {kFirstAdded}, 0),
+            change("+2", AddProcessSet, {0, 1}, 1),
+            of_added(allreduce("c", 4, 0))},
+       .faults = {}},
+      1);
+}
+
+Signatures all_of(const PerRank<Signature>& signature) {
+  Signatures all;
+  std::ranges::copy(signature, all.begin());
+  return all;
+}
+
 std::optional<std::vector<int64_t>> agreed_extents(
-    uint32_t process_set, const PerRank<Signature>& signature) {
+    uint32_t process_set, const Signatures& signature) {
   std::vector<int64_t> rows;
   std::optional<Signature> first;
   for (int rank = 0; rank < kRanks; ++rank) {
     if (!is_member(process_set, rank))
       continue;
-    Signature own = signature[static_cast<size_t>(rank)];
-    if (own.kind == CollectiveKind::Allgather)
-      rows.push_back(std::exchange(own.shape.at(0), 0));
-    if (first && own != *first)
+    std::optional<Signature> own = signature[static_cast<size_t>(rank)];
+    const bool gathers = own && own->kind == CollectiveKind::Allgather;
+    rows.push_back(gathers ? std::exchange(own->shape.at(0), 0) : 0);
+    if (!own)
+      continue;
+    if (first && *own != *first)
       return std::nullopt;
     first = own;
   }
-  return rows;
+  return first && first->kind == CollectiveKind::Allgather ? rows : std::vector<int64_t>{};
 }
 
 }  // namespace farandole::search

@@ -26,8 +26,9 @@ inline constexpr char kSilent[] = "no heartbeat for 3.0 s";
 template <typename T>
 using PerRank = std::array<T, kRanks>;
 
-// Process set 1; set 0 has all ranks.
+// Process set 1; set 0 has all ranks, and 2 and above those that scenarios add: ranks 0 and 1.
 inline const std::vector<int> kPair = {1, 2};
+inline constexpr uint32_t kFirstAdded = 2;
 
 // A tensor once submitted. `after`: its name was used by that earlier one, which must have been
 // answered before.
@@ -75,13 +76,20 @@ struct Scenario {
 std::vector<Scenario> agreement_scenarios();  // three tensors, one of them of two ranks, one ragged
 std::vector<Scenario> cache_scenarios();      // names that come again, with room for one id
 std::vector<Scenario> store_scenarios();      // a tensor, and a rank that waits for another's value
+// With one fault at most: tensors that some join without; a set that is added, used, removed and
+// added again. Without any: tensors that some join without, with room for one id.
+std::vector<Scenario> join_scenarios();
+std::vector<Scenario> set_scenarios();
 
 inline bool is_member(uint32_t process_set, int rank) {
-  return process_set == 0 || rank != 0;
+  return process_set == 0 || rank != (process_set == 1 ? 0 : 2);
 }
-// Whether the members' signatures fit together, and the extents then. A rule of its own, by which
-// the protocol's validation is judged.
+// Of each rank that has submitted it.
+using Signatures = PerRank<std::optional<Signature>>;
+Signatures all_of(const PerRank<Signature>& signature);
+// Whether the members' signatures fit together, and the extents then, 0 for those without one. A
+// rule of its own, by which the protocol's validation is judged.
 std::optional<std::vector<int64_t>> agreed_extents(
-    uint32_t process_set, const PerRank<Signature>& signature);
+    uint32_t process_set, const Signatures& signature);
 
 }  // namespace farandole::search

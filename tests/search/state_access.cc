@@ -23,6 +23,7 @@ void write(StateText& to, const Signature& s) {
      << std::bit_cast<int64_t>(s.prescale) << std::bit_cast<int64_t>(s.postscale);
   write(to, s.shape);
   write(to, s.splits);
+  write(to, s.operand);
 }
 
 void write(StateText& to, const Status& status) {
@@ -63,14 +64,15 @@ StateText& StateText::message(const Message& value) {
 
 // A member that is added to one of these classes belongs into copy() and write(), too.
 #if defined(__x86_64__) && defined(__GLIBCXX__) && !defined(_GLIBCXX_DEBUG)
-static_assert(sizeof(Signature) == 88);
+static_assert(sizeof(Signature) == 112);
 static_assert(sizeof(Member) == 80);
 static_assert(sizeof(Link) == 88);
 static_assert(sizeof(Worker) == 544);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 232);
-static_assert(sizeof(Readiness) == 408);
-static_assert(sizeof(Coordinator) == 944);
+static_assert(sizeof(ProcessSets) == 112);
+static_assert(sizeof(Readiness) == 472);
+static_assert(sizeof(Coordinator) == 1056);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -104,17 +106,20 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
   to->backlog_ = from.backlog_;
   to->accusation_ = from.accusation_;
   to->gave_up_zero_ = from.gave_up_zero_;
+  to->resends_ = from.resends_;
+  to->deferred_joins_ = from.deferred_joins_;
   to->round_ = from.round_;
   to->failed_ = from.failed_;
   return to;
 }
 
 void StateAccess::copy(const Readiness& from, Readiness& to) {
-  to.broken_ = from.broken_;
+  to.sets_ = from.sets_;
   to.slots_ = from.slots_;
   for (auto& [key, slot] : to.slots_) slot.key = &key;
   const auto slot = [&](const Readiness::Slot* of) { return &to.slots_.at(*of->key); };
   for (const auto& [id, of] : from.by_id_) to.by_id_.emplace(id, slot(of));
+  for (const auto& [set, of] : from.joins_) to.joins_.emplace(set, slot(of));
   for (const Readiness::Slot* of : from.idle_) {
     Readiness::Slot* own = slot(of);
     own->idle = to.idle_.insert(to.idle_.end(), own);
@@ -178,15 +183,29 @@ void StateAccess::write(StateText& to, const Coordinator& c) {
   }
   to << c.gave_up_zero_.size();
   for (const auto& [rank, cause] : c.gave_up_zero_) to << rank << std::string_view(cause);
+  for (const uint32_t owed : c.resends_) to << owed;
+  for (const auto& sets : c.deferred_joins_) {
+    to << sets.size();
+    for (const uint32_t set : sets) to << set;
+  }
   to << c.failed_;
 }
 
-void StateAccess::write(StateText& to, const Readiness& r) {
-  to << r.broken_.size();
-  for (const auto& [set, why] : r.broken_) {
+void StateAccess::write(StateText& to, const ProcessSets& s) {
+  to << s.last_id_ << s.sets_.size();
+  for (const auto& [id, members] : s.sets_) {
+    to << id << members.size();
+    for (const int member : members) to << member;
+  }
+  to << s.broken_.size();
+  for (const auto& [set, why] : s.broken_) {
     to << set;
     control::write(to, why);
   }
+}
+
+void StateAccess::write(StateText& to, const Readiness& r) {
+  write(to, r.sets_);
   to << r.slots_.size();
   for (const auto& [key, slot] : r.slots_) {
     control::write(to, key);
@@ -194,7 +213,7 @@ void StateAccess::write(StateText& to, const Readiness& r) {
     control::write(to, slot.agreed);
     control::write(to, slot.extents);
     for (const bool announced : slot.announced) to << announced;
-    to << slot.count << slot.full.size();
+    to << slot.count << (key.name.empty() ? slot.last : -1) << slot.full.size();
     for (const auto& [place, signature] : slot.full) {
       to << place;
       control::write(to, signature);

@@ -86,6 +86,7 @@ struct StateAccess {
   static uint64_t next_in(const Link& link) { return link.received_ + 1; }
   static void copy(const Readiness& from, Readiness& to);
   static void write(StateText& to, const Link& link);
+  static void write(StateText& to, const ProcessSets& sets);
   static void write(StateText& to, const Readiness& readiness);
   static void write(StateText& to, const StoreTable& store);
 };

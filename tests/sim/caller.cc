@@ -158,8 +158,13 @@ void Caller::go_on() {
 bool Caller::enter_step() {
   const Plan& plan = *parts_.plan;
   const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
-  const bool last =
-      step_ + 1 >= plan.steps || (habit.leave_after >= 0 && step_ >= habit.leave_after);
+  const bool leaves = habit.leave_after >= 0 && step_ >= habit.leave_after;
+  const bool joins = habit.join_after >= 0 && step_ >= habit.join_after;
+  const bool last = step_ + 1 >= plan.steps || leaves || (plan.joins && joins);
+  if (last && plan.joins && !leaves && !std::exchange(joined_, true)) {
+    join_all();
+    return true;
+  }
   const int oldest = last && habit.leave_after < 0 ? step_ : step_ + 1 - plan.depth;
   for (const auto& [key, step] : in_flight_)
     if (step <= oldest)
@@ -175,6 +180,22 @@ bool Caller::enter_step() {
   random_.shuffle(todo_);
   use_store();
   return true;
+}
+
+void Caller::join_all() {
+  std::vector<Announcement> joins(1);
+  for (const auto& [id, members] : parts_.plan->process_sets)
+    if (member_of(id))
+      joins.push_back({{}, {.process_set = id}});
+  for (Announcement& item : joins) {
+    Signature& s = item.signature;
+    s.kind = CollectiveKind::Join;
+    const Key key{s.process_set, {}};
+    in_flight_[key] = step_;
+    for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, s);
+    parts_.trace(fmt::format("joins set {}", s.process_set));
+  }
+  announce(std::move(joins));
 }
 
 // False: nothing could be submitted.
@@ -194,6 +215,11 @@ bool Caller::submit_some() {
   }
   if (batch.empty())
     return false;
+  announce(std::move(batch));
+  return true;
+}
+
+void Caller::announce(std::vector<Announcement> batch) {
   parts_.process->post([this, batch = std::move(batch)]() mutable {
     // Where nothing comes back any more, the engine answers itself.
     if (verdict_ || closed_ || departed_) {
@@ -202,7 +228,6 @@ bool Caller::submit_some() {
     }
     parts_.driver().announce(std::move(batch));
   });
-  return true;
 }
 
 void Caller::use_store() {
@@ -251,6 +276,11 @@ void Caller::settle(const Key& key) {
 
 void Caller::run(uint32_t process_set) {
   Lane& lane = lanes_[process_set];
+  // A join ends behind what was agreed upon before it.
+  while (!lane.busy && !lane.queue.empty() && lane.queue.front().name.empty()) {
+    settle(lane.queue.front());
+    lane.queue.pop_front();
+  }
   if (lane.busy || lane.queue.empty())
     return;
   lane.busy = true;
@@ -291,8 +321,7 @@ void Caller::executed(uint32_t process_set, std::optional<PeerFailure> found) {
 void Caller::tell_backlog() {
   if (parts_.rank != 0 || closed_)
     return;
-  size_t backlog = 0;
-  for (const auto& [set, lane] : lanes_) backlog += lane.queue.size();
+  const size_t backlog = lanes_[0].queue.size();
   const bool much = backlog >= 2;
   if (much || std::exchange(backlog_told_, much))
     parts_.driver().backlog(backlog);

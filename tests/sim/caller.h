@@ -59,6 +59,8 @@ class Caller final : public ControlSink {
   void think();
   void go_on();
   bool submit_some();
+  void join_all();
+  void announce(std::vector<Announcement> batch);
   bool enter_step();
   void use_store();
   void settle(const control::Key& key);
@@ -81,6 +83,7 @@ class Caller final : public ControlSink {
   std::map<uint64_t, std::string> store_waiting_;
   uint64_t store_requests_ = 0;
   std::optional<PeerFailure> verdict_;
+  bool joined_ = false;    // submits nothing more
   bool departed_ = false;  // another rank has left, and the plan says that this ends all
   bool acknowledged_ = false;
   bool last_agreed_ = false;

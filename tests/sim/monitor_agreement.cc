@@ -26,15 +26,40 @@ bool fit(const std::vector<Signature>& signatures) {
   });
 }
 
-std::vector<int64_t> extents_of(const std::vector<Signature>& signatures) {
+std::vector<int64_t> extents_of(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& submitted,
+    const std::vector<int>& members) {
   std::vector<int64_t> extents;
-  for (const Signature& s : signatures) {
-    if (s.kind == CollectiveKind::Allgather)
-      extents.push_back(s.shape.at(0));
-    if (s.kind == CollectiveKind::Alltoall)
+  const CollectiveKind kind = signatures.front().kind;
+  for (const int member : members) {
+    const auto own = std::ranges::find(submitted, member);
+    const bool joined = own == submitted.end();
+    const Signature& s = signatures[joined ? 0 : static_cast<size_t>(own - submitted.begin())];
+    if (kind == CollectiveKind::Allgather)
+      extents.push_back(joined ? 0 : s.shape.at(0));
+    if (kind == CollectiveKind::Alltoall && joined)
+      extents.insert(extents.end(), members.size(), 0);
+    else if (kind == CollectiveKind::Alltoall)
       extents.insert(extents.end(), s.splits.begin(), s.splits.end());
   }
   return extents;
+}
+
+bool needs_joined(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& members,
+    const std::vector<int>& joined) {
+  const Signature& first = signatures.front();
+  if (first.kind == CollectiveKind::Broadcast)
+    return std::ranges::find(joined, first.root) != joined.end();
+  if (first.kind != CollectiveKind::Alltoall)
+    return false;
+  for (const Signature& s : signatures)
+    for (size_t place = 0; place < members.size() && place < s.splits.size(); ++place)
+      if (s.splits[place] > 0 && std::ranges::find(joined, members[place]) != joined.end())
+        return true;
+  return false;
 }
 
 AgreementMonitor::AgreementMonitor(const Plan& plan, Findings& findings)
@@ -55,34 +80,67 @@ void AgreementMonitor::on_failure(int rank, const PeerFailure& failure, TimePoin
         fmt::format("rank {} was told that rank {} left, which it did not", rank, failure.rank));
 }
 
-std::vector<Signature> AgreementMonitor::collect(
+bool AgreementMonitor::has(int rank, const control::Key& key) {
+  const auto found = seen(rank).submissions.find(key);
+  // Who has heard of the end has given up what was in flight.
+  return found != seen(rank).submissions.end() &&
+         (found->second.in_flight || seen(rank).failed || seen(rank).alone);
+}
+
+AgreementMonitor::Collected AgreementMonitor::collect(
     const control::Key& key, const std::vector<int>& members) {
-  std::vector<Signature> signatures;
+  Collected found;
   for (const int member : members) {
-    const auto found = seen(member).submissions.find(key);
-    // Who has heard of the end has given up what was in flight.
-    const bool counts = found != seen(member).submissions.end() &&
-                        (found->second.in_flight || seen(member).failed || seen(member).alone);
-    if (counts)
-      signatures.push_back(found->second.signature);
+    const auto own = seen(member).submissions.find(key);
+    const bool in_flight = own != seen(member).submissions.end() && own->second.in_flight;
+    const bool joined = !key.name.empty() && has(member, {key.process_set, {}});
+    if (!in_flight && joined) {
+      found.joined.push_back(member);
+    } else if (has(member, key)) {
+      found.signatures.push_back(own->second.signature);
+      found.submitted.push_back(member);
+    }
   }
-  return signatures;
+  return found;
+}
+
+void AgreementMonitor::check_stand_in(const ReadyOp& op, const Collected& found) {
+  if (op.stand_in.has_value() != !found.joined.empty())
+    violated(fmt::format(
+        "I4: of \"{}\" {} members have joined, and what to put in {} told",
+        op.name,
+        found.joined.size(),
+        op.stand_in ? "is" : "is not"));
+  else if (
+      op.stand_in && (op.stand_in->signature != found.signatures.front() ||
+                      op.stand_in->contributors != found.signatures.size()))
+    violated(
+        fmt::format("I4: members that have joined are told something else of \"{}\"", op.name));
 }
 
 void AgreementMonitor::check_ready(const ReadyOp& op) {
   const std::vector<int> members = plan_.members(op.process_set);
-  const std::vector<Signature> signatures = collect({op.process_set, op.name}, members);
-  if (members.empty() || signatures.size() != members.size())
+  const Collected found = collect({op.process_set, op.name}, members);
+  if (members.empty() || !found.whole(members.size()))
     violated(fmt::format(
         "I4: \"{}\" of process set {} was agreed upon; only {} of {} members have submitted it",
         op.name,
         op.process_set,
-        signatures.size(),
+        found.signatures.size(),
         members.size()));
-  else if (!fit(signatures))
+  else if (!fit(found.signatures))
     violated(fmt::format("I4: \"{}\" was agreed upon and does not fit together", op.name));
-  else if (op.extents != extents_of(signatures))
+  else if (op.name.empty())
+    check_join(op, members);
+  else if (op.extents != extents_of(found.signatures, found.submitted, members))
     violated(fmt::format("I4: \"{}\" was agreed upon with the rows of something else", op.name));
+  else
+    check_stand_in(op, found);
+}
+
+void AgreementMonitor::check_join(const ReadyOp& op, const std::vector<int>& members) {
+  if (op.extents.size() != 1 || std::ranges::find(members, op.extents[0]) == members.end())
+    violated(fmt::format("I4: the rank that joined set {} last is none of it", op.process_set));
 }
 
 void AgreementMonitor::check_rejected(const Rejection& rejection) {
@@ -98,8 +156,9 @@ void AgreementMonitor::check_rejected(const Rejection& rejection) {
         violated("I4: rejected, though nobody has left: " + rejection.why.message());
       return;
     case Code::Mismatch: {
-      const auto signatures = collect({rejection.process_set, rejection.name}, members);
-      if (signatures.size() != members.size() || fit(signatures))
+      const Collected found = collect({rejection.process_set, rejection.name}, members);
+      if (!found.whole(members.size()) ||
+          (fit(found.signatures) && !needs_joined(found.signatures, members, found.joined)))
         violated("I4: rejected, though it fits: " + rejection.why.message());
       return;
     }
@@ -119,7 +178,8 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
   const auto answer = [&](const control::Key& key, bool ready, bool ever) {
     const auto found = own.submissions.find(key);
     const bool in_flight = found != own.submissions.end() && found->second.in_flight;
-    if ((ready && !in_flight) || (ever && found == own.submissions.end()))
+    const bool stands_in = !key.name.empty() && has(rank, {key.process_set, {}});
+    if ((ready && !in_flight && !stands_in) || (ever && found == own.submissions.end()))
       violated(
           fmt::format("I4: rank {} was given \"{}\", which it has not submitted", rank, key.name));
     if (in_flight)

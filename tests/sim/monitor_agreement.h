@@ -30,8 +30,20 @@ class AgreementMonitor final : public Monitor {
   Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
   void check_ready(const ReadyOp& op);
   void check_rejected(const Rejection& rejection);
-  // What all members have in flight, in their order; fewer where some do not.
-  std::vector<Signature> collect(const control::Key& key, const std::vector<int>& members);
+  // What the members have in flight, in their order, and who of them has joined instead; others
+  // are in neither.
+  struct Collected {
+    std::vector<Signature> signatures;
+    std::vector<int> submitted;
+    std::vector<int> joined;
+    bool whole(size_t members) const {
+      return !signatures.empty() && signatures.size() + joined.size() == members;
+    }
+  };
+  Collected collect(const control::Key& key, const std::vector<int>& members);
+  bool has(int rank, const control::Key& key);
+  void check_join(const ReadyOp& op, const std::vector<int>& members);
+  void check_stand_in(const ReadyOp& op, const Collected& found);
 
   const Plan& plan_;
   std::vector<Seen> seen_;
@@ -41,7 +53,15 @@ class AgreementMonitor final : public Monitor {
 
 // Whether operations of these signatures can be one, judged anew: no code of the product is used.
 bool fit(const std::vector<Signature>& signatures);
-// As ReadyOp::extents.
-std::vector<int64_t> extents_of(const std::vector<Signature>& signatures);
+// As ReadyOp::extents, of those who submitted; nothing of the other members.
+std::vector<int64_t> extents_of(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& submitted,
+    const std::vector<int>& members);
+// Whether the operation has no meaning without those that have joined.
+bool needs_joined(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& members,
+    const std::vector<int>& joined);
 
 }  // namespace farandole::sim

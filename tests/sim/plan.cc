@@ -130,7 +130,7 @@ std::string to_string(const Plan& plan) {
       "{}\n"
       "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms; delay {}..{} us, retry {} "
       "us, slowness {} us, think {} us\n"
-      "{} steps, {} at once{}{}\n",
+      "{} steps, {} at once{}{}{}\n",
       plan.size,
       fmt::join(plan.hosts, ","),
       plan.cache_capacity,
@@ -153,7 +153,8 @@ std::string to_string(const Plan& plan) {
       plan.steps,
       plan.depth,
       plan.hand_off ? ", engine on its own loop" : "",
-      plan.fails_on_leave ? ", all ends when a rank leaves" : "");
+      plan.fails_on_leave ? ", all ends when a rank leaves" : "",
+      plan.joins ? ", then all join" : "");
   for (const auto& [id, members] : plan.process_sets)
     text += fmt::format("process set {}: {}\n", id, fmt::join(members, ","));
   for (size_t rank = 0; rank < plan.habits.size(); ++rank) {
@@ -166,6 +167,8 @@ std::string to_string(const Plan& plan) {
         habit.other_settings ? " with other settings" : "");
     if (habit.leave_after >= 0)
       text += fmt::format(", leaves after step {}", habit.leave_after);
+    if (plan.joins && habit.join_after >= 0)
+      text += fmt::format(", joins after step {}", habit.join_after);
     text += '\n';
   }
   for (const Op& op : plan.ops) {

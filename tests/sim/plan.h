@@ -39,6 +39,7 @@ struct Habit {
   bool never = false;  // it does not
   bool other_settings = false;
   int leave_after = -1;  // step after which it leaves; -1: the last
+  int join_after = -1;   // step after which it joins, where ranks do; -1: the last
 };
 
 struct Fault {
@@ -90,9 +91,10 @@ struct Plan {
   Duration think{};             // between two submissions
   size_t capacity = 0;          // kernel buffers
   bool hand_off = false;        // the engine has a loop of its own
-  bool fails_on_leave = false;  // as Session does today: nothing goes on once a rank has left
+  bool fails_on_leave = false;  // programs end once a rank has left
   int depth = 1;                // steps under way at once
   int steps = 1;
+  bool joins = false;  // each rank joins all its process sets before it goes
   std::map<uint32_t, std::vector<int>> process_sets;
   std::vector<Habit> habits;  // by rank
   std::vector<Op> ops;

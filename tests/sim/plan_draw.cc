@@ -143,6 +143,14 @@ void draw_stores(Plan& plan, Rng& random) {
   }
 }
 
+// Ranks whose data ends earlier than that of others.
+void draw_joins(Plan& plan, Rng& random) {
+  plan.joins = random.chance(35);
+  for (Habit& habit : plan.habits)
+    if (plan.joins && random.chance(50))
+      habit.join_after = static_cast<int>(random.between(-1, plan.steps - 1));
+}
+
 // Tensors that `rank` can have in flight at once, in the steps that are under way together.
 size_t most_in_flight(const Plan& plan, int rank) {
   size_t most = 0;
@@ -156,7 +164,7 @@ size_t most_in_flight(const Plan& plan, int rank) {
     }
     most = std::max(most, keys.size());
   }
-  return most;
+  return most + (plan.joins ? 1 + plan.process_sets.size() : 0);
 }
 
 // Bounds that the program just fits: who is within them is never blamed. What a rank may publish is
@@ -243,6 +251,8 @@ Plan draw_plan(uint64_t seed) {
   draw_absence(plan, random);
   draw_stores(plan, random);
   draw_faults(plan, random);
+  Rng joins(seed, 3);
+  draw_joins(plan, joins);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

@@ -159,6 +159,11 @@ class HostMemory final : public Device {
     }
     return Status::ok();
   }
+  Status fill(void* to, std::span<const std::byte> element, size_t count, StreamHandle) override {
+    for (size_t i = 0; i < count; ++i)
+      std::memcpy(static_cast<char*>(to) + i * element.size(), element.data(), element.size());
+    return Status::ok();
+  }
 };
 
 }  // namespace farandole::testing

@@ -197,12 +197,12 @@ typedef struct fdl_request {
   int root; /* broadcast */
   double prescale;
   double postscale;
-  const int64_t* splits; /* alltoall: size values, or NULL */
+  const int64_t* splits; /* alltoall: as many values as ranks, or NULL */
   size_t split_count;
   fdl_device_type device_type;
   int device_index;
-  uint64_t stream; /* of the device's framework; 0 on the CPU */
-  uint32_t process_set;
+  uint64_t stream;      /* of the device's framework; 0 on the CPU */
+  uint32_t process_set; /* process_sets.h; 0: all ranks */
 } fdl_request;
 #define FDL_REQUEST_INIT                                                                         \
   {                                                                                              \
@@ -242,9 +242,10 @@ typedef struct fdl_result {
   const int64_t* shape;  /* until fdl_release, like splits */
   const int64_t* splits; /* alltoall: rows received from each rank; else NULL */
   size_t split_count;
+  int64_t value; /* join: the rank that joined last; add_process_set: the new id; else -1 */
 } fdl_result;
 #define FDL_RESULT_INIT \
-  { sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0 }
+  { sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0, -1 }
 
 /* Result of a settled operation. Returns what fdl_wait does; FDL_PENDING before it settled. */
 FDL_API fdl_code fdl_get_result(fdl_handle* handle, fdl_result* result);
@@ -344,9 +345,8 @@ FDL_API fdl_code fdl_reducescatter_async(
     fdl_handle** handle);
 FDL_API fdl_code fdl_barrier(fdl_session* session);
 FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
-
 #ifdef __cplusplus
 }
 #endif
-
+#include <farandole/process_sets.h>
 #endif

@@ -1,0 +1,109 @@
+// Engine: joins, and process sets that come and go.
+
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/engine.h"
+#include "core/request_check.h"
+
+namespace farandole {
+
+Status Engine::refusal(const PendingOp& op, const GroupTable::GroupPtr& group) const {
+  const Signature& s = op.request.signature;
+  const std::string what = describe(s.kind, op.request.name);
+  if (!group) {
+    const Status why = parts_.groups->missing(s.process_set);
+    return error(why.code(), "{}: {}", what, why.message());
+  }
+  if (!group->joined)
+    return Status::ok();
+  return error(
+      Code::InvalidArgument,
+      "{}: this rank has joined process set {} and waits for the others; wait for the join first",
+      what,
+      s.process_set);
+}
+
+// What this rank has submitted, or stands in for; nothing where it has no part in it.
+std::optional<ReadyTensor> Engine::take(ReadyOp& item) {
+  std::optional<PendingOp> op = pending_.take(item.process_set, item.name);
+  const uint32_t contributors = item.stand_in ? item.stand_in->contributors : 0;
+  if (op) {
+    parts_.emitter->emit({.kind = EventKind::Agreed, .name = item.name});
+    return ReadyTensor{std::move(*op), std::move(item.extents), contributors};
+  }
+  const GroupTable::GroupPtr group = parts_.groups->find(item.process_set);
+  if (!item.stand_in || !group || !group->joined)
+    return std::nullopt;
+  Request request{.name = std::move(item.name), .signature = std::move(item.stand_in->signature)};
+  Signature& s = request.signature;
+  s.process_set = item.process_set;
+  if (s.kind == CollectiveKind::Allgather || s.kind == CollectiveKind::Alltoall)
+    s.shape.at(0) = 0;
+  if (s.kind == CollectiveKind::Alltoall)
+    s.splits.assign(group->members.size(), 0);
+  return ReadyTensor{{std::move(request), nullptr}, std::move(item.extents), contributors};
+}
+
+void Engine::carry_out(ReadyTensor changed) {
+  const Signature& s = changed.op.request.signature;
+  const int64_t value = changed.extents.empty() ? -1 : changed.extents.front();
+  if (s.kind == CollectiveKind::AddProcessSet)
+    return add_set(std::move(changed.op), value);
+  if (s.kind == CollectiveKind::RemoveProcessSet)
+    return remove_set(std::move(changed.op));
+  const GroupTable::GroupPtr group = parts_.groups->find(s.process_set);
+  group->joined = false;
+  Outcome outcome;
+  outcome.value = value;
+  settle_behind(*group, std::move(changed.op), std::move(outcome), nullptr);
+}
+
+void Engine::add_set(PendingOp op, int64_t id) {
+  const std::vector<int64_t>& ranks = op.request.signature.operand;
+  parts_.groups->add(
+      parts_.make_group(static_cast<uint32_t>(id), std::vector<int>(ranks.begin(), ranks.end())));
+  Outcome outcome;
+  outcome.value = id;
+  parts_.completion->settle(std::move(op), Status::ok(), std::move(outcome));
+}
+
+void Engine::remove_set(PendingOp op) {
+  const auto id = static_cast<uint32_t>(op.request.signature.operand.at(0));
+  const GroupTable::GroupPtr group = parts_.groups->retire(id);
+  if (!group || !group->included() || !group->lane->used()) {
+    parts_.groups->forget(id);
+    return parts_.completion->settle(std::move(op), Status::ok());
+  }
+  settle_behind(*group, std::move(op), {}, [this, &executor = *group->executor, id] {
+    executor.retire();
+    parts_.post(message::Retired{id});
+  });
+}
+
+// Once the lane has carried out what it has; where it could not, with the job's verdict. `last`
+// runs there before.
+void Engine::settle_behind(
+    Group& group, PendingOp op, Outcome outcome, std::function<void()> last) {
+  if (!group.lane->used())
+    return parts_.completion->settle(std::move(op), Status::ok(), std::move(outcome));
+  const auto shared =
+      std::make_shared<std::pair<PendingOp, Outcome>>(std::move(op), std::move(outcome));
+  group.lane->post([this, shared, last = std::move(last)] {
+    if (last)
+      last();
+    if (!any_unsettled_)
+      return parts_.completion->settle(
+          std::move(shared->first), Status::ok(), std::move(shared->second));
+    Bucket bucket;
+    bucket.push_back({std::move(shared->first), {}});
+    parts_.post(message::Broken{
+        std::move(bucket), {Code::PeerLost, "a collective before it did not finish"}});
+  });
+}
+
+void Engine::on(message::Retired retired) {
+  parts_.groups->forget(retired.process_set);
+}
+
+}  // namespace farandole

@@ -1,0 +1,56 @@
+#include "core/group_maker.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "core/base/format.h"
+#include "core/base/refusal.h"
+#include "core/process_set_list.h"
+
+namespace farandole {
+
+std::shared_ptr<Group> GroupMaker::make(uint32_t id, std::vector<int> members) const {
+  const auto place = std::lower_bound(members.begin(), members.end(), rank);
+  if (place == members.end() || *place != rank)
+    return std::make_shared<Group>(id, std::move(members));
+  Executor::Parts of;
+  of.index = static_cast<int>(place - members.begin());
+  of.members = std::move(members);
+  of.device = device;
+  of.completion = completion;
+  of.emitter = emitter;
+  of.broken = broken;
+  of.connect = [session = parts, id, index = of.index, ranks = of.members](
+                   std::shared_ptr<const Interrupt> interrupt) {
+    const std::vector<Member>& all = session->control->members();
+    GroupSpec spec;
+    spec.interrupt = std::move(interrupt);
+    spec.tag = fmt::format("g{}.e{}", id, session->control->epoch());
+    spec.index = index;
+    for (const int member : ranks) spec.members.push_back(all.at(static_cast<size_t>(member)));
+    spec.secret = session->secret;
+    spec.job = session->config.job;
+    return session->connect(spec, session->control->store());
+  };
+  return std::make_shared<Group>(id, fmt::format("fdl-lane-{}", id), std::move(of));
+}
+
+Status GroupMaker::make_first(GroupTable& to) const {
+  const auto given = parse_process_sets(parts->config.process_sets, parts->config.size);
+  if (!given)
+    return given.status();
+  std::vector<int> all(static_cast<size_t>(parts->config.size));
+  std::iota(all.begin(), all.end(), 0);
+  const auto everybody = make(0, std::move(all));
+  try {
+    everybody->lane->start();
+  } catch (const Refusal& refused) {
+    return refused.status();
+  }
+  to.add(everybody);
+  for (const auto& [id, members] : given.value()) to.add(make(id, members));
+  return Status::ok();
+}
+
+}  // namespace farandole

@@ -1,0 +1,74 @@
+#include "core/group_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/format.h"
+
+namespace farandole {
+
+bool Group::has(int rank) const noexcept {
+  return std::binary_search(members.begin(), members.end(), rank);
+}
+
+void GroupTable::add(GroupPtr group) {
+  MutexLock lock(mutex_);
+  const uint32_t id = group->id;
+  last_id_ = std::max(last_id_, id);
+  groups_[id] = std::move(group);
+}
+
+GroupTable::GroupPtr GroupTable::retire(uint32_t id) {
+  MutexLock lock(mutex_);
+  auto node = groups_.extract(id);
+  if (!node)
+    return nullptr;
+  GroupPtr group = node.mapped();
+  retired_.insert(std::move(node));
+  return group;
+}
+
+void GroupTable::forget(uint32_t id) {
+  GroupPtr group;  // goes without the lock: it may join a thread
+  MutexLock lock(mutex_);
+  if (auto node = retired_.extract(id))
+    group = std::move(node.mapped());
+}
+
+GroupTable::GroupPtr GroupTable::find(uint32_t id) const {
+  MutexLock lock(mutex_);
+  const auto found = groups_.find(id);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+GroupTable::GroupPtr GroupTable::serving(uint32_t id) const {
+  MutexLock lock(mutex_);
+  if (const auto found = groups_.find(id); found != groups_.end())
+    return found->second;
+  const auto found = retired_.find(id);
+  return found == retired_.end() ? nullptr : found->second;
+}
+
+Status GroupTable::missing(uint32_t id) const {
+  MutexLock lock(mutex_);
+  if (id <= last_id_)
+    return error(Code::InvalidArgument, "process set {} was removed", id);
+  return error(Code::InvalidArgument, "there is no process set {}", id);
+}
+
+std::vector<uint32_t> GroupTable::ids() const {
+  MutexLock lock(mutex_);
+  std::vector<uint32_t> ids;
+  for (const auto& [id, group] : groups_) ids.push_back(id);
+  return ids;
+}
+
+std::vector<GroupTable::GroupPtr> GroupTable::all() const {
+  MutexLock lock(mutex_);
+  std::vector<GroupPtr> all;
+  for (const auto* table : {&groups_, &retired_})
+    for (const auto& [id, group] : *table) all.push_back(group);
+  return all;
+}
+
+}  // namespace farandole

@@ -1,0 +1,42 @@
+#pragma once
+// GroupTable: the process sets that this rank knows of, in the order in which all agreed on them.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/group.h"
+
+namespace farandole {
+
+// Thread: any; add, retire and forget are the engine's, or come before it.
+class GroupTable {
+ public:
+  using GroupPtr = std::shared_ptr<Group>;
+
+  void add(GroupPtr group);
+  // No longer to be found, but kept while its lane still has work: until forget().
+  GroupPtr retire(uint32_t id);
+  void forget(uint32_t id);
+
+  // Null where there is none.
+  GroupPtr find(uint32_t id) const;
+  // As find(), or one that is retired.
+  GroupPtr serving(uint32_t id) const;
+  // Why there is none of this id.
+  Status missing(uint32_t id) const;
+  std::vector<uint32_t> ids() const;
+  // With those that are retired.
+  std::vector<GroupPtr> all() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<uint32_t, GroupPtr> groups_ FARANDOLE_GUARDED_BY(mutex_);
+  std::map<uint32_t, GroupPtr> retired_ FARANDOLE_GUARDED_BY(mutex_);
+  uint32_t last_id_ FARANDOLE_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace farandole
