@@ -33,6 +33,14 @@ def test_collectives_over_gloo(ranks: int) -> None:
     assert all(r["checks"] > 200 for r in reports)
 
 
+@pytest.mark.parametrize(("ranks", "way"), [(3, "numpy"), (4, "torch")])
+def test_process_sets_and_joins(ranks: int, way: str) -> None:
+    if way == "torch":
+        pytest.importorskip("torch")
+    reports = launch(ranks, "process_sets.py", way)
+    assert all(r["checks"] > 15 and r["size"] == ranks for r in reports)
+
+
 @pytest.mark.parametrize(
     ("program", "host", "local"),
     [

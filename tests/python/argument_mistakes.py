@@ -200,19 +200,21 @@ WRONG: dict[str, Mistakes] = {
             "array": (LARGE, LARGE_SHOWN),
         },
     ),
-    "process_set_id": {
+    "ranks": {
         **each(
-            "process_set_id={} is no number of a process set; a whole number from 0 is wanted",
+            "ranks={}: a sequence of ranks is wanted, whole numbers from 0 to size() - 1",
             {
                 "none": (None, "None"),
                 "text": ("0", "'0'"),
-                "negative": (-1, "-1"),
-                "float": (1.0, "1.0"),
-                "bool": (True, "True"),
-                "array": (LARGE, LARGE_SHOWN),
+                "number": (1, "1"),
+                "nothing": ([], "[]"),
+                "negative": ([0, -1], "[0, -1]"),
+                "floats": ([1.0], "[1.0]"),
+                "bool": ([True], "[True]"),
+                "huge": ([1 << 40], "[1099511627776]"),
             },
         ),
-        "ranks": ([0, 1], "ProcessSet([0, 1]): only global_process_set exists so far"),
+        "twice": ([1, 0, 1], "ranks=[1, 0, 1]: rank 1 stands there twice"),
     },
     "param_group": each(
         "param_group={}: a dict with params, and options of theirs, is wanted",
@@ -380,6 +382,8 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
         return one_each(parameter)
     if parameter == "out":
         return wrong_outs(module)
+    if function == "add_process_set":  # or ranks of which one is made
+        return WRONG["ranks"]
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("compress"):  # what may be sent is judged where it is sent

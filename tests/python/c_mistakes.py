@@ -125,6 +125,54 @@ def wrong_options(scene: Scene) -> list[Wrong]:
     ]
 
 
+def wrong_of_sets(name: str) -> dict[tuple[str, str], list[Wrong]]:
+    """Of the functions of process_sets.h."""
+    no_answer = [Wrong(None, f"{name}: there is no place for the answer (NULL)")]
+    many = 1 << 32
+    ranks = [
+        Wrong(None, f"{name}: ranks is NULL, but 1 are announced"),
+        *(
+            Wrong(
+                (ctypes.c_int * 1)(rank),
+                f"add_process_set: rank {rank} does not exist; ranks are 0 to 0",
+            )
+            for rank in (1, -1)
+        ),
+    ]
+    count = [
+        Wrong(0, "add_process_set: a process set needs one rank at least"),
+        *(Wrong(v, f"{name}: {v} ranks are too many") for v in ((1 << 20) + 1, SIZE_MAX)),
+    ]
+    none = [Wrong(0, "remove_process_set: process set 0, all ranks, cannot be removed")]
+    return {
+        ("fdl_process_sets", "ids"): no_answer,
+        ("fdl_process_sets", "capacity"): [],  # nothing is written where there is no room
+        ("fdl_process_sets", "count"): no_answer,
+        ("fdl_process_set_ranks", "id"): [
+            Wrong(v, f"there is no process set {v}") for v in (1, many - 1)
+        ],
+        ("fdl_process_set_ranks", "ranks"): no_answer,
+        ("fdl_process_set_ranks", "capacity"): [],
+        ("fdl_process_set_ranks", "count"): no_answer,
+        ("fdl_add_process_set", "ranks"): ranks,
+        ("fdl_add_process_set", "count"): count,
+        ("fdl_add_process_set", "id"): [
+            Wrong(None, f"{name}: there is no place for the id (NULL)")
+        ],
+        ("fdl_add_process_set_async", "ranks"): ranks,
+        ("fdl_add_process_set_async", "count"): count,
+        ("fdl_remove_process_set", "id"): none,
+        ("fdl_remove_process_set_async", "id"): none,
+        ("fdl_join", "last_rank"): [Wrong(None, f"{name}: there is no place for the rank (NULL)")],
+        **{
+            (join, "process_set"): [
+                Wrong(v, f"join: there is no process set {v}") for v in (1, many - 1)
+            ]
+            for join in ("fdl_join", "fdl_join_async")
+        },
+    }
+
+
 def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list[Wrong]:
     """Raises KeyError for what nobody has thought of."""
     name, key = function.name, f"{parameter.type} {parameter.name}"
@@ -161,6 +209,7 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         ],
         ("fdl_submit", "handles"): [Wrong(None, "fdl_submit: handles is NULL")],
     }
+    special |= wrong_of_sets(name)
     if (name, parameter.name) in special:
         return special[name, parameter.name]
     by_key: dict[str, Callable[[], list[Wrong]]] = {
@@ -291,7 +340,7 @@ def fields_of_operation() -> Mistakes:
         "process_set": [
             (
                 {"process_set": n},
-                OF_X + f"there is no process set {n}; 0, all ranks, is the only one",
+                OF_X + f"there is no process set {n}",
                 INVALID,
             )
             for n in (1, (1 << 32) - 1)

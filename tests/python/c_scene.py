@@ -25,6 +25,7 @@ class Scene:
         self.place = ctypes.c_void_p(0)
         self.text = ctypes.create_string_buffer(64)
         self.number = ctypes.c_int(0)
+        self.size = ctypes.c_size_t(0)
         self.never = CALLBACK(lambda code, user: None)
         self.structs: list[ctypes.Structure] = []
         self.handle = self.submit(b"settled")
@@ -80,6 +81,11 @@ class Scene:
             "int* settled": ctypes.byref(self.number),
             "int64_t count": 2,
             "size_t count": 1,
+            "int* ranks": (ctypes.c_int * 64)(),
+            "int* last_rank": ctypes.byref(self.number),
+            "uint32_t* id": ctypes.byref(self.number),
+            "uint32_t* ids": (ctypes.c_uint32 * 64)(),
+            "size_t* count": ctypes.byref(self.size),
             "int64_t rows": 2,
             "int64_t row": 1,
             "fdl_dtype dtype": 8,

@@ -203,8 +203,9 @@ def right(subject: Subject, parameter: str) -> Any:
         return ONES.dtype if subject.module is fdl else torch.float32
     values = {"tensors": [dense], "root_rank": 0, "op": fdl.Sum, "name": "n", "obj": 1}
     values |= {"num_features": 3, "metrics": {"loss": 1.0}, "warmup_steps": 3, "dataset": [1, 2]}
+    values["process_set"] = fdl.global_process_set
     values |= {"epoch": 1, "batch_idx": 1, "batch_size": 1}
-    return {**values, "handle": None, "process_set_id": 0, "passes": 1, "state_dict": {}}[parameter]
+    return {**values, "handle": None, "ranks": [0], "passes": 1, "state_dict": {}}[parameter]
 
 
 def arguments_of(subject: Subject) -> dict[str, Any]:
@@ -278,7 +279,7 @@ def test_every_class_is_tried() -> None:
         members = {f"Compression.{n}" for n in vars(module.Compression) if not n.startswith("_")}
         assert members <= set(OBJECTS[module])
     names = {subject.name for subject in SUBJECTS if subject.module is fdl}
-    assert {"Handle.wait", "GroupHandle.wait", "ProcessSet", "ProcessSet.rank"} <= names
+    assert {"Handle.wait", "GroupHandle.wait", "ProcessSet", "ProcessSet.rank", "join"} <= names
 
 
 NEEDS_NO_SESSION = {"init", "shutdown", "is_initialized", "poll", "ProcessSet"}
@@ -320,23 +321,6 @@ def test_without_session(subject: Subject) -> None:
     assert str(caught.value) == "Farandole is not initialised; call init() first"
 
 
-def test_ranks_of_a_process_set_without_session() -> None:
-    assert fdl.global_process_set.ranks == [0]
-    fdl.shutdown()
-    with pytest.raises(fdl.NotInitializedError):
-        assert fdl.global_process_set.ranks
-
-
-def test_a_process_set_that_does_not_exist_has_no_members() -> None:
-    other = fdl.ProcessSet(7)
-    for ask in (other.rank, other.size, other.included, lambda: other.ranks):
-        with pytest.raises(fdl.UnsupportedError) as caught:
-            ask()
-        assert str(caught.value) == (
-            "ProcessSet(process_set_id=7): only global_process_set exists so far"
-        )
-
-
 NO_MAPPING = "settings={} is no mapping; {{'fusion_bytes': 0}}, for instance, is one"
 
 
@@ -361,8 +345,29 @@ NO_MAPPING = "settings={} is no mapping; {{'fusion_bytes': 0}}, for instance, is
         ({"settings": {"rank": 1}}, "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"),
         ({"comm": 3}, "init(comm=...): communicators of MPI are not supported"),
         (
+            {"process_sets": "static"},
+            "process_sets='static' is neither a sequence of sets nor 'dynamic'",
+        ),
+        (
+            {"process_sets": [[0], [0, 0]]},
+            "process_sets: at index 1: ranks=[0, 0]: rank 0 stands there twice",
+        ),
+        (
+            {"process_sets": [[1], [0], [1]]},
+            "process_sets: the set at index 2 has the ranks of that at index 0, [1]",
+        ),
+        (
             {"process_sets": [[0]]},
-            "init(process_sets=...): only the global process set exists so far",
+            "process_sets: set [0] at index 0: these are all ranks, which are process set 0 "
+            "already",
+        ),
+        (
+            {"process_sets": [[0, 1]]},
+            "process_sets: set [0,1] at index 0: rank 1 does not exist; ranks are 0 to 0",
+        ),
+        (
+            {"process_sets": [[0]], "settings": {"process_sets": "0"}},
+            "init(): process_sets is given twice, in the settings, too",
         ),
     ],
     ids=str,

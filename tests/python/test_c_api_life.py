@@ -33,6 +33,8 @@ LATER = {
     "fdl_get_topology",
     "fdl_host_of",
     "fdl_next_name",
+    "fdl_process_set_ranks",
+    "fdl_process_sets",
     "fdl_rank",
     "fdl_shutdown",
     "fdl_shutdown_because",

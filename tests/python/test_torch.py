@@ -242,8 +242,8 @@ def test_is_not_wrapped_twice() -> None:
 def test_options_that_are_not_there_yet() -> None:
     with pytest.raises(hvd.UnsupportedError, match="Adasum"):
         optimizer(op=hvd.Adasum)
-    with pytest.raises(hvd.UnsupportedError, match="global_process_set"):
-        optimizer(process_set=hvd.ProcessSet(3))
+    with pytest.raises(hvd.UnsupportedError, match="only the CPU"):
+        hvd.join(0)
     with pytest.warns(DeprecationWarning, match="groups"):
         optimizer(num_groups=1)
 
@@ -295,6 +295,9 @@ SIGNATURES = {
     "reducescatter": "tensor name compression op process_set prescale_factor postscale_factor",
     "reducescatter_async": "tensor name op process_set prescale_factor postscale_factor",
     "barrier": "process_set",
+    "join": "device process_set",
+    "add_process_set": "process_set",
+    "remove_process_set": "process_set",
     "poll": "handle",
     "synchronize": "handle",
     "broadcast_parameters": "params root_rank process_set",
@@ -316,6 +319,7 @@ DEFAULTS = {
     "prescale_factor": 1.0,
     "postscale_factor": 1.0,
     "process_set": hvd.global_process_set,
+    "device": -1,
     "splits": None,
     "backward_passes_per_step": 1,
     "gradient_predivide_factor": 1.0,

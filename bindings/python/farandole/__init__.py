@@ -86,7 +86,13 @@ from farandole.ops import (
     reducescatter,
     reducescatter_async,
 )
-from farandole.process_sets import ProcessSet, global_process_set
+from farandole.process_sets import (
+    ProcessSet,
+    add_process_set,
+    global_process_set,
+    join,
+    remove_process_set,
+)
 from farandole.reduce_ops import Adasum, Average, Max, Min, Product, ReduceOp, Sum
 from farandole.running import run
 
@@ -115,6 +121,7 @@ __all__ = [
     "TimeoutError",
     "UnsupportedError",
     "__version__",
+    "add_process_set",
     "allgather",
     "allgather_async",
     "allgather_object",
@@ -158,6 +165,7 @@ __all__ = [
     "init",
     "is_homogeneous",
     "is_initialized",
+    "join",
     "local_rank",
     "local_size",
     "mpi_built",
@@ -168,6 +176,7 @@ __all__ = [
     "rank",
     "reducescatter",
     "reducescatter_async",
+    "remove_process_set",
     "rocm_built",
     "run",
     "shutdown",

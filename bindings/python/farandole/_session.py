@@ -12,7 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
-from farandole.arguments import check_name, check_root, check_scale, check_settings
+from farandole.arguments import (
+    check_name,
+    check_process_sets,
+    check_root,
+    check_scale,
+    check_settings,
+)
 from farandole.errors import (
     AbortedError,
     FarandoleError,
@@ -50,7 +56,7 @@ class _Joined(NamedTuple):
     topology: Topology
     pid: int
     settings: list[tuple[str, str]]
-    turns: dict[str, int]
+    turns: dict[tuple[int, str], int]
     unanswered: dict[str, _native.Handle]
 
 
@@ -101,7 +107,10 @@ def init(
     Blocks until all ranks are there, for ``start_timeout`` at most; Ctrl-C, or a ``shutdown()`` by
     another thread or a signal handler, ends it. Does nothing where the process has already joined.
 
-    comm, process_sets: for Horovod's sake; UnsupportedError unless None.
+    comm: for Horovod's sake; UnsupportedError unless None.
+    process_sets: sets of ranks that exist from the start, each a ProcessSet or its ranks, the same
+        on every rank; they get the numbers from 1 on. "dynamic", as None, gives none: others may be
+        added and removed at any time.
     settings: go before the environment; their names are those of docs/config.md in small letters
         and without ``FARANDOLE_``. Later calls may repeat them, not change them.
 
@@ -113,9 +122,12 @@ def init(
     """
     if comm is not None:
         raise UnsupportedError("init(comm=...): communicators of MPI are not supported")
-    if process_sets:
-        raise UnsupportedError("init(process_sets=...): only the global process set exists so far")
+    sets = check_process_sets(process_sets)
     given = check_settings(settings)
+    if sets:
+        if any(key == "process_sets" for key, _ in given):
+            raise InvalidArgumentError("init(): process_sets is given twice, in the settings, too")
+        given.append(("process_sets", ";".join(",".join(map(str, ranks)) for _, ranks in sets)))
     with _default.lock:
         if _default.forming is not None:
             raise InvalidArgumentError(
@@ -126,8 +138,11 @@ def init(
         if joined is not None:
             _check_process(joined)
             _check_unchanged(joined.settings, given)
-            return
-        _form(given)
+        else:
+            _form(given)
+        for number, (process_set, _) in enumerate(sets, start=1):
+            if hasattr(process_set, "process_set_id"):
+                process_set._register(number)
 
 
 def _form(settings: list[tuple[str, str]]) -> None:
@@ -249,20 +264,20 @@ def _joined() -> _Joined:
     return joined
 
 
-def named(kind: int, name: str | None) -> str:
-    """The name, or the next automatic one of that kind of operation.
+def named(kind: int, name: str | None, process_set: int = 0) -> str:
+    """The name, or the next automatic one of that kind of operation in the process set.
 
     Taken before anything can fail, so that automatic names advance alike on every rank although a
     call raises on one of them.
     """
     unnamed = name is None or (isinstance(name, str) and not name)
-    return current().next_name(kind) if unnamed else check_name(name)
+    return current().next_name(kind, process_set) if unnamed else check_name(name)
 
 
-def turn(names: Iterable[str]) -> int:
-    """From 1, the how manieth this is in the session that has one of these names. Alike on every
-    rank, where all ask in the same order."""
-    asked, turns = list(names), _joined().turns
+def turn(names: Iterable[str], process_set: int = 0) -> int:
+    """From 1, the how manieth this is in the session that has one of these names in the process
+    set. Alike on every rank of it, where all ask in the same order."""
+    asked, turns = [(process_set, name) for name in names], _joined().turns
     number = 1 + max((turns.get(name, 0) for name in asked), default=0)
     turns.update(dict.fromkeys(asked, number))
     return number
@@ -288,6 +303,7 @@ def submit(
     prescale: Any = 1.0,
     postscale: Any = 1.0,
     splits: list[int] | None = None,
+    process_set: int = 0,
 ) -> _native.Handle:
     """One operation of the default session; see ``_native.Session.submit``."""
     return current().submit(
@@ -300,11 +316,18 @@ def submit(
         check_scale("prescale_factor", prescale),
         check_scale("postscale_factor", postscale),
         splits,
+        process_set,
     )
 
 
 def allreduce_all(
-    names: list[str], tensors: list[Any], outputs: list[Any], op: int, prescale: Any, postscale: Any
+    names: list[str],
+    tensors: list[Any],
+    outputs: list[Any],
+    op: int,
+    prescale: Any,
+    postscale: Any,
+    process_set: int = 0,
 ) -> list[_native.Handle]:
     """Allreduces of the default session, all or none; see ``_native.Session.allreduce_all``."""
     return current().allreduce_all(
@@ -314,6 +337,7 @@ def allreduce_all(
         op,
         check_scale("prescale_factor", prescale),
         check_scale("postscale_factor", postscale),
+        process_set,
     )
 
 

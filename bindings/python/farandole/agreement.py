@@ -9,7 +9,7 @@ from typing import Any
 from farandole import ops
 from farandole.errors import MismatchError
 from farandole.objects import allgather_object
-from farandole.process_sets import ProcessSet
+from farandole.process_sets import ProcessSet, contributors
 
 
 def check_agreement(what: str, facts: Sequence[str], process_set: ProcessSet) -> None:
@@ -24,16 +24,18 @@ def check_agreement(what: str, facts: Sequence[str], process_set: ProcessSet) ->
     if digests == digest * (len(digests) // len(digest)):
         return
     everyone = allgather_object(list(facts), f"{what}.facts", process_set)
-    raise MismatchError(f"{what}: {_difference(everyone, process_set.ranks)}")
+    raise MismatchError(
+        f"{what}: {_difference(everyone, contributors(process_set, len(everyone)))}"
+    )
 
 
-def _difference(everyone: Sequence[Any], ranks: Sequence[int]) -> str:
+def _difference(everyone: Sequence[Any], ranks: Sequence[str]) -> str:
     """Where the first rank differs from one behind it."""
     mine = everyone[0]
     rank, theirs = next((r, f) for r, f in zip(ranks, everyone, strict=True) if f != mine)
     for here, there in zip(mine, theirs, strict=False):
         if here != there:
-            return f"rank {ranks[0]} has {here}, rank {rank} has {there}"
+            return f"{ranks[0]} has {here}, {rank} has {there}"
     longer, shorter = (ranks[0], rank) if len(mine) > len(theirs) else (rank, ranks[0])
     extra = max(mine, theirs, key=len)[min(len(mine), len(theirs))]
-    return f"rank {longer} has {extra}, which rank {shorter} has not"
+    return f"{longer} has {extra}, which {shorter} has not"

@@ -6,6 +6,7 @@ Wrong types are InvalidArgumentErrors like wrong values, so that one ``except`` 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +53,51 @@ def check_root(root_rank: Any) -> int:
             f"root rank {shown(rank)} does not exist; a rank from 0 to size() - 1 is wanted"
         )
     return rank
+
+
+def check_ranks(ranks: Any) -> list[int]:
+    """The ranks of a process set, ascending. Whether they exist is found out where all ranks are
+    known."""
+    given: list[Any] = []
+    if isinstance(ranks, Iterable) and not isinstance(ranks, (str, bytes, Mapping)):
+        given = list(ranks)
+    try:
+        numbers = sorted(-1 if isinstance(rank, bool) else operator.index(rank) for rank in given)
+    except TypeError:
+        numbers = []
+    if not numbers or not 0 <= numbers[0] <= numbers[-1] < _RANKS:
+        raise InvalidArgumentError(
+            f"ranks={shown(ranks)}: a sequence of ranks is wanted, whole numbers from 0 to size() "
+            "- 1"
+        )
+    twice = next((a for a, b in itertools.pairwise(numbers) if a == b), None)
+    if twice is not None:
+        raise InvalidArgumentError(f"ranks={shown(ranks)}: rank {twice} stands there twice")
+    return numbers
+
+
+def check_process_sets(process_sets: Any) -> list[tuple[Any, list[int]]]:
+    """What ``init`` gets: each as it was given, and its ranks."""
+    if process_sets is None or process_sets == "dynamic":
+        return []
+    if isinstance(process_sets, (str, bytes, Mapping)) or not isinstance(process_sets, Iterable):
+        raise InvalidArgumentError(
+            f"process_sets={shown(process_sets)} is neither a sequence of sets nor 'dynamic'"
+        )
+    checked: list[tuple[Any, list[int]]] = []
+    for index, given in enumerate(process_sets):
+        try:
+            ranks = check_ranks(getattr(given, "ranks", given))
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"process_sets: at index {index}: {error}") from error
+        for other, (_, same) in enumerate(checked):
+            if same == ranks:
+                raise InvalidArgumentError(
+                    f"process_sets: the set at index {index} has the ranks of that at index "
+                    f"{other}, {shown(ranks)}"
+                )
+        checked.append((given, ranks))
+    return checked
 
 
 def check_count(what: str, value: Any, least: int = 1) -> int:

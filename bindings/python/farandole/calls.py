@@ -1,6 +1,7 @@
 """What a collective is asked to do, without its tensors.
 
-The name comes first of all: automatic ones advance alike on every rank although a call raises.
+The name comes first of all: automatic ones advance alike on every rank of a process set although a
+call raises.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ PLAIN = Options()
 IN_PLACE = Options(in_place=True)
 
 
+def named(kind: int, name: str | None, process_set: ProcessSet) -> str:
+    """The name, or the next automatic one of that kind of operation in the process set."""
+    return _session.named(kind, name, check_process_set(process_set))
+
+
 def allreduce_call(
     average: bool | None,
     name: str | None,
@@ -52,8 +58,7 @@ def allreduce_call(
     postscale: float,
     process_set: ProcessSet,
 ) -> Call:
-    name = _session.named(_native.ALLREDUCE, name)
-    check_process_set(process_set)
+    name = named(_native.ALLREDUCE, name, process_set)
     reduce_op = choose_op(average, op)
     return Call(_native.ALLREDUCE, name, reduce_op, 0, prescale, postscale, process_set)
 
@@ -61,13 +66,11 @@ def allreduce_call(
 def reducescatter_call(
     name: str | None, op: int, process_set: ProcessSet, prescale: float, postscale: float
 ) -> Call:
-    name = _session.named(_native.REDUCESCATTER, name)
-    check_process_set(process_set)
+    name = named(_native.REDUCESCATTER, name, process_set)
     return Call(_native.REDUCESCATTER, name, check_op(op), 0, prescale, postscale, process_set)
 
 
 def moving_call(kind: int, name: str | None, process_set: ProcessSet, root_rank: Any = 0) -> Call:
     """Of an allgather, broadcast or alltoall."""
-    name = _session.named(kind, name)
-    check_process_set(process_set)
+    name = named(kind, name, process_set)
     return Call(kind, name, root=root_rank, process_set=process_set)

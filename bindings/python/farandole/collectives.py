@@ -75,13 +75,13 @@ class Collectives(Generic[Tensor]):
             Product and Min "and", and there is no Average. Complex numbers have no Min and Max.
         prescale_factor, postscale_factor: finite numbers by which each rank's input and the result
             are multiplied; not for bool.
-        process_set: ``global_process_set``, the only one so far.
+        process_set: the ranks among which it runs; every one of them calls it, and no other.
         out: a tensor of the result's shape and dtype, to which it goes and which is returned; not
             where a gradient is wanted.
         timeout: seconds to wait at most; None waits for as long as it takes.
 
-        Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device,
-        Adasum or another set, before anything is sent; MismatchError, on every rank alike, where
+        Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device or
+        Adasum, before anything is sent; MismatchError, on every rank alike, where
         ranks disagree; PeerLostError, TimeoutError, AbortedError or OperatingSystemError where the
         job or this operation failed; NotInitializedError without ``init()``; PendingError after
         ``timeout``: the operation goes on, and the error's ``handle`` may be waited for.
@@ -319,8 +319,8 @@ def barrier_async(process_set: ProcessSet = global_process_set) -> Handle:
 
     process_set: as for ``allreduce``.
     """
-    check_process_set(process_set)
-    return Handle(_session.current().barrier())
+    set_id = check_process_set(process_set)
+    return Handle(_session.current().barrier(set_id))
 
 
 def barrier(process_set: ProcessSet = global_process_set, *, timeout: float | None = None) -> None:

@@ -12,7 +12,12 @@ from farandole import _native, _session
 from farandole.arguments import shown
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.objects import allgather_object
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.process_sets import (
+    ProcessSet,
+    check_process_set,
+    contributors,
+    global_process_set,
+)
 
 
 def average_metrics(
@@ -29,8 +34,7 @@ def average_metrics(
         have unlike numbers. 0 for a rank that has none.
     name, process_set: as for ``allreduce``; so are errors and threads.
     """
-    name = _session.named(_native.ALLGATHER, name)
-    check_process_set(process_set)
+    name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))
     if not isinstance(metrics, Mapping):
         raise InvalidArgumentError(
             f"metrics is a {type(metrics).__name__}; a dict of names and numbers is wanted"
@@ -38,12 +42,12 @@ def average_metrics(
     values = {key: _number(key, value) for key, value in metrics.items()}
     everyone = allgather_object((_check_weight(weight), values), name, process_set)
     keys = set(everyone[0][1])
-    for rank, (_, theirs) in zip(process_set.ranks, everyone, strict=True):
+    ranks = contributors(process_set, len(everyone))
+    for rank, (_, theirs) in zip(ranks, everyone, strict=True):
         odd = sorted(map(str, keys ^ set(theirs)))
         if odd:
             raise MismatchError(
-                f"metrics: {odd[0]!r} is not among those of rank {process_set.ranks[0]} and of "
-                f"rank {rank} alike"
+                f"metrics: {odd[0]!r} is not among those of {ranks[0]} and of {rank} alike"
             )
     total = math.fsum(weight for weight, _ in everyone)
     if total == 0:

@@ -11,7 +11,12 @@ from typing import Any
 from farandole import _native, _session, ops
 from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError, OperatingSystemError
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.process_sets import (
+    ProcessSet,
+    check_process_set,
+    contributors,
+    global_process_set,
+)
 
 _SIZE_BYTES = 8
 # What travels at once with the size: most objects are smaller and need no second message.
@@ -39,12 +44,12 @@ def _pickled(obj: Any) -> tuple[bytes, bytes, Exception | None]:
     return data, len(data).to_bytes(_SIZE_BYTES, "little"), None
 
 
-def _size_in(field: bytes | bytearray | memoryview, rank: int) -> int:
+def _size_in(field: bytes | bytearray | memoryview, who: str) -> int:
     """The number of bytes that a rank announces."""
     size = int.from_bytes(field, "little")
     if size == _UNPICKLED:
         raise InvalidArgumentError(
-            f"the object of rank {rank} cannot be pickled; the error there says why"
+            f"the object of {who} cannot be pickled; the error there says why"
         )
     return size
 
@@ -65,11 +70,12 @@ def _checked_room(
     the others would wait for it."""
     mine = bytes([room is not None])
     all_ranks = ops.allgather(mine, f"{name}.room", process_set).tolist()
-    lacking = [rank for rank, has in zip(process_set.ranks, all_ranks, strict=True) if not has]
+    ranks = contributors(process_set, len(all_ranks))
+    lacking = [rank for rank, has in zip(ranks, all_ranks, strict=True) if not has]
     if lacking or room is None:
-        which = ", ".join(map(str, lacking))
+        which = ", ".join(lacking)
         raise OperatingSystemError(
-            f"rank {which} has no memory for the object of rank {root_rank}, {size} bytes; "
+            f"{which} has no memory for the object of rank {root_rank}, {size} bytes; "
             "send less at once"
         )
     return room
@@ -87,8 +93,7 @@ def broadcast_object(
     root_rank, name, process_set: as for ``broadcast``; so are errors and threads. An object that
         cannot be pickled, or for which a rank has no memory, is an error on every rank.
     """
-    name = _session.named(_native.BROADCAST, name)
-    check_process_set(process_set)
+    name = _session.named(_native.BROADCAST, name, check_process_set(process_set))
     is_root = _session.rank() == check_root(root_rank)
     pickled, size_field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
     head = bytearray(_SIZE_BYTES + _INLINE_BYTES)
@@ -97,7 +102,7 @@ def broadcast_object(
     ops.broadcast_(head, root_rank, f"{name}.object", process_set)
     if failure is not None:
         raise failure
-    size = _size_in(head[:_SIZE_BYTES], root_rank)
+    size = _size_in(head[:_SIZE_BYTES], f"rank {root_rank}")
     if size <= _INLINE_BYTES:
         return obj if is_root else pickle.loads(memoryview(head)[_SIZE_BYTES : _SIZE_BYTES + size])
     room = bytearray(pickled) if is_root else _room(size)
@@ -109,32 +114,37 @@ def broadcast_object(
 def allgather_object(
     obj: Any, name: str | None = None, process_set: ProcessSet = global_process_set
 ) -> list[Any]:
-    """The objects of all ranks, in a list in rank order.
+    """The objects of all ranks, in a list in rank order; none of ranks that have joined.
 
     obj: what pickle, or cloudpickle where it is installed, can carry. One that cannot be pickled is
         an error on every rank.
     name, process_set: as for ``allgather``; so are errors and threads.
     """
-    name = _session.named(_native.ALLGATHER, name)
-    check_process_set(process_set)
+    name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))
     data, size_field, failure = _pickled(obj)
     # Each rank's size stands before its object, so that one message carries both.
     everything: Any = ops.allgather(size_field + data, f"{name}.object", process_set)
     if failure is not None:
         raise failure
-    return _unpack(memoryview(everything), process_set.ranks)
+    return _unpack(memoryview(everything), process_set)
 
 
-def _unpack(everything: memoryview, ranks: list[int]) -> list[Any]:
-    objects = []
+def _unpack(everything: memoryview, process_set: ProcessSet) -> list[Any]:
+    """One object of each rank that has not joined."""
+    parts = []
     begin = 0
-    for rank in ranks:
-        size = _size_in(everything[begin : begin + _SIZE_BYTES], rank)
+    while begin < len(everything):
+        field = everything[begin : begin + _SIZE_BYTES]
         begin += _SIZE_BYTES
+        size = int.from_bytes(field, "little")
+        parts.append((field, begin))
+        begin += 0 if size == _UNPICKLED else size
+    objects = []
+    for who, (field, begin) in zip(contributors(process_set, len(parts)), parts, strict=True):
+        size = _size_in(field, who)
         if size > len(everything) - begin:
             raise InvalidArgumentError(
-                f"rank {rank} announced an object of {size} bytes; {len(everything) - begin} came"
+                f"{who} announced an object of {size} bytes; {len(everything) - begin} came"
             )
         objects.append(pickle.loads(everything[begin : begin + size]))
-        begin += size
     return objects

@@ -1,69 +1,197 @@
-"""Groups of ranks. So far there is one, that of all ranks."""
+"""Groups of ranks among which collectives run, and ranks that have nothing more to submit."""
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Iterable
 from typing import Any
 
-from farandole import _session
-from farandole.arguments import shown
-from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole import _native, _session
+from farandole.arguments import check_ranks, shown
+from farandole.errors import InvalidArgumentError
+from farandole.handles import Handle
 
 
 class ProcessSet:
-    """A set of ranks among which collectives run. ``global_process_set`` is the only one so far:
-    whatever is asked of another raises UnsupportedError."""
+    """A set of ranks, for the argument ``process_set`` of collectives, of which every rank of the
+    set, and no other, makes the call.
 
-    def __init__(self, process_set_id: int) -> None:
-        self.process_set_id = _check_id(process_set_id)
+    It exists once ``init(process_sets=[...])`` or ``add_process_set`` has had it, until
+    ``remove_process_set`` or ``shutdown``. ``root_rank`` is a rank of the job in every set; rows,
+    splits and lists of results stand in the order of ``ranks``.
+    """
+
+    def __init__(self, ranks: Iterable[int]) -> None:
+        """ranks: of the job, in any order, none twice."""
+        self._ranks = check_ranks(ranks)
+        self._id: int | None = None
+        self._session: _native.Session | None = None
+
+    @property
+    def process_set_id(self) -> int | None:
+        """Its number, the same on every rank; None where it does not exist."""
+        return self._id if self._exists() else None
 
     @property
     def ranks(self) -> list[int]:
-        return list(range(self.size()))
+        """Its ranks, ascending."""
+        return list(self._ranks)
 
     def rank(self) -> int:
-        """This process's place in the set."""
+        """This process's place in the set; -1 where it is not in it."""
         check_process_set(self)
-        return _session.rank()
+        own = _session.rank()
+        return self._ranks.index(own) if own in self._ranks else -1
 
     def size(self) -> int:
+        """Number of its ranks."""
         check_process_set(self)
-        return _session.size()
+        return len(self._ranks)
 
     def included(self) -> bool:
         """Whether this process belongs to the set."""
         return self.rank() >= 0
 
     def __repr__(self) -> str:
-        return f"ProcessSet(process_set_id={self.process_set_id})"
+        return f"ProcessSet({shown(self.ranks)})"
 
+    def __copy__(self) -> ProcessSet:
+        return self
 
-def _check_id(process_set_id: Any) -> int:
-    if isinstance(process_set_id, (list, tuple, range)):
-        raise UnsupportedError(
-            f"ProcessSet({shown(process_set_id)}): only global_process_set exists so far"
+    def __deepcopy__(self, memo: Any) -> ProcessSet:
+        """The same set: copies of a model communicate in it, too."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Another of these ranks, which does not exist before it is added."""
+        return ProcessSet, (self.ranks,)
+
+    def _exists(self) -> bool:
+        return (
+            self._session is not None
+            and _session.is_initialized()
+            and self._session is _session.current()
         )
-    try:
-        number = -1 if isinstance(process_set_id, bool) else operator.index(process_set_id)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise InvalidArgumentError(
-            f"process_set_id={shown(process_set_id)} is no number of a process set; a whole "
-            "number from 0 is wanted"
-        )
-    return number
+
+    def _register(self, number: int) -> None:
+        self._id, self._session = number, _session.current()
+
+    def _forget(self) -> None:
+        self._id, self._session = None, None
 
 
-global_process_set = ProcessSet(0)
+class _GlobalProcessSet(ProcessSet):
+    """All ranks of the job, whatever the job is."""
+
+    def __init__(self) -> None:
+        super().__init__([0])
+        self._id = 0
+
+    @property
+    def ranks(self) -> list[int]:
+        return list(range(_session.size()))
+
+    def rank(self) -> int:
+        return _session.rank()
+
+    def size(self) -> int:
+        return _session.size()
+
+    def _exists(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "global_process_set"
+
+    def __reduce__(self) -> Any:
+        return "global_process_set"
 
 
-def check_process_set(process_set: ProcessSet) -> None:
-    """Refuses every set but the global one."""
-    if process_set is global_process_set:
-        return
+global_process_set: ProcessSet = _GlobalProcessSet()
+
+
+def check_process_set(process_set: Any) -> int:
+    """The number of a set that exists."""
     if not isinstance(process_set, ProcessSet):
         raise InvalidArgumentError(
             f"process_set must be a ProcessSet, not {type(process_set).__name__}"
         )
-    raise UnsupportedError(f"{process_set}: only global_process_set exists so far")
+    number = process_set.process_set_id
+    if number is None:
+        _session.current()
+        raise InvalidArgumentError(
+            f"{process_set} does not exist: give it to init(process_sets=[...]) or to "
+            "add_process_set() on every rank"
+        )
+    return number
+
+
+def contributors(process_set: ProcessSet, count: int) -> list[str]:
+    """How errors name those of the set of whom so many parts were gathered, in their order."""
+    ranks = process_set.ranks
+    if count == len(ranks):
+        return [f"rank {rank}" for rank in ranks]
+    return [f"number {i + 1} of the ranks that have not joined" for i in range(count)]
+
+
+def add_process_set(process_set: ProcessSet | Iterable[int]) -> ProcessSet:
+    """Makes a set of ranks exist, while the job runs. Every rank of the job calls it, those that
+    are not in the set as well, with the same ranks, and in one order with other calls of this and
+    ``remove_process_set``.
+
+    process_set: a ProcessSet, or ranks of which one is made.
+
+    Returns the ProcessSet. Raises InvalidArgumentError for ranks that do not exist, stand there
+    twice, or are a set already; MismatchError, on every rank alike, where ranks disagree; and as
+    ``allreduce``. May be called without ``init(process_sets="dynamic")``.
+    """
+    made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
+    session = _session.current()
+    if made.process_set_id is not None:
+        raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
+    handle = session.add_process_set(made.ranks)
+    Handle(handle).wait()
+    made._register(handle.value)
+    return made
+
+
+def remove_process_set(process_set: ProcessSet) -> bool:
+    """Ends a set. Every rank of the job calls it, as ``add_process_set``. What all ranks of the set
+    had submitted is carried out before; what else is in flight in it ends with
+    InvalidArgumentError on all of them.
+
+    process_set: not ``global_process_set``.
+
+    Returns whether there was such a set: False where it was not added, or removed before.
+    """
+    if not isinstance(process_set, ProcessSet):
+        check_process_set(process_set)
+    session = _session.current()
+    if process_set is global_process_set:
+        raise InvalidArgumentError("global_process_set, all ranks, cannot be removed")
+    number = process_set.process_set_id
+    if number is None:
+        return False
+    Handle(session.remove_process_set(number)).wait()
+    process_set._forget()
+    return True
+
+
+def join(process_set: ProcessSet = global_process_set) -> int:
+    """Waits until every rank of the set has called it; for a rank that has nothing more to submit,
+    such as one whose data has ended, while others go on.
+
+    Meanwhile the others get what they would among themselves: this rank stands in with what changes
+    nothing (0 for Sum, 1 for Product, the largest value for Min, ...), Average divides by the ranks
+    that submitted, and allgather has no rows of it. What it had submitted before counts. What has
+    no meaning then raises MismatchError on all who submitted it: a broadcast from a rank that has
+    joined, an alltoall with rows for one, a Product with a prescale_factor, and adding or removing
+    process sets. reducescatter keeps its parts.
+
+    process_set: as for ``allreduce``; so are errors. A goodbye of one of its ranks ends the wait
+        with PeerLostError.
+
+    Returns the rank that joined last, the same on every rank.
+    """
+    handle = _session.current().join(check_process_set(process_set))
+    Handle(handle).wait()
+    return handle.value

@@ -12,6 +12,7 @@ from farandole.compression import Compression
 from farandole.errors import InvalidArgumentError
 from farandole.framework import Framework, Member, Place
 from farandole.handles import GroupHandle, Handle, checked_limit
+from farandole.process_sets import check_process_set
 from farandole.splits import fit, split_rows
 
 
@@ -162,6 +163,7 @@ def _submit(call: Call, one: _Prepared) -> _native.Handle:
         call.prescale,
         call.postscale,
         one.rows,
+        check_process_set(call.process_set),
     )
 
 
@@ -183,6 +185,7 @@ def _submit_all(call: Call, prepared: Sequence[_Prepared]) -> list[_native.Handl
         call.op,
         call.prescale,
         call.postscale,
+        check_process_set(call.process_set),
     )
 
 

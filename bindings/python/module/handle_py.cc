@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -49,10 +48,7 @@ PyHandle::~PyHandle() {
 }
 
 std::string PyHandle::description() const {
-  static constexpr std::array<const char*, FDL_BARRIER + 1> kKinds{
-      "allreduce", "allgather", "broadcast", "reducescatter", "alltoall", "barrier"};
-  const std::string kind = kKinds.at(kind_);
-  return name_.empty() ? kind : kind + " \"" + name_ + "\"";
+  return name_.empty() ? kind_ : kind_ + " \"" + name_ + "\"";
 }
 
 bool PyHandle::done() const {
@@ -148,7 +144,9 @@ void register_handle(py::module_& module) {
       .def("tobytes", &PyHandle::tobytes, "A copy of the result's memory.")
       .def_property_readonly("shape", &PyHandle::shape)
       .def_property_readonly("splits", &PyHandle::splits, "alltoall: rows received per rank.")
-      .def_property_readonly("dtype", &PyHandle::dtype);
+      .def_property_readonly("dtype", &PyHandle::dtype)
+      .def_property_readonly(
+          "value", &PyHandle::value, "join: the last rank; add_process_set: the new number.");
 }
 
 }  // namespace farandole::python

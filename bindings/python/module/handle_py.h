@@ -14,8 +14,11 @@ namespace farandole::python {
 class PyHandle {
  public:
   PyHandle(
-      std::shared_ptr<SessionState> session, Loan loan, fdl_kind kind, std::string name) noexcept
-      : session_(std::move(session)), loan_(std::move(loan)), kind_(kind), name_(std::move(name)) {}
+      std::shared_ptr<SessionState> session, Loan loan, std::string kind, std::string name) noexcept
+      : session_(std::move(session)),
+        loan_(std::move(loan)),
+        kind_(std::move(kind)),
+        name_(std::move(name)) {}
   ~PyHandle();
   PyHandle(const PyHandle&) = delete;
   PyHandle& operator=(const PyHandle&) = delete;
@@ -33,6 +36,8 @@ class PyHandle {
   pybind11::tuple shape() const;
   pybind11::object splits() const;
   const char* dtype() const;
+  // Of a join the rank that came last, of what adds a process set its number.
+  int64_t value() const { return result().value; }
 
  private:
   fdl_result result() const;
@@ -40,7 +45,7 @@ class PyHandle {
 
   std::shared_ptr<SessionState> session_;
   Loan loan_;
-  fdl_kind kind_;
+  std::string kind_;
   std::string name_;  // empty: named by Farandole
 };
 

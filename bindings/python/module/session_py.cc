@@ -58,21 +58,27 @@ class PySession {
       int root,
       double prescale,
       double postscale,
-      const std::optional<std::vector<int64_t>>& splits);
+      const std::optional<std::vector<int64_t>>& splits,
+      uint32_t process_set);
   std::vector<HandlePtr> allreduce_all(
       const std::vector<std::string>& names,
       const std::vector<py::object>& inputs,
       const std::vector<py::object>& outputs,
       int reduce_op,
       double prescale,
-      double postscale);
-  HandlePtr barrier();
+      double postscale,
+      uint32_t process_set);
+  HandlePtr barrier(uint32_t process_set);
+  HandlePtr add_process_set(const std::vector<int>& ranks);
+  HandlePtr remove_process_set(uint32_t process_set);
+  HandlePtr join(uint32_t process_set);
   std::string next_name(int kind);
   size_t loans() const { return state_->orphans(); }
 
  private:
   void read(Prepared& prepared, const py::object& input, const py::object& output);
   HandlePtr wrap(fdl_handle* handle, const Prepared& prepared) const;
+  HandlePtr wrap(fdl_handle* handle, const char* kind) const;
 
   std::shared_ptr<SessionState> state_;
 };
@@ -172,7 +178,16 @@ void PySession::read(Prepared& prepared, const py::object& input, const py::obje
 
 HandlePtr PySession::wrap(fdl_handle* handle, const Prepared& prepared) const {
   Loan loan{std::make_shared<Operation>(handle), prepared.input.keep, prepared.output.keep};
-  return std::make_unique<PyHandle>(state_, std::move(loan), prepared.request.kind, prepared.name);
+  static constexpr std::array<const char*, FDL_BARRIER + 1> kKinds{
+      "allreduce", "allgather", "broadcast", "reducescatter", "alltoall", "barrier"};
+  return std::make_unique<PyHandle>(
+      state_, std::move(loan), kKinds.at(prepared.request.kind), prepared.name);
+}
+
+// Of what borrows no memory.
+HandlePtr PySession::wrap(fdl_handle* handle, const char* kind) const {
+  Loan loan{std::make_shared<Operation>(handle), py::none(), py::none()};
+  return std::make_unique<PyHandle>(state_, std::move(loan), kind, "");
 }
 
 HandlePtr PySession::submit(
@@ -184,7 +199,8 @@ HandlePtr PySession::submit(
     int root,
     double prescale,
     double postscale,
-    const std::optional<std::vector<int64_t>>& splits) {
+    const std::optional<std::vector<int64_t>>& splits,
+    uint32_t process_set) {
   state_->release_settled();
   const bool same_shape = kind == FDL_ALLREDUCE || kind == FDL_BROADCAST;
   if (!same_shape && !output.is_none())
@@ -200,6 +216,7 @@ HandlePtr PySession::submit(
   request.root = root;
   request.prescale = prescale;
   request.postscale = postscale;
+  request.process_set = process_set;
   prepared.link();
   fdl_handle* handle = nullptr;
   check(fdl_submit(state_->get(), &request, 1, &handle), state_->get());
@@ -212,7 +229,8 @@ std::vector<HandlePtr> PySession::allreduce_all(
     const std::vector<py::object>& outputs,
     int reduce_op,
     double prescale,
-    double postscale) {
+    double postscale,
+    uint32_t process_set) {
   state_->release_settled();
   if (names.size() != inputs.size() || outputs.size() != inputs.size())
     raise_invalid("names, inputs and outputs must have the same length");
@@ -225,6 +243,7 @@ std::vector<HandlePtr> PySession::allreduce_all(
     one.request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
     one.request.prescale = prescale;
     one.request.postscale = postscale;
+    one.request.process_set = process_set;
     one.link();
     requests.push_back(one.request);
   }
@@ -235,14 +254,32 @@ std::vector<HandlePtr> PySession::allreduce_all(
   return wrapped;
 }
 
-HandlePtr PySession::barrier() {
+HandlePtr PySession::barrier(uint32_t process_set) {
+  fdl_request request = FDL_REQUEST_INIT;
+  request.kind = FDL_BARRIER;
+  request.process_set = process_set;
   fdl_handle* handle = nullptr;
-  check(fdl_barrier_async(state_->get(), &handle), state_->get());
-  Prepared nothing;
-  nothing.request.kind = FDL_BARRIER;
-  nothing.input.keep = py::none();
-  nothing.output.keep = py::none();
-  return wrap(handle, nothing);
+  check(fdl_submit(state_->get(), &request, 1, &handle), state_->get());
+  return wrap(handle, "barrier");
+}
+
+HandlePtr PySession::add_process_set(const std::vector<int>& ranks) {
+  fdl_handle* handle = nullptr;
+  check(
+      fdl_add_process_set_async(state_->get(), ranks.data(), ranks.size(), &handle), state_->get());
+  return wrap(handle, "add_process_set");
+}
+
+HandlePtr PySession::remove_process_set(uint32_t process_set) {
+  fdl_handle* handle = nullptr;
+  check(fdl_remove_process_set_async(state_->get(), process_set, &handle), state_->get());
+  return wrap(handle, "remove_process_set");
+}
+
+HandlePtr PySession::join(uint32_t process_set) {
+  fdl_handle* handle = nullptr;
+  check(fdl_join_async(state_->get(), process_set, &handle), state_->get());
+  return wrap(handle, "join");
 }
 
 std::string PySession::next_name(int kind) {
@@ -287,6 +324,7 @@ void register_session(py::module_& module) {
           py::arg("prescale") = 1.0,
           py::arg("postscale") = 1.0,
           py::arg("splits") = py::none(),
+          py::arg("process_set") = 0,
           "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
       .def(
           "allreduce_all",
@@ -297,8 +335,12 @@ void register_session(py::module_& module) {
           py::arg("reduce_op") = 0,
           py::arg("prescale") = 1.0,
           py::arg("postscale") = 1.0,
+          py::arg("process_set") = 0,
           "Submits several tensors, all or none.")
-      .def("barrier", &PySession::barrier)
+      .def("barrier", &PySession::barrier, py::arg("process_set") = 0)
+      .def("add_process_set", &PySession::add_process_set, py::arg("ranks"))
+      .def("remove_process_set", &PySession::remove_process_set, py::arg("process_set"))
+      .def("join", &PySession::join, py::arg("process_set"))
       .def(
           "next_name",
           &PySession::next_name,

@@ -23,6 +23,7 @@ from farandole import (
     TimeoutError,
     UnsupportedError,
     __version__,
+    add_process_set,
     allgather_object,
     average_metrics,
     broadcast_object,
@@ -46,6 +47,7 @@ from farandole import (
     nccl_built,
     poll,
     rank,
+    remove_process_set,
     rocm_built,
     shutdown,
     size,
@@ -53,6 +55,7 @@ from farandole import (
 )
 from farandole.torch.compression import Compression
 from farandole.torch.functions import broadcast_optimizer_state, broadcast_parameters
+from farandole.torch.joining import join
 from farandole.torch.learning_rate import WarmupLR, scale_learning_rate
 from farandole.torch.ops import (
     allgather,
@@ -121,6 +124,7 @@ __all__ = [
     "UnsupportedError",
     "WarmupLR",
     "__version__",
+    "add_process_set",
     "allgather",
     "allgather_async",
     "allgather_object",
@@ -166,6 +170,7 @@ __all__ = [
     "init",
     "is_homogeneous",
     "is_initialized",
+    "join",
     "local_rank",
     "local_size",
     "mpi_built",
@@ -176,6 +181,7 @@ __all__ = [
     "rank",
     "reducescatter",
     "reducescatter_async",
+    "remove_process_set",
     "rocm_built",
     "scale_learning_rate",
     "shutdown",

@@ -134,7 +134,11 @@ class Scatter(Linear):
     op: int = Sum
 
     def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        (counts,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [torch.tensor([self.rows])])
+        # Of ranks that have joined nothing is gathered: they get no rows.
+        mine = torch.tensor([[self.process_set.rank(), *self.rows]])
+        (told,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [mine])
+        counts = torch.zeros(self.process_set.size(), len(self.rows), dtype=torch.int64)
+        counts[told[:, 0]] = told[:, 1:]
         parts: list[list[int]] = counts.t().tolist()
         results = list(tensors)
         even = [i for i, rows in enumerate(parts) if rows == _cut(sum(rows), len(rows))]
@@ -145,7 +149,7 @@ class Scatter(Linear):
         splits = [parts[i] for i in uneven]
         swap = Call(_native.ALLTOALL, "")
         for i, blocks in zip(uneven, self._some(uneven, swap, tensors, splits), strict=True):
-            stacked = blocks.view(len(parts[i]), self.rows[i], *blocks.shape[1:])
+            stacked = blocks.view(len(told), self.rows[i], *blocks.shape[1:])
             results[i] = stacked.sum(0) * self.factor
         return results
 
@@ -191,6 +195,10 @@ class Reduce(Linear):
         sums = self.exchange(Call(_native.ALLTOALL, ""), "", parts, splits)
         if ranks[self.process_set.rank()] != self.root:
             return [torch.zeros_like(tensor) for tensor in tensors]
+        if any(part.numel() != tensor.numel() for part, tensor in zip(sums, tensors, strict=True)):
+            raise UnsupportedError(
+                "the gradient of a broadcast needs every rank of the process set; some have joined"
+            )
         return [part.view(tensor.shape) for part, tensor in zip(sums, tensors, strict=True)]
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:

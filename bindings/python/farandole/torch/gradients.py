@@ -13,7 +13,7 @@ import torch
 from farandole import _native, _session
 from farandole.arguments import check_count
 from farandole.handles import GroupHandle, Handle
-from farandole.process_sets import ProcessSet, global_process_set
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import plain
@@ -77,7 +77,7 @@ class GradientExchange:
         groups: Sequence[Sequence[torch.Tensor]] = (),
     ) -> None:
         # Of several optimizers whose parameters have the same names the later ones get a number.
-        turn = _session.turn(names.values())
+        turn = _session.turn(names.values(), check_process_set(options.process_set))
         self._prefix = f"gradient.{turn}" if turn > 1 else "gradient"
         self.names = names
         self.finished = False
@@ -164,7 +164,14 @@ class GradientExchange:
         mine = torch.tensor([self._layout(p) for p in self.names], dtype=torch.uint8)
         self._rounds += 1  # nobody may have waited for the last one
         name = f"{self._asked()}.layouts.{self._rounds}"
-        native = _session.submit(_native.ALLREDUCE, name, mine, torch.empty_like(mine), _native.MAX)
+        native = _session.submit(
+            _native.ALLREDUCE,
+            name,
+            mine,
+            torch.empty_like(mine),
+            _native.MAX,
+            process_set=check_process_set(self._options.process_set),
+        )
         self._answers = native
         _session.answer_later(self._asked(), native)
         if _UNKNOWN in mine.tolist():
@@ -285,10 +292,12 @@ class GradientExchange:
     def _submit(self, names: list[str], memories: list[torch.Tensor]) -> list[_native.Handle]:
         o = self._options
         scales = (o.prescale, o.postscale)
+        set_id = check_process_set(o.process_set)
         if len(memories) > 1:
-            return _session.allreduce_all(names, memories, memories, o.op, *scales)
+            return _session.allreduce_all(names, memories, memories, o.op, *scales, set_id)
         (memory,) = memories
-        return [_session.submit(_native.ALLREDUCE, names[0], memory, memory, o.op, 0, *scales)]
+        only = (names[0], memory, memory, o.op, 0, *scales)
+        return [_session.submit(_native.ALLREDUCE, *only, process_set=set_id)]
 
 
 def _changed(p: torch.Tensor, started: _Started) -> bool:

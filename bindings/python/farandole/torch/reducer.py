@@ -12,7 +12,7 @@ from torch.utils import _pytree
 from farandole import _native, _session
 from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle, Handle
-from farandole.process_sets import ProcessSet
+from farandole.process_sets import ProcessSet, check_process_set
 from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
 from farandole.torch.compression import Compressor
@@ -61,7 +61,8 @@ class Reducer:
                 self._hook(p)
         if exchanging and self._session is not _session.current():
             # Alike on every rank, and unlike that of another model.
-            self._prefix = _session.named(_native.ALLREDUCE, None)
+            set_id = check_process_set(self._process_set)
+            self._prefix = _session.named(_native.ALLREDUCE, None, set_id)
             self._session = _session.current()
 
     @uncompiled

@@ -10,7 +10,12 @@ from farandole import _native, _session
 from farandole.compression import Compression, Compressor
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.handles import GroupHandle
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.process_sets import (
+    ProcessSet,
+    check_process_set,
+    contributors,
+    global_process_set,
+)
 from farandole.reduce_ops import Average, Sum, check_op
 from farandole.torch import ops
 from farandole.torch.tensors import check_tensor
@@ -39,8 +44,7 @@ def sparse_allreduce_async(
     name, process_set: as for ``allreduce``; so are errors and threads.
     op: Average or Sum.
     """
-    name = _session.named(_native.ALLGATHER, name)
-    check_process_set(process_set)
+    name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))
     return start_sparse(tensor, name, SparseReduction(op, process_set=process_set))
 
 
@@ -67,15 +71,14 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
     parts = {"indices": tensor.indices().t(), "values": values, "shape": torch.tensor([shape])}
     group = how.process_set
     handles = [ops.allgather_async(part, f"{name}.{what}", group) for what, part in parts.items()]
-    ranks = group.ranks
 
     def combine(gathered: list[Any]) -> torch.Tensor:
         indices, small, shapes = gathered
-        _check_shapes(name, ranks, shapes.tolist())
+        _check_shapes(name, contributors(group, len(shapes)), shapes.tolist())
         values = how.compression.decompress(small, context)
         total = torch.sparse_coo_tensor(indices.t(), values, shape, check_invariants=True)
         total = total.coalesce()
-        values = total.values() if how.op == Sum else _mean(total.values(), len(ranks))
+        values = total.values() if how.op == Sum else _mean(total.values(), len(shapes))
         values = _scaled(values, how.postscale)
         return torch.sparse_coo_tensor(
             total.indices(), values, shape, is_coalesced=True, check_invariants=False
@@ -84,13 +87,13 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
     return SparseHandle(handles, combine)
 
 
-def _check_shapes(name: str, ranks: list[int], shapes: list[list[int]]) -> None:
+def _check_shapes(name: str, ranks: list[str], shapes: list[list[int]]) -> None:
     """Raises on every rank alike. The entries' own shapes tell less."""
     for rank, shape in zip(ranks, shapes, strict=True):
         if shape != shapes[0]:
             raise MismatchError(
                 f'allgather "{name}": ranks disagree on shape of the sparse tensor: '
-                f"rank {ranks[0]} has {shapes[0]}, rank {rank} has {shape}"
+                f"{ranks[0]} has {shapes[0]}, {rank} has {shape}"
             )
 
 

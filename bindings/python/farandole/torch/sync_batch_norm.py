@@ -177,7 +177,7 @@ def _whole_batch(
     One message with each rank's number, means and squared deviations. These are merged (Chan et
     al., 1979) in float64, alike on every rank, and without the cancellation of sums of squares.
     """
-    name = _session.named(_native.ALLGATHER, None)
+    name = _session.named(_native.ALLGATHER, None, check_process_set(process_set))
     channels = input.shape[1]
     count = input.numel() // channels if channels else 0
     mine = torch.zeros(1, 1 + 2 * channels, dtype=torch.float64)
