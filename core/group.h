@@ -11,6 +11,7 @@
 #include "core/agreement.h"
 #include "core/executor.h"
 #include "core/lane.h"
+#include "core/name_sequence.h"
 
 namespace farandole {
 
@@ -30,10 +31,13 @@ struct Group {
 
   bool included() const noexcept { return index >= 0; }
   bool has(int rank) const noexcept;
+  // Why `rank`, which is not in it, can submit nothing.
+  Status excludes(int rank) const;
 
   const uint32_t id;
   const std::vector<int> members;  // global ranks, ascending
   const int index = -1;            // own place in members
+  NameSequence names;              // any thread
   const std::unique_ptr<Executor> executor;
   const std::unique_ptr<Lane> lane;  // last of the two: joined before the executor goes
 

@@ -11,6 +11,15 @@ bool Group::has(int rank) const noexcept {
   return std::binary_search(members.begin(), members.end(), rank);
 }
 
+Status Group::excludes(int rank) const {
+  return error(
+      Code::InvalidArgument,
+      "rank {} is not in process set {}, whose ranks are {}",
+      rank,
+      id,
+      fmt::join(members, ", "));
+}
+
 void GroupTable::add(GroupPtr group) {
   MutexLock lock(mutex_);
   const uint32_t id = group->id;
@@ -54,6 +63,17 @@ Status GroupTable::missing(uint32_t id) const {
   if (id <= last_id_)
     return error(Code::InvalidArgument, "process set {} was removed", id);
   return error(Code::InvalidArgument, "there is no process set {}", id);
+}
+
+std::string GroupTable::next_name(CollectiveKind kind, uint32_t process_set) const {
+  const GroupPtr group = find(process_set);
+  return group ? group->names.next(kind) : NameSequence::none(kind);
+}
+
+void GroupTable::name(std::vector<Request>& requests) const {
+  for (Request& request : requests)
+    if (request.name.empty() && request.signature.kind != CollectiveKind::Join)
+      request.name = next_name(request.signature.kind, request.signature.process_set);
 }
 
 std::vector<uint32_t> GroupTable::ids() const {

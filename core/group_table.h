@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -28,6 +29,11 @@ class GroupTable {
   GroupPtr serving(uint32_t id) const;
   // Why there is none of this id.
   Status missing(uint32_t id) const;
+  // The name of the next unnamed operation of that kind in the set.
+  std::string next_name(CollectiveKind kind, uint32_t process_set) const;
+  // Names what is unnamed, but for joins. To be done before anything can fail, so that automatic
+  // names advance alike on every rank.
+  void name(std::vector<Request>& requests) const;
   std::vector<uint32_t> ids() const;
   // With those that are retired.
   std::vector<GroupPtr> all() const;

@@ -7,28 +7,6 @@
 
 namespace farandole {
 
-void NameRegistry::name(std::vector<Request>& requests) {
-  MutexLock lock(mutex_);
-  for (Request& request : requests) {
-    if (request.name.empty() && request.signature.kind != CollectiveKind::Join)
-      request.name = next_name(request.signature.kind);
-  }
-}
-
-std::string NameRegistry::next(CollectiveKind kind) {
-  MutexLock lock(mutex_);
-  return next_name(kind);
-}
-
-// What adds and what removes process sets is one row: ranks that do not agree which comes next hear
-// of it, instead of waiting for each other.
-std::string NameRegistry::next_name(CollectiveKind kind) {
-  const bool of_sets =
-      kind == CollectiveKind::AddProcessSet || kind == CollectiveKind::RemoveProcessSet;
-  const size_t row = static_cast<size_t>(of_sets ? CollectiveKind::AddProcessSet : kind);
-  return fmt::format("{}.noname.{}", of_sets ? "process_set" : name_of(kind), ++next_.at(row));
-}
-
 Status NameRegistry::claim(const std::vector<Request>& requests) {
   MutexLock lock(mutex_);
   if (requests.size() > max_in_flight_ - std::min(max_in_flight_, in_flight_.size()))

@@ -1,7 +1,6 @@
 #pragma once
-// NameRegistry: which names are in flight, and what unnamed requests are called.
+// NameRegistry: which names are in flight.
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,11 +19,6 @@ class NameRegistry {
  public:
   explicit NameRegistry(size_t max_in_flight) : max_in_flight_(max_in_flight) {}
 
-  // Gives every unnamed request its name ("allreduce.noname.7"). Done before anything can fail, so
-  // that automatic names advance alike on every rank.
-  void name(std::vector<Request>& requests);
-  // The name of the next unnamed request of that kind.
-  std::string next(CollectiveKind kind);
   // Claims all names or none. Fails: InvalidArgument naming the one in flight already.
   Status claim(const std::vector<Request>& requests);
   void release(uint32_t process_set, const std::string& name) noexcept;
@@ -32,8 +26,6 @@ class NameRegistry {
   std::string in_flight();
 
  private:
-  std::string next_name(CollectiveKind kind) FARANDOLE_REQUIRES(mutex_);
-
   using Key = std::pair<uint32_t, std::string>;  // process set and name
   // Finds a Key by a view of it, without a copy.
   struct View : std::pair<uint32_t, std::string_view> {
@@ -54,7 +46,6 @@ class NameRegistry {
 
   const size_t max_in_flight_;
   Mutex mutex_;
-  std::array<uint64_t, kKindCount> next_ FARANDOLE_GUARDED_BY(mutex_){};
   std::unordered_map<Key, CollectiveKind, Hash, Equal> in_flight_ FARANDOLE_GUARDED_BY(mutex_);
 };
 

@@ -54,7 +54,9 @@ class Session::Impl final : public ControlSink {
     const GroupTable::GroupPtr group = groups_.find(process_set);
     return group ? Result<std::vector<int>>(group->members) : groups_.missing(process_set);
   }
-  std::string next_name(CollectiveKind kind) { return names_.next(kind); }
+  std::string next_name(CollectiveKind kind, uint32_t process_set) const {
+    return groups_.next_name(kind, process_set);
+  }
   Status health() const {
     if (stopping_)
       return error(Code::Aborted, "the session is shut down; start a new one");
@@ -198,17 +200,10 @@ Status Session::Impl::check(Request& request) const {
       .ranks = group ? group->members : std::span<const int>(),
       .size = topology_.size};
   FARANDOLE_RETURN_IF_ERROR(check_request(request, limits));
-  if (!group || !group->included())
-    return error(
-        Code::InvalidArgument,
-        "{}: {}",
-        describe(s.kind, request.name),
-        group ? fmt::format(
-                    "rank {} is not in process set {}, whose ranks are {}",
-                    topology_.rank,
-                    s.process_set,
-                    fmt::join(group->members, ", "))
-              : groups_.missing(s.process_set).message());
+  if (!group || !group->included()) {
+    const Status why = group ? group->excludes(topology_.rank) : groups_.missing(s.process_set);
+    return error(why.code(), "{}: {}", describe(s.kind, request.name), why.message());
+  }
   if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
     s.splits.assign(group->members.size(), s.shape[0] / limits.members);
   const DeviceId id = request.signature.device;
@@ -232,7 +227,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
         getpid(),
         pid_);
   FARANDOLE_FAILPOINT("session.submit");
-  names_.name(requests);
+  groups_.name(requests);
   if (stopping_)
     return error(Code::Aborted, "the session is shut down; start a new one");
   for (Request& request : requests) FARANDOLE_RETURN_IF_ERROR(check(request));
@@ -381,8 +376,8 @@ std::vector<uint32_t> Session::process_sets() const {
 Result<std::vector<int>> Session::ranks_of(uint32_t process_set) const {
   return impl_->ranks_of(process_set);
 }
-std::string Session::next_name(CollectiveKind kind) {
-  return impl_->next_name(kind);
+std::string Session::next_name(CollectiveKind kind, uint32_t process_set) {
+  return impl_->next_name(kind, process_set);
 }
 Status Session::health() const {
   return impl_->health();

@@ -68,9 +68,10 @@ class Session {
   // where there is none.
   std::vector<uint32_t> process_sets() const;
   Result<std::vector<int>> ranks_of(uint32_t process_set) const;
-  // Takes the name that the next unnamed request of this kind would get. For callers with checks of
-  // their own before submit(): a rank where one fails must count the call as the others do.
-  std::string next_name(CollectiveKind kind);
+  // Takes the name that the next unnamed request of this kind in the process set would get. For
+  // callers with checks of their own before submit(): a rank where one fails must count the call as
+  // the others do.
+  std::string next_name(CollectiveKind kind, uint32_t process_set = 0);
 
   // Why the job cannot go on, Ok while it can: of all ranks together. Process sets without a rank
   // that has left go on.

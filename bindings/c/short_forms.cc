@@ -14,7 +14,7 @@ fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
   if (name && *name)
     return FDL_OK;
   std::array<char, 2> taken{};
-  return fdl_next_name(session, kind, taken.data(), taken.size());
+  return fdl_next_name(session, kind, 0, taken.data(), taken.size());
 }
 
 fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {

@@ -137,16 +137,21 @@ void count_names(Session& session, const fdl_request* first, size_t count) {
       return;
     const bool known = in_range(request.kind, kCollectiveKindCount, "the kind").is_ok();
     if (known && (!request.name || !*request.name))
-      static_cast<void>(session.next_name(static_cast<CollectiveKind>(request.kind)));
+      static_cast<void>(
+          session.next_name(static_cast<CollectiveKind>(request.kind), request.process_set));
   }
 }
 
-Status next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity) {
+Status next_name(
+    fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity) {
   FARANDOLE_RETURN_IF_ERROR(usable(session));
   FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCollectiveKindCount, "the kind"));
   if (!name || capacity == 0)
     return {Code::InvalidArgument, "fdl_next_name: there is no room for the name"};
-  copy_text(session->box->session().next_name(static_cast<CollectiveKind>(kind)), name, capacity);
+  copy_text(
+      session->box->session().next_name(static_cast<CollectiveKind>(kind), process_set),
+      name,
+      capacity);
   return Status::ok();
 }
 
@@ -209,7 +214,7 @@ extern "C" fdl_code fdl_submit(
 }
 
 extern "C" fdl_code fdl_next_name(
-    fdl_session* session, fdl_kind kind, char* name, size_t capacity) {
+    fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity) {
   return farandole::capi::guarded(
-      [&] { return farandole::capi::next_name(session, kind, name, capacity); });
+      [&] { return farandole::capi::next_name(session, kind, process_set, name, capacity); });
 }

@@ -87,13 +87,13 @@ TEST_F(ArgumentTest, NullPointers) {
       FDL_INVALID_ARGUMENT,
       "fdl_reducescatter: out is NULL");
   std::array<char, 64> name{};
-  EXPECT_OK(fdl_next_name(session_, FDL_REDUCESCATTER, name.data(), name.size()));
+  EXPECT_OK(fdl_next_name(session_, FDL_REDUCESCATTER, 0, name.data(), name.size()));
   EXPECT_STREQ(name.data(), "reducescatter.noname.2");
   EXPECT_FAILS(
       fdl_alltoall(session_, nullptr, &settled, 1, 1, FDL_INT32, nullptr, nullptr),
       FDL_INVALID_ARGUMENT,
       "fdl_alltoall: there is no place for the handle");
-  EXPECT_OK(fdl_next_name(session_, FDL_ALLTOALL, name.data(), name.size()));
+  EXPECT_OK(fdl_next_name(session_, FDL_ALLTOALL, 0, name.data(), name.size()));
   EXPECT_STREQ(name.data(), "alltoall.noname.2");
   EXPECT_FAILS(
       fdl_allreduce(nullptr, nullptr, &settled, nullptr, 1, FDL_INT32, FDL_SUM),
@@ -184,13 +184,13 @@ TEST_F(ArgumentTest, UnnamedRequestsThatAreRefusedCount) {
   std::array<fdl_handle*, 3> handles{};
   EXPECT_FAILS(
       fdl_submit(session_, requests.data(), 3, handles.data()), FDL_INVALID_ARGUMENT, "dtype 77");
-  EXPECT_OK(fdl_next_name(session_, FDL_ALLREDUCE, name.data(), name.size()));
+  EXPECT_OK(fdl_next_name(session_, FDL_ALLREDUCE, 0, name.data(), name.size()));
   EXPECT_STREQ(name.data(), "allreduce.noname.3");
-  EXPECT_OK(fdl_next_name(session_, FDL_BROADCAST, name.data(), 6));
+  EXPECT_OK(fdl_next_name(session_, FDL_BROADCAST, 0, name.data(), 6));
   EXPECT_STREQ(name.data(), "broad");
-  EXPECT_FAILS(fdl_next_name(session_, FDL_BROADCAST, nullptr, 6), FDL_INVALID_ARGUMENT, "room");
+  EXPECT_FAILS(fdl_next_name(session_, FDL_BROADCAST, 0, nullptr, 6), FDL_INVALID_ARGUMENT, "room");
   EXPECT_FAILS(
-      fdl_next_name(session_, static_cast<fdl_kind>(6), name.data(), 6),
+      fdl_next_name(session_, static_cast<fdl_kind>(6), 0, name.data(), 6),
       FDL_INVALID_ARGUMENT,
       "the kind 6");
 }

@@ -12,48 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "tests/bindings/c_api_fixture.h"
-#include "tests/support/session_cluster.h"
+#include "tests/bindings/c_job.h"
 
 namespace farandole::testing {
 namespace {
-
-using Settings = std::vector<std::pair<std::string, std::string>>;
-
-fdl_session* start(const TestJob& job, int rank, int size, const Settings& more) {
-  const Config config = job.config(rank, size);
-  Settings settings{
-      {"rank", std::to_string(rank)},
-      {"size", std::to_string(size)},
-      {"controller", config.controller},
-      {"job", config.job},
-      {"secret_file", config.secret_file}};
-  settings.insert(settings.end(), more.begin(), more.end());
-  std::vector<fdl_setting> given;
-  for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
-  fdl_options options = FDL_OPTIONS_INIT;
-  options.settings = given.data();
-  options.setting_count = given.size();
-  options.ignore_environment = 1;
-  fdl_session* session = nullptr;
-  EXPECT_OK(fdl_init(&options, &session));
-  return session;
-}
-
-// Runs `body` on one thread per rank. The body ends its session itself.
-void run_job(
-    int size, const std::function<void(fdl_session*, int)>& body, const Settings& more = {}) {
-  const TestJob job;
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([&, rank] {
-      fdl_session* session = start(job, rank, size, more);
-      ASSERT_NE(session, nullptr);
-      body(session, rank);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
 
 class ClusterTest : public ::testing::TestWithParam<std::pair<int, const char*>> {
  protected:

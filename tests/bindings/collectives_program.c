@@ -1,7 +1,8 @@
-/* Every collective, through the C interface and in C: dtypes, sizes from none to more than a slot
- * of shared memory, ragged parts, roots, in place and not. Each rank knows what all others hold, so
- * it compares with what it computes itself, in float64 or int64; values are small whole numbers,
- * exact in every dtype. Ends with 1, and says what was wrong, at the first mistake. */
+/* Every collective, process sets and joins, through the C interface and in C: dtypes, sizes from
+ * none to more than a slot of shared memory, ragged parts, roots, in place and not. Each rank knows
+ * what all others hold, so it compares with what it computes itself, in float64 or int64; values
+ * are small whole numbers, exact in every dtype. Ends with 1, and says what was wrong, at the first
+ * mistake. */
 #include <farandole/farandole.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -209,6 +210,40 @@ static void reducescatters(fdl_dtype dtype, int64_t count) {
   free(in);
 }
 
+/* The first and the last rank add in a set of their own; nobody else waits for them. Then each rank
+ * has another number of steps, and joins. */
+static void sets_and_joins(void) {
+  const int ends[2] = {0, size - 1};
+  const int64_t one = 1;
+  uint32_t set = 0;
+  int last = -1;
+  double value = rank + 1;
+  if (size > 2) {
+    done(fdl_add_process_set(session, ends, 2, &set), "adding a set");
+    if (rank == 0 || rank == size - 1) {
+      fdl_request request = FDL_REQUEST_INIT;
+      fdl_handle* handle = NULL;
+      request.dtype = FDL_FLOAT64;
+      request.shape = &one;
+      request.ndim = 1;
+      request.in = request.out = &value;
+      request.process_set = set;
+      done(fdl_submit(session, &request, 1, &handle), "submitting in a set");
+      done(fdl_wait(handle, -1), "allreduce in a set");
+      fdl_release(handle);
+      CHECK(value == size + 1, "allreduce in a set: %g", value);
+    }
+    done(fdl_remove_process_set(session, set), "removing a set");
+  }
+  for (int step = 0; step <= rank; ++step) {
+    value = rank;
+    done(fdl_allreduce(session, "least", &value, &value, 1, FDL_FLOAT64, FDL_MIN), "least");
+    CHECK(value == step, "the least of those that have not joined: %g", value);
+  }
+  done(fdl_join(session, 0, &last), "join");
+  CHECK(last == size - 1, "rank %d joined last", last);
+}
+
 int main(void) {
   done(fdl_init(NULL, &session), "init");
   rank = fdl_rank(session);
@@ -223,6 +258,7 @@ int main(void) {
       done(fdl_barrier(session), "barrier");
     }
   }
+  sets_and_joins();
   done(fdl_destroy(session), "destroy");
   return 0;
 }

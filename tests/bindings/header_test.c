@@ -54,6 +54,36 @@ static void test_submit(fdl_session* session) {
   expect(!fdl_release(handle), "release");
 }
 
+/* Of one rank there is no set but that of all ranks, and a join waits for nobody. */
+static void test_sets(fdl_session* session) {
+  const int self = 0;
+  int last = -1, ranks[2] = {-1, -1};
+  uint32_t id = 9, ids[2] = {9, 9};
+  size_t count = 0;
+  fdl_handle* handle = NULL;
+  fdl_result result = FDL_RESULT_INIT;
+  expect(fdl_add_process_set(session, &self, 1, &id) == FDL_INVALID_ARGUMENT, "a second set");
+  expect(strstr(fdl_last_error(), "ranks [0] are process set 0 already") != NULL, "says why");
+  expect(id == 9, "nothing is written by a call that fails");
+  expect(!fdl_add_process_set_async(session, &self, 1, &handle), "in the background");
+  expect(fdl_wait(handle, 10) == FDL_INVALID_ARGUMENT, "likewise");
+  expect(!fdl_release(handle), "release");
+  expect(fdl_remove_process_set(session, 0) == FDL_INVALID_ARGUMENT, "removal of all ranks");
+  expect(!fdl_remove_process_set_async(session, 1, &handle), "removal of none");
+  expect(fdl_wait(handle, 10) == FDL_INVALID_ARGUMENT, "likewise");
+  expect(!fdl_release(handle), "release");
+  expect(!fdl_process_sets(session, ids, 2, &count) && count == 1 && ids[0] == 0, "sets");
+  expect(ids[1] == 9, "no more is written than there is");
+  expect(!fdl_process_set_ranks(session, 0, ranks, 2, &count) && count == 1, "ranks");
+  expect(ranks[0] == 0 && ranks[1] == -1, "the only rank");
+  expect(!fdl_join(session, 0, &last) && last == 0, "join");
+  expect(!fdl_join_async(session, 0, &handle), "join in the background");
+  expect(!fdl_get_result(handle, &result) || !fdl_wait(handle, 10), "its end");
+  expect(!fdl_get_result(handle, &result) && result.value == 0, "the rank that joined last");
+  expect(result.data == NULL && result.ndim == 0, "it has no memory");
+  expect(!fdl_release(handle), "release");
+}
+
 int main(void) {
   fdl_session* session = NULL;
   fdl_options options = FDL_OPTIONS_INIT;
@@ -63,6 +93,7 @@ int main(void) {
     expect(fdl_rank(session) == 0 && fdl_size(session) == 1, "rank and size");
     test_forms(session);
     test_submit(session);
+    test_sets(session);
   }
   expect(!fdl_destroy(session), "destroy");
   return failures != 0;

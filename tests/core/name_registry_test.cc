@@ -12,17 +12,6 @@ Request named(std::string name, CollectiveKind kind = CollectiveKind::Allreduce)
   return r;
 }
 
-TEST(NameRegistry, AutomaticNamesCountForEachKind) {
-  NameRegistry names(10);
-  std::vector<Request> requests{
-      named(""), named("", CollectiveKind::Broadcast), named(""), named("x")};
-  names.name(requests);
-  EXPECT_EQ(requests[0].name, "allreduce.noname.1");
-  EXPECT_EQ(requests[1].name, "broadcast.noname.1");
-  EXPECT_EQ(requests[2].name, "allreduce.noname.2");
-  EXPECT_EQ(requests[3].name, "x");
-}
-
 TEST(NameRegistry, ANameInFlightIsRefusedAndNothingElseClaimed) {
   NameRegistry names(10);
   ASSERT_TRUE(names.claim({named("a")}));

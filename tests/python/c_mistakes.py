@@ -190,6 +190,7 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         ("fdl_destroy", "session"): sessions,
         ("fdl_release", "handle"): handles,
         ("fdl_next_name", "name"): room,
+        ("fdl_next_name", "process_set"): [],  # where there is none, it counts nowhere
         ("fdl_shutdown_because", "cause"): [
             Wrong(
                 cause,

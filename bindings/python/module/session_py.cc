@@ -72,7 +72,7 @@ class PySession {
   HandlePtr add_process_set(const std::vector<int>& ranks);
   HandlePtr remove_process_set(uint32_t process_set);
   HandlePtr join(uint32_t process_set);
-  std::string next_name(int kind);
+  std::string next_name(int kind, uint32_t process_set);
   size_t loans() const { return state_->orphans(); }
 
  private:
@@ -282,10 +282,11 @@ HandlePtr PySession::join(uint32_t process_set) {
   return wrap(handle, "join");
 }
 
-std::string PySession::next_name(int kind) {
+std::string PySession::next_name(int kind, uint32_t process_set) {
   std::array<char, 64> name{};
   check(
-      fdl_next_name(state_->get(), static_cast<fdl_kind>(kind), name.data(), name.size()),
+      fdl_next_name(
+          state_->get(), static_cast<fdl_kind>(kind), process_set, name.data(), name.size()),
       state_->get());
   return name.data();
 }
@@ -345,7 +346,8 @@ void register_session(py::module_& module) {
           "next_name",
           &PySession::next_name,
           py::arg("kind"),
-          "Takes the name that the next unnamed operation of this kind would get.")
+          py::arg("process_set") = 0,
+          "Takes the name that the next unnamed operation of this kind in the set would get.")
       .def_property_readonly(
           "loans", &PySession::loans, "Operations in flight whose handles were dropped.");
 }

@@ -215,10 +215,11 @@ typedef struct fdl_request {
  * more than max_pending), FDL_UNSUPPORTED (memory of a device), what fdl_health returns. */
 FDL_API fdl_code
 fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
-/* Takes the name that the next unnamed operation of this kind would get, written as fdl_host_of
- * does. For callers with checks of their own before fdl_submit, where a call that fails on one rank
- * must count there as it does on the others. */
-FDL_API fdl_code fdl_next_name(fdl_session* session, fdl_kind kind, char* name, size_t capacity);
+/* Takes the name that the next unnamed operation of this kind in the set would get, written as
+ * fdl_host_of does. For checks of the caller's own before fdl_submit: what fails on one rank must
+ * count there as on the others. */
+FDL_API fdl_code fdl_next_name(
+    fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity);
 
 /* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
  * passed before. Negative: no deadline but those of the job. Blocks without using a core, but may

@@ -1,0 +1,28 @@
+#pragma once
+// NameSequence: what the unnamed operations of one process set are called.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "core/base/types.h"
+
+namespace farandole {
+
+// Each process set has its own, so that its members count alike whatever other sets they are in.
+// Thread: any.
+class NameSequence {
+ public:
+  // "allreduce.noname.7": the name of the next unnamed operation of that kind. What adds and what
+  // removes process sets counts as one kind: ranks that do not agree which comes next hear of it,
+  // instead of waiting for each other.
+  std::string next(CollectiveKind kind);
+  // For messages about an operation in a process set that does not exist: it counts nowhere.
+  static std::string none(CollectiveKind kind);
+
+ private:
+  std::array<std::atomic<uint64_t>, kKindCount> next_{};
+};
+
+}  // namespace farandole
