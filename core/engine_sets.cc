@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/engine.h"
 #include "core/request_check.h"
@@ -38,8 +39,9 @@ std::optional<ReadyTensor> Engine::take(ReadyOp& item) {
   Request request{.name = std::move(item.name), .signature = std::move(item.stand_in->signature)};
   Signature& s = request.signature;
   s.process_set = item.process_set;
-  if (s.kind == CollectiveKind::Allgather || s.kind == CollectiveKind::Alltoall)
-    s.shape.at(0) = 0;
+  const bool ragged = s.kind == CollectiveKind::Allgather || s.kind == CollectiveKind::Alltoall;
+  if (ragged && !s.shape.empty())  // else it fits no extents, as the executor finds
+    s.shape.front() = 0;
   if (s.kind == CollectiveKind::Alltoall)
     s.splits.assign(group->members.size(), 0);
   return ReadyTensor{{std::move(request), nullptr}, std::move(item.extents), contributors};
@@ -52,6 +54,7 @@ void Engine::carry_out(ReadyTensor changed) {
     return add_set(std::move(changed.op), value);
   if (s.kind == CollectiveKind::RemoveProcessSet)
     return remove_set(std::move(changed.op));
+  FARANDOLE_FAILPOINT("engine_sets.join");
   const GroupTable::GroupPtr group = parts_.groups->find(s.process_set);
   group->joined = false;
   Outcome outcome;
@@ -60,6 +63,15 @@ void Engine::carry_out(ReadyTensor changed) {
 }
 
 void Engine::add_set(PendingOp op, int64_t id) {
+  FARANDOLE_FAILPOINT("engine_sets.add");
+  if (!parts_.groups->is_new(id))
+    return parts_.completion->settle(
+        std::move(op),
+        error(
+            Code::PeerLost,
+            "rank 0 broke the protocol: it gave a new process set the number {}",
+            id)
+            .blame(0));
   const std::vector<int64_t>& ranks = op.request.signature.operand;
   parts_.groups->add(
       parts_.make_group(static_cast<uint32_t>(id), std::vector<int>(ranks.begin(), ranks.end())));
@@ -69,8 +81,14 @@ void Engine::add_set(PendingOp op, int64_t id) {
 }
 
 void Engine::remove_set(PendingOp op) {
+  FARANDOLE_FAILPOINT("engine_sets.remove");
   const auto id = static_cast<uint32_t>(op.request.signature.operand.at(0));
   const GroupTable::GroupPtr group = parts_.groups->retire(id);
+  // The coordinator refuses what it gets later; nobody needs to wait for that.
+  for (PendingOp& late : pending_.take_all_of(id)) {
+    Status why = refusal(late, nullptr);
+    parts_.completion->settle(std::move(late), std::move(why));
+  }
   if (!group || !group->included() || !group->lane->used()) {
     parts_.groups->forget(id);
     return parts_.completion->settle(std::move(op), Status::ok());

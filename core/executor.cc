@@ -86,6 +86,7 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     outcome.data = request.out;
     Segment segment{request.in, request.out, layout.segment_count};
     if (tensor.op.stands_in()) {
+      FARANDOLE_RETURN_IF_ERROR(check_stand_in(request.signature, parts_.members));
       FARANDOLE_RETURN_IF_ERROR(
           stand_in(request, segment, result_bytes(request.signature, layout), plan));
       outcome.data = segment.out;
@@ -112,6 +113,7 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
 // Memory that holds what changes nothing, and room for a result that nobody reads.
 Status Executor::stand_in(
     const Request& request, Segment& segment, size_t result_bytes, Plan& plan) {
+  FARANDOLE_FAILPOINT("executor.stand_in");
   const Signature& s = request.signature;
   const size_t bytes = std::max(segment.count * size_of(s.dtype), result_bytes);
   Result<Buffer> memory = parts_.device->allocate(bytes);
@@ -138,6 +140,7 @@ Status Executor::stand_in(
 }
 
 void Executor::retire() {
+  FARANDOLE_FAILPOINT("executor.retire");
   std::unique_ptr<Communicator> gone;
   {
     MutexLock lock(mutex_);

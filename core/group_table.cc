@@ -1,6 +1,7 @@
 #include "core/group_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/base/format.h"
@@ -42,6 +43,11 @@ void GroupTable::forget(uint32_t id) {
   MutexLock lock(mutex_);
   if (auto node = retired_.extract(id))
     group = std::move(node.mapped());
+}
+
+bool GroupTable::is_new(int64_t id) const {
+  MutexLock lock(mutex_);
+  return id > int64_t{last_id_} && id <= std::numeric_limits<uint32_t>::max();
 }
 
 GroupTable::GroupPtr GroupTable::find(uint32_t id) const {

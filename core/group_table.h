@@ -23,6 +23,8 @@ class GroupTable {
   GroupPtr retire(uint32_t id);
   void forget(uint32_t id);
 
+  // Whether a set may be added by that id: above all that have been.
+  bool is_new(int64_t id) const;
   // Null where there is none.
   GroupPtr find(uint32_t id) const;
   // As find(), or one that is retired.

@@ -78,6 +78,19 @@ Status check_extents(
       .blame(0);
 }
 
+Status check_stand_in(const Signature& s, std::span<const int> members) {
+  const bool reducible = !reduces(s.kind) || has_meaning(s.reduce, s.dtype);
+  const bool rooted = s.kind != CollectiveKind::Broadcast ||
+                      std::find(members.begin(), members.end(), s.root) != members.end();
+  if (is_collective(s.kind) && reducible && rooted)
+    return Status::ok();
+  return error(
+             Code::PeerLost,
+             "rank 0 broke the protocol: it told a {} to stand in for, which has no meaning",
+             name_of(s.kind))
+      .blame(0);
+}
+
 Layout lay_out(const Signature& s, const std::vector<int64_t>& extents, int index, int members) {
   Layout layout;
   layout.segment_count = static_cast<size_t>(element_count(s.shape));

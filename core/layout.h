@@ -3,6 +3,7 @@
 // the shape of this rank's result. Pure.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/agreement.h"
@@ -23,6 +24,10 @@ struct Layout {
 // blaming the coordinator's rank; lay_out() must not see them then.
 Status check_extents(
     const Signature& signature, const std::vector<int64_t>& extents, int index, int members);
+
+// Whether this rank can stand in for what the coordinator told of another's tensor (StandIn), in a
+// process set of these ranks. Fails likewise.
+Status check_stand_in(const Signature& signature, std::span<const int> members);
 
 // Requires: check_extents(). `extents` as in ReadyOp; `index` is the own place among `members`
 // ranks. Reducescatter gives the first (rows mod members) ranks one row more.

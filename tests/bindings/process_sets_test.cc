@@ -103,8 +103,7 @@ TEST(CProcessSets, UnnamedOperationsCountInEachSetAlone) {
       3,
       [](fdl_session* session, int rank) {
         double value = 1;
-        if (rank != 1)
-          for (int i = 0; i < 3; ++i) EXPECT_OK(sum(session, 1, value));
+        for (int i = 0; i < 3 && rank != 1; ++i) EXPECT_OK(sum(session, 1, value));
         if (rank == 0) {
           fdl_request request = FDL_REQUEST_INIT;
           request.process_set = 1;

@@ -7,9 +7,9 @@ namespace farandole {
 namespace {
 
 using ::testing::ElementsAre;
-using enum CollectiveKind;
 
-Request named(std::string name, CollectiveKind kind = Allreduce, uint32_t process_set = 0) {
+Request asked(
+    std::string name, CollectiveKind kind = CollectiveKind::Allreduce, uint32_t process_set = 0) {
   Request r;
   r.name = std::move(name);
   r.signature.kind = kind;
@@ -35,29 +35,37 @@ class GroupTableTest : public ::testing::Test {
 
 TEST_F(GroupTableTest, AutomaticNamesCountForEachKindInEachSet) {
   EXPECT_THAT(
-      names_of(groups_, {named(""), named("", Broadcast), named("", Allreduce, 1), named("")}),
+      names_of(
+          groups_,
+          {asked(""),
+           asked("", CollectiveKind::Broadcast),
+           asked("", CollectiveKind::Allreduce, 1),
+           asked("")}),
       ElementsAre(
           "allreduce.noname.1", "broadcast.noname.1", "allreduce.noname.1", "allreduce.noname.2"));
-  EXPECT_EQ(groups_.next_name(Allreduce, 1), "allreduce.noname.2");
-  EXPECT_EQ(groups_.next_name(Barrier, 1), "barrier.noname.1");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 1), "allreduce.noname.2");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Barrier, 1), "barrier.noname.1");
 }
 
 TEST_F(GroupTableTest, WhatHasANameKeepsItAndAJoinHasNone) {
-  EXPECT_THAT(names_of(groups_, {named("x"), named("", Join)}), ElementsAre("x", ""));
-  EXPECT_EQ(groups_.next_name(Allreduce, 0), "allreduce.noname.1");
+  EXPECT_THAT(
+      names_of(groups_, {asked("x"), asked("", CollectiveKind::Join)}), ElementsAre("x", ""));
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 0), "allreduce.noname.1");
 }
 
 TEST_F(GroupTableTest, ChangesOfProcessSetsCountAsOneKind) {
   EXPECT_THAT(
-      names_of(groups_, {named("", AddProcessSet), named("", RemoveProcessSet)}),
+      names_of(
+          groups_,
+          {asked("", CollectiveKind::AddProcessSet), asked("", CollectiveKind::RemoveProcessSet)}),
       ElementsAre("process_set.noname.1", "process_set.noname.2"));
 }
 
 TEST_F(GroupTableTest, NothingCountsInASetThatDoesNotExist) {
-  EXPECT_EQ(groups_.next_name(Allreduce, 7), "allreduce.noname.0");
-  EXPECT_EQ(groups_.next_name(Allreduce, 7), "allreduce.noname.0");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 7), "allreduce.noname.0");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 7), "allreduce.noname.0");
   groups_.add(std::make_shared<Group>(7, std::vector<int>{1}));
-  EXPECT_EQ(groups_.next_name(Allreduce, 7), "allreduce.noname.1");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 7), "allreduce.noname.1");
 }
 
 TEST_F(GroupTableTest, ARetiredSetIsServedUntilItIsForgotten) {

@@ -62,6 +62,10 @@ class Round {
     }
     if (const fdl_code code = broadcast(); code != FDL_OK)
       return code;
+    if (const fdl_code code = add_in_a_set(); code != FDL_OK)
+      return code;
+    if (const fdl_code code = join(); code != FDL_OK)
+      return code;
     return fdl_barrier(session_);
   }
   bool right() const { return right_; }
@@ -99,20 +103,63 @@ class Round {
 
   fdl_code broadcast() {
     std::vector<float> data(kSmall, static_cast<float>(fdl_rank(session_)));
-    const int64_t shape = kSmall;
-    fdl_request request = FDL_REQUEST_INIT;
+    fdl_request request = request_of("broadcast", data);
     request.kind = FDL_BROADCAST;
-    request.name = "broadcast";
-    request.shape = &shape;
+    request.root = 1;
+    const fdl_code code = end(request);
+    expect(data, 1, code);
+    return code;
+  }
+
+  // Ranks 0 and 1 make a set for a sum of their own, which is gone after it.
+  fdl_code add_in_a_set() {
+    const int ranks[] = {0, 1};
+    uint32_t set = 0;
+    if (const fdl_code code = fdl_add_process_set(session_, ranks, 2, &set); code != FDL_OK)
+      return code;
+    if (fdl_rank(session_) <= 1) {
+      std::vector<float> data(kSmall, 1);
+      fdl_request request = request_of("of two", data);
+      request.process_set = set;
+      const fdl_code code = end(request);
+      expect(data, 2, code);
+      if (code != FDL_OK)
+        return code;
+    }
+    return fdl_remove_process_set(session_, set);
+  }
+
+  // In each round another rank has nothing to add.
+  fdl_code join() {
+    if (fdl_rank(session_) != number_) {
+      std::vector<float> data(kSmall, 1);
+      const fdl_code code = end(request_of("rest", data));
+      expect(data, static_cast<float>(fdl_size(session_) - 1), code);
+      if (code != FDL_OK)
+        return code;
+    }
+    int last = -1;
+    const fdl_code code = fdl_join(session_, 0, &last);
+    right_ = right_ && (code != FDL_OK || (last >= 0 && last < fdl_size(session_)));
+    return code;
+  }
+
+  static fdl_request request_of(const char* name, std::vector<float>& data) {
+    static constexpr int64_t kShape = kSmall;
+    fdl_request request = FDL_REQUEST_INIT;
+    request.name = name;
+    request.shape = &kShape;
     request.ndim = 1;
     request.in = request.out = data.data();
-    request.root = 1;
+    return request;
+  }
+
+  fdl_code end(const fdl_request& request) {
     fdl_handle* handle = nullptr;
     if (const fdl_code code = fdl_submit(session_, &request, 1, &handle); code != FDL_OK)
       return code;
     const fdl_code code = fdl_wait(handle, -1);
     fdl_release(handle);
-    expect(data, 1, code);
     return code;
   }
 

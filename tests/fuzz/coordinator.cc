@@ -69,10 +69,9 @@ class Play : Promises {
     Honest& mine = honest(hostile_);
     const auto& agreements = cluster_.seen(hostile_).agreements;
     for (; mine.agreements < agreements.size(); ++mine.agreements) {
-      for (const ReadyOp& op : agreements[mine.agreements].ready)
-        mine.in_flight.erase({op.process_set, op.name});
+      for (const ReadyOp& op : agreements[mine.agreements].ready) mine.ready(op);
       for (const Rejection& rejection : agreements[mine.agreements].rejected)
-        mine.in_flight.erase({rejection.process_set, rejection.name});
+        mine.rejected(rejection);
     }
     if (!cluster_.seen(hostile_).formed)
       return;
@@ -139,37 +138,35 @@ class Play : Promises {
 
   // --- the honest ranks
 
-  std::vector<Announcement> announcements(int rank, const std::set<TensorKey>& in_flight) {
-    std::vector<Announcement> items;
-    std::set<TensorKey> taken = in_flight;
-    for (size_t n = 1 + in_.below(2); n > 0; --n) {
-      Announcement item{tensor_name(in_), lawful_signature(in_)};
-      if (item.name.empty() || item.name.size() > limits_.max_name_bytes)
-        item.name = "d";
-      if (!is_member(item.signature.process_set, rank))
-        item.signature.process_set = 0;
-      if (taken.size() < limits_.max_pending &&
-          taken.emplace(item.signature.process_set, item.name).second)
-        items.push_back(std::move(item));
-    }
-    return items;
+  Announcement announcement(int rank) {
+    Announcement item = in_.below(8) == 0 ? change_of_sets(in_)
+                                          : Announcement{tensor_name(in_), lawful_signature(in_)};
+    Signature& s = item.signature;
+    if (s.kind != CollectiveKind::Join &&
+        (item.name.empty() || item.name.size() > limits_.max_name_bytes))
+      item.name = "d";
+    if (s.kind == CollectiveKind::AddProcessSet && s.operand.empty())
+      s.operand = {rank};
+    if (s.kind == CollectiveKind::RemoveProcessSet && s.operand[0] == 0)
+      s.operand = {1};
+    if (!honest(rank).knows(s.process_set, rank))
+      s.process_set = 0;
+    return item;
   }
 
   // Often what another has announced, so that there are agreements.
   std::vector<Announcement> wishes(int rank) {
     Honest& mine = honest(rank);
-    std::vector<Announcement> items = announcements(rank, mine.in_flight);
-    if (in_.byte() < 192 && !wanted_.empty()) {
-      const Announcement& other = in_.one_of(wanted_);
-      const TensorKey key{other.signature.process_set, other.name};
-      if (is_member(key.first, rank) && !mine.in_flight.contains(key) &&
-          mine.in_flight.size() < limits_.max_pending)
-        items = {other};
-    }
-    for (const Announcement& item : items) {
-      mine.in_flight.emplace(item.signature.process_set, item.name);
+    std::vector<Announcement> items;
+    for (size_t n = 1 + in_.below(2); n > 0; --n) {
+      const bool again = in_.byte() < 160 && !wanted_.empty();
+      Announcement item = again ? in_.one_of(wanted_) : announcement(rank);
+      if (!mine.may_submit(item, rank, limits_.max_pending))
+        continue;
+      mine.submits(item);
       if (wanted_.size() < 16)
         wanted_.push_back(item);
+      items.push_back(std::move(item));
     }
     return items;
   }
@@ -185,12 +182,11 @@ class Play : Promises {
     if (wanted_.empty())
       return announce(0);
     Announcement item = in_.one_of(wanted_);
-    const TensorKey key{item.signature.process_set, item.name};
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank) {
-      if (!is_member(key.first, rank) || honest(rank).ended || !cluster_.seen(rank).formed ||
-          honest(rank).in_flight.size() >= limits_.max_pending ||
-          !honest(rank).in_flight.insert(key).second)
+      if (honest(rank).ended || !cluster_.seen(rank).formed ||
+          !honest(rank).may_submit(item, rank, limits_.max_pending))
         continue;
+      honest(rank).submits(item);
       if (in_.byte() < 40 && item.signature.kind == CollectiveKind::Allgather &&
           !item.signature.shape.empty())
         item.signature.shape[0] = in_.between(0, 4);
@@ -303,9 +299,9 @@ class Play : Promises {
     cluster_.up(hostile_).clear();
     deliver_all();
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
-      for (const TensorKey& key : honest(rank).in_flight)
+      for (const auto& [key, signature] : honest(rank).in_flight)
         require(
-            rank == hostile_ || !is_member(key.first, hostile_),
+            rank == hostile_ || !honest(rank).knows(key.first, hostile_),
             "what needs the rank that has gone is answered");
   }
 

@@ -22,22 +22,62 @@ using TensorKey = std::pair<uint32_t, std::string>;
 inline const std::vector<Setting> kSettings = {{"fusion_bytes", "64"}};
 inline const std::map<uint32_t, std::vector<int>> kProcessSets = {{1, {0, 1}}, {2, {1, 2}}};
 
-inline bool is_member(uint32_t process_set, int rank) {
-  if (process_set == 0)
-    return true;
-  const auto set = kProcessSets.find(process_set);
-  return set != kProcessSets.end() && std::ranges::count(set->second, rank) > 0;
-}
-
-// What an honest rank has asked for, and how much of the answers has been looked at.
+// What an honest rank knows, has asked for, and how much of the answers has been looked at.
 struct Honest {
-  std::set<TensorKey> in_flight;
+  std::map<uint32_t, std::vector<int>> sets = kProcessSets;
+  uint32_t last_set = kProcessSets.rbegin()->first;
+  std::set<uint32_t> joined;  // sets where it waits for the others
+  std::map<TensorKey, Signature> in_flight;
   std::set<uint64_t> requests;
   size_t agreements = 0;
   size_t failures = 0;
   size_t replies = 0;
   bool left = false;   // it, or the coordinator's rank: agreements are its own affair now
   bool ended = false;  // by the verdict
+
+  bool knows(uint32_t process_set, int rank) const {
+    if (process_set == 0)
+      return true;
+    const auto set = sets.find(process_set);
+    return set != sets.end() && std::ranges::count(set->second, rank) > 0;
+  }
+  // As a session lets it.
+  bool may_submit(const Announcement& item, int rank, size_t most) const {
+    const Signature& s = item.signature;
+    return knows(s.process_set, rank) && !joined.contains(s.process_set) &&
+           in_flight.size() < most && !in_flight.contains({s.process_set, item.name});
+  }
+  void submits(const Announcement& item) {
+    in_flight[{item.signature.process_set, item.name}] = item.signature;
+    if (item.signature.kind == CollectiveKind::Join)
+      joined.insert(item.signature.process_set);
+  }
+  void rejected(const Rejection& rejection) {
+    if (in_flight.erase({rejection.process_set, rejection.name}) > 0 && rejection.name.empty())
+      joined.erase(rejection.process_set);
+  }
+  // Nothing of it: another rank's, or stood in for.
+  std::optional<Signature> ready(const ReadyOp& op) {
+    const auto own = in_flight.extract({op.process_set, op.name});
+    if (!own)
+      return std::nullopt;
+    const Signature& s = own.mapped();
+    if (s.kind == CollectiveKind::Join)
+      joined.erase(s.process_set);
+    if (s.kind == CollectiveKind::RemoveProcessSet)
+      sets.erase(static_cast<uint32_t>(s.operand.at(0)));
+    if (s.kind == CollectiveKind::AddProcessSet)
+      add(op, s);
+    return s;
+  }
+
+ private:
+  void add(const ReadyOp& op, const Signature& s) {
+    require(op.extents.size() == 1, "a new set has a number");
+    require(op.extents[0] > int64_t{last_set}, "which is never given again");
+    last_set = static_cast<uint32_t>(op.extents[0]);
+    sets[last_set].assign(s.operand.begin(), s.operand.end());
+  }
 };
 
 class Promises {
@@ -117,15 +157,10 @@ class Promises {
     const auto& agreements = cluster_.seen(rank).agreements;
     for (; mine.agreements < agreements.size(); ++mine.agreements) {
       const Agreement& round = agreements[mine.agreements];
-      for (const ReadyOp& op : round.ready) {
-        const bool answers = mine.in_flight.erase({op.process_set, op.name}) > 0;
-        require(
-            answers || !is_member(op.process_set, rank),
-            "only what all members announced is agreed upon");
-      }
+      for (const ReadyOp& op : round.ready) check_ready(rank, op);
       for (const Rejection& rejection : round.rejected) {
         require(!rejection.why.is_ok(), "a rejection says why");
-        mine.in_flight.erase({rejection.process_set, rejection.name});
+        mine.rejected(rejection);
       }
       if (mine.left)
         continue;
@@ -134,6 +169,20 @@ class Promises {
         rounds_.push_back(round);
       require(rounds_[mine.agreements] == round, "all are told the same rounds");
     }
+  }
+
+  void check_ready(int rank, const ReadyOp& op) {
+    Honest& mine = honest(rank);
+    const bool joined = !op.name.empty() && mine.joined.contains(op.process_set);
+    const bool member = mine.knows(op.process_set, rank);
+    const std::optional<Signature> own = mine.ready(op);
+    require(
+        own || !member || (joined && op.stand_in),
+        "only what all members announced, or have joined, is agreed upon");
+    if (own && own->kind == CollectiveKind::Join)
+      require(
+          op.extents.size() == 1 && mine.knows(op.process_set, static_cast<int>(op.extents[0])),
+          "who joined last is one of the set");
   }
 
   void check_replies(int rank) {

@@ -15,6 +15,7 @@ namespace {
 using namespace control;
 
 constexpr int kRank = 1;
+constexpr int kMembers[] = {0, 1, 2};
 constexpr uint64_t kJob = 5;
 
 class Play {
@@ -119,8 +120,10 @@ class Play {
   void announce() {
     std::vector<Announcement> items;
     for (size_t n = 1 + in_.below(3); n > 0; --n) {
-      Announcement item{tensor_name(in_), lawful_signature(in_)};
-      if (item.name.empty() || item.name.size() > limits_.max_name_bytes || ended_)
+      Announcement item = in_.below(8) == 0 ? change_of_sets(in_)
+                                            : Announcement{tensor_name(in_), lawful_signature(in_)};
+      const bool joins = item.signature.kind == CollectiveKind::Join;
+      if (item.name.empty() != joins || item.name.size() > limits_.max_name_bytes || ended_)
         continue;
       const Key key{item.signature.process_set, item.name};
       if (in_flight_.size() < limits_.max_pending &&
@@ -197,17 +200,20 @@ class Play {
     require(deliver.agreement.round > rounds_, "rounds go up");
     rounds_ = deliver.agreement.round;
     for (const ReadyOp& op : deliver.agreement.ready) {
+      if (op.stand_in && check_stand_in(op.stand_in->signature, kMembers).is_ok())
+        lay_out_where_it_fits(op.stand_in->signature, op.extents);
       const auto mine = in_flight_.find({op.process_set, op.name});
       if (mine == in_flight_.end())
         continue;
-      lay_out_where_it_fits(mine->second, op.extents);
+      if (is_collective(mine->second.kind))
+        lay_out_where_it_fits(mine->second, op.extents);
       in_flight_.erase(mine);
     }
     for (const Rejection& rejection : deliver.agreement.rejected)
       in_flight_.erase({rejection.process_set, rejection.name});
   }
 
-  // As the executor does with what its coordinator told.
+  // As the executor does with what its coordinator told, of its own or to stand in for.
   static void lay_out_where_it_fits(const Signature& s, const std::vector<int64_t>& extents) {
     if (!check_extents(s, extents, kRank, kRanks))
       return;

@@ -22,13 +22,8 @@ std::vector<uint8_t> value_of(int rank, uint64_t number) {
 
 Caller::Caller(Parts parts)
     : parts_(std::move(parts)),
-      random_(parts_.plan->seed, 0xCA11 + static_cast<uint64_t>(parts_.rank)) {}
-
-bool Caller::member_of(uint32_t process_set) const {
-  const std::vector<int> members = parts_.plan->members(process_set);
-  // Sets that do not exist are asked for by everybody.
-  return members.empty() || std::ranges::find(members, parts_.rank) != members.end();
-}
+      random_(parts_.plan->seed, 0xCA11 + static_cast<uint64_t>(parts_.rank)),
+      sets_(parts_.plan->process_sets) {}
 
 void Caller::begin() {
   think();
@@ -71,11 +66,15 @@ void Caller::handle(const Agreement& agreement) {
     settle(key);
   }
   for (const ReadyOp& op : agreement.ready) {
-    if (!member_of(op.process_set))
+    if (!is_member(op.process_set))
       continue;
     const Key key{op.process_set, op.name};
     if (given_up_.erase(key) > 0 || closed_ || verdict_)
       continue;
+    if (key.name.starts_with('+') || key.name.starts_with('-')) {
+      change_sets(key, op);
+      continue;
+    }
     lanes_[op.process_set].queue.push_back(key);
     run(op.process_set);
   }
@@ -175,40 +174,31 @@ bool Caller::enter_step() {
   }
   ++step_;
   for (const Op& op : plan.ops)
-    if (op.step == step_ && op.absent != parts_.rank && member_of(op.signature.process_set))
+    // Sets that do not exist are asked for by everybody.
+    if (op.step == step_ && op.absent != parts_.rank &&
+        (is_member(op.signature.process_set) || members(op.signature.process_set).empty()))
       todo_.push_back(&op);
   random_.shuffle(todo_);
   use_store();
   return true;
 }
 
-void Caller::join_all() {
-  std::vector<Announcement> joins(1);
-  for (const auto& [id, members] : parts_.plan->process_sets)
-    if (member_of(id))
-      joins.push_back({{}, {.process_set = id}});
-  for (Announcement& item : joins) {
-    Signature& s = item.signature;
-    s.kind = CollectiveKind::Join;
-    const Key key{s.process_set, {}};
-    in_flight_[key] = step_;
-    for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, s);
-    parts_.trace(fmt::format("joins set {}", s.process_set));
-  }
-  announce(std::move(joins));
-}
-
 // False: nothing could be submitted.
 bool Caller::submit_some() {
   std::vector<Announcement> batch;
-  for (uint64_t n = 1 + random_.below(8); n > 0 && !todo_.empty(); --n) {
-    const Op& op = *todo_.back();
-    const Key key{op.signature.process_set, op.name};
-    if (in_flight_.contains(key))
+  for (uint64_t n = 1 + random_.below(8); n > 0; --n) {
+    uint32_t set = 0;
+    const Op* const found = next(set);
+    if (found == nullptr)
       break;
-    todo_.pop_back();
+    const Op& op = *found;
+    Signature signature = signature_of(*parts_.plan, op, parts_.rank);
+    if (signature.kind == CollectiveKind::RemoveProcessSet)
+      signature.operand = {set};
+    else
+      signature.process_set = set;
+    const Key key{signature.process_set, op.name};
     in_flight_[key] = op.step;
-    const Signature signature = signature_of(*parts_.plan, op, parts_.rank);
     for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, signature);
     parts_.trace(fmt::format("submits \"{}\" of set {}", op.name, key.process_set));
     batch.push_back({op.name, signature});
@@ -276,8 +266,7 @@ void Caller::settle(const Key& key) {
 
 void Caller::run(uint32_t process_set) {
   Lane& lane = lanes_[process_set];
-  // A join ends behind what was agreed upon before it.
-  while (!lane.busy && !lane.queue.empty() && lane.queue.front().name.empty()) {
+  while (!lane.busy && !lane.queue.empty() && ends_alone(lane.queue.front())) {
     settle(lane.queue.front());
     lane.queue.pop_front();
   }
@@ -291,7 +280,7 @@ void Caller::run(uint32_t process_set) {
       parts_.rank,
       key,
       index,
-      parts_.plan->members(process_set),
+      members(process_set),
       [this, process_set](std::optional<PeerFailure> found) {
         executed(process_set, std::move(found));
       });

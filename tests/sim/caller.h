@@ -71,14 +71,27 @@ class Caller final : public ControlSink {
   void left_or_late();
   void drained_or_late();
   void close();
-  bool member_of(uint32_t process_set) const;
+  // Of this set, as far as this rank knows.
+  std::vector<int> members(uint32_t process_set) const;
+  bool is_member(uint32_t process_set) const;
+  void change_sets(const control::Key& key, const ReadyOp& op);
+  // Whether it ends behind the work of its lane, without a part in the data plane: joins, and what
+  // removes a set.
+  static bool ends_alone(const control::Key& key);
+  // The set of an operation that can be submitted now. `drop`: it never can.
+  std::optional<uint32_t> set_of(const Op& op, bool& drop) const;
+  // The next that can be submitted; null where there is none now.
+  const Op* next(uint32_t& process_set);
 
   Parts parts_;
   Rng random_;
   int step_ = -1;
-  std::vector<const Op*> todo_;            // of this step, in this rank's order
-  std::map<control::Key, int> in_flight_;  // and the step that each belongs to
-  std::set<control::Key> given_up_;        // settled here, not answered yet
+  std::vector<const Op*> todo_;                // of this step, in this rank's order
+  std::map<control::Key, int> in_flight_;      // and the step that each belongs to
+  std::set<control::Key> given_up_;            // settled here, not answered yet
+  std::map<uint32_t, std::vector<int>> sets_;  // that exist, or have been removed
+  std::map<std::string, uint32_t> added_;      // by what added them
+  std::set<uint32_t> removed_;
   std::map<uint32_t, Lane> lanes_;
   std::map<uint64_t, std::string> store_waiting_;
   uint64_t store_requests_ = 0;

@@ -15,6 +15,8 @@ bool fit(const std::vector<Signature>& signatures) {
   return std::ranges::all_of(signatures, [&](const Signature& s) {
     if (s.kind != first.kind || s.dtype != first.dtype || s.shape.size() != first.shape.size())
       return false;
+    if (s.operand != first.operand)
+      return false;
     if (adds && (s.reduce != first.reduce || s.prescale != first.prescale))
       return false;
     if (first.kind == CollectiveKind::Broadcast && s.root != first.root)
@@ -51,6 +53,8 @@ bool needs_joined(
     const std::vector<int>& members,
     const std::vector<int>& joined) {
   const Signature& first = signatures.front();
+  if (first.kind == CollectiveKind::AddProcessSet || first.kind == CollectiveKind::RemoveProcessSet)
+    return !joined.empty();
   if (first.kind == CollectiveKind::Broadcast)
     return std::ranges::find(joined, first.root) != joined.end();
   if (first.kind != CollectiveKind::Alltoall)
@@ -63,7 +67,49 @@ bool needs_joined(
 }
 
 AgreementMonitor::AgreementMonitor(const Plan& plan, Findings& findings)
-    : Monitor(findings), plan_(plan), seen_(static_cast<size_t>(plan.size)) {}
+    : Monitor(findings),
+      plan_(plan),
+      sets_(plan.process_sets),
+      seen_(static_cast<size_t>(plan.size)) {}
+
+std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
+  if (process_set == 0)
+    return plan_.members(0);
+  const auto found = sets_.find(process_set);
+  return found == sets_.end() ? std::vector<int>() : found->second;
+}
+
+// At any time of the newest round.
+bool AgreementMonitor::possible(const Signature& wanted) const {
+  const auto is_there = [&](uint32_t id) {
+    return !removed_.contains(id) || removed_in_round_.contains(id);
+  };
+  if (wanted.kind == CollectiveKind::RemoveProcessSet) {
+    const auto id = static_cast<uint32_t>(wanted.operand.at(0));
+    return sets_.contains(id) && !removed_.contains(id);
+  }
+  const std::vector<int> all = plan_.members(0);
+  return !std::ranges::equal(wanted.operand, all) &&
+         std::ranges::none_of(sets_, [&](const auto& set) {
+           return is_there(set.first) && std::ranges::equal(wanted.operand, set.second);
+         });
+}
+
+void AgreementMonitor::check_change(const ReadyOp& op, const Signature& wanted) {
+  if (wanted.kind == CollectiveKind::RemoveProcessSet) {
+    const auto id = static_cast<uint32_t>(wanted.operand.at(0));
+    if (!sets_.contains(id) || !removed_.insert(id).second)
+      violated(fmt::format("I4: process set {} was removed and did not exist", id));
+    removed_in_round_.insert(id);
+    return;
+  }
+  if (op.extents.size() != 1 || op.extents[0] <= 0 ||
+      (!sets_.empty() && op.extents[0] <= sets_.rbegin()->first))
+    violated(fmt::format("I4: \"{}\" has added a set by a number of another", op.name));
+  if (!op.extents.empty())
+    sets_[static_cast<uint32_t>(op.extents[0])].assign(
+        wanted.operand.begin(), wanted.operand.end());
+}
 
 void AgreementMonitor::on_submitted(int rank, const control::Key& key, const Signature& signature) {
   seen(rank).submissions[key] = {signature, true};
@@ -119,9 +165,11 @@ void AgreementMonitor::check_stand_in(const ReadyOp& op, const Collected& found)
 }
 
 void AgreementMonitor::check_ready(const ReadyOp& op) {
-  const std::vector<int> members = plan_.members(op.process_set);
+  const std::vector<int> members = this->members(op.process_set);
   const Collected found = collect({op.process_set, op.name}, members);
-  if (members.empty() || !found.whole(members.size()))
+  if (removed_.contains(op.process_set))
+    violated(fmt::format("I4: \"{}\" was agreed upon in a set that was removed", op.name));
+  else if (members.empty() || !found.whole(members.size()))
     violated(fmt::format(
         "I4: \"{}\" of process set {} was agreed upon; only {} of {} members have submitted it",
         op.name,
@@ -132,6 +180,8 @@ void AgreementMonitor::check_ready(const ReadyOp& op) {
     violated(fmt::format("I4: \"{}\" was agreed upon and does not fit together", op.name));
   else if (op.name.empty())
     check_join(op, members);
+  else if (!is_collective(found.signatures.front().kind))
+    check_change(op, found.signatures.front());
   else if (op.extents != extents_of(found.signatures, found.submitted, members))
     violated(fmt::format("I4: \"{}\" was agreed upon with the rows of something else", op.name));
   else
@@ -144,13 +194,19 @@ void AgreementMonitor::check_join(const ReadyOp& op, const std::vector<int>& mem
 }
 
 void AgreementMonitor::check_rejected(const Rejection& rejection) {
-  const std::vector<int> members = plan_.members(rejection.process_set);
+  const std::vector<int> members = this->members(rejection.process_set);
   const auto departed = [&](int member) { return goodbyes_.contains(member); };
   switch (rejection.why.code()) {
-    case Code::InvalidArgument:
-      if (!members.empty())
+    case Code::InvalidArgument: {
+      if (members.empty() || removed_.contains(rejection.process_set))
+        return;
+      const Collected found = collect({rejection.process_set, rejection.name}, members);
+      const bool change =
+          found.whole(members.size()) && !is_collective(found.signatures.front().kind);
+      if (!change || possible(found.signatures.front()))
         violated("I4: rejected without cause: " + rejection.why.message());
       return;
+    }
     case Code::PeerLost:
       if (std::ranges::none_of(members, departed))
         violated("I4: rejected, though nobody has left: " + rejection.why.message());
@@ -172,6 +228,7 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
   const bool first = !own.alone && agreement.round > newest_round_;
   if (first) {
     newest_round_ = agreement.round;
+    removed_in_round_.clear();
     for (const ReadyOp& op : agreement.ready) check_ready(op);
     for (const Rejection& rejection : agreement.rejected) check_rejected(rejection);
   }
@@ -186,7 +243,7 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
       found->second.in_flight = false;
   };
   for (const ReadyOp& op : agreement.ready) {
-    const std::vector<int> members = plan_.members(op.process_set);
+    const std::vector<int> members = this->members(op.process_set);
     answer({op.process_set, op.name}, std::ranges::find(members, rank) != members.end(), false);
   }
   // Where a set is broken, each announcement is rejected on its own, for all to hear: a rank may

@@ -27,6 +27,11 @@ class AgreementMonitor final : public Monitor {
     bool alone = false;
     bool failed = false;
   };
+  // Also of a set that was removed; empty where there has been none.
+  std::vector<int> members(uint32_t process_set) const;
+  // Of what adds or removes a set.
+  void check_change(const ReadyOp& op, const Signature& wanted);
+  bool possible(const Signature& wanted) const;
   Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
   void check_ready(const ReadyOp& op);
   void check_rejected(const Rejection& rejection);
@@ -46,6 +51,9 @@ class AgreementMonitor final : public Monitor {
   void check_stand_in(const ReadyOp& op, const Collected& found);
 
   const Plan& plan_;
+  std::map<uint32_t, std::vector<int>> sets_;  // all that have ever been
+  std::set<uint32_t> removed_;                 // of these
+  std::set<uint32_t> removed_in_round_;        // of these, in the newest round
   std::vector<Seen> seen_;
   std::set<int> goodbyes_;
   uint64_t newest_round_ = 0;

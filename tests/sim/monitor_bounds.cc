@@ -18,7 +18,9 @@ BoundsMonitor::BoundsMonitor(const Plan& plan, Findings& findings)
   const auto size = static_cast<size_t>(plan.size);
   // Each announcement, its answer (what needs who has left is refused to each anew), and the second
   // one of an id that was forgotten; each rank's end; the store.
-  const size_t joins = plan.joins ? 1 + plan.process_sets.size() : 0;
+  const auto adds = std::ranges::count_if(
+      plan.ops, [](const Op& op) { return op.signature.kind == CollectiveKind::AddProcessSet; });
+  const size_t joins = plan.joins ? 1 + plan.process_sets.size() + static_cast<size_t>(adds) : 0;
   const size_t items = 3 * (plan.ops.size() + joins) * size + size + 2 * plan.stores.size() + 8;
   most_queued_ = items * kItemBytes + size * kMemberBytes;
 }

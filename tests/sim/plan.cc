@@ -19,6 +19,10 @@ int64_t us(Duration duration) {
 }
 
 void make_misfit(Signature& s, int how, int size) {
+  if (s.kind == CollectiveKind::AddProcessSet) {
+    s.operand = {s.operand == std::vector<int64_t>{0} ? 1 : 0};
+    return;
+  }
   switch (how % 5) {
     case 0:
       s.shape.push_back(2);
@@ -85,6 +89,13 @@ std::vector<int> Plan::members(uint32_t process_set) const {
   std::vector<int> all(static_cast<size_t>(size));
   std::iota(all.begin(), all.end(), 0);
   return all;
+}
+
+const Op* Plan::adding(const std::string& name) const {
+  const auto found = std::ranges::find_if(ops, [&](const Op& op) {
+    return op.name == name && op.signature.kind == CollectiveKind::AddProcessSet;
+  });
+  return found == ops.end() ? nullptr : &*found;
 }
 
 Duration Plan::calm() const {
@@ -180,6 +191,10 @@ std::string to_string(const Plan& plan) {
         op.name,
         s.process_set,
         op.ragged ? ", ragged" : "");
+    if (!op.of_set.empty())
+      text += fmt::format(" that \"{}\" adds", op.of_set);
+    if (!s.operand.empty())
+      text += fmt::format(" of ranks {}", fmt::join(s.operand, ","));
     if (op.misfit >= 0)
       text += fmt::format(", rank {} does not fit ({})", op.misfit, op.misfit_how % 5);
     if (op.absent >= 0)

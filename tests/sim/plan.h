@@ -12,11 +12,13 @@
 
 namespace farandole::sim {
 
-// One tensor in one step of the program that all ranks run.
+// One tensor in one step of the program that all ranks run, or what adds or removes a process set.
 struct Op {
   int step = 0;
   std::string name;
   Signature signature;
+  // Name of what adds the set that it belongs to, or removes: its number is known only then.
+  std::string of_set;
   bool ragged = false;  // rows differ between ranks
   int misfit = -1;      // this rank's signature does not fit
   int misfit_how = 0;
@@ -102,11 +104,13 @@ struct Plan {
   std::vector<Fault> faults;
 
   std::vector<int> members(uint32_t process_set) const;
+  // What adds a process set under this name; null where nothing does.
+  const Op* adding(const std::string& name) const;
   // When the last fault is over.
   Duration calm() const;
 };
 
-// What `rank` submits for `op`.
+// What `rank` submits for `op`, but for the number of a set that is added on the way.
 Signature signature_of(const Plan& plan, const Op& op, int rank);
 
 Plan draw_plan(uint64_t seed);

@@ -151,6 +151,70 @@ void draw_joins(Plan& plan, Rng& random) {
       habit.join_after = static_cast<int>(random.between(-1, plan.steps - 1));
 }
 
+std::vector<int64_t> draw_ranks(const Plan& plan, Rng& random) {
+  if (!plan.process_sets.empty() && random.chance(15)) {  // those of a set that there is
+    const std::vector<int>& taken = plan.process_sets.begin()->second;
+    return {taken.begin(), taken.end()};
+  }
+  std::vector<int64_t> ranks;
+  for (int rank = 0; rank < plan.size; ++rank)
+    if (random.chance(60))
+      ranks.push_back(rank);
+  return ranks.empty() ? std::vector<int64_t>{0} : ranks;
+}
+
+Op draw_op_of_set(const Plan& plan, const Op& add, Rng& random) {
+  Op op;
+  op.of_set = add.name;
+  op.step = static_cast<int>(random.between(add.step, plan.steps - 1));
+  Signature& s = op.signature;
+  s.kind = random.pick<CollectiveKind>(
+      {CollectiveKind::Allreduce, CollectiveKind::Allgather, CollectiveKind::Broadcast});
+  s.shape = {random.between(1, 8), random.between(1, 3)};
+  op.ragged = random.chance(50);
+  s.root = s.kind == CollectiveKind::Broadcast ? static_cast<int>(add.signature.operand[0]) : 0;
+  return op;
+}
+
+// Process sets that come and go while tensors are under way.
+void draw_changes(Plan& plan, Rng& random) {
+  if (!random.chance(35))
+    return;
+  // The numbers of those that never exist are given to nobody else.
+  for (Op& op : plan.ops)
+    if (plan.members(op.signature.process_set).empty())
+      op.signature.process_set = 1000;
+  for (int64_t n = random.between(1, 3); n > 0; --n) {
+    Op add;
+    add.name = fmt::format("+{}", n);
+    add.step = static_cast<int>(random.between(0, plan.steps - 1));
+    add.signature = {.kind = CollectiveKind::AddProcessSet, .operand = draw_ranks(plan, random)};
+    if (random.chance(10))
+      add.misfit = static_cast<int>(random.below(static_cast<uint64_t>(plan.size)));
+    plan.ops.push_back(add);
+    for (int64_t t = random.between(0, 3); t > 0; --t) {
+      Op op = draw_op_of_set(plan, add, random);
+      op.name = fmt::format("s{}.{}", n, t);
+      plan.ops.push_back(op);
+    }
+    for (int64_t r = random.chance(70) ? random.between(1, 2) : 0; r > 0; --r) {
+      Op gone;
+      gone.name = fmt::format("-{}.{}", n, r);
+      gone.of_set = add.name;
+      gone.step = static_cast<int>(random.between(add.step, plan.steps - 1));
+      gone.signature.kind = CollectiveKind::RemoveProcessSet;
+      plan.ops.push_back(gone);
+    }
+  }
+}
+
+// Joins that `rank` can have in flight at once.
+size_t most_joins(const Plan& plan) {
+  const auto adds = std::ranges::count_if(
+      plan.ops, [](const Op& op) { return op.signature.kind == CollectiveKind::AddProcessSet; });
+  return plan.joins ? 1 + plan.process_sets.size() + static_cast<size_t>(adds) : 0;
+}
+
 // Tensors that `rank` can have in flight at once, in the steps that are under way together.
 size_t most_in_flight(const Plan& plan, int rank) {
   size_t most = 0;
@@ -164,7 +228,7 @@ size_t most_in_flight(const Plan& plan, int rank) {
     }
     most = std::max(most, keys.size());
   }
-  return most + (plan.joins ? 1 + plan.process_sets.size() : 0);
+  return most + most_joins(plan);
 }
 
 // Bounds that the program just fits: who is within them is never blamed. What a rank may publish is
@@ -253,6 +317,8 @@ Plan draw_plan(uint64_t seed) {
   draw_faults(plan, random);
   Rng joins(seed, 3);
   draw_joins(plan, joins);
+  Rng changes(seed, 4);
+  draw_changes(plan, changes);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

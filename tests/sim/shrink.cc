@@ -88,6 +88,13 @@ class Shrinker {
   int runs_ = 0;
 };
 
+// Of ranks, of which there is one less.
+template <typename T>
+void drop(int gone, std::vector<T>& ranks) {
+  std::erase(ranks, gone);
+  for (T& rank : ranks) rank -= rank > gone ? 1 : 0;
+}
+
 bool Shrinker::drop_rank(int gone) {
   if (best_.size <= 2)
     return false;
@@ -114,10 +121,14 @@ bool Shrinker::drop_rank(int gone) {
       renumber(*rank);
     }
     renumber(op.signature.root);
+    if (op.signature.kind == CollectiveKind::AddProcessSet)
+      drop(gone, op.signature.operand);
   }
+  std::erase_if(plan.ops, [](const Op& op) {
+    return op.signature.kind == CollectiveKind::AddProcessSet && op.signature.operand.empty();
+  });
   for (auto& [id, members] : plan.process_sets) {
-    std::erase(members, gone);
-    for (int& rank : members) renumber(rank);
+    drop(gone, members);
     if (members.empty())
       return false;
   }
@@ -139,6 +150,8 @@ bool Shrinker::calm_habits() {
       smaller |= without([](Habit& h) { h.never = h.other_settings = false; });
     if (habit.leave_after >= 0)
       smaller |= without([](Habit& h) { h.leave_after = -1; });
+    if (habit.join_after >= 0)
+      smaller |= without([](Habit& h) { h.join_after = -1; });
   }
   return smaller;
 }
@@ -151,8 +164,10 @@ bool Shrinker::plain_ops() {
     Op& plain = candidate.ops[i];
     plain.ragged = false;
     plain.misfit = plain.absent = -1;
-    plain.signature = Signature{};
-    plain.signature.shape = {1};
+    if (is_collective(op.signature.kind)) {
+      plain.signature = Signature{};
+      plain.signature.shape = {1};
+    }
     if (op.ragged || op.misfit >= 0 || op.absent >= 0 || op.signature != plain.signature)
       smaller |= accept(std::move(candidate));
   }
@@ -163,6 +178,7 @@ bool Shrinker::plain_knobs() {
   const Plan plain;
   bool smaller = false;
   smaller |= set(&Plan::process_sets, {});
+  smaller |= set(&Plan::joins, false);
   smaller |= set(&Plan::depth, plain.depth);
   smaller |= set(&Plan::hand_off, false);
   smaller |= set(&Plan::fails_on_leave, false);
