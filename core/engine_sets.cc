@@ -57,6 +57,7 @@ void Engine::carry_out(ReadyTensor changed) {
   FARANDOLE_FAILPOINT("engine_sets.join");
   const GroupTable::GroupPtr group = parts_.groups->find(s.process_set);
   group->joined = false;
+  group->names.restart();
   Outcome outcome;
   outcome.value = value;
   settle_behind(*group, std::move(changed.op), std::move(outcome), nullptr);

@@ -9,19 +9,28 @@ bool of_sets(CollectiveKind kind) {
   return kind == CollectiveKind::AddProcessSet || kind == CollectiveKind::RemoveProcessSet;
 }
 
-std::string written(CollectiveKind kind, uint64_t number) {
-  return fmt::format("{}.noname.{}", of_sets(kind) ? "process_set" : name_of(kind), number);
+const char* row_name(CollectiveKind kind) {
+  return of_sets(kind) ? "process_set" : name_of(kind);
 }
 
 }  // namespace
 
 std::string NameSequence::next(CollectiveKind kind) {
   const auto row = static_cast<size_t>(of_sets(kind) ? CollectiveKind::AddProcessSet : kind);
-  return written(kind, next_.at(row).fetch_add(1, std::memory_order_relaxed) + 1);
+  MutexLock lock(mutex_);
+  const uint64_t number = ++last_.at(row);
+  return joins_ == 0 ? fmt::format("{}.noname.{}", row_name(kind), number)
+                     : fmt::format("{}.noname.{}.{}", row_name(kind), joins_, number);
+}
+
+void NameSequence::restart() {
+  MutexLock lock(mutex_);
+  ++joins_;
+  last_ = {};
 }
 
 std::string NameSequence::none(CollectiveKind kind) {
-  return written(kind, 0);
+  return fmt::format("{}.noname.0", row_name(kind));
 }
 
 }  // namespace farandole

@@ -2,10 +2,10 @@
 // NameSequence: what the unnamed operations of one process set are called.
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string>
 
+#include "core/base/mutex.h"
 #include "core/base/types.h"
 
 namespace farandole {
@@ -18,11 +18,16 @@ class NameSequence {
   // removes process sets counts as one kind: ranks that do not agree which comes next hear of it,
   // instead of waiting for each other.
   std::string next(CollectiveKind kind);
+  // All members have joined, and some have named less than others: counts from 1 again, under names
+  // that have not been ("allreduce.noname.1.7": after the first join).
+  void restart();
   // For messages about an operation in a process set that does not exist: it counts nowhere.
   static std::string none(CollectiveKind kind);
 
  private:
-  std::array<std::atomic<uint64_t>, kKindCount> next_{};
+  Mutex mutex_;
+  uint64_t joins_ FARANDOLE_GUARDED_BY(mutex_) = 0;
+  std::array<uint64_t, kKindCount> last_ FARANDOLE_GUARDED_BY(mutex_){};
 };
 
 }  // namespace farandole

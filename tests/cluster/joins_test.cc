@@ -35,6 +35,9 @@ TEST_P(Joins, RanksThatHaveJoinedChangeNothing) {
     std::vector<float> values(3, 1.0F);
     EXPECT_EQ(allreduce(session, "mean", 0, values).message(), "");
     EXPECT_THAT(values, Each(static_cast<float>(size)));
+    // Each has had another number of unnamed barriers.
+    EXPECT_EQ(barrier(session, 0).message(), "");
+    EXPECT_EQ(add(session, {0, 1}).status().message(), "");
   });
 }
 

@@ -61,6 +61,14 @@ TEST_F(GroupTableTest, ChangesOfProcessSetsCountAsOneKind) {
       ElementsAre("process_set.noname.1", "process_set.noname.2"));
 }
 
+TEST_F(GroupTableTest, AfterAJoinAllCountAnewUnderOtherNames) {
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 1), "allreduce.noname.1");
+  groups_.find(1)->names.restart();
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 1), "allreduce.noname.1.1");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Barrier, 1), "barrier.noname.1.1");
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 0), "allreduce.noname.1");
+}
+
 TEST_F(GroupTableTest, NothingCountsInASetThatDoesNotExist) {
   EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 7), "allreduce.noname.0");
   EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 7), "allreduce.noname.0");

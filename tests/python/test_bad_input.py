@@ -105,7 +105,6 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
 
 # Each is wrong for another check, from the first to the last.
 UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
-    "process set": (_native.ALLREDUCE, lambda: fdl.allreduce(ONES, process_set=OTHER_SET)),
     "operation": (_native.ALLREDUCE, lambda: fdl.allreduce_(ONES, op=9)),
     "compression": (
         _native.ALLREDUCE,
@@ -117,10 +116,6 @@ UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
     "splits": (_native.ALLTOALL, lambda: fdl.alltoall(ONES, [])),
     "shape": (_native.REDUCESCATTER, lambda: fdl.reducescatter(np.ones(()))),
     "root": (_native.BROADCAST, lambda: fdl.broadcast_object(1, root_rank=7)),
-    "object's process set": (
-        _native.ALLGATHER,
-        lambda: fdl.allgather_object(1, process_set=OTHER_SET),
-    ),
 }
 
 

@@ -72,10 +72,7 @@ def test_a_call_that_raises_takes_one_automatic_name(module: ModuleType, name: s
         return int(_session.current().next_name(kind).rpartition(".")[2])
 
     good = arguments(module, name, tensor(module))
-    wrong: list[dict[str, Any]] = [
-        arguments(module, name, None),
-        {**good, "process_set": fdl.ProcessSet(7)},
-    ]
+    wrong: list[dict[str, Any]] = [arguments(module, name, None)]
     if "reduce" in name:
         wrong += [{**good, "op": 9}, {**good, "prescale_factor": "2"}]
     if not name.endswith("_"):
@@ -90,6 +87,10 @@ def test_a_call_that_raises_takes_one_automatic_name(module: ModuleType, name: s
         with pytest.raises(fdl.FarandoleError):
             call(**mistake)
         assert count() == before + 2, mistake
+    before = count()
+    with pytest.raises(fdl.InvalidArgumentError):
+        call(**good, process_set=fdl.ProcessSet([7]))
+    assert count() == before + 1, "what names no process set counts in none"
 
 
 @pytest.mark.parametrize(("module", "name"), [p for p in forms() if not p.values[1].endswith("_")])

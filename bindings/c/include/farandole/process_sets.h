@@ -49,7 +49,8 @@ FDL_API fdl_code fdl_process_set_ranks(
  * has no rows of them. What has no meaning then ends with FDL_MISMATCH on all who submitted it: a
  * broadcast from a rank that has joined, an alltoall with rows for one, a FDL_PRODUCT with a
  * prescale, and adding or removing process sets. A reducescatter keeps its parts. What this rank
- * had submitted before counts; what it submits in the set meanwhile is FDL_INVALID_ARGUMENT. */
+ * had submitted before counts; what it submits in the set meanwhile is FDL_INVALID_ARGUMENT.
+ * Unnamed operations of the set match again after it, whoever has submitted how many. */
 FDL_API fdl_code fdl_join(fdl_session* session, uint32_t process_set, int* last_rank);
 FDL_API fdl_code fdl_join_async(fdl_session* session, uint32_t process_set, fdl_handle** handle);
 

@@ -1,0 +1,224 @@
+"""Ranks that join, through NumPy or torch: joins.py numpy|torch
+
+Rank r has r + 1 steps; in step s ranks s and above take part, and get what they would among
+themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from common import report
+from sets_common import WAY, check, fdl, passed, refused, tensor
+
+WHOLE = ("uint8", "int8", "uint16", "int16", "int32", "int64")
+REAL = ("float16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
+DTYPES = (*WHOLE, *REAL, *COMPLEX, "bool", *(("bfloat16",) if WAY == "torch" else ()))
+OPS = {
+    "Sum": fdl.Sum,
+    "Average": fdl.Average,
+    "Min": fdl.Min,
+    "Max": fdl.Max,
+    "Product": fdl.Product,
+}
+
+
+def has_meaning(op: str, dtype: str) -> bool:
+    if dtype == "bool":
+        return op != "Average"
+    return dtype not in COMPLEX or op not in ("Min", "Max")
+
+
+def values_of(rank: int, dtype: str) -> list[Any]:
+    """Small whole numbers, exact in every dtype; signs where there are any."""
+    if dtype == "bool":
+        return [rank % 2 == 0, True, False]
+    sign = 1 if dtype.startswith("u") else -1
+    return [rank + 1, sign * (rank + 2), 3]
+
+
+def reduced(op: str, dtype: str, ranks: list[int]) -> list[Any]:
+    columns = zip(*(values_of(rank, dtype) for rank in ranks), strict=True)
+    results = []
+    for column in columns:
+        if op == "Average":
+            total = sum(column)
+            mean = total / len(column)
+            results.append(int(mean) if dtype in WHOLE else mean)
+        elif op in ("Min", "Max"):
+            results.append(min(column) if op == "Min" else max(column))
+        elif dtype == "bool":
+            results.append(any(column) if op == "Sum" else all(column))
+        else:
+            results.append(sum(column) if op == "Sum" else int(np.prod(column)))
+    return results
+
+
+def reductions(rank: int, left: list[int], process_set: Any) -> None:
+    """All at once, so that they are fused; under the names of every step, so that they are
+    cached."""
+    handles = {}
+    for dtype in DTYPES:
+        for op, number in OPS.items():
+            if has_meaning(op, dtype):
+                own = tensor(values_of(rank, dtype), dtype)
+                name = f"{op}.{dtype}"
+                handles[op, dtype] = fdl.allreduce_async(
+                    own, name=name, op=number, process_set=process_set
+                )
+    for (op, dtype), handle in handles.items():
+        wanted = reduced(op, dtype, left)
+        got = handle.wait().tolist()
+        tolerance = 0.01 if dtype in ("float16", "bfloat16") else 1e-6
+        near = all(
+            abs(a - b) <= tolerance * max(1, abs(b)) for a, b in zip(got, wanted, strict=True)
+        )
+        check((op, dtype, got if not near else wanted), (op, dtype, wanted))
+
+
+def scaled(rank: int, left: list[int]) -> None:
+    for factor in (-2.0, 0.5):
+        own = tensor([float(rank + 1)])
+        for op, pick in ((fdl.Min, min), (fdl.Max, max), (fdl.Sum, sum)):
+            got = fdl.allreduce(own, name=f"scaled{op}{factor}", op=op, prescale_factor=factor)
+            check(got.tolist(), [pick(factor * (r + 1) for r in left)])
+
+
+def moves(rank: int, left: list[int], size: int) -> None:
+    """What is gathered, exchanged and scattered. The last rank never joins before the others."""
+    last = size - 1
+    own = tensor([rank] * (rank + 1))
+    rows = [r for r in left for _ in range(r + 1)]
+    check(fdl.allgather(own, name="g").tolist(), rows)
+    check(fdl.broadcast(own[:1], last, name="b").tolist(), [last])
+    splits = [int(r in left) for r in range(size)]
+    moved, counts = fdl.alltoall(tensor([rank] * len(left)), splits, name="a")
+    check((moved.tolist(), counts.tolist()), (left, splits))
+    # Its layout stays: each rank's part of what those that are left have summed.
+    part = fdl.reducescatter(tensor([rank] * size), op=fdl.Sum, name="s")
+    check(part.tolist(), [sum(left)])
+    fdl.barrier()
+    check(fdl.allgather_object(rank, name="o"), left)
+    check(fdl.broadcast_object(rank, last, name="p"), last)
+    check(fdl.average_metrics({"m": rank}, name="m")["m"], sum(left) / len(left))
+
+
+def groups(rank: int, left: list[int], size: int) -> None:
+    members = [tensor([rank]), tensor([1.0] * 5)]
+    total, count = sum(left), float(len(left))
+    got = fdl.grouped_allreduce(members, op=fdl.Sum, name="ga")
+    check([part.tolist() for part in got], [[total], [count] * 5])
+    got = fdl.grouped_allgather(members, name="gg")
+    check([part.tolist() for part in got], [left, [1.0] * (5 * len(left))])
+    got = fdl.grouped_broadcast(members, size - 1, name="gb")
+    check([part.tolist() for part in got], [[size - 1], [1.0] * 5])
+    got = fdl.grouped_reducescatter([tensor([rank] * size)] * 2, op=fdl.Max, name="gs")
+    check([part.tolist() for part in got], [[max(left)]] * 2)
+
+
+def meaningless(left: list[int], size: int) -> None:
+    """Errors on all who ask, after which the next operation works."""
+    gone = [r for r in range(size) if r not in left]
+    if not gone:
+        return
+    refused(
+        lambda: fdl.broadcast(tensor([1]), gone[0], name="nb"),
+        fdl.MismatchError,
+        f"its root, rank {gone[0]}, has joined and sends nothing",
+    )
+    refused(
+        lambda: fdl.alltoall(tensor([1] * size), name="na"),
+        fdl.MismatchError,
+        f"rank {gone[0]} has joined and receives nothing",
+    )
+    refused(
+        lambda: fdl.allreduce(tensor([1]), op=fdl.Product, prescale_factor=2.0, name="np"),
+        fdl.MismatchError,
+        "nothing that is scaled by 2",
+    )
+    refused(lambda: fdl.add_process_set([0]), fdl.MismatchError, "and all ranks are needed")
+    check(fdl.allreduce(tensor([1]), op=fdl.Sum).tolist(), [len(left)])
+
+
+def in_the_job(rank: int, size: int) -> None:
+    for step in range(rank + 1):
+        left = list(range(step, size))
+        reductions(rank, left, fdl.global_process_set)
+        scaled(rank, left)
+        moves(rank, left, size)
+        groups(rank, left, size)
+        meaningless(left, size)
+    check(fdl.join(), size - 1)
+    reductions(rank, list(range(size)), fdl.global_process_set)
+
+
+def in_a_set(rank: int, size: int) -> None:
+    """The first rank waits in the set, and goes on in the job."""
+    last = size - 1
+    ends = fdl.add_process_set([0, last])
+    joined: list[int] = []
+    waiting = threading.Thread(target=lambda: joined.append(fdl.join(process_set=ends)))
+    if rank == 0:
+        waiting.start()
+    if rank == last:
+        reductions(rank, [last], ends)
+    check(fdl.allreduce(tensor([rank]), op=fdl.Sum, name="job").tolist(), [sum(range(size))])
+    if rank == last:
+        check(fdl.join(process_set=ends), last)
+        check(fdl.allreduce(tensor([rank]), op=fdl.Sum, process_set=ends).tolist(), [last])
+    if rank == 0:
+        waiting.join(timeout=60)
+        check(joined, [last])
+        check(fdl.allreduce(tensor([rank]), op=fdl.Sum, process_set=ends).tolist(), [last])
+    fdl.barrier()
+
+
+def training(rank: int, size: int) -> None:
+    """Each rank has another number of batches, whose gradients are averaged over who has one."""
+    import torch
+
+    weight = torch.nn.Parameter(torch.zeros(3))
+    optimizer = fdl.DistributedOptimizer(torch.optim.SGD([weight], 1.0), [("w", weight)])
+    for _ in range(rank + 1):
+        optimizer.zero_grad()
+        (weight.sum() * (rank + 1)).backward()
+        optimizer.step()
+    last = fdl.join()
+    fdl.broadcast_parameters([("w", weight)], last)
+    wanted = -sum(sum(range(s + 1, size + 1)) / (size - s) for s in range(size))
+    check(weight.tolist(), [wanted] * 3)
+    sparse(rank, size)
+
+
+def sparse(rank: int, size: int) -> None:
+    import torch
+
+    if rank > 0:
+        own = torch.ones(size).mul(2.0 * (torch.arange(size) == rank)).to_sparse()
+        mean = fdl.sparse_allreduce_async(own, "sparse", fdl.Average).wait()
+        check(mean.to_dense().tolist(), [0.0] + [2.0 / (size - 1)] * (size - 1))
+        leaf = torch.ones(1, requires_grad=True)
+        gathered = fdl.allgather(leaf * rank, name="graph")
+        (gathered * torch.arange(1.0, size)).sum().backward()
+        # Averaged over the ranks, as Horovod does it.
+        gradient: Any = leaf.grad
+        check(gradient.tolist(), [rank * rank * (size - 1) / size])
+    fdl.join()
+
+
+def main() -> None:
+    fdl.init()
+    rank, size = fdl.rank(), fdl.size()
+    in_the_job(rank, size)
+    in_a_set(rank, size)
+    if WAY == "torch":
+        training(rank, size)
+    check(len(set(fdl.allgather_object(fdl.join()))), 1)
+    report(rank, checks=passed(), size=size)
+    fdl.shutdown()
+
+
+main()
