@@ -1,5 +1,7 @@
 // Process sets of whole jobs in one process, over every communicator.
 
+#include <bit>
+
 #include "tests/cluster/sets_support.h"
 
 namespace farandole::sets {
@@ -111,18 +113,23 @@ TEST(SlowSet, DelaysNoOther) {
   const std::shared_future<void> done = other_done->get_future().share();
   run_cluster(
       3,
-      [](Config& config) { config.process_sets = "0,1;0,2"; },
+      [](Config& config) {
+        config.process_sets = "0,1;0,2";
+        config.data_timeout = 60s;  // rank 1 waits for rank 0 all the time
+      },
       [&](Session& session, int rank) {
         if (rank == 2) {
           std::vector<float> values(10, 1.0F);
           EXPECT_EQ(allreduce(session, "warm", 2, values).message(), "");
-          Duration best = 60s;
+          std::vector<Duration> took;
           for (int i = 0; i < 50; ++i) {
             const TimePoint start = steady_now();
             EXPECT_EQ(barrier(session, 2).message(), "");
-            best = std::min(best, steady_now() - start);
+            took.push_back(steady_now() - start);
           }
-          EXPECT_LT(best, 50ms);
+          // On a busy machine some take longer; what another set delays, all would.
+          std::ranges::nth_element(took, took.begin() + 25);
+          EXPECT_LT(took[25], 50ms);
           other_done->set_value();
           return;
         }
@@ -161,23 +168,35 @@ TEST(ManySets, CostThreadsAndDescriptorsOnlyWhereUsed) {
   });
   std::promise<void> counted;
   const std::shared_future<void> go = counted.get_future().share();
+  constexpr int64_t kRanks = 10;
   run_cluster(
-      10,
+      kRanks,
       [](Config& config) { config.communicator = CommunicatorChoice::Gloo; },
       [&](Session& session, int rank) {
         EXPECT_EQ(barrier(session, 0).message(), "");
         const size_t threads = rank == 0 ? entries("/proc/self/task") : 0;
         const size_t files = rank == 0 ? entries("/proc/self/fd") : 0;
         EXPECT_EQ(barrier(session, 0).message(), "");
-        int sets = 0;
-        for (int64_t a = 0; a < 10; ++a)
-          for (int64_t b = a + 1; b < 10; ++b)
-            for (int64_t c = b + 1; c < 10; ++c, ++sets) {
-              const Result<int64_t> id = add(session, {a, b, c});
-              ASSERT_TRUE(id) << id.status().message();
-              EXPECT_EQ(id.value(), sets + 1);
-            }
-        EXPECT_EQ(sets, 120);
+        // All at once: one of each three and of each four ranks.
+        std::vector<Request> requests;
+        for (unsigned chosen = 0; chosen < 1U << kRanks; ++chosen) {
+          const int count = std::popcount(chosen);
+          if (count != 3 && count != 4)
+            continue;
+          Request& one = requests.emplace_back();
+          one.signature.kind = AddProcessSet;
+          for (int64_t r = 0; r < kRanks; ++r)
+            if ((chosen >> r & 1U) != 0)
+              one.signature.operand.push_back(r);
+        }
+        const size_t sets = requests.size();
+        EXPECT_EQ(sets, 330U);
+        const std::vector<TicketPtr> added = session.submit(std::move(requests)).value();
+        for (size_t i = 0; i < sets; ++i) {
+          ASSERT_TRUE(session.wait_until(*added[i], soon()));
+          ASSERT_EQ(added[i]->status().message(), "");
+          EXPECT_EQ(added[i]->outcome().value, static_cast<int64_t>(i + 1));
+        }
         EXPECT_EQ(barrier(session, 0).message(), "");
         if (rank == 0) {
           EXPECT_EQ(entries("/proc/self/task"), threads);

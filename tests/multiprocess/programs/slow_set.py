@@ -23,6 +23,7 @@ def main() -> None:
     fdl.barrier()
     if rank == 1:
         time.sleep(BLOCKED)  # what the others are not to notice
+        fdl.barrier()  # until they are done
     if slow.included():
         handle = fdl.allreduce_async(ones, op=fdl.Sum, name="slow", process_set=slow)
         behind = [fdl.allreduce_async(ones, op=fdl.Sum, process_set=slow) for _ in range(5)]
@@ -35,6 +36,8 @@ def main() -> None:
             time.sleep(BLOCKED / BARRIERS / 2)
     if rank == 0:
         assert not handle.done(), "nothing was blocked"
+    if rank != 1:
+        fdl.barrier()
     if slow.included():
         assert handle.wait()[0] == 2
         assert all(one.wait()[0] == 2 for one in behind)
