@@ -66,8 +66,10 @@ bool Engine::wait_left(TimePoint deadline) {
 
 void Engine::on(message::Submit submit) {
   std::vector<Announcement> announcements;
+  GroupTable::GroupPtr group;
   for (PendingOp& op : submit.ops) {
-    const GroupTable::GroupPtr group = parts_.groups->find(op.request.signature.process_set);
+    if (const uint32_t set = op.request.signature.process_set; !group || group->id != set)
+      group = parts_.groups->find(set);
     Status refused;
     if (closed_) {
       end(std::move(op));

@@ -160,9 +160,9 @@ bool Caller::enter_step() {
   const bool leaves = habit.leave_after >= 0 && step_ >= habit.leave_after;
   const bool joins = habit.join_after >= 0 && step_ >= habit.join_after;
   const bool last = step_ + 1 >= plan.steps || leaves || (plan.joins && joins);
-  if (last && plan.joins && !leaves && !std::exchange(joined_, true)) {
-    join_all();
-    return true;
+  if (last && plan.joins && !leaves && !joined_) {
+    joined_ = join_all();
+    return joined_;
   }
   const int oldest = last && habit.leave_after < 0 ? step_ : step_ + 1 - plan.depth;
   for (const auto& [key, step] : in_flight_)

@@ -59,7 +59,8 @@ class Caller final : public ControlSink {
   void think();
   void go_on();
   bool submit_some();
-  void join_all();
+  // False: a set may still be added that it would have to join, too.
+  bool join_all();
   void announce(std::vector<Announcement> batch);
   bool enter_step();
   void use_store();

@@ -71,7 +71,10 @@ const Op* Caller::next(uint32_t& process_set) {
   return nullptr;
 }
 
-void Caller::join_all() {
+bool Caller::join_all() {
+  for (const auto& [key, step] : in_flight_)
+    if (key.name.starts_with('+'))
+      return false;
   std::vector<Announcement> joins(1);
   for (const auto& [id, members] : sets_)
     if (is_member(id) && !removed_.contains(id))
@@ -85,6 +88,7 @@ void Caller::join_all() {
     parts_.trace(fmt::format("joins set {}", s.process_set));
   }
   announce(std::move(joins));
+  return true;
 }
 
 }  // namespace farandole::sim

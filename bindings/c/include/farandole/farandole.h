@@ -215,9 +215,8 @@ typedef struct fdl_request {
  * more than max_pending), FDL_UNSUPPORTED (memory of a device), what fdl_health returns. */
 FDL_API fdl_code
 fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
-/* Takes the name that the next unnamed operation of this kind in the set would get, written as
- * fdl_host_of does. For checks of the caller's own before fdl_submit: what fails on one rank must
- * count there as on the others. */
+/* Takes the name of the next unnamed operation of this kind in the set, written as fdl_host_of
+ * does: what a check of the caller's own refuses on one rank must count there as on the others. */
 FDL_API fdl_code fdl_next_name(
     fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity);
 
