@@ -92,7 +92,7 @@ OBJECTS: dict[ModuleType, dict[str, Callable[[], Any]]] = {
     fdl: {
         "Handle": lambda: fdl.allreduce_async(ONES, op=fdl.Sum),
         "GroupHandle": lambda: fdl.grouped_allreduce_async([ONES]),
-        "ProcessSet": lambda: fdl.global_process_set,
+        "ProcessSet": lambda: fdl.ProcessSet([0]),
         "ReduceOp": lambda: fdl.Sum,
         "Compression.none": lambda: fdl.Compression.none,
         "Compression.fp16": lambda: fdl.Compression.fp16,

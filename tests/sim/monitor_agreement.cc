@@ -80,7 +80,10 @@ std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
 }
 
 // At any time of the newest round.
-bool AgreementMonitor::possible(const Signature& wanted) const {
+bool AgreementMonitor::possible(const Signature& wanted, const std::vector<int>& members) const {
+  if (is_collective(wanted.kind))
+    return wanted.kind != CollectiveKind::Broadcast ||
+           std::ranges::find(members, wanted.root) != members.end();
   const auto is_there = [&](uint32_t id) {
     return !removed_.contains(id) || removed_in_round_.contains(id);
   };
@@ -201,9 +204,7 @@ void AgreementMonitor::check_rejected(const Rejection& rejection) {
       if (members.empty() || removed_.contains(rejection.process_set))
         return;
       const Collected found = collect({rejection.process_set, rejection.name}, members);
-      const bool change =
-          found.whole(members.size()) && !is_collective(found.signatures.front().kind);
-      if (!change || possible(found.signatures.front()))
+      if (!found.whole(members.size()) || possible(found.signatures.front(), members))
         violated("I4: rejected without cause: " + rejection.why.message());
       return;
     }

@@ -31,7 +31,8 @@ class AgreementMonitor final : public Monitor {
   std::vector<int> members(uint32_t process_set) const;
   // Of what adds or removes a set.
   void check_change(const ReadyOp& op, const Signature& wanted);
-  bool possible(const Signature& wanted) const;
+  // Whether what all members want alike can be.
+  bool possible(const Signature& wanted, const std::vector<int>& members) const;
   Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
   void check_ready(const ReadyOp& op);
   void check_rejected(const Rejection& rejection);
