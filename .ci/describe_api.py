@@ -37,8 +37,9 @@ SECTIONS = {
     "grouped_allreduce_async grouped_allgather_async grouped_broadcast_async "
     "grouped_alltoall_async grouped_reducescatter_async grouped_allreduce_async_ "
     "grouped_broadcast_async_",
-    "Operations, sets, compression": "ReduceOp Average Sum Min Max Product Adasum ProcessSet "
-    "global_process_set Compression",
+    "Process sets and joins": "ProcessSet global_process_set add_process_set remove_process_set "
+    "join",
+    "Operations, compression": "ReduceOp Average Sum Min Max Product Adasum Compression",
     "Objects and figures": "broadcast_object allgather_object average_metrics",
     "Running a function on ranks": "run",
     "Training": "DistributedOptimizer DistributedDataParallel SyncBatchNorm broadcast_parameters "

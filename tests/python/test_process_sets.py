@@ -20,7 +20,7 @@ def test_a_process_set_that_does_not_exist_has_no_members() -> None:
     other = fdl.ProcessSet([0])
     assert other.process_set_id is None
     assert other.ranks == [0]
-    for ask in (other.rank, other.size, other.included, lambda: fdl.join(other)):
+    for ask in (other.rank, other.size, other.included, lambda: fdl.join(process_set=other)):
         with pytest.raises(fdl.InvalidArgumentError) as caught:
             ask()
         assert str(caught.value) == (

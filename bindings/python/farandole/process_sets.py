@@ -7,7 +7,7 @@ from typing import Any
 
 from farandole import _native, _session
 from farandole.arguments import check_ranks, shown
-from farandole.errors import InvalidArgumentError
+from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.handles import Handle
 
 
@@ -176,7 +176,7 @@ def remove_process_set(process_set: ProcessSet) -> bool:
     return True
 
 
-def join(process_set: ProcessSet = global_process_set) -> int:
+def join(device: int = -1, process_set: ProcessSet = global_process_set) -> int:
     """Waits until every rank of the set has called it; for a rank that has nothing more to submit,
     such as one whose data has ended, while others go on.
 
@@ -187,11 +187,15 @@ def join(process_set: ProcessSet = global_process_set) -> int:
     joined, an alltoall with rows for one, a Product with a prescale_factor, and adding or removing
     process sets. reducescatter keeps its parts.
 
+    device: for Horovod's sake; -1, the CPU, since there is no other so far.
     process_set: as for ``allreduce``; so are errors. A goodbye of one of its ranks ends the wait
         with PeerLostError.
 
     Returns the rank that joined last, the same on every rank.
     """
-    handle = _session.current().join(check_process_set(process_set))
+    number = check_process_set(process_set)
+    if device != -1:
+        raise UnsupportedError(f"join(device={shown(device)}): only the CPU, -1, is supported")
+    handle = _session.current().join(number)
     Handle(handle).wait()
     return handle.value

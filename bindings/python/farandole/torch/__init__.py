@@ -55,7 +55,6 @@ from farandole import (
 )
 from farandole.torch.compression import Compression
 from farandole.torch.functions import broadcast_optimizer_state, broadcast_parameters
-from farandole.torch.joining import join
 from farandole.torch.learning_rate import WarmupLR, scale_learning_rate
 from farandole.torch.ops import (
     allgather,
@@ -86,6 +85,7 @@ from farandole.torch.ops import (
     grouped_broadcast_async_,
     grouped_reducescatter,
     grouped_reducescatter_async,
+    join,
     reducescatter,
     reducescatter_async,
 )

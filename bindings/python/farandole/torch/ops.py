@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from farandole import collectives
+from farandole import collectives, process_sets
 from farandole.collectives import Collectives
 from farandole.groups import GroupedCollectives
 from farandole.submission import Submitter
@@ -48,6 +48,7 @@ grouped_broadcast_async = eager(_several.grouped_broadcast_async)
 grouped_broadcast_async_ = eager(_several.grouped_broadcast_async_)
 grouped_reducescatter = eager(_several.grouped_reducescatter)
 grouped_reducescatter_async = eager(_several.grouped_reducescatter_async)
+join = eager(process_sets.join)
 reducescatter = eager(_one.reducescatter)
 reducescatter_async = eager(_one.reducescatter_async)
 
@@ -80,6 +81,7 @@ __all__ = [
     "grouped_broadcast_async_",
     "grouped_reducescatter",
     "grouped_reducescatter_async",
+    "join",
     "reducescatter",
     "reducescatter_async",
 ]
