@@ -33,20 +33,20 @@ def test_collectives_over_gloo(ranks: int) -> None:
     assert all(r["checks"] > 200 for r in reports)
 
 
-@pytest.mark.parametrize(("ranks", "way"), [(3, "numpy"), (4, "torch")])
+@pytest.mark.parametrize(("ranks", "way"), [(4, "numpy"), (3, "torch")])
 def test_process_sets(ranks: int, way: str) -> None:
     if way == "torch":
         pytest.importorskip("torch")
     reports = launch(ranks, "process_sets.py", way)
-    assert all(r["checks"] > 50 and r["size"] == ranks for r in reports)
+    assert all(r["checks"] > 40 and r["size"] == ranks for r in reports)
 
 
-@pytest.mark.parametrize(("ranks", "way"), [(3, "numpy"), (4, "torch")])
+@pytest.mark.parametrize(("ranks", "way"), [(4, "numpy"), (3, "torch")])
 def test_joins(ranks: int, way: str) -> None:
     if way == "torch":
         pytest.importorskip("torch")
     reports = launch(ranks, "joins.py", way)
-    assert all(r["checks"] > 150 and r["size"] == ranks for r in reports)
+    assert all(r["checks"] > 100 and r["size"] == ranks for r in reports)
 
 
 def test_a_slow_process_set_delays_no_other() -> None:

@@ -115,7 +115,7 @@ void AgreementMonitor::check_change(const ReadyOp& op, const Signature& wanted) 
 }
 
 void AgreementMonitor::on_submitted(int rank, const control::Key& key, const Signature& signature) {
-  seen(rank).submissions[key] = {signature, true};
+  seen(rank).submissions[key] = {signature, true, true};
 }
 
 void AgreementMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
@@ -129,7 +129,20 @@ void AgreementMonitor::on_failure(int rank, const PeerFailure& failure, TimePoin
         fmt::format("rank {} was told that rank {} left, which it did not", rank, failure.rank));
 }
 
-bool AgreementMonitor::has(int rank, const control::Key& key) {
+// A rank may have joined, and others have what it had submitted before anew, before it hears what
+// became of that.
+bool AgreementMonitor::is_open(int rank, const control::Key& key) {
+  const auto found = seen(rank).submissions.find(key);
+  return found != seen(rank).submissions.end() && found->second.open;
+}
+
+void AgreementMonitor::close(uint32_t process_set, const std::string& name) {
+  for (Seen& of : seen_)
+    if (const auto found = of.submissions.find({process_set, name}); found != of.submissions.end())
+      found->second.open = false;
+}
+
+bool AgreementMonitor::waits(int rank, const control::Key& key) {
   const auto found = seen(rank).submissions.find(key);
   // Who has heard of the end has given up what was in flight.
   return found != seen(rank).submissions.end() &&
@@ -140,14 +153,11 @@ AgreementMonitor::Collected AgreementMonitor::collect(
     const control::Key& key, const std::vector<int>& members) {
   Collected found;
   for (const int member : members) {
-    const auto own = seen(member).submissions.find(key);
-    const bool in_flight = own != seen(member).submissions.end() && own->second.in_flight;
-    const bool joined = !key.name.empty() && has(member, {key.process_set, {}});
-    if (!in_flight && joined) {
-      found.joined.push_back(member);
-    } else if (has(member, key)) {
-      found.signatures.push_back(own->second.signature);
+    if (is_open(member, key)) {
+      found.signatures.push_back(seen(member).submissions.at(key).signature);
       found.submitted.push_back(member);
+    } else if (!key.name.empty() && is_open(member, {key.process_set, {}})) {
+      found.joined.push_back(member);
     }
   }
   return found;
@@ -230,13 +240,18 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
   if (first) {
     newest_round_ = agreement.round;
     removed_in_round_.clear();
-    for (const ReadyOp& op : agreement.ready) check_ready(op);
+    for (const ReadyOp& op : agreement.ready) {
+      check_ready(op);
+      close(op.process_set, op.name);
+    }
     for (const Rejection& rejection : agreement.rejected) check_rejected(rejection);
+    for (const Rejection& rejection : agreement.rejected)
+      close(rejection.process_set, rejection.name);
   }
   const auto answer = [&](const control::Key& key, bool ready, bool ever) {
     const auto found = own.submissions.find(key);
     const bool in_flight = found != own.submissions.end() && found->second.in_flight;
-    const bool stands_in = !key.name.empty() && has(rank, {key.process_set, {}});
+    const bool stands_in = !key.name.empty() && waits(rank, {key.process_set, {}});
     if ((ready && !in_flight && !stands_in) || (ever && found == own.submissions.end()))
       violated(
           fmt::format("I4: rank {} was given \"{}\", which it has not submitted", rank, key.name));

@@ -20,7 +20,8 @@ class AgreementMonitor final : public Monitor {
  private:
   struct Submission {
     Signature signature;
-    bool in_flight = false;
+    bool in_flight = false;  // as far as this rank has heard
+    bool open = false;       // nothing that anybody has heard was made of it
   };
   struct Seen {
     std::map<control::Key, Submission> submissions;
@@ -47,7 +48,9 @@ class AgreementMonitor final : public Monitor {
     }
   };
   Collected collect(const control::Key& key, const std::vector<int>& members);
-  bool has(int rank, const control::Key& key);
+  bool waits(int rank, const control::Key& key);
+  bool is_open(int rank, const control::Key& key);
+  void close(uint32_t process_set, const std::string& name);
   void check_join(const ReadyOp& op, const std::vector<int>& members);
   void check_stand_in(const ReadyOp& op, const Collected& found);
 
