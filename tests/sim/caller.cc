@@ -106,11 +106,11 @@ void Caller::handle(const PeerFailure& failure) {
   if (failure.left) {
     if (!parts_.plan->fails_on_leave || verdict_)
       return;
-    departed_ = true;
+    departed_.insert(failure.rank);
     std::set<Key> queued;
     for (const auto& [set, lane] : lanes_) queued.insert(lane.queue.begin(), lane.queue.end());
     for (auto it = in_flight_.begin(); it != in_flight_.end();) {
-      if (queued.contains(it->first)) {
+      if (queued.contains(it->first) || !needs_departed(it->first.process_set)) {
         ++it;
         continue;
       }
@@ -145,7 +145,7 @@ void Caller::think() {
 void Caller::go_on() {
   if (stopping_)
     return;
-  if (verdict_ || departed_)
+  if (verdict_ || !departed_.empty())
     return shut_down();
   if (submit_some())
     return think();
@@ -212,11 +212,14 @@ bool Caller::submit_some() {
 void Caller::announce(std::vector<Announcement> batch) {
   parts_.process->post([this, batch = std::move(batch)]() mutable {
     // Where nothing comes back any more, the engine answers itself.
-    if (verdict_ || closed_ || departed_) {
-      for (const Announcement& item : batch) settle({item.signature.process_set, item.name});
-      return;
-    }
-    parts_.driver().announce(std::move(batch));
+    std::erase_if(batch, [this](const Announcement& item) {
+      const bool ends = verdict_ || closed_ || needs_departed(item.signature.process_set);
+      if (ends)
+        settle({item.signature.process_set, item.name});
+      return ends;
+    });
+    if (!batch.empty())
+      parts_.driver().announce(std::move(batch));
   });
 }
 

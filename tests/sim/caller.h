@@ -75,6 +75,8 @@ class Caller final : public ControlSink {
   // Of this set, as far as this rank knows.
   std::vector<int> members(uint32_t process_set) const;
   bool is_member(uint32_t process_set) const;
+  // Whether a rank of the set, or the coordinator's, has departed.
+  bool needs_departed(uint32_t process_set) const;
   void change_sets(const control::Key& key, const ReadyOp& op);
   // Whether it ends behind the work of its lane, without a part in the data plane: joins, and what
   // removes a set.
@@ -97,8 +99,8 @@ class Caller final : public ControlSink {
   std::map<uint64_t, std::string> store_waiting_;
   uint64_t store_requests_ = 0;
   std::optional<PeerFailure> verdict_;
-  bool joined_ = false;    // submits nothing more
-  bool departed_ = false;  // another rank has left, and the plan says that this ends all
+  bool joined_ = false;     // submits nothing more
+  std::set<int> departed_;  // who has left, where the plan says that this ends the program
   bool acknowledged_ = false;
   bool last_agreed_ = false;
   bool accused_ = false;  // an operation waits for the verdict

@@ -25,6 +25,12 @@ bool Caller::is_member(uint32_t process_set) const {
   return std::ranges::find(all, parts_.rank) != all.end();
 }
 
+bool Caller::needs_departed(uint32_t process_set) const {
+  const std::vector<int> all = members(process_set);
+  return std::ranges::any_of(
+      departed_, [&](int rank) { return rank == 0 || std::ranges::find(all, rank) != all.end(); });
+}
+
 void Caller::change_sets(const Key& key, const ReadyOp& op) {
   if (const Op* add = parts_.plan->adding(key.name)) {
     const uint32_t id = added_[key.name] = static_cast<uint32_t>(op.extents.at(0));

@@ -206,14 +206,13 @@ void AgreementMonitor::check_join(const ReadyOp& op, const std::vector<int>& mem
     violated(fmt::format("I4: the rank that joined set {} last is none of it", op.process_set));
 }
 
-void AgreementMonitor::check_rejected(const Rejection& rejection) {
+void AgreementMonitor::check_rejected(const Rejection& rejection, const Collected& found) {
   const std::vector<int> members = this->members(rejection.process_set);
   const auto departed = [&](int member) { return goodbyes_.contains(member); };
   switch (rejection.why.code()) {
     case Code::InvalidArgument: {
       if (members.empty() || removed_.contains(rejection.process_set))
         return;
-      const Collected found = collect({rejection.process_set, rejection.name}, members);
       if (!found.whole(members.size()) || possible(found.signatures.front(), members))
         violated("I4: rejected without cause: " + rejection.why.message());
       return;
@@ -223,7 +222,6 @@ void AgreementMonitor::check_rejected(const Rejection& rejection) {
         violated("I4: rejected, though nobody has left: " + rejection.why.message());
       return;
     case Code::Mismatch: {
-      const Collected found = collect({rejection.process_set, rejection.name}, members);
       if (!found.whole(members.size()) ||
           (fit(found.signatures) && !needs_joined(found.signatures, members, found.joined)))
         violated("I4: rejected, though it fits: " + rejection.why.message());
@@ -240,11 +238,15 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
   if (first) {
     newest_round_ = agreement.round;
     removed_in_round_.clear();
+    // Rejected before the joins that end in the same round.
+    std::vector<Collected> found;
+    for (const Rejection& r : agreement.rejected)
+      found.push_back(collect({r.process_set, r.name}, members(r.process_set)));
     for (const ReadyOp& op : agreement.ready) {
       check_ready(op);
       close(op.process_set, op.name);
     }
-    for (const Rejection& rejection : agreement.rejected) check_rejected(rejection);
+    for (size_t i = 0; i < found.size(); ++i) check_rejected(agreement.rejected[i], found[i]);
     for (const Rejection& rejection : agreement.rejected)
       close(rejection.process_set, rejection.name);
   }

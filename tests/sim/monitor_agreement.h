@@ -36,7 +36,6 @@ class AgreementMonitor final : public Monitor {
   bool possible(const Signature& wanted, const std::vector<int>& members) const;
   Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
   void check_ready(const ReadyOp& op);
-  void check_rejected(const Rejection& rejection);
   // What the members have in flight, in their order, and who of them has joined instead; others
   // are in neither.
   struct Collected {
@@ -47,6 +46,7 @@ class AgreementMonitor final : public Monitor {
       return !signatures.empty() && signatures.size() + joined.size() == members;
     }
   };
+  void check_rejected(const Rejection& rejection, const Collected& found);
   Collected collect(const control::Key& key, const std::vector<int>& members);
   bool waits(int rank, const control::Key& key);
   bool is_open(int rank, const control::Key& key);
