@@ -57,7 +57,7 @@ class _Joined(NamedTuple):
     pid: int
     settings: list[tuple[str, str]]
     turns: dict[tuple[int, str], int]
-    unanswered: dict[str, _native.Handle]
+    unanswered: dict[tuple[int, str], _native.Handle]
 
 
 class _Forming:
@@ -283,7 +283,7 @@ def turn(names: Iterable[str], process_set: int = 0) -> int:
     return number
 
 
-def answer_later(key: str, handle: _native.Handle | None) -> None:
+def answer_later(key: tuple[int, str], handle: _native.Handle | None) -> None:
     """For an operation that this rank does not wait for, but without which others cannot go on:
     whoever leaves the job in order waits for it before. None: it has been waited for."""
     unanswered = _joined().unanswered

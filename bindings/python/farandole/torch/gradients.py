@@ -77,7 +77,8 @@ class GradientExchange:
         groups: Sequence[Sequence[torch.Tensor]] = (),
     ) -> None:
         # Of several optimizers whose parameters have the same names the later ones get a number.
-        turn = _session.turn(names.values(), check_process_set(options.process_set))
+        self._set_id = check_process_set(options.process_set)
+        turn = _session.turn(names.values(), self._set_id)
         self._prefix = f"gradient.{turn}" if turn > 1 else "gradient"
         self.names = names
         self.finished = False
@@ -173,7 +174,7 @@ class GradientExchange:
             process_set=check_process_set(self._options.process_set),
         )
         self._answers = native
-        _session.answer_later(self._asked(), native)
+        _session.answer_later((self._set_id, self._asked()), native)
         if _UNKNOWN in mine.tolist():
             self._take_layouts(native)
 
@@ -190,7 +191,7 @@ class GradientExchange:
     def _take_layouts(self, native: _native.Handle) -> None:
         self._answers = None
         native.wait()
-        _session.answer_later(self._asked(), None)
+        _session.answer_later((self._set_id, self._asked()), None)
         agreed = list(native.tobytes())
         self._sparse.update(
             p for p, layout in zip(self.names, agreed, strict=True) if layout == _SPARSE
