@@ -10,19 +10,7 @@ For PyTorch: ``import farandole.torch``.
 """
 
 from farandole._native import __version__
-from farandole._session import (
-    counters,
-    cross_rank,
-    cross_size,
-    init,
-    is_homogeneous,
-    is_initialized,
-    local_rank,
-    local_size,
-    rank,
-    shutdown,
-    size,
-)
+from farandole._session import counters, init, is_initialized, rank, shutdown, size
 from farandole.capabilities import (
     ccl_built,
     cuda_built,
@@ -52,6 +40,7 @@ from farandole.errors import (
     UnsupportedError,
 )
 from farandole.handles import Handle, poll, synchronize
+from farandole.hosts import cross_rank, cross_size, is_homogeneous, local_rank, local_size
 from farandole.metrics import average_metrics
 from farandole.objects import allgather_object, broadcast_object
 from farandole.ops import (

@@ -359,31 +359,6 @@ def size() -> int:
     return topology().size
 
 
-def local_rank() -> int:
-    """This process's place among the ranks of its host."""
-    return topology().local_rank
-
-
-def local_size() -> int:
-    """Number of ranks on this host."""
-    return topology().local_size
-
-
-def cross_rank() -> int:
-    """Place of this host among the hosts that have this local rank."""
-    return topology().cross_rank
-
-
-def cross_size() -> int:
-    """Number of hosts that have this local rank."""
-    return topology().cross_size
-
-
-def is_homogeneous() -> bool:
-    """Whether every host has as many ranks."""
-    return topology().homogeneous
-
-
 def counters() -> dict[str, int]:
     """What this rank has done since ``init()``, as numbers that only grow.
 
