@@ -63,6 +63,7 @@ TEXTS: dict[str, list[str]] = {
     "secret_file": ["", HUGE],
     "host": ["", "-host", "a b", "a/b", "h" * 254, "ä"],
     "bind": ["", "-a", "a b", "0.0.0.0", "0", "::", "[::]", "h" * 254],
+    "process_sets": ["dynamic", "[0]", "0, 1", "0:3", "0;1 ", "+1", "1.0", "0x1", "²", HUGE],
 }
 # Any bytes but null make a path.
 NOT_FOR_PATHS = ["\udcff", "\x1b[2J", "\n"]
@@ -168,8 +169,12 @@ def test_wrong_in_the_environment_of_the_launcher() -> None:
         assert result.stderr == f"farandolerun: {expected}\n"
 
 
-BESIDE_EACH_OTHER: dict[str, tuple[dict[str, float], str]] = {
+BESIDE_EACH_OTHER: dict[str, tuple[dict[str, float | str], str]] = {
     "rank": ({"rank": 1}, "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"),
+    "process sets": (
+        {"process_sets": "1"},
+        "process_sets: set [1] at index 0: rank 1 does not exist; ranks are 0 to 0",
+    ),
     "heartbeat": (
         {"heartbeat_interval": 1, "heartbeat_timeout": 3.5},
         "FARANDOLE_HEARTBEAT_TIMEOUT=3.5 is less than four times FARANDOLE_HEARTBEAT_INTERVAL=1",
