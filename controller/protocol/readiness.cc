@@ -198,7 +198,7 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
   }
   std::optional<StandIn> stand_in;
   if (!joined.empty())
-    stand_in = {signatures.front(), static_cast<uint32_t>(slot.count)};
+    stand_in = {signatures.front(), static_cast<uint32_t>(ranks.size())};
   const bool cached = is_collective(signatures.front().kind) &&
                       (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));
   if (cached)
