@@ -216,7 +216,7 @@ void Readiness::ready_again(Slot& slot) {
 void Readiness::tell_ready(Slot& slot, uint64_t bytes) {
   rounds_.back().ready.push_back(slot.id);
   ready_bytes_ += std::min(bytes, kMostBytes);
-  urgent_ = urgent_ || (slot.key->process_set != 0 && !FARANDOLE_MUTATE(HoldBackOtherSets));
+  urgent_ = urgent_ || slot.key->process_set != 0;
   settle(slot);
 }
 

@@ -43,7 +43,6 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"ReuseSetId", "the id of a removed process set is given again"},
     {"KeepPendingOfRemoved", "what is pending in a removed process set is not rejected"},
     {"KeepRemovedSet", "a removed process set goes on to agree"},
-    {"HoldBackOtherSets", "a process set waits for what rank 0 does in another"},
     {"WaitForTheJoined", "a rank that has joined is waited for"},
     {"CountJoinedTwice", "who submitted before it joined counts twice"},
     {"NameTheFirstJoined", "the rank that joined first is named as the last"},
