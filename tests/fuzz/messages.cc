@@ -31,7 +31,8 @@ size_t content(const T& item) {
 size_t content(const Announce& m) {
   size_t sum = content(m.cached);
   for (const Announcement& item : m.full)
-    sum += content(item.name) + content(item.signature.shape) + content(item.signature.splits);
+    sum += content(item.name) + content(item.signature.shape) + content(item.signature.splits) +
+           content(item.signature.operand);
   return sum;
 }
 
@@ -58,9 +59,13 @@ size_t content(const Join& m) {
 
 void check_limits(const Announce& m, const Limits& limits) {
   for (const Announcement& item : m.full) {
-    require(!item.name.empty() && item.name.size() <= limits.max_name_bytes, "names are bounded");
+    require(
+        item.name.empty() == (item.signature.kind == CollectiveKind::Join),
+        "all have names but joins");
+    require(item.name.size() <= limits.max_name_bytes, "names are bounded");
     require(item.signature.shape.size() <= limits.max_dims, "dimensions are bounded");
     require(item.signature.splits.size() <= limits.size, "splits are bounded");
+    require(item.signature.operand.size() <= limits.size, "operands are bounded");
     require(
         item.signature.root >= 0 && item.signature.root < static_cast<int>(limits.size), "roots");
     (void)input_bytes(item.signature);
