@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import ctypes
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +28,17 @@ class OfDlpack:
 
     def __dlpack__(self) -> Any:
         return self.capsule
+
+
+def capsule_on(values: np.ndarray, device: int, index: int) -> Any:
+    """DLPack of the array, as if its memory were that of another device."""
+    capsule = values.__dlpack__()
+    address = ctypes.pythonapi.PyCapsule_GetPointer
+    address.restype, address.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    # Behind the pointer to the data: the device's type and number.
+    place = address(capsule, b"dltensor") + ctypes.sizeof(ctypes.c_void_p)
+    (ctypes.c_int32 * 2).from_address(place)[:] = [device, index]
+    return capsule
 
 
 # What depends on more than one argument; each by itself is in test_argument_matrix.py.
@@ -58,6 +71,27 @@ def test_is_refused(case: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(fdl.allreduce(ONES), ONES)
+
+
+@pytest.mark.parametrize(
+    ("device", "index", "message"),
+    [
+        (4, 0, "nothing here communicates memory of DLPack device type 4"),
+        (2, 1, 'allreduce "x": nothing here communicates memory of cuda:1'),
+    ],
+)
+def test_memory_of_another_device_is_refused_and_given_back(
+    device: int, index: int, message: str
+) -> None:
+    values = np.ones(3, "f4")
+    held = sys.getrefcount(values)
+    foreign = OfDlpack(capsule_on(values, device, index))
+    with pytest.raises(fdl.UnsupportedError) as caught:
+        fdl.allreduce(foreign, name="x")
+    assert str(caught.value) == f"{message}; move the tensor to the CPU"
+    del caught, foreign
+    assert sys.getrefcount(values) == held
     np.testing.assert_array_equal(fdl.allreduce(ONES), ONES)
 
 

@@ -354,6 +354,7 @@ def test_forked_child_gets_a_clear_error_and_the_parent_goes_on(session: None) -
                 fdl.counters,
                 fdl.barrier,
                 fdl.init,
+                fdl.mpi_threads_supported,
                 lambda: fdl.allreduce(np.ones(1)),
             ):
                 with pytest.raises(fdl.AbortedError, match="forked"):

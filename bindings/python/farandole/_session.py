@@ -257,6 +257,11 @@ def current() -> _native.Session:
     return _joined().session
 
 
+def check_usable() -> None:
+    """Raises where there is no session, or one that belongs to the parent of this forked child."""
+    _check_process(_joined())
+
+
 def _joined() -> _Joined:
     joined = _default.joined
     if joined is None:

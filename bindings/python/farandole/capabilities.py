@@ -30,7 +30,7 @@ def mpi_enabled() -> bool:
 def mpi_threads_supported() -> bool:
     """False, since there is no MPI; every function may be called from several threads all the same.
     Raises NotInitializedError without ``init()``."""
-    _session.current()
+    _session.check_usable()
     return False
 
 
