@@ -122,7 +122,7 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
         raise AssertionError("the operation was submitted")
 
     monkeypatch.setattr(_session, "submit", nothing)
-    monkeypatch.setattr(_session, "allreduce_all", nothing)
+    monkeypatch.setattr(_session, "submit_all", nothing)
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         IN_PLACE[form](expanded)
     assert str(caught.value) == (
@@ -178,11 +178,28 @@ def test_is_not_supported(call: Callable[[], Any], message: str) -> None:
 
 
 def test_name_in_flight_twice() -> None:
-    arrays = [ONES, ONES]
-    session = _session.current()
-    with pytest.raises(ValueError, match="twice"):
-        session.allreduce_all(["twice", "twice"], arrays, [None, None], _native.SUM)
+    names, arrays, nothing = ["once", "twice", "twice"], [ONES] * 3, [None] * 3
+    for kind in (
+        _native.ALLREDUCE,
+        _native.ALLGATHER,
+        _native.BROADCAST,
+        _native.ALLTOALL,
+        _native.REDUCESCATTER,
+    ):
+        before = fdl.counters()["submitted"]
+        with pytest.raises(ValueError, match="twice"):
+            _session.submit_all(kind, names, arrays, nothing)
+        assert fdl.counters()["submitted"] == before, "all or none"
+    assert fdl.allreduce(ONES, name="once") is not None
     assert fdl.allreduce(ONES, name="twice") is not None
+
+
+def test_a_group_is_written_only_where_its_results_fit() -> None:
+    for kind in (_native.ALLGATHER, _native.ALLTOALL, _native.REDUCESCATTER):
+        with pytest.raises(ValueError, match="only allreduce and broadcast write to memory"):
+            _session.submit_all(kind, ["a"], [ONES], [np.ones(2)])
+    with pytest.raises(ValueError, match="must have the same length"):
+        _session.current().submit_all(_native.ALLREDUCE, ["a"], [], [], 0, 0, 1.0, 1.0, [])
 
 
 def test_errors_are_what_horovods_users_catch() -> None:

@@ -113,7 +113,7 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
         raise AssertionError("the operation was submitted")
 
     monkeypatch.setattr(_session, "submit", nothing)
-    monkeypatch.setattr(_session, "allreduce_all", nothing)
+    monkeypatch.setattr(_session, "submit_all", nothing)
     with pytest.raises(hvd.InvalidArgumentError) as caught:
         IN_PLACE[form](torch.ones(1, 6).expand(5, 6))
     assert str(caught.value) == (

@@ -42,14 +42,17 @@ class Session:
         splits: Sequence[int] | None = ...,
         process_set: int = ...,
     ) -> Handle: ...
-    def allreduce_all(
+    def submit_all(
         self,
+        kind: int,
         names: Sequence[str],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
-        reduce_op: int = ...,
-        prescale: float = ...,
-        postscale: float = ...,
+        reduce_op: int,
+        root: int,
+        prescale: float,
+        postscale: float,
+        splits: Sequence[Sequence[int] | None],
         process_set: int = ...,
     ) -> list[Handle]: ...
     def barrier(self, process_set: int = ...) -> Handle: ...

@@ -325,25 +325,23 @@ def submit(
     )
 
 
-def allreduce_all(
+def submit_all(
+    kind: int,
     names: list[str],
     tensors: list[Any],
     outputs: list[Any],
-    op: int,
-    prescale: Any,
-    postscale: Any,
+    op: int = 0,
+    root: Any = 0,
+    prescale: Any = 1.0,
+    postscale: Any = 1.0,
+    splits: list[list[int] | None] | None = None,
     process_set: int = 0,
 ) -> list[_native.Handle]:
-    """Allreduces of the default session, all or none; see ``_native.Session.allreduce_all``."""
-    return current().allreduce_all(
-        names,
-        tensors,
-        outputs,
-        op,
-        check_scale("prescale_factor", prescale),
-        check_scale("postscale_factor", postscale),
-        process_set,
-    )
+    """Operations of one kind, all or none; see ``_native.Session.submit_all``."""
+    scales = (check_scale("prescale_factor", prescale), check_scale("postscale_factor", postscale))
+    each = [None] * len(names) if splits is None else splits
+    how = (op, check_root(root), *scales, each, process_set)
+    return current().submit_all(kind, names, tensors, outputs, *how)
 
 
 @uncompiled

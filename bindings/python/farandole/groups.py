@@ -130,10 +130,8 @@ class GroupedCollectives(Generic[Tensor]):
         out: Sequence[Tensor | None] | None = None,
         timeout: float | None = None,
     ) -> list[Tensor]:
-        """``allgather`` of several tensors: a list of new tensors. Differentiable in torch.
-
-        Tensors are judged before any is sent, but for what only their submission can tell, such as
-        a name that is in flight: those before it are in flight then, and finish by themselves.
+        """``allgather`` of several tensors, submitted all or none: a list of new tensors.
+        Differentiable in torch.
 
         tensors: each as for ``allgather``; as many, in one order, on every rank. They may differ in
             shape and dtype.

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from farandole.arguments import shown
 from farandole.errors import InvalidArgumentError
-
-
-def fit(shape: Sequence[int], rows: list[int] | None, ranks: int) -> bool:
-    """Whether a tensor may be divided like that: rows are as the caller gave them; None divides it
-    evenly."""
-    if not shape:
-        return False
-    if rows is None:
-        return shape[0] % ranks == 0
-    return len(rows) == ranks and min(rows) >= 0 and sum(rows) == shape[0]
 
 
 def split_rows(splits: Any) -> list[int] | None:

@@ -13,7 +13,7 @@ from farandole.errors import InvalidArgumentError
 from farandole.framework import Framework, Member, Place
 from farandole.handles import GroupHandle, Handle, checked_limit
 from farandole.process_sets import check_process_set
-from farandole.splits import fit, split_rows
+from farandole.splits import split_rows
 
 
 class _Prepared(NamedTuple):
@@ -168,23 +168,17 @@ def _submit(call: Call, one: _Prepared) -> _native.Handle:
 
 
 def _submit_all(call: Call, prepared: Sequence[_Prepared]) -> list[_native.Handle]:
-    """Allreduces all or none. The native session has no such form for the other kinds: where one
-    of those cannot be submitted (its name is in flight, say), the ones before it are in flight.
-    One whose splits do not fit, which depends on a rank's data, is the first, and refused."""
-    if call.kind == _native.ALLTOALL:
-        for one in prepared:
-            shape = getattr(one.source, "shape", None)
-            if shape is not None and not fit(shape, one.rows, call.process_set.size()):
-                _submit(call, one)
-    if call.kind != _native.ALLREDUCE:
-        return [_submit(call, one) for one in prepared]
-    return _session.allreduce_all(
+    """All or none."""
+    return _session.submit_all(
+        call.kind,
         [one.name for one in prepared],
         [one.source for one in prepared],
         [one.place.memory for one in prepared],
         call.op,
+        call.root,
         call.prescale,
         call.postscale,
+        [one.rows for one in prepared],
         check_process_set(call.process_set),
     )
 

@@ -60,13 +60,16 @@ class PySession {
       double postscale,
       const std::optional<std::vector<int64_t>>& splits,
       uint32_t process_set);
-  std::vector<HandlePtr> allreduce_all(
+  std::vector<HandlePtr> submit_all(
+      int kind,
       const std::vector<std::string>& names,
       const std::vector<py::object>& inputs,
       const std::vector<py::object>& outputs,
       int reduce_op,
+      int root,
       double prescale,
       double postscale,
+      const std::vector<std::optional<std::vector<int64_t>>>& splits,
       uint32_t process_set);
   HandlePtr barrier(uint32_t process_set);
   HandlePtr add_process_set(const std::vector<int>& ranks);
@@ -91,8 +94,12 @@ std::string checked_name(const std::string& name) {
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
-  for (const int64_t extent : shape) text += (text.size() > 1 ? "," : "") + std::to_string(extent);
-  return text + "]";
+  for (const int64_t extent : shape) {
+    if (text.size() > 1)
+      text += ',';
+    text += std::to_string(extent);
+  }
+  return text += ']';
 }
 
 // Runs Python's signal handlers, on the main thread, and asks the callable `given_up`; whether one
@@ -164,6 +171,9 @@ void PySession::read(Prepared& prepared, const py::object& input, const py::obje
   prepared.input = state_->reader().read(input, Access::Read);
   if (output.is_none())
     return;
+  const fdl_kind kind = prepared.request.kind;
+  if (kind != FDL_ALLREDUCE && kind != FDL_BROADCAST)
+    raise_invalid("only allreduce and broadcast write to memory of the caller");
   prepared.output = state_->reader().read(output, Access::Write);
   if (prepared.output.dtype != prepared.input.dtype)
     raise_invalid(
@@ -202,14 +212,7 @@ HandlePtr PySession::submit(
     const std::optional<std::vector<int64_t>>& splits,
     uint32_t process_set) {
   state_->release_settled();
-  const bool same_shape = kind == FDL_ALLREDUCE || kind == FDL_BROADCAST;
-  if (!same_shape && !output.is_none())
-    raise_invalid("only allreduce and broadcast write to memory of the caller");
   Prepared prepared;
-  prepared.name = checked_name(name);
-  read(prepared, input, output);
-  if (splits)
-    prepared.splits = *splits;
   fdl_request& request = prepared.request;
   request.kind = static_cast<fdl_kind>(kind);
   request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
@@ -217,33 +220,47 @@ HandlePtr PySession::submit(
   request.prescale = prescale;
   request.postscale = postscale;
   request.process_set = process_set;
+  prepared.name = checked_name(name);
+  read(prepared, input, output);
+  if (splits)
+    prepared.splits = *splits;
   prepared.link();
   fdl_handle* handle = nullptr;
   check(fdl_submit(state_->get(), &request, 1, &handle), state_->get());
   return wrap(handle, prepared);
 }
 
-std::vector<HandlePtr> PySession::allreduce_all(
+std::vector<HandlePtr> PySession::submit_all(
+    int kind,
     const std::vector<std::string>& names,
     const std::vector<py::object>& inputs,
     const std::vector<py::object>& outputs,
     int reduce_op,
+    int root,
     double prescale,
     double postscale,
+    const std::vector<std::optional<std::vector<int64_t>>>& splits,
     uint32_t process_set) {
   state_->release_settled();
-  if (names.size() != inputs.size() || outputs.size() != inputs.size())
-    raise_invalid("names, inputs and outputs must have the same length");
-  std::vector<Prepared> prepared(inputs.size());
+  const size_t count = inputs.size();
+  if (names.size() != count || outputs.size() != count || splits.size() != count)
+    raise_invalid("names, inputs, outputs and splits must have the same length");
+  Prepared common;
+  common.request.kind = static_cast<fdl_kind>(kind);
+  common.request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
+  common.request.root = root;
+  common.request.prescale = prescale;
+  common.request.postscale = postscale;
+  common.request.process_set = process_set;
+  std::vector<Prepared> prepared(count, common);
   std::vector<fdl_request> requests;
-  for (size_t i = 0; i < inputs.size(); ++i) {
+  requests.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
     Prepared& one = prepared[i];
     one.name = checked_name(names[i]);
     read(one, inputs[i], outputs[i]);
-    one.request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
-    one.request.prescale = prescale;
-    one.request.postscale = postscale;
-    one.request.process_set = process_set;
+    if (splits[i])
+      one.splits = *splits[i];
     one.link();
     requests.push_back(one.request);
   }
@@ -328,16 +345,19 @@ void register_session(py::module_& module) {
           py::arg("process_set") = 0,
           "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
       .def(
-          "allreduce_all",
-          &PySession::allreduce_all,
+          "submit_all",
+          &PySession::submit_all,
+          py::arg("kind"),
           py::arg("names"),
           py::arg("inputs"),
           py::arg("outputs"),
-          py::arg("reduce_op") = 0,
-          py::arg("prescale") = 1.0,
-          py::arg("postscale") = 1.0,
+          py::arg("reduce_op"),
+          py::arg("root"),
+          py::arg("prescale"),
+          py::arg("postscale"),
+          py::arg("splits"),
           py::arg("process_set") = 0,
-          "Submits several tensors, all or none.")
+          "Submits several tensors, all or none; outputs and splits as of submit, one for each.")
       .def("barrier", &PySession::barrier, py::arg("process_set") = 0)
       .def("add_process_set", &PySession::add_process_set, py::arg("ranks"))
       .def("remove_process_set", &PySession::remove_process_set, py::arg("process_set"))

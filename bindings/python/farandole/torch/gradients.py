@@ -295,7 +295,9 @@ class GradientExchange:
         scales = (o.prescale, o.postscale)
         set_id = check_process_set(o.process_set)
         if len(memories) > 1:
-            return _session.allreduce_all(names, memories, memories, o.op, *scales, set_id)
+            how = (o.op, 0, *scales)
+            kind = _native.ALLREDUCE
+            return _session.submit_all(kind, names, memories, memories, *how, process_set=set_id)
         (memory,) = memories
         only = (names[0], memory, memory, o.op, 0, *scales)
         return [_session.submit(_native.ALLREDUCE, *only, process_set=set_id)]
