@@ -150,6 +150,7 @@ UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
     "splits": (_native.ALLTOALL, lambda: fdl.alltoall(ONES, [])),
     "shape": (_native.REDUCESCATTER, lambda: fdl.reducescatter(np.ones(()))),
     "root": (_native.BROADCAST, lambda: fdl.broadcast_object(1, root_rank=7)),
+    "metrics": (_native.ALLGATHER, lambda: fdl.average_metrics({"loss": "low"})),
 }
 
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 import farandole  # noqa: E402
 import farandole.torch as hvd  # noqa: E402
-from farandole import _session  # noqa: E402
+from farandole import _native, _session  # noqa: E402
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
 
@@ -190,6 +190,17 @@ def test_is_refused(case: str) -> None:
 def test_device_without_memory_here_is_refused() -> None:
     with pytest.raises(hvd.UnsupportedError, match='device "meta"'):
         hvd.allreduce(torch.ones(2, device="meta"))
+
+
+def test_sparse_call_that_raises_takes_one_automatic_name() -> None:
+    def count() -> int:
+        return int(_session.current().next_name(_native.ALLGATHER).rpartition(".")[2])
+
+    for wrong in ((torch.eye(2), hvd.Sum), (torch.eye(2).to_sparse(), hvd.Max)):
+        before = count()
+        with pytest.raises(ValueError):
+            hvd.sparse_allreduce_async(wrong[0], None, wrong[1])
+        assert count() == before + 2
 
 
 def test_sparse_sum_coalesces() -> None:

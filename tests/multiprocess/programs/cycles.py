@@ -1,4 +1,4 @@
-"""init and shutdown again and again, with work left unfinished."""
+"""init and shutdown again and again, with operations and process sets left unfinished."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from common import delayed, late, report
 from usage import usage
 
 import farandole as fdl
+from farandole import _session
 
 SAMPLED = 5  # one of so many cycles
 
@@ -25,6 +26,11 @@ def timed(step: Callable[[], None]) -> tuple[float, float]:
     return took, late(before, delayed())
 
 
+def leave_unfinished(process_set: fdl.ProcessSet) -> None:
+    name = f"of rank {fdl.rank()} alone"
+    fdl.grouped_allgather_async([np.ones(10), np.ones(3)], name, process_set)
+
+
 def main() -> None:
     own = random.Random(os.getpid())
     used, took = [], []
@@ -33,8 +39,16 @@ def main() -> None:
         rank, size = fdl.rank(), fdl.size()
         total = fdl.allreduce(np.full(3, cycle), op=fdl.Sum, name="same in every cycle")
         assert total.tolist() == [cycle * size] * 3
+        some = fdl.add_process_set(range(1, size))
+        if some.included():
+            total = fdl.allreduce(np.full(3, cycle), op=fdl.Sum, process_set=some)
+            assert total.tolist() == [cycle * (size - 1)] * 3
         if own.random() < 0.5:
-            fdl.allreduce_async(np.ones(10), name=f"only on some ranks {rank}")
+            leave_unfinished(fdl.global_process_set)
+        if own.random() < 0.5:
+            _session.current().add_process_set([0])
+            if some.included():
+                leave_unfinished(some)
         fdl.barrier()
         took.append([begin, timed(fdl.shutdown)])
         if cycle % SAMPLED == 0:
