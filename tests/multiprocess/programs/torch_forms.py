@@ -11,7 +11,12 @@ from typing import Any
 
 import torch
 from common import report
-from torch_gradients import check_gradients, check_second_derivatives, check_values_of_gradients
+from torch_gradients import (
+    check_gradients,
+    check_second_derivatives,
+    check_values_of_gradients,
+    place_in,
+)
 
 import farandole.torch as hvd
 
@@ -323,6 +328,16 @@ def handles(rank: int, size: int) -> None:
     assert hvd.poll(failed)
 
 
+def derivatives(rank: int, size: int) -> None:
+    """Among all ranks, and in a process set, where a rank's place is not its number."""
+    check_gradients(place_in(hvd.global_process_set))
+    check_second_derivatives(place_in(hvd.global_process_set))
+    ends = hvd.add_process_set([0, size - 1]) if size == 3 else None
+    if ends is not None and ends.included():
+        check_gradients(place_in(ends))
+        check_second_derivatives(place_in(ends))
+
+
 CHECKED = (
     values_with_splits,
     compressed,
@@ -331,8 +346,7 @@ CHECKED = (
     several_threads,
     handles,
     check_values_of_gradients,
-    check_gradients,
-    check_second_derivatives,
+    derivatives,
 )
 
 

@@ -8,7 +8,7 @@ transposition.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -16,29 +16,44 @@ from torch.autograd import gradcheck, gradgradcheck
 import farandole.torch as hvd
 
 
+class Place(NamedTuple):
+    """A rank's, in a process set."""
+
+    rank: int
+    size: int
+    process_set: hvd.ProcessSet
+
+
+def place_in(process_set: hvd.ProcessSet) -> Place:
+    return Place(process_set.rank(), process_set.size(), process_set)
+
+
 class _Mine(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, everything: torch.Tensor) -> torch.Tensor:
-        return everything[hvd.rank()].clone()
+    def forward(ctx: Any, everything: torch.Tensor, place: Place) -> torch.Tensor:
+        ctx.place = place
+        return everything[place.rank].clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        return _apply(_Collect, gradient)
+        return _apply(_Collect, gradient, ctx.place), None
 
 
 class _Collect(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
-        gathered = hvd.allgather(tensor.detach().unsqueeze(0), name="collect")
+    def forward(ctx: Any, tensor: torch.Tensor, place: Place) -> torch.Tensor:
+        ctx.place = place
+        mine = tensor.detach().unsqueeze(0)
+        gathered = hvd.allgather(mine, name="collect", process_set=place.process_set)
         return gathered.clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        return _apply(_Mine, gradient)
+        return _apply(_Mine, gradient, ctx.place), None
 
 
-def _apply(function: Any, tensor: torch.Tensor) -> torch.Tensor:
-    result: torch.Tensor = function.apply(tensor)
+def _apply(function: Any, tensor: torch.Tensor, place: Place) -> torch.Tensor:
+    result: torch.Tensor = function.apply(tensor, place)
     return result
 
 
@@ -63,60 +78,76 @@ def padded(tensor: torch.Tensor, rows: int) -> torch.Tensor:
     return torch.nn.functional.pad(tensor, (0, 0, 0, rows - len(tensor)))
 
 
-def linear_functions(rank: int, size: int) -> dict[str, tuple[Function, float]]:
+def linear_functions(place: Place) -> dict[str, tuple[Function, float]]:
     """Each collective with its factor: 1 / what Horovod's gradient is times the true one."""
+    rank, size, process_set = place
+    inside: Any = {"process_set": process_set}
+    first, last = process_set.ranks[0], process_set.ranks[-1]
     rows = [r + 1 for r in range(size)]
     splits = [1] * (size - 1) + [2]  # of size + 1 rows
     of_all = sum(rows)
     most = 2 * size
 
     def swapped(x: torch.Tensor) -> torch.Tensor:
-        output, _ = hvd.alltoall(x[: size + 1], splits, name="g")
+        output, _ = hvd.alltoall(x[: size + 1], splits, name="g", **inside)
         return padded(output, most)
 
     def grouped_gather(x: torch.Tensor) -> torch.Tensor:
-        ragged, even = hvd.grouped_allgather([x[: rows[rank]], x[:2]], name="g")
+        ragged, even = hvd.grouped_allgather([x[: rows[rank]], x[:2]], name="g", **inside)
         return torch.cat([ragged * 3, even])
 
     def grouped_swap(x: torch.Tensor) -> torch.Tensor:
-        (ragged, _), even = hvd.grouped_alltoall([x[: size + 1], x[:size]], [splits, None])
+        both = [x[: size + 1], x[:size]]
+        (ragged, _), even = hvd.grouped_alltoall(both, [splits, None], **inside)
         return torch.cat([padded(ragged, most), even])
 
     def in_place(x: torch.Tensor) -> torch.Tensor:
         y = x * 2
-        hvd.allreduce_(y[1:], op=hvd.Sum, name="g")
+        hvd.allreduce_(y[1:], op=hvd.Sum, name="g", **inside)
         return y
 
+    def scattered(x: torch.Tensor) -> torch.Tensor:
+        return padded(hvd.reducescatter(x[: size + 1], op=hvd.Sum, **inside), 2)
+
+    def grouped_scatter(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat(hvd.grouped_reducescatter([x[:size], x[:size] * 2], **inside))
+
+    def grouped_sum(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat(hvd.grouped_allreduce([x, x[:1]], op=hvd.Sum, **inside))
+
+    def grouped_broadcast(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat(hvd.grouped_broadcast([x, x[:1]], first, **inside))
+
     return {
-        "sum": (lambda x: hvd.allreduce(x, op=hvd.Sum, prescale_factor=0.5), 1),
-        "average": (lambda x: hvd.allreduce(x, postscale_factor=3.0), 1),
+        "sum": (lambda x: hvd.allreduce(x, op=hvd.Sum, prescale_factor=0.5, **inside), 1),
+        "average": (lambda x: hvd.allreduce(x, postscale_factor=3.0, **inside), 1),
         "in place": (in_place, 1),
-        "gather": (lambda x: hvd.allgather(x[: rows[rank]]), size),
-        "even gather": (lambda x: hvd.synchronize(hvd.allgather_async(x[:2])), size),
-        "broadcast": (lambda x: hvd.broadcast(x, size - 1), size),
-        "scatter": (lambda x: padded(hvd.reducescatter(x[: size + 1], op=hvd.Sum), 2), 1 / size),
-        "even scatter": (lambda x: hvd.reducescatter(x[:size], prescale_factor=2.0), 1 / size),
-        "swap": (swapped, 1),
-        "even swap": (lambda x: hvd.alltoall(x[:size]), 1),
-        "grouped sum": (lambda x: torch.cat(hvd.grouped_allreduce([x, x[:1]], op=hvd.Sum)), 1),
-        "grouped gather": (grouped_gather, size),
-        "grouped broadcast": (lambda x: torch.cat(hvd.grouped_broadcast([x, x[:1]], 0)), size),
-        "grouped scatter": (
-            lambda x: torch.cat(hvd.grouped_reducescatter([x[:size], x[:size] * 2])),
+        "gather": (lambda x: hvd.allgather(x[: rows[rank]], **inside), size),
+        "even gather": (lambda x: hvd.synchronize(hvd.allgather_async(x[:2], **inside)), size),
+        "broadcast": (lambda x: hvd.broadcast(x, last, **inside), size),
+        "scatter": (scattered, 1 / size),
+        "even scatter": (
+            lambda x: hvd.reducescatter(x[:size], prescale_factor=2.0, **inside),
             1 / size,
         ),
+        "swap": (swapped, 1),
+        "even swap": (lambda x: hvd.alltoall(x[:size], **inside), 1),
+        "grouped sum": (grouped_sum, 1),
+        "grouped gather": (grouped_gather, size),
+        "grouped broadcast": (grouped_broadcast, size),
+        "grouped scatter": (grouped_scatter, 1 / size),
         "grouped swap": (grouped_swap, 1),
-        "gathered rows": (lambda x: hvd.allgather(x[: rows[rank]])[: of_all - 1], size),
+        "gathered rows": (lambda x: hvd.allgather(x[: rows[rank]], **inside)[: of_all - 1], size),
     }
 
 
-def globally(function: Function, factor: float, power: int = 1) -> Function:
+def globally(place: Place, function: Function, factor: float, power: int = 1) -> Function:
     """The function of all ranks' inputs, raised to a power, whose result is all ranks' results."""
 
     def whole(everything: torch.Tensor) -> torch.Tensor:
         rescale: Any = _Rescaled.apply
-        mine = rescale(_apply(_Mine, everything) ** power, float(factor))
-        return _apply(_Collect, function(mine))
+        mine = rescale(_apply(_Mine, everything, place) ** power, float(factor))
+        return _apply(_Collect, function(mine), place)
 
     return whole
 
@@ -126,17 +157,17 @@ def inputs(size: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.randn(size, size + 1, 2, dtype=dtype, requires_grad=True)
 
 
-def check_gradients(rank: int, size: int) -> None:
-    for name, (function, factor) in linear_functions(rank, size).items():
+def check_gradients(place: Place) -> None:
+    for name, (function, factor) in linear_functions(place).items():
         for dtype in (torch.float64, torch.complex128) if name == "sum" else (torch.float64,):
-            whole = globally(function, factor)
-            assert gradcheck(whole, (inputs(size, dtype),), fast_mode=True), name
+            whole = globally(place, function, factor)
+            assert gradcheck(whole, (inputs(place.size, dtype),), fast_mode=True), name
 
 
-def check_second_derivatives(rank: int, size: int) -> None:
-    for name, (function, factor) in linear_functions(rank, size).items():
-        whole = globally(function, factor, power=2)
-        assert gradgradcheck(whole, (inputs(size),), fast_mode=True), name
+def check_second_derivatives(place: Place) -> None:
+    for name, (function, factor) in linear_functions(place).items():
+        whole = globally(place, function, factor, power=2)
+        assert gradgradcheck(whole, (inputs(place.size),), fast_mode=True), name
 
 
 def gradient(result: Any, x: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
