@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 from common import report
-from sets_common import check, fdl, passed, refused, tensor
+from sets_common import WAY, check, fdl, passed, refused, tensor
 
 
 def queries(ends: Any, rank: int, size: int) -> None:
@@ -180,6 +180,10 @@ def main() -> None:
     check(fdl.add_process_set(ends).process_set_id, 1)
     if ends.included():
         check(fdl.allgather_object(rank, process_set=ends), ends.ranks)
+    if WAY == "torch":
+        from set_training import train_in_sets
+
+        train_in_sets([ends, fdl.add_process_set(range(1, size - 1))])
     fdl.barrier()
     report(rank, checks=passed(), size=size)
     fdl.shutdown()
