@@ -124,7 +124,7 @@ Result<HeldPort> held(Bound bound, const std::string& address) {
     return port.status();
   const bool v6 = address.find(':') != std::string::npos;
   const std::string host = v6 ? "[" + address + "]" : address;
-  return HeldPort{std::move(bound.fd), {}, fmt::format("{}:{}", host, port.value())};
+  return HeldPort{std::move(bound.fd), {}, fmt::format("{}:{}", host, port.value()), {}};
 }
 
 Result<HeldPort> hold_loopback() {
@@ -145,30 +145,39 @@ Status listen_at(HeldPort& port) {
   return Status::ok();
 }
 
-// A connection that is being made; none where that was refused at once.
-UniqueFd begin_connect(const std::string& text) {
+// A connection that is being made, or why there is none.
+struct Attempt {
+  UniqueFd fd;
+  std::string refused;
+};
+
+Attempt begin_connect(const std::string& text) {
   const auto at = parse_endpoint(text);
   if (!at)
-    return {};
+    return {{}, "no endpoint"};
   UniqueFd fd(FARANDOLE_FAIL_CALL(
       "addresses.begin_connect.socket",
       socket(at->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
-    return {};
+    return {{}, system_error("socket", errno).message()};
   const bool begun =
       FARANDOLE_FAIL_CALL(
           "addresses.begin_connect.connect", connect(fd.get(), at->get(), at->size)) == 0 ||
       errno == EINPROGRESS;
-  return begun ? std::move(fd) : UniqueFd();
+  if (!begun)
+    return {{}, system_error("connect", errno).message()};
+  return {std::move(fd), "no answer"};
 }
 
-bool is_connected(const UniqueFd& fd) {
+// "" where the connection is made, else why it is not.
+std::string outcome_of(const UniqueFd& fd) {
   int why = 0;
   socklen_t size = sizeof why;
-  return FARANDOLE_FAIL_CALL(
-             "addresses.is_connected.getsockopt",
-             getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &why, &size)) == 0 &&
-         why == 0;
+  if (FARANDOLE_FAIL_CALL(
+          "addresses.outcome_of.getsockopt",
+          getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &why, &size)) != 0)
+    return system_error("getsockopt(SO_ERROR)", errno).message();
+  return why == 0 ? "" : system_error("connect", why).message();
 }
 
 bool is_among(const std::string& word, const std::vector<std::string>& words) {
@@ -271,30 +280,27 @@ Result<HeldPort> hold_port(const std::string& address) {
   return port;
 }
 
-std::vector<std::string> reachable(const std::vector<std::string>& endpoints, TimePoint deadline) {
-  std::vector<UniqueFd> attempts;
+std::vector<std::string> try_endpoints(
+    const std::vector<std::string>& endpoints, TimePoint deadline) {
+  std::vector<Attempt> attempts;
   std::vector<pollfd> fds;
   for (const std::string& endpoint : endpoints) {
     attempts.push_back(begin_connect(endpoint));
-    fds.push_back({attempts.back().get(), POLLOUT, 0});
+    fds.push_back({attempts.back().fd.get(), POLLOUT, 0});
   }
-  std::vector<bool> reached(endpoints.size());
   const auto open = [](const pollfd& entry) { return entry.fd >= 0; };
   while (steady_now() < deadline && std::any_of(fds.begin(), fds.end(), open)) {
     poll_until(fds, deadline);
     for (size_t i = 0; i < fds.size(); ++i) {
       if (fds[i].fd < 0 || !fds[i].revents)
         continue;
-      reached[i] = is_connected(attempts[i]);
+      attempts[i].refused = outcome_of(attempts[i].fd);
       fds[i].fd = -1;
     }
   }
-  std::vector<std::string> found;
-  for (size_t i = 0; i < endpoints.size(); ++i) {
-    if (reached[i])
-      found.push_back(endpoints[i]);
-  }
-  return found;
+  std::vector<std::string> refused;
+  for (Attempt& attempt : attempts) refused.push_back(std::move(attempt.refused));
+  return refused;
 }
 
 }  // namespace farandole::launch

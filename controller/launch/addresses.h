@@ -38,12 +38,15 @@ struct HeldPort {
   UniqueFd holder;  // bound with SO_REUSEPORT, not listening
   UniqueFd listener;
   std::string endpoint;
+  std::string refused;  // why there is none
 };
 
 // Fails: System. `address` is a number; "" is loopback, which needs no trying: no listener.
 Result<HeldPort> hold_port(const std::string& address);
 
-// Those of `endpoints` that take a connection before the deadline. Blocks until then at most.
-std::vector<std::string> reachable(const std::vector<std::string>& endpoints, TimePoint deadline);
+// For each of `endpoints` "" where it takes a connection before the deadline, else why it does not.
+// Blocks until then at most.
+std::vector<std::string> try_endpoints(
+    const std::vector<std::string>& endpoints, TimePoint deadline);
 
 }  // namespace farandole::launch

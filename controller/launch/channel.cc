@@ -21,7 +21,7 @@ std::optional<Message> decode_message(std::span<const uint8_t> bytes) {
   int32_t kind = 0;
   std::memcpy(&kind, bytes.data() + offsetof(Message, kind), sizeof(kind));
   const bool known = kind >= static_cast<int32_t>(MessageKind::Signal) &&
-                     kind <= static_cast<int32_t>(MessageKind::Stuck);
+                     kind <= static_cast<int32_t>(MessageKind::OutputUnreadable);
   if (!known || bytes[offsetof(Message, flag)] > 1)
     return std::nullopt;
   Message message;

@@ -23,11 +23,12 @@ enum class MessageKind : int32_t {
   Signal,  // value: signal number
   End,     // time: grace between SIGTERM and SIGKILL; 0 kills at once
   // upwards
-  Started,      // pid
-  StartFailed,  // value: errno of the step that failed
-  Exited,       // pid, value: wait status, detail: peak KiB, flag: out of memory
-  KeeperLost,   // pid, value: wait status of the keeper
-  Stuck,        // value: number of processes that SIGKILL did not end
+  Started,           // pid
+  StartFailed,       // value: errno of the step that failed
+  Exited,            // pid, value: wait status, detail: peak KiB, flag: out of memory
+  KeeperLost,        // pid, value: wait status of the keeper
+  Stuck,             // value: number of processes that SIGKILL did not end
+  OutputUnreadable,  // value: errno
 };
 
 struct Message {

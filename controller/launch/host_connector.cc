@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "controller/launch/help.h"
+#include "controller/launch/host_reach.h"
 #include "controller/launch/outpost_preparation.h"
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
@@ -26,6 +27,11 @@ constexpr int kSignalBase = 128;
 // When one host has failed, others may still say that they do, too.
 constexpr Duration kOthers = std::chrono::seconds(2);
 constexpr size_t kShownHosts = 16;
+constexpr size_t kShownReason = 300;
+
+std::string ssh_did_not_start(const std::string& host, const std::string& why) {
+  return fmt::format("ssh to host {} could not be started: {}", host, why);
+}
 
 class HostConnector {
  public:
@@ -116,7 +122,7 @@ void HostConnector::start_ssh() {
     auto next = std::make_unique<RemoteHost>();
     next->name = host.name;
     if (const Status started = start_ssh_to(*next, settings_, before_); !started)
-      fail(host.name, kSystemExit, started.message());
+      fail(host.name, kSystemExit, ssh_did_not_start(host.name, started.message()));
     result_.remote.push_back(std::move(next));
   }
 }
@@ -214,7 +220,7 @@ void HostConnector::on_ssh_end(RemoteHost& host, int status) {
   fail(
       host.name,
       kSystemExit,
-      why != 0 ? system_error(settings_.ssh_program, why).message()
+      why != 0 ? ssh_did_not_start(host.name, system_error(settings_.ssh_program, why).message())
                : ssh_failure(host.name, status, host.error_text(), settings_.own_program));
 }
 
@@ -239,7 +245,7 @@ bool HostConnector::greet() {
   return gather(FrameKind::Facts, facts_of);
 }
 
-// Endpoints at which rank 0's host could be reached, held there.
+// Endpoints at which rank 0's host could be reached, held there. None where it has failed.
 std::vector<std::string> HostConnector::hold_candidates() {
   std::vector<std::string> preferred;
   RemoteHost* const far = remote(first().name);
@@ -251,69 +257,60 @@ std::vector<std::string> HostConnector::hold_candidates() {
   const auto addresses =
       candidate_addresses(far ? far->facts.addresses : own_, preferred, settings_.interfaces);
   std::vector<std::string> endpoints;
+  std::string refused;
+  const auto add = [&](const std::string& endpoint, const std::string& why) {
+    if (!endpoint.empty())
+      endpoints.push_back(endpoint);
+    else if (refused.empty())
+      refused = printable(why, kShownReason);
+  };
   if (!far) {
     held_ = hold_ports(addresses);
-    for (const HeldPort& port : held_) endpoints.push_back(port.endpoint);
+    for (const HeldPort& port : held_) add(port.endpoint, port.refused);
   } else {
     far->link.send(FrameKind::Listen, encode_texts(addresses));
     const auto heard = [&](RemoteHost& host, const Frame& frame) {
       const auto texts = decode_texts(frame.body);
-      if (&host == far && texts && texts->size() == addresses.size())
-        endpoints = *texts;
+      if (&host == far && texts && texts->size() == 2 * addresses.size()) {
+        for (size_t i = 0; i < texts->size(); i += 2) add((*texts)[i], (*texts)[i + 1]);
+      }
       return &host == far;
     };
     gather(FrameKind::Listening, heard, far);
   }
-  std::erase(endpoints, "");
+  if (endpoints.empty() && !failed())
+    fail(
+        first().name,
+        kSystemExit,
+        fmt::format(
+            "host {}, where rank 0 is to run, has no port at which others could reach it: {}",
+            first().name,
+            refused.empty() ? "it has no address but loopback ones" : refused));
   return endpoints;
 }
 
 // Every other host tries them all; the first that all reach is the controller's.
 bool HostConnector::probe(const std::vector<std::string>& endpoints) {
-  std::map<std::string, size_t> reached;  // by how many hosts
-  std::map<std::string, bool> reaches_none;
+  HostReach reached(endpoints);
   const auto count = [&](RemoteHost& host, const Frame& frame) {
     const auto texts = decode_texts(frame.body);
-    if (!texts)
+    if (!texts || texts->size() != endpoints.size())
       return false;
-    for (const std::string& endpoint : *texts) ++reached[endpoint];
-    reaches_none[host.name] = texts->empty() && host.name != first().name;
+    reached.add(host.name == first().name ? "" : host.name, *texts);
     return true;
   };
   for (const auto& host : result_.remote)
     host->link.send(FrameKind::Probe, encode_texts(endpoints));
-  const bool here_too = std::any_of(
-      hosts_.begin() + 1, hosts_.end(), [](const JobHost& host) { return host.is_here; });
-  if (here_too) {
-    for (const std::string& endpoint : reachable(endpoints, steady_now() + kProbeTime))
-      ++reached[endpoint];
+  for (auto host = hosts_.begin() + 1; host != hosts_.end(); ++host) {
+    if (host->is_here)
+      reached.add(host->name, try_endpoints(endpoints, steady_now() + kProbeTime));
   }
   if (!gather(FrameKind::Probed, count))
     return false;
-  const size_t all = result_.remote.size() + (here_too ? 1 : 0);
-  for (const std::string& endpoint : endpoints) {
-    if (reached[endpoint] == all) {
-      result_.controller.endpoint = endpoint;
-      return true;
-    }
-  }
-  std::string tried;
-  for (const std::string& endpoint : endpoints) tried += (tried.empty() ? "" : ", ") + endpoint;
-  std::string who;
-  for (const auto& [name, none] : reaches_none) {
-    if (none)
-      who += (who.empty() ? "" : ", ") + name;
-  }
-  fail(
-      first().name,
-      kSystemExit,
-      fmt::format(
-          "host {}, where rank 0 is to run, is not reached by {} at {}; open its firewall for "
-          "ports of the job, or choose the network with --network-interfaces",
-          first().name,
-          who.empty() ? "all hosts" : who,
-          tried.empty() ? "any address: it has none" : tried));
-  return false;
+  result_.controller.endpoint = reached.reached_by_all();
+  if (result_.controller.endpoint.empty())
+    fail(first().name, kSystemExit, reached.complaint(first().name));
+  return !failed();
 }
 
 bool HostConnector::choose_controller() {

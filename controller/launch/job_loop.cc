@@ -19,6 +19,7 @@
 #include "controller/launch/supervisor.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::launch {
 namespace {
@@ -38,7 +39,7 @@ class JobLoop final : private RemoteEvents {
  private:
   void wait_for_events();
   void collect(std::vector<pollfd>& fds) const;
-  void read_input(RankInput& input);
+  bool read_input(RankInput& input);
   void on_signals();
   void on_signal(const SignalEvent& event);
   void on_agent();
@@ -54,6 +55,7 @@ class JobLoop final : private RemoteEvents {
   void on_output(int rank, Stream stream, std::string_view bytes) override;
   void on_output_end(int rank, Stream stream) override { output_.finish(rank, stream); }
   void on_host_end(const RemoteHost& host, int status, bool lost) override;
+  void on_input_lost(int why) override;
   void tell(const std::string& text);
   int last_word();
 
@@ -158,20 +160,20 @@ void JobLoop::wait_for_events() {
     on_signals();
 }
 
-void JobLoop::read_input(RankInput& input) {
+// False where nothing was there, and for good where the stream has ended or cannot be read.
+bool JobLoop::read_input(RankInput& input) {
   if (output_.full(input.stream))
-    return;
-  const ssize_t got = FARANDOLE_FAIL_CALL(
-      "job_loop.read_input.read",
-      read(
-          input.fd.get(),
-          buffer_.data(),
-          FARANDOLE_FAIL_SIZE("job_loop.read_input.read", buffer_.size())));
-  if (got < 0 && (errno == EINTR || errno == EAGAIN))
-    return;
+    return false;
+  const size_t most = FARANDOLE_FAIL_SIZE("job_loop.read_input.read", buffer_.size());
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
+        "job_loop.read_input.read", read(input.fd.get(), buffer_.data(), most));
+  });
+  if (got < 0 && errno == EAGAIN)
+    return false;
   if (got > 0) {
     on_output(input.rank, input.stream, {buffer_.data(), static_cast<size_t>(got)});
-    return;
+    return true;
   }
   if (got < 0) {
     input.broken = true;
@@ -180,6 +182,7 @@ void JobLoop::read_input(RankInput& input) {
     input.fd.reset();
   }
   output_.finish(input.rank, input.stream);
+  return false;
 }
 
 void JobLoop::on_output(int rank, Stream stream, std::string_view bytes) {
@@ -204,6 +207,11 @@ void JobLoop::on_host_end(const RemoteHost& host, int status, bool lost) {
     connection_ = host.refusal.empty() ? last_line_of(host.error_text()) : host.refusal;
   const Cause cause = lost ? Cause::HostLost : Cause::AgentLost;
   supervisor_.on_agent_end(status, steady_now(), host.index, cause);
+}
+
+void JobLoop::on_input_lost(int why) {
+  const Status lost = system_error("standard input is lost from here on: read", why);
+  output_.say(fmt::format("farandolerun: warning: {}\n", lost.message()));
 }
 
 void JobLoop::on_signals() {
@@ -302,13 +310,10 @@ void JobLoop::drain() {
          (!job_.inputs.empty() || !remote_.pass_output(*this) || !output_.empty())) {
     for (RankInput& input : job_.inputs) {
       while (input.fd && !input.broken && !output_.full(input.stream)) {
-        pollfd entry{input.fd.get(), POLLIN, 0};
-        if (FARANDOLE_FAIL_CALL("job_loop.drain.poll", poll(&entry, 1, 0)) > 0) {
-          read_input(input);
-        } else {  // something outside of the job holds the other end
-          output_.finish(input.rank, input.stream);
-          input.fd.reset();
-        }
+        if (read_input(input) || !input.fd || input.broken)
+          continue;
+        output_.finish(input.rank, input.stream);
+        input.fd.reset();  // something outside of the job holds the other end
       }
     }
     std::erase_if(job_.inputs, [](const RankInput& input) { return !input.fd || input.broken; });

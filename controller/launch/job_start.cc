@@ -73,7 +73,7 @@ Result<StartedJob> start_job(
   if (job.agent == 0)
     run_agent(std::move(agent));
   FARANDOLE_FAILPOINT("job_start.started");
-  if (!plan.share_terminal)
+  if (plan.places.front().rank == 0 && !plan.share_terminal)
     point_at_null(STDIN_FILENO);  // rank 0 has it: whoever writes to it must see that one's end
   return job;
 }

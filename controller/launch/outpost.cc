@@ -20,6 +20,7 @@
 #include "controller/launch/signals.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/uninterrupted.h"
 
 namespace farandole::launch {
 namespace {
@@ -54,9 +55,10 @@ class Outpost {
   void on_relay(const Message& message);
   void pass_input();
   void on_agent();
+  void report(const Message& message) { link_.send(FrameKind::Report, encode_message(message)); }
   void on_signals();
   void on_deadline();
-  void read_output(RankInput& input);
+  bool read_output(RankInput& input);
   void drain();
   void lose();
   void finish();
@@ -103,7 +105,7 @@ std::vector<pollfd> Outpost::descriptors() const {
   const short events = job_->channel.wants_write() ? POLLIN | POLLOUT : POLLIN;
   fds.push_back({job_->channel.fd(), events, 0});
   for (const RankInput& rank : job_->inputs)
-    fds.push_back({window_ > 0 || lost_ ? rank.fd.get() : -1, POLLIN, 0});
+    fds.push_back({(window_ > 0 || lost_) && !rank.broken ? rank.fd.get() : -1, POLLIN, 0});
   return fds;
 }
 
@@ -155,11 +157,14 @@ void Outpost::on_frame(const Frame& frame) {
   const auto message = decode_relayed(frame.body);
   if (frame.kind == FrameKind::Listen && texts && texts->size() <= kMaxCandidates) {
     ports_ = hold_ports(*texts);
-    std::vector<std::string> endpoints;
-    for (const HeldPort& port : ports_) endpoints.push_back(port.endpoint);
-    link_.send(FrameKind::Listening, encode_texts(endpoints));
+    std::vector<std::string> answer;
+    for (const HeldPort& port : ports_) {
+      answer.push_back(port.endpoint);
+      answer.push_back(port.refused);
+    }
+    link_.send(FrameKind::Listening, encode_texts(answer));
   } else if (frame.kind == FrameKind::Probe && texts && texts->size() <= kMaxCandidates) {
-    link_.send(FrameKind::Probed, encode_texts(reachable(*texts, steady_now() + kProbeTime)));
+    link_.send(FrameKind::Probed, encode_texts(try_endpoints(*texts, steady_now() + kProbeTime)));
   } else if (frame.kind == FrameKind::Secret && frame.body.size() == Secret::kMinBytes) {
     keys_.secret = Secret(frame.body);
   } else if (frame.kind == FrameKind::Prepare && !job_) {
@@ -199,7 +204,7 @@ void Outpost::on_prepare(const Frame& frame) {
 }
 
 Status Outpost::start() {
-  HeldPort port{{}, {}, order_->controller};
+  HeldPort port{{}, {}, order_->controller, {}};
   if (order_->controller.empty()) {
     auto own = hold_port("");
     if (!own)
@@ -240,8 +245,7 @@ void Outpost::pass_input() {
 void Outpost::on_agent() {
   Message message;
   job_->channel.flush();
-  while (job_->channel.receive(message) == Channel::Receive::Got)
-    link_.send(FrameKind::Report, encode_message(message));
+  while (job_->channel.receive(message) == Channel::Receive::Got) report(message);
 }
 
 void Outpost::on_signals() {
@@ -269,7 +273,7 @@ void Outpost::on_deadline() {
     if (killed_) {  // they hang in the kernel
       clean_ = true;
       agent_status_ = agent_status_.value_or(SIGKILL);
-      link_.send(FrameKind::Report, encode_message({.kind = MessageKind::Stuck, .value = 1}));
+      report({.kind = MessageKind::Stuck, .value = 1});
       return;
     }
     killed_ = true;
@@ -280,24 +284,34 @@ void Outpost::on_deadline() {
   }
 }
 
-void Outpost::read_output(RankInput& input) {
+// False where nothing was there, and for good where the stream has ended or cannot be read.
+bool Outpost::read_output(RankInput& input) {
   const size_t most = lost_ ? buffer_.size() : std::min(buffer_.size(), window_);
   if (most == 0)
-    return;
-  const ssize_t got =
-      FARANDOLE_FAIL_CALL("outpost.read_output.read", read(input.fd.get(), buffer_.data(), most));
-  if (got < 0 && (errno == EINTR || errno == EAGAIN))
-    return;
+    return false;
+  const ssize_t got = uninterrupted([&] {
+    return FARANDOLE_FAIL_CALL(
+        "outpost.read_output.read", read(input.fd.get(), buffer_.data(), most));
+  });
+  if (got < 0 && errno == EAGAIN)
+    return false;
   const auto stream = static_cast<uint8_t>(input.stream);
-  if (got <= 0) {
+  if (got < 0) {
+    input.broken = true;
+    report({.kind = MessageKind::OutputUnreadable, .rank = input.rank, .value = errno});
+  } else if (got == 0) {
     input.fd.reset();
-    return link_.send(FrameKind::OutputEnd, encode_output(input.rank, stream));
+  }
+  if (got <= 0) {
+    link_.send(FrameKind::OutputEnd, encode_output(input.rank, stream));
+    return false;
   }
   if (lost_)
-    return;
+    return true;
   window_ -= static_cast<size_t>(got);
   const std::string_view bytes(buffer_.data(), static_cast<size_t>(got));
   link_.send(FrameKind::Output, encode_output(input.rank, stream, bytes));
+  return true;
 }
 
 // Nobody is to hear of what is here any more: the agent's lease runs out, and it ends everything.
@@ -316,18 +330,16 @@ void Outpost::lose() {
 // Whoever wrote is gone: what is left stands in the pipes.
 void Outpost::drain() {
   for (RankInput& input : job_->inputs) {
-    while (input.fd && window_ > 0) {
-      pollfd entry{input.fd.get(), POLLIN, 0};
-      if (FARANDOLE_FAIL_CALL("outpost.drain.poll", poll(&entry, 1, 0)) > 0) {
-        read_output(input);
-      } else {  // something outside of the job holds the other end
-        input.fd.reset();
-        link_.send(
-            FrameKind::OutputEnd, encode_output(input.rank, static_cast<uint8_t>(input.stream)));
-      }
+    while (input.fd && !input.broken && window_ > 0) {
+      if (read_output(input) || !input.fd || input.broken)
+        continue;
+      // Something outside of the job holds the other end.
+      input.fd.reset();
+      link_.send(
+          FrameKind::OutputEnd, encode_output(input.rank, static_cast<uint8_t>(input.stream)));
     }
   }
-  std::erase_if(job_->inputs, [](const RankInput& rank) { return !rank.fd; });
+  std::erase_if(job_->inputs, [](const RankInput& rank) { return !rank.fd || rank.broken; });
 }
 
 // A launcher whose reader is slow takes the last output as it can; one that is gone says so.

@@ -259,7 +259,7 @@ std::optional<Message> decode_relayed(ByteSpan body) {
   message.time = from.get<int64_t>();
   const auto flag = from.get<uint8_t>();
   const bool known = kind >= static_cast<int32_t>(MessageKind::Signal) &&
-                     kind <= static_cast<int32_t>(MessageKind::Stuck);
+                     kind <= static_cast<int32_t>(MessageKind::OutputUnreadable);
   if (!from.finished() || !known || flag > 1 || message.time < 0)
     return std::nullopt;
   message.kind = static_cast<MessageKind>(kind);

@@ -41,8 +41,8 @@ enum class FrameKind : uint8_t {
   Beat,         // nothing: the launcher is there
   // from the outpost
   Facts,       // HostFacts
-  Listening,   // texts: an endpoint for each address, "" where there is none
-  Probed,      // texts: the endpoints that were reached
+  Listening,   // texts: for each address an endpoint and "", or "" and why there is none
+  Probed,      // texts: for each endpoint "", or why it was not reached
   Prepared,    // texts: the processors that each rank is bound to, of the first some
   Refused,     // number: exit code; then a text
   Report,      // Message of the agent

@@ -79,7 +79,7 @@ std::vector<HeldPort> hold_ports(const std::vector<std::string>& addresses) {
   std::vector<HeldPort> ports;
   for (const std::string& address : addresses) {
     auto port = hold_port(address);
-    ports.push_back(port ? std::move(port).value() : HeldPort{});
+    ports.push_back(port ? std::move(port).value() : HeldPort{{}, {}, {}, port.status().message()});
   }
   return ports;
 }

@@ -53,7 +53,7 @@ void RemoteHosts::handle(RemoteEvents& events) {
     read_from(*host, events);
   }
   pass_output(events);
-  pass_input();
+  pass_input(events);
   if (steady_now() < next_beat_)
     return;
   for (const auto& host : hosts_) host->link.send(FrameKind::Beat);
@@ -125,7 +125,7 @@ bool RemoteHosts::pass_output(RemoteEvents& events) {
 }
 
 // Of this process's standard input to rank 0, as much as it takes.
-void RemoteHosts::pass_input() {
+void RemoteHosts::pass_input(RemoteEvents& events) {
   if (!input_)
     return;
   RemoteHost& host = *hosts_.front();
@@ -141,6 +141,8 @@ void RemoteHosts::pass_input() {
     return;
   if (got <= 0) {
     input_ = false;
+    if (got < 0)
+      events.on_input_lost(errno);
     return host.link.send(FrameKind::InputEnd);
   }
   const std::string_view bytes(buffer.data(), static_cast<size_t>(got));

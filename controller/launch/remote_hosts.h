@@ -24,6 +24,8 @@ class RemoteEvents {
   virtual void on_output_end(int rank, Stream stream) = 0;
   // The agent of a host was killed, or (`lost`) the connection to it has ended.
   virtual void on_host_end(const RemoteHost& host, int status, bool lost) = 0;
+  // The standard input of this process cannot be read; for rank 0 it has ended.
+  virtual void on_input_lost(int why) = 0;
 };
 
 class RemoteHosts {
@@ -50,7 +52,7 @@ class RemoteHosts {
   void read_from(RemoteHost& host, RemoteEvents& events);
   void on_frame(RemoteHost& host, const Frame& frame, RemoteEvents& events);
   void on_output(RemoteHost& host, const Frame& frame);
-  void pass_input();
+  void pass_input(RemoteEvents& events);
 
   std::vector<std::unique_ptr<RemoteHost>> hosts_;
   bool input_;

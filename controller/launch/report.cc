@@ -115,8 +115,9 @@ std::string last_line(const Outcome& outcome, const ReportContext& context, cons
       return "the job was ended because nobody reads its output any more";
     case Cause::OutputUnreadable:
       return fmt::format(
-          "the job was ended because the output of rank {} could not be read: {}",
+          "the job was ended because the output of rank {} (host {}) could not be read: {}",
           outcome.rank,
+          context.host,
           error_text(outcome.value));
   }
   return "";

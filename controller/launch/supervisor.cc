@@ -44,6 +44,8 @@ void Supervisor::on_message(const Message& message, TimePoint now) {
     on_rank_end(message, Cause::KeeperLost, now);
     if (phase_ < Phase::Ending)  // no rank has done wrong: there is nothing to report
       end(std::min(settings_.grace, kLeaseGrace), now);
+  } else if (message.kind == MessageKind::OutputUnreadable) {
+    on_output_unreadable(message.rank, message.value, now);
   }
 }
 

@@ -154,9 +154,13 @@ def test_ranks_are_numbered_placed_and_fed(hosts: Hosts, launcher: str, client: 
     assert (files / "rank.2/stderr").read_text() == "to-stderr\n"
 
 
-def test_much_input_and_output_arrive_whole(hosts: Hosts, launcher: str, client: Path) -> None:
+@pytest.mark.parametrize("placed", ["h1:1", "h1:1,h0:1"])
+def test_much_input_and_output_arrive_whole(
+    hosts: Hosts, launcher: str, client: Path, placed: str
+) -> None:
+    """Of rank 0 on another host, whether the launcher's takes part or not."""
     text = "".join(f"line {number} {'x' * 90}\n" for number in range(30000))
-    ended = run(hosts, client, launcher, "-H", "h1:1", "cat", text=text)
+    ended = run(hosts, client, launcher, "-H", placed, "cat", text=text)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "".join(f"[0] {line}\n" for line in text.splitlines())
 

@@ -87,6 +87,15 @@ def test_no_sshd(hosts: Hosts, launcher: str) -> None:
     assert line.endswith("start sshd there, or give its port with --ssh-port")
 
 
+def test_an_ssh_that_cannot_be_started(hosts: Hosts, launcher: str) -> None:
+    client = hosts.client()
+    (client / "ssh").write_text("#!/no/such/interpreter\n")
+    (line,) = refused(hosts, client, launcher, "-H", "h1:1")
+    assert line == (
+        f"ssh to host h1 could not be started: {client}/ssh: No such file or directory (errno 2)"
+    )
+
+
 def test_no_such_address(hosts: Hosts, launcher: str) -> None:
     (line,) = refused(hosts, hosts.client(), launcher, "-H", "10.78.0.99:1")
     assert line.startswith("host 10.78.0.99 ") and "; is it up" in line

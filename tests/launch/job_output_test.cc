@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -166,6 +167,40 @@ TEST(JobOutput, ASlowReaderSlowsTheRanksAndFillsNoMemory) {
   job.close_input();
   EXPECT_EQ(job.wait().exit_code, 0);
   unlink(path.c_str());
+}
+
+TEST(JobOutput, WhatNobodyReadWhileTheJobLivedArrives) {
+  // The rank writes lines until launcher and pipes are full, says how many, and is gone before
+  // anybody reads.
+  const std::string path = testing::TempDir() + fmt::format("launch_count_{}", getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const UniqueFd count(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  JobProcess job(
+      {"-np",
+       "1",
+       "python3",
+       "-c",
+       "import os,select,sys\n"
+       "os.set_blocking(1, False)\n"
+       "lines = 0\n"
+       "while select.select([], [1], [], 0.3)[1]:\n"
+       "    lines += os.write(1, b'x' * 4095 + b'\\n') // 4096\n"
+       "os.write(os.open(sys.argv[1], os.O_WRONLY), str(lines).encode())\n",
+       path});
+  std::array<pollfd, 1> fds{{{count.get(), POLLIN, 0}}};
+  poll_until(fds, steady_now() + kPatience);
+  std::array<char, 16> text{};
+  ASSERT_GT(read(count.get(), text.data(), text.size() - 1), 0) << job.err();
+  unlink(path.c_str());
+  for (const pid_t agent : job.named("fdl-agent")) {
+    const UniqueFd ended(static_cast<int>(syscall(SYS_pidfd_open, agent, 0)));
+    fds[0].fd = ended.get();
+    poll_until(fds, steady_now() + kPatience);
+  }
+  const JobResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(split(result.out).size(), static_cast<size_t>(std::stoi(text.data())));
+  EXPECT_EQ(result.out.size(), split(result.out).size() * (4096 + sizeof("[0] ") - 1));
 }
 
 TEST(JobOutput, VerboseTellsTheStory) {

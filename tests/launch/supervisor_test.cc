@@ -54,9 +54,19 @@ TEST_F(SupervisorTest, OutputThatCannotBeReadEndsTheJobAndIsTold) {
   EXPECT_EQ(order().kind, MessageKind::End);
   EXPECT_EQ(exit_code_of(job_.outcome()), 1);
   EXPECT_THAT(
-      final_report(job_.outcome(), {}, {}),
-      testing::EndsWith("the job was ended because the output of rank 1 could not be read: "
-                        "Input/output error\n"));
+      final_report(job_.outcome(), {.host = "h", .program = "", .running = {}}, {}),
+      testing::EndsWith(
+          "the job was ended because the output of rank 1 (host h) could not be read: "
+          "Input/output error\n"));
+}
+
+TEST_F(SupervisorTest, OutputThatCannotBeReadOnAnotherHostIsTheSame) {
+  start(3);
+  job_.on_message({.kind = MessageKind::OutputUnreadable, .rank = 1, .value = EIO}, now_);
+  EXPECT_EQ(job_.phase(), Phase::Ending);
+  EXPECT_EQ(order().kind, MessageKind::End);
+  EXPECT_EQ(job_.outcome().cause, Cause::OutputUnreadable);
+  EXPECT_EQ(job_.outcome().rank, 1);
 }
 
 TEST_F(SupervisorTest, AllZeroIsSuccessAndNobodyIsTold) {
