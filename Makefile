@@ -94,8 +94,8 @@ mutants: $(STAMPS)/packages ## deliberate bugs of the protocol, and what each ne
 soak: setup .venv/.installed ## random jobs with random failures for MINUTES=60; nothing may grow or stay
 	@$(IN_VENV) python tests/soak/soak.py --minutes $(or $(MINUTES),60)
 
-hosts: setup .venv/.installed ## jobs on several hosts through ssh, with those that wait for time-outs
-	@$(IN_VENV) python -m pytest --patient tests/hosts
+hosts: setup build .venv/.installed ## jobs on several hosts through ssh, with those that wait for time-outs
+	@$(IN_VENV) python -m pytest --patient tests/hosts tests/failpoints/test_several_hosts.py
 
 chaos: setup .venv/.installed ## real failures, TRIALS=20 of each (deaths 100), measured: build/chaos/table.md
 	@$(IN_VENV) python tests/chaos/chaos.py --trials $(or $(TRIALS),20)

@@ -12,7 +12,11 @@ RANKS = 3
 VICTIM = 2  # to whom happens, over Gloo and by itself, what these scenes are named after
 VICTIMS = {"freeze": signal.SIGSTOP, "death": signal.SIGKILL}
 SCENES = ("shm", "gloo", *VICTIMS)
+# Jobs of two hosts, as -H has them: rank 0 is on the launcher's, or on the other one.
+PLACES = {"rank 0 there": "h1:2,h0:1", "rank 0 here": "h0:1,h1:2"}
+HERE, THERE = "h0", "h1"
 JOB = "job"  # the role of launcher, agent and keepers
+OUTPOST = "outpost"  # and of those on the other host
 
 
 @dataclass(frozen=True)
@@ -21,18 +25,27 @@ class Case:
 
     point: Point
     action: str
-    role: str  # a rank, or JOB
-    scene: str  # the communicator, or one of VICTIMS
+    role: str  # a rank, JOB or OUTPOST
+    scene: str  # the communicator, or one of VICTIMS or PLACES
     hit: int = 1
 
     def __str__(self) -> str:
         action = os.strerror(int(self.action)) if self.action.isdigit() else self.action
-        who = "launcher" if self.role == JOB else f"rank {self.role}"
+        who = {JOB: "launcher", OUTPOST: "outpost"}.get(self.role, f"rank {self.role}")
         return f"{self.point.name}: {action}, {who}, {self.scene}, passage {self.hit}"
 
     @property
     def has_victim(self) -> bool:
         return self.scene in VICTIMS
+
+    @property
+    def on_hosts(self) -> bool:
+        return self.scene in PLACES
+
+    @property
+    def by_rank(self) -> bool:
+        """It happens to a rank."""
+        return self.role not in (JOB, OUTPOST)
 
     @property
     def harmless(self) -> bool:

@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-from case import JOB, RANKS, VICTIM, Case
+from case import HERE, JOB, OUTPOST, RANKS, THERE, VICTIM, Case
 
 REPORT = re.compile(r"REPORT (\{.*\})")
 CRASHED = re.compile(r"terminate called|was ended by SIG(ABRT|SEGV|BUS|ILL|FPE|PIPE|SYS|TRAP)")
@@ -73,8 +73,8 @@ def judge_crashes(seen: Seen) -> list[str]:
     dies = seen.reached and case.ends_it
     excused = set()
     if dies and case.action == "throw":
-        excused.add(f"{case.role}.{int(signal.SIGABRT)}")
-    if dies and case.role == JOB:
+        excused.add(f"{case.role if case.by_rank else JOB}.{int(signal.SIGABRT)}")
+    if dies and not case.by_rank:
         excused |= {f"{rank}.{int(signal.SIGPIPE)}" for rank in range(RANKS)}
     wrong = []
     for crash in seen.crashes:
@@ -92,7 +92,7 @@ def judge_failure(seen: Seen, report: dict[str, Any]) -> list[str]:
     ours = case.action == "throw" and "failpoint" in text
     wrong = [] if report["code"] in TYPED or ours else [f"rank {report['rank']}: {text}"]
     # What the launcher does ends ranks, each of which may be the first whom the others miss.
-    if case.role == JOB:
+    if not case.by_rank:
         return wrong
     # Before the group has formed a rank that is late is named, but nobody's culprit.
     right = {int(case.role)} | ({VICTIM} if case.has_victim else set())
@@ -115,24 +115,39 @@ def judge_code(seen: Seen, code: int) -> list[str]:
     failed = any(r["event"] == "failed" for r in seen.last.values())
     if code == 0 and not seen.all_finished and OUTPUT_LOST not in seen.output:
         wrong.append("exit code 0 although not everybody finished")
-    dies = seen.reached and case.ends_it and case.role != JOB
+    dies = seen.reached and case.ends_it and case.by_rank
     # After the last result, what is thrown may be of no consequence but for a warning.
     dies &= not (case.action == "throw" and seen.all_finished)
     if code == 0 and (dies or failed or case.has_victim):
         wrong.append("exit code 0 although a rank failed")
-    unable = "write" in case.point.name  # what fails is the writing of it
+    # What fails is the writing of it.
+    unable = "write" in case.point.name and not case.on_hosts
     if code > 0 and LAST_WORD not in seen.output and not unable:
         wrong.append(f"exit code {code} without a word")
-    by_itself = case.role != JOB and not case.has_victim and not case.strikes
+    if code > 0 and case.on_hosts and not names_a_host(seen):
+        wrong.append(f"does not name a host at fault: {last_word(seen)!r}")
+    by_itself = case.by_rank and not case.has_victim and not case.strikes
     if by_itself and code not in (0, FAILED):
         wrong.append(f"exit code {code} where a rank told of an error")
     return wrong
 
 
+def last_word(seen: Seen) -> str:
+    """The last line of the launcher's."""
+    said = [line for line in seen.output.splitlines() if line.startswith(LAST_WORD)]
+    return said[-1] if said else ""
+
+
+def names_a_host(seen: Seen) -> bool:
+    """The last word does: the other one, or what happens to the launcher, either."""
+    hosts = THERE if seen.case.role == OUTPOST else f"{HERE}|{THERE}"
+    return re.search(rf"\b({hosts})\b", last_word(seen)) is not None
+
+
 def judge_silence(seen: Seen) -> list[str]:
     """Whoever has joined says how it ended; unless it is the launcher that ends it."""
     case = seen.case
-    if case.role == JOB and not case.harmless:
+    if not case.by_rank and not case.harmless:
         return []
     # Rank 0, which tells the others of a death, stands still: the second that the launcher leaves
     # them to speak may pass before they give it up.

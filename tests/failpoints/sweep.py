@@ -13,53 +13,45 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from case import SCENES, Case
+from host_trial import Hosts, HostTrial, two_hosts, why_not
 from points import Point, points
+from several_hosts import AT_ONCE, hosts_cases, roles
 from trial import Outcome, Trial
 
 PARALLEL = 8  # most of a case is waiting
-# Points that the jobs here pass by chance or never, and what shows them instead.
+SESSIONS_GONE = 10.0  # seconds
+# Points that the jobs here pass by chance or never, and which test of build/dev/tests passes each.
 RARE = {
-    "affinity.bind_to.sched_setaffinity": "nothing is bound there: job_binding_test",
-    "connection.write_when_possible.async_wait": "a socket that takes no more: connection_test",
-    "job_loop.drain.poll": "output that nobody read while the job lived: test_launcher.py",
-    "process_card.watch_process.eventfd": "one that has long ended: heartbeat_test",
-    "sync.futex": "a member that is late by more than a few turns of the others: sync_test",
-    "mesh.turn.read": "an abort while the lane waits: gloo_transport_test",
-    "name_lookup.ask.getaddrinfo": "a host by its name: name_lookup_test",
+    "affinity.bind_to.sched_setaffinity": (  # a rank that is bound
+        "launch/launch_job_test",
+        "JobBinding.EachRankRunsOnItsOwnThread",
+    ),
+    "connection.write_when_possible.async_wait": (  # a socket that takes no more
+        "net/net_test",
+        "Connection.ManyLargeFramesPassThroughFullBuffers",
+    ),
+    "process_card.watch_process.eventfd": (  # one that has long ended
+        "net/net_test",
+        "ProcessCard.AProcessThatNobodyKnowsAnyMoreHasEnded",
+    ),
+    "sync.futex": (  # a member that is late by more than a few turns of the others
+        "shm/shm_test",
+        "FlagBarrier.InterruptWakesASleeper",
+    ),
+    "mesh.turn.read": (  # an abort while the lane waits
+        "gloo/gloo_abort_test",
+        "Gloo/AbortTest.Returns/AllreduceRing_65536_4_waiting",
+    ),
+    "name_lookup.ask.getaddrinfo": (  # a host by its name
+        "core/core_base_test",
+        "NameLookup.AsksForStreamsAndThePort",
+    ),
 }
-# Files that only a job of several hosts passes, which the jobs here are not: tests/hosts has those.
-SEVERAL_HOSTS = {
-    f"controller/launch/{name}.cc"
-    for name in (
-        "outpost",
-        "outpost_input",
-        "outpost_link",
-        "outpost_preparation",
-        "remote_host",
-        "remote_hosts",
-        "ssh_start",
-    )
-}
-RARE |= dict.fromkeys(
-    [
-        f"addresses.{name}"
-        for name in (
-            "listen_at.listen",
-            "begin_connect.socket",
-            "begin_connect.connect",
-            "is_connected.getsockopt",
-        )
-    ],
-    "an address for several hosts: tests/hosts",
-)
-
-
-def one_host_points() -> Iterator[Point]:
-    return (point for point in points() if point.path not in SEVERAL_HOSTS)
 
 
 def all_cases(point: Point, hits: Iterable[int]) -> Iterator[Case]:
@@ -94,16 +86,23 @@ def first_reached(point: Point) -> list[Outcome]:
 
 
 def sweep(
-    work: Iterable[Callable[[], list[Outcome]]], progress: Callable[[Outcome], None]
+    work: Iterable[Callable[[], list[Outcome]]],
+    progress: Callable[[Outcome], None],
+    at_once: int = PARALLEL,
 ) -> list[Outcome]:
-    """Does all of it, some at a time."""
+    """Does all of it, so many at a time."""
     done: list[Outcome] = []
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         for outcomes in pool.map(lambda job: job(), list(work)):
             for outcome in outcomes:
                 progress(outcome)
             done += outcomes
     return done
+
+
+def place(case: Case) -> str:
+    """What has to be reached: a point by anybody, on several hosts by everybody who passes it."""
+    return f"{case.point.name}, {case.role}" if case.on_hosts else case.point.name
 
 
 def complaints(outcomes: list[Outcome], in_all_roles: bool = True) -> list[str]:
@@ -113,55 +112,98 @@ def complaints(outcomes: list[Outcome], in_all_roles: bool = True) -> list[str]:
         for outcome in outcomes
         if outcome.wrong
     ]
-    reached = {outcome.case.point.name for outcome in outcomes if outcome.reached}
-    tried = {outcome.case.point.name for outcome in outcomes}
+    reached = {place(outcome.case) for outcome in outcomes if outcome.reached}
+    tried = {place(outcome.case) for outcome in outcomes}
     if in_all_roles:
         found += [f"{name}: not reached" for name in sorted(tried - reached - set(RARE))]
     return found
 
 
-def main() -> int:
-    """The full sweep."""
+class Progress:
+    """Says on the way what is wrong, and how far it is."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.done += 1
+        if outcome.wrong:
+            print(f"\r{outcome.case}: {'; '.join(outcome.wrong)}", flush=True)
+        print(f"\r{self.done} of {self.total} cases", end="", file=sys.stderr, flush=True)
+
+
+def run_on(hosts: Hosts, case: Case) -> list[Outcome]:
+    return [HostTrial(case, hosts).run()]
+
+
+def run_all(cases: list[Case]) -> list[Outcome]:
+    """Those of one host, then those of several on two that are there for all of them."""
+    show = Progress(len(cases))
+
+    outcomes = sweep([partial(run_alone, case) for case in cases if not case.on_hosts], show)
+    if on_hosts := [case for case in cases if case.on_hosts]:
+        with two_hosts() as hosts:
+            outcomes += sweep([partial(run_on, hosts, case) for case in on_hosts], show, AT_ONCE)
+            left = hosts.sessions_after(SESSIONS_GONE)
+            assert not left, f"sessions of sshd are left: {left}"
+    print(file=sys.stderr)
+    return outcomes
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", default="", help="only those whose name contains this")
-    parser.add_argument("--role", help="only this one: a rank, or job for the launcher")
+    parser.add_argument(
+        "--role", help="only this one: a rank, job for the launcher, outpost for that on a host"
+    )
     parser.add_argument("--hits", default="1,4", help="at which passages (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="list the points and end")
-    options = parser.parse_args()
-    chosen = [point for point in one_host_points() if options.points in point.name]
-    if options.list:
-        for point in chosen:
-            print(point.name, point.path, " ".join(point.actions()), sep="\t")
-        return 0
+    return parser.parse_args()
+
+
+def chosen_cases(options: argparse.Namespace) -> list[Case]:
     hits = [int(hit) for hit in options.hits.split(",")]
     cases = [
         case
-        for point in chosen
-        for case in all_cases(point, hits)
+        for point in points()
+        if options.points in point.name
+        for case in (hosts_cases(point, hits) if roles(point) else all_cases(point, hits))
         if options.role in (None, case.role)
     ]
-    count = 0
+    if reason := why_not():
+        left_out = {case.point.name for case in cases if case.on_hosts}
+        print(f"{len(left_out)} points of jobs of several hosts are left out: {reason}")
+        cases = [case for case in cases if not case.on_hosts]
+    return cases
 
-    def show(outcome: Outcome) -> None:
-        nonlocal count
-        count += 1
-        if outcome.wrong:
-            print(f"\r{outcome.case}: {'; '.join(outcome.wrong)}", flush=True)
-        print(f"\r{count} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
 
-    outcomes = sweep([partial(run_alone, case) for case in cases], show)
-    print(file=sys.stderr)
+def main() -> int:
+    """The full sweep."""
+    options = parse()
+    cases = chosen_cases(options)
+    chosen = {case.point.name: case.point for case in cases}
+    if options.list:
+        for point in chosen.values():
+            print(point.name, point.path, " ".join(point.actions()), sep="\t")
+        return 0
+    outcomes = run_all(cases)
     found = complaints(outcomes, options.role is None)
     print("\n".join(found))
-    reached = sum(outcome.reached for outcome in outcomes)
-    longest = max(outcomes, key=lambda outcome: outcome.seconds)
-    print(
-        f"{len(chosen)} points, {len(cases)} cases, {reached} reached; "
-        f"longest {longest.seconds:.1f} s ({longest.case})"
-    )
+    for name, group in groupby(outcomes, lambda o: "two hosts" if o.case.on_hosts else "one host"):
+        print(summary(name, list(group)))
     wrong = sum(bool(outcome.wrong) for outcome in outcomes)
     print(f"{len(outcomes) - wrong} passed, {len(found)} failed")
     return 1 if found else 0
+
+
+def summary(name: str, outcomes: list[Outcome]) -> str:
+    longest = max(outcomes, key=lambda outcome: outcome.seconds)
+    return (
+        f"{name}: {len({outcome.case.point.name for outcome in outcomes})} points, "
+        f"{len(outcomes)} cases, {sum(outcome.reached for outcome in outcomes)} reached; "
+        f"longest {longest.seconds:.1f} s ({longest.case})"
+    )
 
 
 if __name__ == "__main__":

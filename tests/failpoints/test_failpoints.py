@@ -15,9 +15,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from case import JOB, RANKS, Case
 from judge import Seen, judge
-from points import Point
-from sweep import complaints, first_reached, one_host_points, run_alone, sweep
-from trial import WITNESS
+from points import Point, points
+from several_hosts import one_host_points
+from sweep import RARE, complaints, first_reached, run_alone, sweep
+from trial import BUILD, WITNESS
 
 READ = Point("somewhere.poll", "controller/launch/somewhere.cc", frozenset({"_CALL"}))
 NO_MEMORY, AGAIN = "12", "4"
@@ -43,6 +44,25 @@ def test_what_once_ended_wrongly_ends_right() -> None:
     outcomes = sweep([partial(run_alone, case) for case in cases], lambda outcome: None)
     assert all(outcome.reached for outcome in outcomes)
     assert not complaints(outcomes), "\n".join(complaints(outcomes))
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_what_jobs_rarely_pass_a_test_passes(name: str, tmp_path: Path) -> None:
+    assert name in {point.name for point in points()}
+    program, test = RARE[name]
+    token = tmp_path / "passed"
+    nothing = {"FDL_FAILPOINT": f"{name} 0 job 1 {token}"}  # as if all were well
+    command = [str(BUILD / "tests" / program), f"--gtest_filter={test}"]
+    ended = subprocess.run(
+        command,
+        env={**os.environ, **nothing},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "[  PASSED  ] 1 test." in ended.stdout, ended.stdout + ended.stderr
+    assert token.exists(), f"{test} does not pass {name}"
 
 
 def report(rank: int, event: str, **more: object) -> str:

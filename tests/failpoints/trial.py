@@ -14,14 +14,17 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
-from case import RANKS, VICTIM, VICTIMS, Case
+from case import JOB, RANKS, VICTIM, VICTIMS, Case
 from judge import Seen, judge
 from points import ROOT
 
 BUILD = ROOT / "build/dev"
+LAUNCHER = BUILD / "controller/launch/farandolerun"
+RANK = BUILD / "tests/failpoints/failpoint_rank"
 WITNESS = BUILD / "tests/failpoints/libfailpoint_witness.so"
-LIMIT = 15.0  # seconds in which every case has ended
+LIMIT = 15.0  # seconds in which every case has ended, and nothing of it is left
 STOPPED = 6.0  # how long what is stopped stays so; longer than anybody's patience
 AGAIN = 0.02  # what stops itself cannot tell us, so it is told to go on again and again
 GONE_AFTER = 5.0  # what the launcher's own death leaves to others, as docs/reliability.md promises
@@ -74,11 +77,12 @@ class Trial:
         """Runs the case; kills whatever is left, and says so."""
         outcome = Outcome(self.case)
         begin = time.monotonic()
+        deadline = begin + LIMIT
         try:
-            exit_code = self._launch(outcome)
-            outcome.seconds = time.monotonic() - begin
+            exit_code = self._launch(outcome, deadline)
             outcome.reached = self.token.exists()
-            self._judge_leftovers(outcome)
+            self._judge_leftovers(outcome, deadline)
+            outcome.seconds = time.monotonic() - begin
             crashes = sorted(path.name for path in self.crashes.iterdir())
             seen = Seen(self.case, outcome.reached, exit_code, outcome.output, crashes)
             outcome.wrong += judge(seen)
@@ -89,34 +93,40 @@ class Trial:
             shutil.rmtree(self.folder)
         return outcome
 
-    def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FARANDOLE_")}
-        case = self.case
-        communicator = "gloo" if case.scene in VICTIMS else case.scene
-        order = f"{case.point.name} {case.action} {case.role} {case.hit} {self.token}"
+    def _own_environment(self) -> dict[str, str]:
+        """What every process of the job gets, and who is to obey also the order."""
         name, _, value = self.mark.partition("=")
-        own = {name: value, "FDL_FAILPOINT": order, "TMPDIR": str(self.scratch)}
-        own |= {"LD_PRELOAD": str(WITNESS), "FAILPOINT_WITNESS": str(self.crashes)}
-        return {**kept, **PATIENCE, "FARANDOLE_COMMUNICATOR": communicator, **own}
+        witness = {"LD_PRELOAD": str(WITNESS), "FAILPOINT_WITNESS": str(self.crashes)}
+        return {name: value, "TMPDIR": str(self.scratch), **witness}
 
-    def _launch(self, outcome: Outcome) -> int | None:
+    def _order(self) -> dict[str, str]:
+        case = self.case
+        role = case.role if case.by_rank else JOB
+        order = f"{case.point.name} {case.action} {role} {case.hit} {self.token}"
+        return {"FDL_FAILPOINT": order}
+
+    def _command(self, *where: str) -> list[str]:
+        files = ("--output-filename", str(self.folder / "files"))
+        return [str(LAUNCHER), *where, "--grace", "1", *files, str(RANK), *self._victim()]
+
+    def _start(self, output: IO[str]) -> subprocess.Popen[Any]:
         hosts = self.folder / "hosts"
         hosts.write_text(f"localhost slots={RANKS}\n")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("FARANDOLE_")}
+        scene = self.case.scene
+        communicator = {"FARANDOLE_COMMUNICATOR": "gloo" if scene in VICTIMS else scene}
+        return subprocess.Popen(
+            self._command("-hostfile", str(hosts)),
+            env={**kept, **PATIENCE, **communicator, **self._own_environment(), **self._order()},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=self._prepare,
+        )
+
+    def _launch(self, outcome: Outcome, deadline: float) -> int | None:
         with (self.folder / "output").open("w+") as output:
-            process = subprocess.Popen(
-                [
-                    str(BUILD / "controller/launch/farandolerun"),
-                    *("-hostfile", str(hosts), "--grace", "1"),
-                    *("--output-filename", str(self.folder / "files")),
-                    str(BUILD / "tests/failpoints/failpoint_rank"),
-                    *self._victim(),
-                ],
-                env=self._environment(),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                preexec_fn=self._prepare,
-            )
-            exit_code = self._await(process)
+            process = self._start(output)
+            exit_code = self._await(process, deadline)
             output.seek(0)
             outcome.output = output.read()
         if exit_code is None:
@@ -134,12 +144,11 @@ class Trial:
             os.close(0)
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
 
-    def _await(self, process: subprocess.Popen[bytes]) -> int | None:
+    def _await(self, process: subprocess.Popen[Any], deadline: float) -> int | None:
         """Its exit code. What the case stops of the launcher goes on after a while."""
-        deadline = time.monotonic() + LIMIT
         with contextlib.suppress(subprocess.TimeoutExpired):
             if self.case.action != "stop":
-                return process.wait(LIMIT)
+                return process.wait(max(0.0, deadline - time.monotonic()))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(STOPPED)
             for pid in self._processes():
@@ -156,8 +165,8 @@ class Trial:
                     found.append(int(entry.name))
         return found
 
-    def _judge_leftovers(self, outcome: Outcome) -> None:
-        deadline = time.monotonic() + GONE_AFTER
+    def _judge_leftovers(self, outcome: Outcome, deadline: float) -> None:
+        deadline = min(deadline, time.monotonic() + GONE_AFTER)
         while (left := self._processes()) and (patience := deadline - time.monotonic()) > 0:
             if self.case.action == "stop":
                 for pid in left:

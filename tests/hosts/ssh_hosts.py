@@ -15,16 +15,18 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import IO, Any
 
 PROGRAMS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen")
 SSHD = "/usr/sbin/sshd"
 PATIENCE = 60.0
 GONE = 15.0  # generous; what is promised is in docs/launcher.md
 HOLD = "echo; read -r _"
+BASHRC = Path.home() / ".bashrc"  # which bash reads when sshd starts it
 
 
 @cache
@@ -41,6 +43,10 @@ def why_not() -> str:
     return f"namespaces are refused: {refused.stderr}" if refused.returncode else ""
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class Space:
     """Namespaces, held by a shell."""
 
@@ -55,8 +61,7 @@ class Space:
         assert self._holder.stdout.readline(), "unshare failed"
         self.pid = self._holder.pid
         if whole:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-            self.pid = int(children[0])
+            self.pid = children_of(self.pid)[0]
         kinds = ["--uts", "--mount", "--root", "--pid"] if whole else []
         self.enter = ["nsenter", "-t", str(self.pid), "--net", *kinds]
 
@@ -136,6 +141,8 @@ class Hosts:
             "ip link set lo up",
             f"ip addr add {self.address(index)}/24 dev eth0",
             "ip link set eth0 up",
+            # Whatever a shell of the user's does first, it is no part of these hosts.
+            f"[ ! -f {BASHRC} ] || mount --bind /dev/null {BASHRC}",
         )
         if index > 0:
             self._start_sshd(index, host)
@@ -145,8 +152,10 @@ class Hosts:
         config.write_text(
             f"ListenAddress {self.address(index)}:22\n"
             f"HostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/authorized\n"
-            "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
+            "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitUserRC no\n"
             f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv {self.mark}\n"
+            # What a client may have its outposts find (SetEnv): see tests/failpoints.
+            "AcceptEnv FDL_FAILPOINT FAILPOINT_* LD_PRELOAD TMPDIR\n"
         )
         Path("/run/sshd").mkdir(exist_ok=True)  # where it wants to be confined
         log = self.folder / f"sshd-{index}.log"
@@ -184,8 +193,14 @@ class Hosts:
         program.chmod(0o755)
         return folder
 
-    def start(self, launcher: Sequence[str], client: Path, **streams: int) -> subprocess.Popen[str]:
-        """The launcher, on the first host."""
+    def start(
+        self,
+        launcher: Sequence[str],
+        client: Path,
+        environment: Mapping[str, str] | None = None,
+        **streams: int | IO[Any],
+    ) -> subprocess.Popen[str]:
+        """The launcher, on the first host, with what `environment` adds."""
         name, _, value = self.mark.partition("=")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
         path = f"{client}:{os.environ['PATH']}"
@@ -201,6 +216,7 @@ class Hosts:
                 "PATH": path,
                 "PWD": str(self.folder),
                 "OMP_NUM_THREADS": "1",
+                **(environment or {}),
             },
             text=True,
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -228,6 +244,21 @@ class Hosts:
                     found.append(pid)
             except OSError:
                 continue  # it has ended
+        return found
+
+    def sessions_after(self, seconds: float) -> list[int]:
+        """Of sshd's sessions, those that have not ended after so long."""
+        deadline = time.monotonic() + seconds
+        while (left := self._sessions()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
+    def _sessions(self) -> list[int]:
+        """What sshd has forked."""
+        found = []
+        for daemon in self._daemons:  # nsenter, which has sshd as its child
+            for child in children_of(daemon.pid):
+                found += children_of(child)
         return found
 
     def left_after(self, seconds: float) -> dict[int, str]:
