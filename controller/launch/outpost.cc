@@ -45,6 +45,7 @@ class Outpost {
   int run();
 
  private:
+  bool has_ended();
   void wait_for_events();
   std::vector<pollfd> descriptors() const;
   std::optional<TimePoint> deadline() const;
@@ -86,12 +87,18 @@ class Outpost {
 int Outpost::run() {
   link_.send_text(greeting_line(version_number()));
   link_.send(FrameKind::Facts, encode_facts(own_facts(environment_)));
-  while (!(clean_ && agent_status_) && !(lost_ && !job_)) {
+  while (!has_ended()) {
     wait_for_events();
     on_deadline();
   }
   finish();
   return lost_ ? 1 : 0;
+}
+
+bool Outpost::has_ended() {
+  if (!link_.is_heard())
+    lose();
+  return (clean_ && agent_status_) || (lost_ && !job_);
 }
 
 std::vector<pollfd> Outpost::descriptors() const {

@@ -49,7 +49,7 @@ void OutpostLink::flush() {
               FARANDOLE_FAIL_SIZE("outpost_link.flush.write", outbox_.size() - sent)));
     });
     if (wrote < 0 && errno != EAGAIN)
-      return close_out();  // the other end is gone: reading says so
+      return close_out();
     if (wrote < 0)
       break;
     sent += static_cast<size_t>(wrote);

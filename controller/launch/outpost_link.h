@@ -18,6 +18,8 @@ class OutpostLink {
   static Result<OutpostLink> over(UniqueFd in, UniqueFd out, size_t most, bool greeted);
 
   bool is_open() const noexcept { return static_cast<bool>(in_); }
+  // False once something could not be sent, or after close_out().
+  bool is_heard() const noexcept { return static_cast<bool>(out_); }
   int in_fd() const noexcept { return in_.get(); }
   int out_fd() const noexcept { return out_.get(); }
   bool wants_write() const noexcept { return out_ && !outbox_.empty(); }
