@@ -45,7 +45,6 @@ class Outpost {
   int run();
 
  private:
-  bool has_ended();
   void wait_for_events();
   std::vector<pollfd> descriptors() const;
   std::optional<TimePoint> deadline() const;
@@ -87,18 +86,12 @@ class Outpost {
 int Outpost::run() {
   link_.send_text(greeting_line(version_number()));
   link_.send(FrameKind::Facts, encode_facts(own_facts(environment_)));
-  while (!has_ended()) {
+  while (!(clean_ && agent_status_) && !(lost_ && !job_)) {
     wait_for_events();
     on_deadline();
   }
   finish();
   return lost_ ? 1 : 0;
-}
-
-bool Outpost::has_ended() {
-  if (!link_.is_heard())
-    lose();
-  return (clean_ && agent_status_) || (lost_ && !job_);
 }
 
 std::vector<pollfd> Outpost::descriptors() const {
@@ -123,6 +116,8 @@ std::optional<TimePoint> Outpost::deadline() const {
 }
 
 void Outpost::wait_for_events() {
+  if (!link_.is_heard() && !lost_)
+    return lose();
   std::vector<pollfd> fds = descriptors();
   poll_until(fds, deadline());
   for (size_t i = 5; job_ && i < fds.size(); ++i) {
