@@ -47,6 +47,10 @@ RARE = {
         "gloo/gloo_abort_test",
         "Gloo/AbortTest.Returns/AllreduceRing_65536_4_waiting",
     ),
+    "remote_hosts.has_more.poll": (  # an ssh that is seen to have ended before its pipe is
+        "launch/launch_test",
+        "RemoteHostsTest.WhatAHostSaidBeforeItsSshEndedIsHeard",
+    ),
     "name_lookup.ask.getaddrinfo": (  # a host by its name
         "core/core_base_test",
         "NameLookup.AsksForStreamsAndThePort",
@@ -115,7 +119,8 @@ def complaints(outcomes: list[Outcome], in_all_roles: bool = True) -> list[str]:
     reached = {place(outcome.case) for outcome in outcomes if outcome.reached}
     tried = {place(outcome.case) for outcome in outcomes}
     if in_all_roles:
-        found += [f"{name}: not reached" for name in sorted(tried - reached - set(RARE))]
+        missed = sorted(tried - reached)
+        found += [f"{name}: not reached" for name in missed if name.split(", ")[0] not in RARE]
     return found
 
 
