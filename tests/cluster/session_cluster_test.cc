@@ -1,7 +1,5 @@
 // Whole jobs in one process: negotiation over TCP, every communicator, any order of submission.
 
-#include "tests/support/session_cluster.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,37 +15,26 @@
 
 #include "core/base/log.h"
 #include "core/session.h"
+#include "tests/support/cluster_place.h"
 
 namespace farandole {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::name_of_place;
+using testing::Place;
 using testing::run_cluster;
 
 TimePoint soon() {
   return steady_now() + 60s;
 }
 
-struct Place {
-  CommunicatorChoice communicator;
-  int size;
-  int hosts;  // ranks are dealt to so many pretended hosts
-};
-
 class Cluster : public ::testing::TestWithParam<Place> {
  protected:
   static void run(
       const std::function<void(Session&, int)>& body,
       const std::function<void(Config&)>& adjust = [](Config&) {}) {
-    const Place place = GetParam();
-    run_cluster(
-        place.size,
-        [&](Config& config) {
-          config.communicator = place.communicator;
-          config.host = fmt::format("host{}", config.rank * place.hosts / place.size);
-          adjust(config);
-        },
-        body);
+    testing::run_at(GetParam(), adjust, body);
   }
   static int size() { return GetParam().size; }
 };
@@ -239,12 +226,6 @@ TEST_P(SeveralRanks, EveryLineOfTheLogBearsItsRank) {
   }
 }
 
-std::string place_name(const ::testing::TestParamInfo<Place>& info) {
-  constexpr std::array kNames{"Auto", "Shm", "Gloo", "Hierarchical"};
-  const auto name = kNames.at(static_cast<size_t>(info.param.communicator));
-  return fmt::format("{}{}on{}", name, info.param.size, info.param.hosts);
-}
-
 constexpr std::array kPlaces{
     Place{CommunicatorChoice::Shm, 2, 1},
     Place{CommunicatorChoice::Shm, 4, 1},
@@ -254,9 +235,9 @@ constexpr std::array kPlaces{
     Place{CommunicatorChoice::Auto, 3, 2}};
 
 INSTANTIATE_TEST_SUITE_P(
-    Alone, Cluster, ::testing::Values(Place{CommunicatorChoice::Auto, 1, 1}), place_name);
-INSTANTIATE_TEST_SUITE_P(Places, Cluster, ::testing::ValuesIn(kPlaces), place_name);
-INSTANTIATE_TEST_SUITE_P(Places, SeveralRanks, ::testing::ValuesIn(kPlaces), place_name);
+    Alone, Cluster, ::testing::Values(Place{CommunicatorChoice::Auto, 1, 1}), name_of_place);
+INSTANTIATE_TEST_SUITE_P(Places, Cluster, ::testing::ValuesIn(kPlaces), name_of_place);
+INSTANTIATE_TEST_SUITE_P(Places, SeveralRanks, ::testing::ValuesIn(kPlaces), name_of_place);
 
 }  // namespace
 }  // namespace farandole

@@ -12,13 +12,15 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/session_cluster.h"
+#include "tests/support/cluster_place.h"
 
 namespace farandole::sets {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::name_of_place;
+using testing::Place;
 using testing::run_cluster;
 using enum CollectiveKind;
 
@@ -88,24 +90,11 @@ inline Status barrier(Session& session, uint32_t process_set) {
   return end(session, session.submit({std::move(r)}));
 }
 
-struct Place {
-  CommunicatorChoice communicator;
-  int size;
-  int hosts;
-};
-
 class Sets : public ::testing::TestWithParam<Place> {
  protected:
   static void run(const std::function<void(Session&, int)>& body) {
-    const Place place = GetParam();
-    run_cluster(
-        place.size,
-        [&](Config& config) {
-          config.communicator = place.communicator;
-          config.host = fmt::format("host{}", config.rank * place.hosts / place.size);
-          config.process_sets = "1,3";
-        },
-        body);
+    testing::run_at(
+        GetParam(), [](Config& config) { config.process_sets = "1,3"; }, body);
   }
 };
 
@@ -114,13 +103,5 @@ inline const auto kEverywhere = ::testing::Values(
     Place{CommunicatorChoice::Auto, 4, 1},
     Place{CommunicatorChoice::Gloo, 4, 1},
     Place{CommunicatorChoice::Auto, 4, 2});
-
-inline std::string name_of_place(const ::testing::TestParamInfo<Place>& info) {
-  return fmt::format(
-      "{}_{}ranks_{}hosts",
-      info.param.communicator == CommunicatorChoice::Gloo ? "gloo" : "auto",
-      info.param.size,
-      info.param.hosts);
-}
 
 }  // namespace farandole::sets
