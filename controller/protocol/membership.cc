@@ -13,11 +13,20 @@ namespace farandole::control {
 Membership::Membership(MembershipOptions options)
     : options_(std::move(options)),
       links_(options_.limits.size, Link(options_.job, options_.incarnation)),
-      joined_(options_.limits.size) {}
+      connected_(options_.limits.size),
+      joined_(options_.limits.size) {
+  connected_.at(0) = true;
+}
+
+Actions Membership::on_connected(int rank) {
+  connected_.at(static_cast<size_t>(rank)) = true;
+  const bool told = refused() && !FARANDOLE_MUTATE(TellNoLatecomer);
+  return told ? tell_refusal(rank) : Actions{};
+}
 
 Actions Membership::on_frame(int rank, std::span<const uint8_t> bytes) {
   if (ended_)
-    return late(rank, bytes);
+    return {};
   Result<Frame> frame = decode(bytes, options_.limits);
   if (!frame)
     return refuse(error(
@@ -45,15 +54,6 @@ Actions Membership::given_up(int rank, const PeerFailure& failure) {
                     rank,
                     printable_within(failure.cause, kMaxCauseBytes))
                     .blame(0));
-}
-
-// Who comes after the group was refused hears why.
-Actions Membership::late(int rank, std::span<const uint8_t> bytes) {
-  const Result<Frame> frame = decode(bytes, options_.limits);
-  if (refused_.is_ok() || !frame || !std::holds_alternative<Join>(frame.value().body) ||
-      !links_.at(static_cast<size_t>(rank)).accept(frame.value().envelope))
-    return {};
-  return tell_refusal(rank);
 }
 
 Actions Membership::tell_refusal(int rank) {
@@ -109,6 +109,7 @@ void Membership::on_lost(int rank) {
   if (ended_ || FARANDOLE_MUTATE(CountTheLost))
     return;
   links_.at(place).forget_peer();
+  connected_[place] = false;
   if (joined_[place])
     --count_;
   joined_[place].reset();
@@ -161,8 +162,7 @@ Actions Membership::refuse(Status why) {
   refused_ = std::move(why);
   Actions actions;
   for (size_t rank = 0; rank < links_.size(); ++rank) {
-    // Who has never been heard has no connection yet; but the culprit has.
-    if (!links_[rank].heard() && refused_.culprit() != static_cast<int>(rank))
+    if (!connected_[rank] || (FARANDOLE_MUTATE(TellNoSilentJoiner) && !links_[rank].heard()))
       continue;
     Actions told = tell_refusal(static_cast<int>(rank));
     std::move(told.begin(), told.end(), std::back_inserter(actions));

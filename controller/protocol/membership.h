@@ -30,15 +30,18 @@ struct Group {
   std::vector<Link> links;      // likewise
 };
 
-// Every rank joins, rank 0 too. Ends once, in Formed or in NotFormed; who joins after the latter
-// is told the reason. No I/O, no clock: tick() must be called at deadline().
+// Every rank joins, rank 0 too. Ends once, in Formed or in NotFormed; whoever is connected then, or
+// connects later, is told the reason, whether it has said anything or not. No I/O, no clock: tick()
+// must be called at deadline().
 class Membership {
  public:
   explicit Membership(MembershipOptions options);
 
-  // A message on the connection that authenticated itself as `rank`.
+  // There is a connection that authenticated itself as `rank`. Rank 0 has one from the beginning.
+  Actions on_connected(int rank);
+  // A message on it.
   Actions on_frame(int rank, std::span<const uint8_t> frame);
-  // The connection of `rank` broke: it is missing again.
+  // It broke: the rank is missing again.
   void on_lost(int rank);
   // What keeps rank 0 from hearing the others: the group does not form.
   Actions on_obstacle(Status why);
@@ -47,6 +50,7 @@ class Membership {
 
   TimePoint deadline() const noexcept { return options_.deadline; }
   bool ended() const noexcept { return ended_; }
+  bool refused() const noexcept { return !refused_.is_ok(); }
   std::vector<int> missing() const;
   // Requires: Formed was given; called once.
   Group take_group();
@@ -58,11 +62,11 @@ class Membership {
   Status judge(int rank, const Join& message) const;
   Actions form();
   Actions refuse(Status why);
-  Actions late(int rank, std::span<const uint8_t> frame);
   Actions tell_refusal(int rank);
 
   MembershipOptions options_;
   std::vector<Link> links_;
+  std::vector<bool> connected_;
   std::vector<std::optional<Member>> joined_;
   size_t count_ = 0;
   bool ended_ = false;

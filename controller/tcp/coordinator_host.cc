@@ -1,5 +1,6 @@
 #include "controller/tcp/coordinator_host.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -88,19 +89,35 @@ net::Verdict CoordinatorHost::admit(const net::Hello& hello) const {
     return net::Verdict::Rank;
   if (hello.generation != options_.generation)
     return hello.generation > options_.generation ? net::Verdict::NotYet : net::Verdict::Generation;
-  return peers_[hello.rank].connection ? net::Verdict::Duplicate : net::Verdict::Admit;
+  const Peer& of = peers_[hello.rank];
+  return of.connection && !renews_heartbeat(of, hello) ? net::Verdict::Duplicate
+                                                       : net::Verdict::Admit;
+}
+
+// A rank connects its heartbeats until it has heard that it was admitted. Where that answer was
+// lost, its connection here is a dead one.
+bool CoordinatorHost::renews_heartbeat(const Peer& peer, const net::Hello& hello) const noexcept {
+  return hello.role == net::Role::Heartbeat && hello.incarnation == peer.incarnation;
 }
 
 void CoordinatorHost::on_accepted(net::Established socket) {
   const int rank = static_cast<int>(socket.hello.rank);
   Peer& from = peer(rank);
-  if (from.connection)
-    return;  // came while another one proved itself
+  // The rank has given this one up since: its proof was on its way for longer than what came later.
+  if (socket.order < from.newest)
+    return;
+  if (from.connection) {
+    if (!renews_heartbeat(from, socket.hello))
+      return;  // came while another one proved itself
+    from.newest = socket.order;
+    return events_.watch(rank, std::move(socket));
+  }
+  from.newest = socket.order;
   const bool is_control = socket.hello.role == net::Role::Control;
   std::optional<net::Established>& own = is_control ? from.control : from.heartbeat;
   std::optional<net::Established>& other = is_control ? from.heartbeat : from.control;
-  // Left over from an earlier attempt of the rank.
-  if (other && other->hello.incarnation != socket.hello.incarnation)
+  // Left over from an earlier attempt of the rank: heartbeats follow the control connection.
+  if (is_control || (other && other->hello.incarnation != socket.hello.incarnation))
     other.reset();
   own.emplace(std::move(socket));
   if (own && other)
@@ -119,11 +136,14 @@ void CoordinatorHost::attach(int rank, Peer& peer) {
   events.frame = [this, rank](std::span<const uint8_t> body) { on_message(rank, body); };
   events.drained = events_.something_to_do;
   events.closed = [this, rank](const Status& why) { on_closed(rank, why.message()); };
+  peer.incarnation = peer.control->hello.incarnation;
   peer.connection = std::make_unique<net::Connection>(
       io_, std::move(*peer.control), limits_of(options_.config), std::move(events));
   peer.control.reset();
   events_.watch(rank, std::move(*peer.heartbeat));
   peer.heartbeat.reset();
+  apply(membership_->on_connected(rank));
+  events_.something_to_do();
 }
 
 void CoordinatorHost::on_message(int rank, std::span<const uint8_t> bytes) {
@@ -179,7 +199,7 @@ void CoordinatorHost::apply(Actions actions) {
       else if (net::Connection* to = peer(send->rank).connection.get())
         to->send(send->bytes);
     } else if (auto* close = std::get_if<CloseRank>(&action)) {
-      close_after_flush(close->rank, now() + patience::kRefusal, [] {});
+      close_after_flush(close->rank, now() + patience::kRefusal, [this] { end_if_concluded(); });
     } else if (std::holds_alternative<Formed>(action)) {
       form();
     }
@@ -214,8 +234,8 @@ std::optional<TimePoint> CoordinatorHost::next_deadline() const {
     next = coordinator_->deadline();
   else if (!membership_->ended())
     next = membership_->deadline();
-  if (ending_ && (!next || ending_->deadline < *next))
-    next = ending_->deadline;
+  if (ending_ && (!next || ending_->until < *next))
+    next = ending_->until;
   return next;
 }
 
@@ -250,20 +270,26 @@ void CoordinatorHost::close_after_flush(int rank, TimePoint deadline, std::funct
 }
 
 void CoordinatorHost::finish(TimePoint deadline, std::function<void()> done) {
-  listener_.reset();
-  ending_ = Ending{deadline, std::move(done)};
+  const TimePoint until = coordinator_ ? deadline : std::min(deadline, now() + patience::kRefusal);
+  ending_ = Ending{deadline, until, std::move(done)};
   set_timer();
   end_if_concluded();
 }
 
-// Rank 0 that goes without a goodbye keeps nobody waiting.
+// Rank 0 that goes without a goodbye keeps nobody waiting. Of a group that was refused those are
+// waited for that have yet to read why, or are about to connect the other one of their sockets.
+bool CoordinatorHost::still_needed() const {
+  if (coordinator_)
+    return coordinator_->left(0) && !coordinator_->concluded();
+  return membership_->refused() &&
+         (!closing_.empty() || std::ranges::any_of(peers_, &Peer::half_connected));
+}
+
 void CoordinatorHost::end_if_concluded() {
-  if (!ending_)
+  if (!ending_ || (still_needed() && now() < ending_->until))
     return;
-  const bool needed = coordinator_ && coordinator_->left(0) && !coordinator_->concluded();
-  if (needed && now() < ending_->deadline)
-    return;
-  const auto [deadline, done] = *std::exchange(ending_, std::nullopt);
+  const auto [deadline, until, done] = *std::exchange(ending_, std::nullopt);
+  listener_.reset();
   timer_.cancel();
   for (Peer& peer : peers_) {
     peer.control.reset();

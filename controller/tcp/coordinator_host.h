@@ -61,7 +61,8 @@ class CoordinatorHost {
   // Tells what has become ready, and sends all that is queued: one write per connection.
   void turn();
   // Once the coordinator has concluded, or at the deadline: sends what is queued and closes; then
-  // `done`, and no event afterwards. Until then it goes on for the other ranks.
+  // `done`, and no event afterwards. Until then it goes on for the other ranks. Where the group was
+  // refused, those that are connected or half so get patience::kRefusal to hear it.
   void finish(TimePoint deadline, std::function<void()> done);
 
   // For looking at; null until the group has formed.
@@ -75,10 +76,15 @@ class CoordinatorHost {
     std::optional<net::Established> control;
     std::optional<net::Established> heartbeat;
     std::unique_ptr<net::Connection> connection;  // made of `control`
+    uint64_t incarnation = 0;                     // whose connection that is
+    uint64_t newest = 0;  // Established::order of the last socket that was taken
+
+    bool half_connected() const noexcept { return control || heartbeat; }
   };
   using Closing = std::list<std::unique_ptr<net::Connection>>;
   struct Ending {
     TimePoint deadline;
+    TimePoint until;  // it goes on for others
     std::function<void()> done;
   };
 
@@ -87,12 +93,14 @@ class CoordinatorHost {
   void on_accepted(net::Established socket);
   void on_starved(const Status& why);
   void attach(int rank, Peer& peer);
+  bool renews_heartbeat(const Peer& peer, const net::Hello& hello) const noexcept;
   void on_message(int rank, std::span<const uint8_t> bytes);
   void on_closed(int rank, const std::string& cause);
   void lose(int rank, const std::string& cause);
   void apply(Actions actions);
   void form();
   void close_after_flush(int rank, TimePoint deadline, std::function<void()> done);
+  bool still_needed() const;
   void end_if_concluded();
   std::optional<TimePoint> next_deadline() const;
   void set_timer();

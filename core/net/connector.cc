@@ -143,7 +143,8 @@ Attempt attempt(
           std::move(fd).value(),
           handshake.hello(),
           handshake.keys(),
-          handshake.server_incarnation()},
+          handshake.server_incarnation(),
+          0},
       false};
 }
 

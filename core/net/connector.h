@@ -19,6 +19,11 @@ struct Established {
   Hello hello;  // the client's
   SessionKeys keys;
   uint64_t server_incarnation = 0;
+  // At a listener: how many hellos it had answered when it answered this one, and so in which order
+  // a client made its connections. The proofs that follow may come in any order; but a client that
+  // tries again does so after the answer to its hello before, and so does a process that takes
+  // the place of one which died.
+  uint64_t order = 0;
 };
 
 struct ConnectSpec {

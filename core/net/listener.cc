@@ -55,6 +55,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
     asio::steady_timer timer;
     bool late = false;
     bool expected = false;  // has said what a rank of the job says, and owes the proof
+    uint64_t order = 0;     // of its hello among those that were answered
   };
   using Strangers = std::list<std::shared_ptr<Stranger>>;
 
@@ -88,6 +89,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   RateLimit lines{std::chrono::seconds(1)};
   std::string held_line;  // waits for the next second
   asio::steady_timer line_due;
+  uint64_t answered = 0;  // hellos of those who were to prove themselves
   uint64_t refused = 0;
   bool closed = false;
 };
@@ -197,7 +199,8 @@ asio::awaitable<Status> Listener::Impl::shake(Stranger& stranger, Handshake& han
       co_return error(
           Code::PeerLost, "it went away during the handshake; perhaps its secret is another one");
     handshake.feed(ByteSpan(buffer).first(count));
-    stranger.expected = handshake.awaits_proof();
+    if (handshake.awaits_proof() && !std::exchange(stranger.expected, true))
+      stranger.order = ++answered;
     const Bytes out = handshake.output();
     // At most 90 bytes into an empty socket buffer: never short while the peer is honest.
     if (!out.empty() && FARANDOLE_FAIL_CALL(
@@ -219,7 +222,11 @@ void Listener::Impl::welcome(Stranger& stranger, Handshake& handshake) {
   if (!ready.is_ok())
     return warn(ready, fmt::format("rank {}", handshake.hello().rank));
   options.accepted(
-      {std::move(fd), handshake.hello(), handshake.keys(), handshake.server_incarnation()});
+      {std::move(fd),
+       handshake.hello(),
+       handshake.keys(),
+       handshake.server_incarnation(),
+       stranger.order});
 }
 
 void Listener::Impl::refuse(Stranger& stranger, const Status& why) {

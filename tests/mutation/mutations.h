@@ -25,6 +25,8 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"IgnoreSettings", "ranks with different settings form a group"},
     {"CountTheLost", "a rank lost while the group forms counts as joined"},
     {"ForgetTheJoined", "a rank that has joined is forgotten"},
+    {"TellNoSilentJoiner", "who is connected and silent is not told that the group is refused"},
+    {"TellNoLatecomer", "who connects later is not told that the group was refused"},
     {"SkipFormationDeadline", "the deadline of formation is skipped"},
     {"TellOneRankOfTheVerdict", "a verdict is told to one rank only"},
     {"OneMoreRoundForOne", "one rank alone is told a last round before a verdict"},

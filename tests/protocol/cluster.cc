@@ -35,6 +35,7 @@ Cluster::Cluster(Options options)
   formation.deadline = kStart + std::chrono::seconds(30);
   membership_ = std::make_unique<Membership>(formation);
   for (size_t rank = 0; rank < options_.limits.size; ++rank) {
+    membership_->on_connected(static_cast<int>(rank));
     const WorkerOptions worker{options_.limits, static_cast<int>(rank), kJob, 1000 + rank};
     workers_.push_back(std::make_unique<Worker>(worker));
   }

@@ -13,6 +13,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 class MembershipTest : public testing::Test {
  protected:
@@ -66,7 +67,15 @@ class MembershipTest : public testing::Test {
     return end.empty() ? Status::ok() : end[0].why;
   }
 
-  Membership membership_{options()};
+  // All are connected.
+  static Membership connected() {
+    Membership membership(options());
+    for (int rank = 0; rank < static_cast<int>(kSize); ++rank)
+      EXPECT_THAT(membership.on_connected(rank), IsEmpty());
+    return membership;
+  }
+
+  Membership membership_ = connected();
 };
 
 TEST_F(MembershipTest, WhoGaveUpRankZeroEndsTheFormation) {
@@ -114,9 +123,28 @@ TEST_F(MembershipTest, NamesWhoIsMissingAtTheDeadline) {
       why.message(), "the group of 4 ranks did not form within 30 s: ranks 1 and 3 are missing");
   EXPECT_EQ(std::get<Refuse>(told(actions, 0)).why, why);
   EXPECT_EQ(std::get<Refuse>(told(actions, 2)).why, why);
-  ASSERT_EQ(only<CloseRank>(actions).size(), 2U);
-  // Who comes later hears the same.
-  EXPECT_EQ(std::get<Refuse>(told(join(1), 1)).why, why);
+  EXPECT_EQ(only<CloseRank>(actions).size(), kSize);
+}
+
+// A refusal waits for nobody's word: who is connected has asked by that.
+TEST_F(MembershipTest, TellsARefusalToTheSilentAndToWhoComesLater) {
+  Membership membership(options());
+  for (const int rank : {1, 2}) membership.on_connected(rank);
+  const Actions actions = membership.tick(kStart + 30s);
+  const Status why = refusal(actions);
+  for (const int rank : {0, 1, 2}) EXPECT_EQ(std::get<Refuse>(told(actions, rank)).why, why);
+  EXPECT_THAT(only<SendTo>(actions), SizeIs(3)) << "rank 3 has no connection";
+  const Actions late = membership.on_connected(3);
+  EXPECT_EQ(std::get<Refuse>(told(late, 3)).why, why);
+  EXPECT_THAT(only<CloseRank>(late), SizeIs(1));
+  EXPECT_THAT(membership.on_frame(3, encode(envelope_of(3), join_of(3))), IsEmpty());
+}
+
+TEST_F(MembershipTest, TellsNobodyWhoseConnectionBroke) {
+  membership_.on_lost(2);
+  const Actions actions = membership_.tick(kStart + 30s);
+  EXPECT_THAT(only<SendTo>(actions), SizeIs(3));
+  EXPECT_EQ(std::get<Refuse>(told(membership_.on_connected(2), 2)).why, refusal(actions));
 }
 
 TEST_F(MembershipTest, ALostRankIsMissingAgainAndMayComeBack) {

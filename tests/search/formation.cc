@@ -36,6 +36,7 @@ control::Limits limits() {
 // A rank's present process.
 struct Joiner {
   std::shared_ptr<const Worker> worker;  // null: not connected
+  bool said = false;                     // its join
   int tries = 0;
   std::string answer;  // what it was told in the end
 };
@@ -51,15 +52,17 @@ struct State {
 class Search {
  public:
   FormationFound run() {
-    explore(
-        {Membership(
-             {.limits = limits(),
-              .settings = kSettings,
-              .job = Scenario::kJob,
-              .incarnation = 1,
-              .start = kStart,
-              .deadline = kDeadline}),
-         {}});
+    State start{
+        Membership(
+            {.limits = limits(),
+             .settings = kSettings,
+             .job = Scenario::kJob,
+             .incarnation = 1,
+             .start = kStart,
+             .deadline = kDeadline}),
+        {}};
+    start.ranks[0] = {.worker = make_worker(0, 1), .tries = 1};
+    explore(start);
     return std::move(found_);
   }
 
@@ -68,7 +71,8 @@ class Search {
     StateText out;
     StateAccess::write(out, state.membership);
     for (const Joiner& joiner : state.ranks)
-      out << (joiner.worker != nullptr) << joiner.tries << std::string_view(joiner.answer);
+      out << (joiner.worker != nullptr) << joiner.said << joiner.tries
+          << std::string_view(joiner.answer);
     out << state.other_used << state.losses << std::string_view(state.outcome);
     return out.bytes();
   }
@@ -80,13 +84,17 @@ class Search {
     const uint64_t before = found_.transitions;
     for (int rank = 0; rank < kRanks; ++rank) {
       const Joiner& joiner = state.ranks[static_cast<size_t>(rank)];
-      if (joiner.worker == nullptr && joiner.answer.empty()) {
+      if (joiner.worker == nullptr && joiner.answer.empty())
+        step(state, fmt::format("rank {} connects", rank), [&](State& s) { connect(s, rank); });
+      if (joiner.worker != nullptr && !joiner.said && joiner.answer.empty()) {
         step(state, fmt::format("rank {} joins", rank), [&](State& s) { join(s, rank, false); });
         if (!state.other_used && rank != 0)
           step(state, fmt::format("rank {} joins with another setting", rank), [&](State& s) {
             join(s, rank, true);
           });
-      } else if (rank != 0 && state.outcome.empty() && state.losses < kLosses) {
+      }
+      if (joiner.worker != nullptr && rank != 0 && state.outcome.empty() &&
+          state.losses < kLosses) {
         step(state, fmt::format("rank {} is lost", rank), [&](State& s) { lose(s, rank); });
       }
     }
@@ -120,27 +128,35 @@ class Search {
   static std::vector<int> missing(const State& state) {
     std::vector<int> out;
     for (int rank = 0; rank < kRanks; ++rank)
-      if (state.ranks[static_cast<size_t>(rank)].worker == nullptr)
+      if (!state.ranks[static_cast<size_t>(rank)].said)
         out.push_back(rank);
     return out;
   }
 
+  static std::shared_ptr<const Worker> make_worker(int rank, int life) {
+    const uint64_t incarnation = 100 * static_cast<uint64_t>(life) + Scenario::incarnation(rank);
+    return std::make_shared<const Worker>(
+        control::WorkerOptions{limits(), rank, Scenario::kJob, incarnation});
+  }
+
+  // Who comes late hears what the others were told.
+  void connect(State& state, int rank) {
+    Joiner& joiner = state.ranks[static_cast<size_t>(rank)];
+    joiner.worker = make_worker(rank, ++joiner.tries);
+    take(state, state.membership.on_connected(rank), state.outcome);
+  }
+
   void join(State& state, int rank, bool other) {
     Joiner& joiner = state.ranks[static_cast<size_t>(rank)];
-    const uint64_t incarnation =
-        100 * static_cast<uint64_t>(++joiner.tries) + Scenario::incarnation(rank);
-    auto worker = std::make_unique<Worker>(
-        control::WorkerOptions{limits(), rank, Scenario::kJob, incarnation});
+    auto worker = StateAccess::copy(*joiner.worker);
     const Actions said =
         worker->join({rank, "host", joiner.tries, ""}, other ? kOtherSettings : kSettings);
     joiner.worker = std::move(worker);
+    joiner.said = true;
     state.other_used = state.other_used || other;
-    const bool over = !state.outcome.empty();
     const control::Bytes& bytes = std::get<control::SendTo>(said.at(0)).bytes;
     std::string expected;
-    if (over)
-      expected = state.outcome;  // who comes late hears the same
-    else if (other)
+    if (other)
       expected = "Mismatch";
     else if (missing(state).empty())
       expected = members_text(state);
@@ -148,7 +164,9 @@ class Search {
   }
 
   void lose(State& state, int rank) {
-    state.ranks[static_cast<size_t>(rank)].worker.reset();
+    Joiner& joiner = state.ranks[static_cast<size_t>(rank)];
+    joiner.worker.reset();
+    joiner.said = false;
     ++state.losses;
     state.membership.on_lost(rank);
     if (state.membership.missing() != missing(state))

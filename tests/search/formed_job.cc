@@ -23,6 +23,7 @@ FormedJob form_job(const control::Limits& limits, std::string& wrong) {
     const control::WorkerOptions options{limits, rank, Scenario::kJob, Scenario::incarnation(rank)};
     auto& worker = job.workers[static_cast<size_t>(rank)];
     worker = std::make_unique<control::Worker>(options);
+    membership.on_connected(rank);
     for (const Action& action : worker->join({rank, "host" + std::to_string(rank), 7, ""}, {}))
       welcomes = membership.on_frame(rank, std::get<SendTo>(action).bytes);
   }

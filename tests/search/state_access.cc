@@ -69,7 +69,7 @@ static_assert(sizeof(Member) == 80);
 static_assert(sizeof(Link) == 88);
 static_assert(sizeof(Worker) == 544);
 static_assert(sizeof(StoreTable) == 128);
-static_assert(sizeof(Membership) == 232);
+static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
 static_assert(sizeof(Readiness) == 472);
 static_assert(sizeof(Coordinator) == 1056);
@@ -254,6 +254,7 @@ void StateAccess::write(StateText& to, const StoreTable& s) {
 
 void StateAccess::write(StateText& to, const Membership& m) {
   for (const Link& link : m.links_) write(to, link);
+  for (const bool connected : m.connected_) to << connected;
   for (const std::optional<Member>& member : m.joined_) {
     to << member.has_value();
     if (member)

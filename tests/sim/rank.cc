@@ -99,7 +99,11 @@ void Rank::start() {
     open_coordinator();
     join();
   } else {
-    connect(net::Role::Control, kFirstPause);
+    connect(net::Role::Control, kFirstPause, kHandshake);
+    process.later(parts_.plan->start_timeout, [this] {
+      if (!decided_ && !joined_)
+        give_up("rank 0 could not be reached");
+    });
   }
 }
 
@@ -128,42 +132,48 @@ void Rank::open_coordinator() {
     parts_.violated("the virtual port could not be opened");
 }
 
-void Rank::connect(net::Role role, Duration pause) {
+// As connect_to() of core/net: until `patience` for the challenge, and then until the deadline.
+void Rank::connect(net::Role role, Duration pause, Duration patience) {
   if (decided_)
     return;
   Process& process = *parts_.process;
   if (process.now() >= deadline_)
     return give_up("rank 0 could not be reached");
-  const uint64_t attempt = ++attempt_;
   net::Hello hello;
   hello.job = kJob;
   hello.role = role;
   hello.rank = static_cast<uint32_t>(parts_.rank);
   hello.incarnation = incarnation_;
-  const auto again = [this, role, pause] { connect(role, std::min(2 * pause, kLongestPause)); };
-  parts_.network->connect(
-      process, std::move(hello), [this, role, attempt, pause, again](Network::Outcome outcome) {
-        const bool stale = attempt != attempt_ || decided_;
-        if (stale && outcome.connected)
-          parts_.network->take(outcome.socket)->close();
-        if (stale)
+  attempt_ = parts_.network->connect(
+      process, std::move(hello), [this, role, pause, patience](Network::Outcome outcome) {
+        attempt_.reset();
+        if (decided_)
           return;
-        ++attempt_;
         if (outcome.connected)
           connected(role, std::move(outcome.socket));
+        else if (outcome.verdict == net::Verdict::NotYet)
+          connect_again(role, pause, patience);
         else
-          parts_.process->later(pause, again);
+          give_up(fmt::format("rank 0 refuses it: {}", static_cast<int>(outcome.verdict)));
       });
-  process.later(kHandshake, [this, attempt, again] {
-    if (attempt == attempt_)
-      again();
+  process.later(patience, [this, role, pause, patience, attempt = attempt_] {
+    if (attempt != attempt_ || attempt->proved)
+      return;
+    Network::give_up(*std::exchange(attempt_, nullptr));
+    connect_again(role, pause, 2 * patience);
+  });
+}
+
+void Rank::connect_again(net::Role role, Duration pause, Duration patience) {
+  parts_.process->later(pause, [this, role, pause, patience] {
+    connect(role, std::min(2 * pause, kLongestPause), patience);
   });
 }
 
 void Rank::connected(net::Role role, net::Established socket) {
   if (role == net::Role::Control) {
     control_.emplace(std::move(socket));
-    return connect(net::Role::Heartbeat, kFirstPause);
+    return connect(net::Role::Heartbeat, kFirstPause, kHandshake);
   }
   beats_->watch(0, std::move(socket));
   io_.run_and_wait([&] { driver_->connect(std::move(*control_)); });
@@ -172,6 +182,7 @@ void Rank::connected(net::Role role, net::Established socket) {
 }
 
 void Rank::join() {
+  joined_ = true;
   const int host = parts_.plan->hosts[static_cast<size_t>(parts_.rank)];
   io_.run_and_wait([&] {
     driver_->join({parts_.rank, fmt::format("host{}", host), 100 + parts_.rank, "10.0.0.1"});
@@ -204,8 +215,9 @@ void Rank::on_formed(Result<control::Formed> formed) {
 void Rank::give_up(const std::string& why) {
   decided_ = true;
   say("gives up: " + why);
-  if (control_)
-    parts_.network->take(*std::exchange(control_, std::nullopt))->close();
+  control_.reset();
+  if (attempt_)
+    Network::give_up(*std::exchange(attempt_, nullptr));
   stop();
 }
 

@@ -54,7 +54,8 @@ class Rank {
  private:
   Config config() const;
   void open_coordinator();
-  void connect(net::Role role, Duration pause);
+  void connect(net::Role role, Duration pause, Duration patience);
+  void connect_again(net::Role role, Duration pause, Duration patience);
   void connected(net::Role role, net::Established socket);
   void join();
   void on_formed(Result<control::Formed> formed);
@@ -76,7 +77,8 @@ class Rank {
   TimePoint start_;
   TimePoint deadline_;
   uint64_t incarnation_ = 0;
-  uint64_t attempt_ = 0;
+  std::shared_ptr<Network::Attempt> attempt_;  // to connect, under way
+  bool joined_ = false;
   bool decided_ = false;  // the group has formed, or not
   bool formed_ = false;
   bool stopped_ = false;

@@ -52,6 +52,14 @@ void Pipe::reset() {
   send({Kind::Reset, {}});
 }
 
+void Pipe::cut_off() {
+  if (broken_ || abandoned_)
+    return;
+  broken_ = true;
+  if (readable)
+    readable();
+}
+
 void Pipe::send(Piece piece) {
   flying_ += piece.bytes.size();
   flight_.push_back(std::move(piece));
@@ -113,9 +121,9 @@ void Socket::close(bool said) {
   if (std::exchange(closed, true))
     return;
   const bool unread = in->has_bytes();
-  if (unread)
+  if (unread && !reset)
     out->reset();
-  else if (!said)
+  else if (!said && !reset)
     out->finish();
   out->writable = nullptr;
   // Each end refers to the other here; what keeps both is the network.

@@ -51,6 +51,8 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   // No more will come: FIN; or all is over at once: RST, which may overtake bytes.
   void finish();
   void reset();
+  // The receiver is told of a reset by somebody else; the sender is not.
+  void cut_off();
 
   size_t read(std::span<uint8_t> space);
   bool has_bytes() const noexcept { return !arrived_.empty(); }
@@ -91,6 +93,8 @@ struct Socket {
   std::shared_ptr<Pipe> in;
   std::shared_ptr<Pipe> out;
   bool closed = false;
+
+  bool reset = false;  // by somebody in between: its kernel says nothing more on its own account
 
   // As close(2): FIN, unless it was `said` before; or RST where unread bytes are thrown away.
   void close(bool said = false);
