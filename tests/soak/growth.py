@@ -13,6 +13,10 @@ LONG_ENOUGH = 60.0  # seconds
 NOISE = 1 * MEBIBYTE
 # The allocator's arenas are mapped in pieces, of which some merge.
 MAPPINGS = 8
+# For the environment of who is judged: glibc keeps megabytes at the end of each thread's heap, and
+# more the larger what was freed; told so it gives them back at once, and what is left is what is
+# used.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": 1 << 16, "MALLOC_TRIM_THRESHOLD_": 1 << 16}
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,15 @@ def growth(samples: list[dict[str, Any]]) -> Growth:
         descriptors=risen("descriptors", max),
         threads=risen("threads", max),
     )
+
+
+def judged(samples: list[dict[str, Any]]) -> tuple[str, list[str]]:
+    """How a process grew, in words, and what is wrong about that."""
+    grown = growth(samples)
+    text = (
+        f"{samples[-1]['memory'] / MEBIBYTE:.1f} MiB, "
+        f"{grown.memory / MEBIBYTE:+.2f} MiB in {grown.seconds:.0f} s, "
+        f"{grown.mappings:+d} mappings, {grown.descriptors:+d} descriptors, "
+        f"{grown.threads:+d} threads"
+    )
+    return text, grown.complaints()

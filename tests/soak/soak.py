@@ -1,4 +1,5 @@
-"""Long run: one job goes through many lives while others beside it start, fail and end.
+"""Long run: jobs go through many lives, some of which lose ranks, while others beside them start,
+fail and end.
 
     python tests/soak/soak.py --minutes 60
 
@@ -23,13 +24,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "multiprocess"))
 
 import churn
-from growth import MEBIBYTE, growth
+from growth import GIVE_BACK, judged
 from jobs import Report, environment, parse
+from survivors import Survivors
 
 SHOW_EVERY = 15.0
-# glibc keeps megabytes at the end of each thread's heap, and more the larger what was freed; told
-# so it gives them back at once, and what is left is what is used.
-GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": 1 << 16, "MALLOC_TRIM_THRESHOLD_": 1 << 16}
 
 
 class Marathon:
@@ -80,16 +79,10 @@ class Marathon:
         if code != 0:
             return [*found, f"{self.communicator}: exit code {code}\n{''.join(self._lines)}"]
         for rank, samples in sorted(self.samples.items()):
-            grown = growth(samples)
-            used = samples[-1]["memory"] / MEBIBYTE
-            print(
-                f"marathon over {self.communicator}, rank {rank}: {samples[-1]['lives']} lives, "
-                f"{samples[-1]['done']} operations, {used:.1f} MiB, "
-                f"{grown.memory / MEBIBYTE:+.2f} MiB in {grown.seconds:.0f} s, "
-                f"{grown.mappings:+d} mappings, {grown.descriptors:+d} descriptors, "
-                f"{grown.threads:+d} threads"
-            )
-            found += [f"{self.communicator}, rank {rank}: {text}" for text in grown.complaints()]
+            text, grown = judged(samples)
+            lived = f"{samples[-1]['lives']} lives, {samples[-1]['done']} operations"
+            print(f"marathon over {self.communicator}, rank {rank}: {lived}, {text}")
+            found += [f"{self.communicator}, rank {rank}: {complaint}" for complaint in grown]
         return found
 
     def close(self) -> None:
@@ -125,7 +118,10 @@ def soak(minutes: float, seed: str) -> int:
     """How many things were wrong."""
     seconds = minutes * 60
     until = time.monotonic() + seconds
-    marathons = [Marathon(seconds, seed, communicator) for communicator in ("shm", "gloo")]
+    marathons: list[Marathon | Survivors] = [
+        *(Marathon(seconds, seed, communicator) for communicator in ("shm", "gloo")),
+        Survivors(seconds, seed),
+    ]
     tally = Tally()
     shown = time.monotonic()
     try:

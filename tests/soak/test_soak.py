@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from growth import MEBIBYTE, growth
@@ -46,7 +50,7 @@ def test_growth_is_told(what: str, more: float) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_some_seconds_of_soak() -> None:
+def test_some_seconds_of_soak(monkeypatch: pytest.MonkeyPatch) -> None:
     result = subprocess.run(
         [sys.executable, str(SOAK), "--minutes", "0.25", "--seed", "20"],
         capture_output=True,
@@ -56,6 +60,10 @@ def test_some_seconds_of_soak() -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.rstrip().endswith("0 wrong"), result.stdout
+    (fates,) = re.findall(r"^survivors: (.*)$", result.stdout, re.MULTILINE)
+    lived = dict(one.split(" x ")[::-1] for one in fates.split(", "))
+    monkeypatch.syspath_prepend(str(MULTIPROCESS))
+    assert set(lived) == set(importlib.import_module("survivors").FATES), fates
 
 
 def test_a_few_samples_tell_nothing_and_are_wrong_of_a_long_run() -> None:
@@ -111,3 +119,70 @@ def test_usage_sees_whatever_leaks(leak: str, what: str) -> None:
     )
     more = json.loads(told.stdout)[what]
     assert more > (MEBIBYTE if what == "memory" else 10)
+
+
+@pytest.fixture
+def survivors(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(MULTIPROCESS))
+    return importlib.import_module("survivors")
+
+
+def life_with(survivors: ModuleType, fate: str, victim: int = 2) -> Any:
+    lives = (survivors.life_of("some", number) for number in itertools.count())
+    return next(life for life in lives if life.fate == fate and life.ranks[-1] == victim)
+
+
+FINISHED = {"finished": True}
+LOST = {"failed": "PeerLostError", "lost": 2, "text": "lost"}
+MISSING = {"failed": "TimeoutError", "text": "did not form within 1 s: rank 2 is missing"}
+
+
+@pytest.mark.parametrize(
+    ("fate", "right", "wrong", "complaint"),
+    [
+        ("finish", FINISHED, LOST, "ended with PeerLostError: lost"),
+        ("kill", LOST, FINISHED, "lost nobody, but rank 2 was lost: "),
+        ("kill", LOST, LOST | {"lost": 1}, "blames rank 1, not 2: lost"),
+        ("crash", LOST, MISSING, f"ended with TimeoutError: {MISSING['text']}"),
+        ("absent", MISSING, LOST, "ended with PeerLostError: lost"),
+        ("absent", MISSING, MISSING | {"text": "2"}, "does not name rank 2, which is missing: 2"),
+        ("early", MISSING, LOST | {"lost": 0}, "blames rank 0, not 2: lost"),
+        ("early", LOST, {"failed": "AbortedError", "text": "x"}, "ended with AbortedError: x"),
+    ],
+)
+def test_a_survivor_that_was_told_wrongly_is_told(
+    survivors: ModuleType, fate: str, right: Any, wrong: Any, complaint: str
+) -> None:
+    life = life_with(survivors, fate)
+    assert survivors.judge(life, {0: right, 1: right}) == []
+    (found,) = survivors.judge(life, {0: right, 1: wrong})
+    assert found == f"{life}: process 1, {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("fate", "right", "wrong"), [("freeze", LOST, FINISHED), ("leave", FINISHED, LOST)]
+)
+def test_a_victim_that_lives_is_judged(
+    survivors: ModuleType, fate: str, right: Any, wrong: Any
+) -> None:
+    life = life_with(survivors, fate)
+    assert survivors.judge(life, {0: LOST, 2: right}) == []
+    (found,) = survivors.judge(life, {0: LOST, 2: wrong})
+    assert "process 2" in found
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize(
+    ("mistake", "complaint"),
+    [("leak", "descriptors more at the end"), ("quit", "ended without a report")],
+)
+def test_what_a_survivor_does_wrong_is_told(
+    survivors: ModuleType, mistake: str, complaint: str
+) -> None:
+    run = survivors.Survivors(0, "1", lives=16, fates=("leave",), mistake=mistake)
+    try:
+        found = run.finish()
+    finally:
+        run.close()
+    assert any(complaint in text for text in found), found
+    assert run.lived == {"leave": 16 if mistake == "leak" else 1}
