@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
+from farandole._settings import in_effect
 from farandole.arguments import (
     check_name,
     check_process_sets,
@@ -27,9 +28,6 @@ from farandole.errors import (
     UnsupportedError,
 )
 from farandole.uncompiled import uncompiled
-
-# Seconds that a rank which leaves has for slower ones.
-_ANSWER_PATIENCE = 5.0
 
 
 class Topology(NamedTuple):
@@ -50,6 +48,7 @@ class _Joined(NamedTuple):
 
     turns: how often each name was given to ``turn``.
     unanswered: what ``answer_later`` was given.
+    patience: seconds that it has for slower ranks when it leaves.
     """
 
     session: _native.Session
@@ -58,6 +57,7 @@ class _Joined(NamedTuple):
     settings: list[tuple[str, str]]
     turns: dict[tuple[int, str], int]
     unanswered: dict[tuple[int, str], _native.Handle]
+    patience: float
 
 
 class _Forming:
@@ -151,9 +151,11 @@ def _form(settings: list[tuple[str, str]]) -> None:
     try:
         _default.forming = forming
         if not forming.is_given_up():
+            timeout = in_effect("shutdown_timeout", settings)
             session = _native.Session(settings, forming.is_given_up)
             place = Topology(*session.topology)
-            _default.joined = _Joined(session, place, os.getpid(), settings, {}, {})
+            pid, patience = os.getpid(), float(timeout)
+            _default.joined = _Joined(session, place, pid, settings, {}, {}, patience)
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -184,7 +186,7 @@ def shutdown() -> None:
     for other ranks or for another thread's ``init()``. Takes at most ``shutdown_timeout`` and what
     an abort takes. A process that ends without it leaves the job as well; other ranks that still
     needed it are told how it ended. Slower ranks that have yet to ask what became of a sparse
-    gradient are waited for before, for 5 s at most.
+    gradient are waited for before, for ``shutdown_timeout`` at most, too.
     """
     try:
         _answer()
@@ -198,7 +200,7 @@ def _answer() -> None:
     joined = _default.joined
     if joined is None or joined.pid != os.getpid():
         return
-    deadline = time.monotonic() + _ANSWER_PATIENCE
+    deadline = time.monotonic() + joined.patience
     for handle in list(joined.unanswered.values()):
         with contextlib.suppress(FarandoleError):
             handle.wait(max(0.0, deadline - time.monotonic()))
