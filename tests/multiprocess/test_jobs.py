@@ -204,14 +204,6 @@ def test_idle_jobs_use_less_than_half_a_percent_of_a_core() -> None:
             assert report["share"] < 0.005, report
 
 
-def test_forked_child_gets_an_error_and_the_parent_goes_on() -> None:
-    # Of threads that only the parent has the child has memory of OpenSSL's, which nobody can free.
-    leaks = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    for report in launch(2, "forked.py", ASAN_OPTIONS=leaks):
-        assert "forked" in report["seen"]
-        assert report["status"] == 0
-
-
 def test_optimizer_options_and_mistakes() -> None:
     pytest.importorskip("torch")
     reports = launch(2, "optimizer.py", timeout=150)

@@ -117,7 +117,7 @@ def check_process_set(process_set: Any) -> int:
         )
     number = process_set.process_set_id
     if number is None:
-        _session.current()
+        _session.check_usable()
         raise InvalidArgumentError(
             f"{process_set} does not exist: give it to init(process_sets=[...]) or to "
             "add_process_set() on every rank"
@@ -145,6 +145,7 @@ def add_process_set(process_set: ProcessSet | Iterable[int]) -> ProcessSet:
     ``allreduce``. May be called without ``init(process_sets="dynamic")``.
     """
     made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
+    _session.check_usable()
     session = _session.current()
     if made.process_set_id is not None:
         raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
@@ -165,6 +166,7 @@ def remove_process_set(process_set: ProcessSet) -> bool:
     """
     if not isinstance(process_set, ProcessSet):
         check_process_set(process_set)
+    _session.check_usable()
     session = _session.current()
     if process_set is global_process_set:
         raise InvalidArgumentError("global_process_set, all ranks, cannot be removed")
