@@ -23,6 +23,7 @@ struct Segment {
   const void* in = nullptr;
   void* out = nullptr;
   size_t count = 0;
+  bool stands_in = false;  // this member has joined, and `in` holds what changes nothing
 };
 
 // An operation is data. Indices are places in the group (0 … n-1), not global ranks.
@@ -42,6 +43,9 @@ struct Segment {
 // Half types are computed in float32 and rounded once; scales of integers are applied in double
 // and truncated towards zero, saturating; integer sums and products wrap; an Average of integers is
 // that of the exact sum, cut likewise: no partial sum may be kept in the dtype. See has_meaning().
+// Adasum, of allreduce alone, combines each segment as a whole, whatever it travels with and
+// however many bytes a communicator moves at once (collectives/cpu/adasum.h): the same bits over
+// each communicator. Members that stand in are left out of it.
 struct CollectiveOp {
   CollectiveKind kind = CollectiveKind::Allreduce;
   ReduceOp reduce = ReduceOp::Sum;
@@ -56,8 +60,9 @@ struct CollectiveOp {
 };
 
 struct Traits {
-  const char* name = "";        // "shm", "gloo", …
-  bool takes_segments = false;  // false: the executor packs several segments into one buffer
+  const char* name = "";  // "shm", "gloo", …
+  // false: the executor packs several segments into one buffer, but for Adasum.
+  bool takes_segments = false;
 };
 
 // Thread: run() from one thread at a time (its lane); abort() from any thread, at any time.

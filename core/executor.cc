@@ -84,7 +84,7 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     Layout layout = lay_out(request.signature, tensor.extents, parts_.index, members);
     Outcome outcome;
     outcome.data = request.out;
-    Segment segment{request.in, request.out, layout.segment_count};
+    Segment segment{request.in, request.out, layout.segment_count, tensor.op.stands_in()};
     if (tensor.op.stands_in()) {
       FARANDOLE_RETURN_IF_ERROR(check_stand_in(request.signature, parts_.members));
       FARANDOLE_RETURN_IF_ERROR(
@@ -204,7 +204,9 @@ Status Executor::run(Plan& plan, const CollectiveOp& op, StreamHandle stream) {
   CollectiveOp whole = op;
   whole.counts = plan.counts;
   whole.segments = plan.segments;
-  if (plan.segments.size() <= 1 || lane_communicator_->traits().takes_segments)
+  // Adasum has to know where a tensor ends.
+  const bool keeps_ends = reduces(op.kind) && !is_elementwise(op.reduce);
+  if (plan.segments.size() <= 1 || keeps_ends || lane_communicator_->traits().takes_segments)
     return lane_communicator_->run(whole, stream);
   Result<void*> memory = staging(plan.bytes);
   if (!memory)

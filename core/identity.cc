@@ -21,6 +21,7 @@ Kind kind_of(ReduceOp op, double prescale) {
   switch (op) {
     case ReduceOp::Sum:
     case ReduceOp::Average:
+    case ReduceOp::Adasum:
       return prescale < 0.0 ? Kind::Zero : Kind::NegativeZero;
     case ReduceOp::Product:
       return Kind::One;

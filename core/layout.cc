@@ -79,7 +79,8 @@ Status check_extents(
 }
 
 Status check_stand_in(const Signature& s, std::span<const int> members) {
-  const bool reducible = !reduces(s.kind) || has_meaning(s.reduce, s.dtype);
+  const bool reducible =
+      !reduces(s.kind) || (takes(s.kind, s.reduce) && has_meaning(s.reduce, s.dtype));
   const bool rooted = s.kind != CollectiveKind::Broadcast ||
                       std::find(members.begin(), members.end(), s.root) != members.end();
   if (is_collective(s.kind) && reducible && rooted)

@@ -112,6 +112,8 @@ Status check_reduction(const Request& r) {
     return scaled ? wrong(r, "scale factors belong to operations that reduce") : Status::ok();
   if (!std::isfinite(s.prescale) || !std::isfinite(s.postscale))
     return wrong(r, "scale factors must be finite, not {} and {}", s.prescale, s.postscale);
+  if (!takes(s.kind, s.reduce))
+    return wrong(r, "{} belongs to allreduce alone", name_of(s.reduce));
   if (!has_meaning(s.reduce, s.dtype))
     return wrong(
         r,

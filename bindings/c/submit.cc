@@ -36,7 +36,8 @@ constexpr bool same(ReduceOp op, fdl_reduce_op value) {
 }
 static_assert(same(ReduceOp::Sum, FDL_SUM) && same(ReduceOp::Average, FDL_AVERAGE));
 static_assert(same(ReduceOp::Min, FDL_MIN) && same(ReduceOp::Max, FDL_MAX));
-static_assert(same(ReduceOp::Product, FDL_PRODUCT) && kReduceOpCount == FDL_PRODUCT + 1);
+static_assert(same(ReduceOp::Product, FDL_PRODUCT) && same(ReduceOp::Adasum, FDL_ADASUM));
+static_assert(kReduceOpCount == FDL_ADASUM + 1);
 
 static_assert(static_cast<int>(DeviceType::Cpu) == FDL_CPU);
 static_assert(static_cast<int>(DeviceType::Cuda) == FDL_CUDA);

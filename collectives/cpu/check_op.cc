@@ -17,15 +17,34 @@ Status check_ragged(const CollectiveOp& op, size_t counts_wanted) {
   return Status::ok();
 }
 
+// Of what is no operation on elements, whose arithmetic check() does not know.
+Status check_whole(const CollectiveOp& op) {
+  if (is_elementwise(op.reduce))
+    return Status::ok();
+  if (!takes(op.kind, op.reduce))
+    return bad(op, fmt::format("{} belongs to allreduce alone", name_of(op.reduce)));
+  if (has_meaning(op.reduce, op.dtype))
+    return Status::ok();
+  return error(
+      Code::Unsupported,
+      "{} \"{}\": {} has no meaning for {}",
+      name_of(op.kind),
+      printable(op.name),
+      name_of(op.reduce),
+      name_of(op.dtype));
+}
+
 }  // namespace
 
 ReduceSpec reduce_spec(const CollectiveOp& op, size_t members) noexcept {
   const size_t contributors = op.contributors == 0 ? members : op.contributors;
-  return {op.dtype, op.reduce, op.prescale, op.postscale, contributors};
+  const ReduceOp reduce = is_elementwise(op.reduce) ? op.reduce : ReduceOp::Sum;
+  return {op.dtype, reduce, op.prescale, op.postscale, contributors};
 }
 
 Status check_op(const CollectiveOp& op, size_t members) {
   if (reduces(op.kind)) {
+    FARANDOLE_RETURN_IF_ERROR(check_whole(op));
     const Status valid = check(reduce_spec(op, members));
     if (!valid)
       return error(

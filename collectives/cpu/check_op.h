@@ -17,7 +17,8 @@ constexpr bool keeps_partial_results(const CollectiveOp& op) noexcept {
   return !is_half(op.dtype) && !(op.reduce == ReduceOp::Average && is_integer(op.dtype));
 }
 
-// The arithmetic that `op` asks for among `members`.
+// The arithmetic that `op` asks for among `members`; of Adasum what is done to each element
+// besides: the scales.
 ReduceSpec reduce_spec(const CollectiveOp& op, size_t members) noexcept;
 
 }  // namespace farandole::cpu

@@ -217,6 +217,8 @@ Kernel pick_operation(ReduceOp op, bool scaled) {
       return pick_scale<Lane, MaxOp>(scaled);
     case ReduceOp::Product:
       return pick_scale<Lane, ProductOp>(scaled);
+    case ReduceOp::Adasum:
+      break;
   }
   return nullptr;
 }

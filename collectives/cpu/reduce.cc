@@ -44,6 +44,8 @@ Status check(const ReduceSpec& spec) {
         name_of(spec.op),
         name_of(spec.dtype),
         meaningful_ops(spec.dtype));
+  if (!is_elementwise(spec.op))
+    return error(Code::Unsupported, "{} does not work element by element", name_of(spec.op));
   if (spec.dtype == DType::Bool && (spec.prescale != 1.0 || spec.postscale != 1.0))
     return error(
         Code::InvalidArgument,

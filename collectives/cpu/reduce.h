@@ -25,7 +25,8 @@ struct ReduceSpec {
 };
 
 // Whether reduce() can do it. Fails: Unsupported for an operation that has no meaning for the
-// dtype, InvalidArgument for a scaled bool or no members.
+// dtype, or that does not work element by element (adasum.h does that), InvalidArgument for a
+// scaled bool or no members.
 Status check(const ReduceSpec& spec);
 
 // dst[i] = postscale * (op over k of (prescale * sources[k][i])), k in the order given; Average is

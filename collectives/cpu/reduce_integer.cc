@@ -24,6 +24,9 @@ Kernel pick_typed(ReduceOp op) {
     case ReduceOp::Product:
       if constexpr (sizeof(T) == 2 || sizeof(T) == 4)
         return pick_scale<DirectLane<T>, ProductOp>(false);
+      break;
+    case ReduceOp::Adasum:
+      break;
   }
   return nullptr;
 }

@@ -174,6 +174,8 @@ Kernel pick_real(ReduceOp op, bool scaled) {
       return scaled ? &real_kernel<T, Max, true> : &real_kernel<T, Max, false>;
     case ReduceOp::Product:
       return scaled ? &real_kernel<T, Product, true> : &real_kernel<T, Product, false>;
+    case ReduceOp::Adasum:
+      break;
   }
   return nullptr;
 }

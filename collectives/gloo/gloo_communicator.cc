@@ -53,6 +53,8 @@ void GlooCommunicator::dispatch(const CollectiveOp& op) {
   const size_t bytes = size_of(op.dtype);
   switch (op.kind) {
     case CollectiveKind::Allreduce:
+      if (op.reduce == ReduceOp::Adasum)
+        return adasum(op);
       for (const Segment& segment : op.segments) allreduce(op, segment);
       return;
     case CollectiveKind::Broadcast:

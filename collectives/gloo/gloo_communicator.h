@@ -5,7 +5,7 @@
 //   allreduce      few bytes: everybody sends everything to everybody and reduces in member order;
 //                  more: Gloo's bcube; many: Gloo's ring. Where partial results do not fit in the
 //                  dtype (half types, an Average of integers): direct reducescatter, then Gloo's
-//                  allgatherv in place.
+//                  allgatherv in place. Adasum: alltoall and allgathers (collectives/cpu/adasum.h).
 //   reducescatter  direct: each part goes straight to its owner, who reduces in member order.
 //                  Gloo's newer interface has none.
 //   broadcast      Gloo's tree, in pieces, so that members pass one on while they receive the next.
@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "collectives/cpu/adasum.h"
 #include "collectives/cpu/reduce.h"
 #include "collectives/cpu/staging.h"
 #include "collectives/gloo/transport/gloo_transport.h"
@@ -53,6 +54,7 @@ class GlooCommunicator final : public Communicator {
   void allreduce_one_shot(const CollectiveOp& op, const Segment& segment);
   void allreduce_by_gloo(const CollectiveOp& op, const Segment& segment);
   void allreduce_direct(const CollectiveOp& op, const Segment& segment);
+  void adasum(const CollectiveOp& op);
   void reducescatter(
       const CollectiveOp& op, const void* in, void* out, std::span<const size_t> counts);
   void broadcast(const CollectiveOp& op, const Segment& segment);
@@ -69,6 +71,7 @@ class GlooCommunicator final : public Communicator {
   const std::shared_ptr<gloo_transport::GroupContext> context_;
   const GlooOptions options_;
   cpu::Staging staging_;
+  cpu::Adasum adasum_;
   uint32_t operations_ = 0;  // numbers the slots, so that no operation takes another one's data
 };
 

@@ -119,4 +119,17 @@ void GlooCommunicator::allreduce_direct(const CollectiveOp& op, const Segment& s
   allgather(segment.out, element, counts);
 }
 
+void GlooCommunicator::adasum(const CollectiveOp& op) {
+  const auto step = [this](const CollectiveOp& part) {
+    dispatch(part);
+    return Status::ok();
+  };
+  const auto going = [this] {
+    check_going();
+    return Status::ok();
+  };
+  // What fails throws.
+  static_cast<void>(adasum_.allreduce(op, {size(), self(), step, going}));
+}
+
 }  // namespace farandole::gloo_comm

@@ -11,6 +11,15 @@
 
 namespace farandole::hierarchical {
 
+namespace {
+
+// Whether what a host's members come to is where other hosts can go on.
+bool is_spread(const CollectiveOp& op) {
+  return is_elementwise(op.reduce) && !(op.reduce == ReduceOp::Average && is_integer(op.dtype));
+}
+
+}  // namespace
+
 HierarchicalCommunicator::Arithmetic::Arithmetic(const CollectiveOp& op, size_t members)
     : widened(is_half(op.dtype)),
       dtype(widened ? DType::Float32 : op.dtype),
@@ -66,7 +75,7 @@ Status HierarchicalCommunicator::failure() {
 }
 
 Status HierarchicalCommunicator::dispatch(const CollectiveOp& op) {
-  if (reduces(op.kind) && op.reduce == ReduceOp::Average && is_integer(op.dtype))
+  if (reduces(op.kind) && !is_spread(op))
     return parts_.flat->run(op, 0);
   switch (op.kind) {
     case CollectiveKind::Allreduce:

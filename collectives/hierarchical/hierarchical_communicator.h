@@ -10,6 +10,7 @@
 //   allgather, alltoall  flat: every byte is wanted by other hosts as it is, so that a ring in
 //                  member order, or direct sends, cross the network no more often; and no copy to
 //                  another order is needed
+//   allreduce by Adasum  flat, because it consists of these
 // (See Layout for streams.) Half types are widened to float32 before the first step and rounded
 // after the last. An Average of integers goes flat: the sum of a host may not fit in the dtype.
 

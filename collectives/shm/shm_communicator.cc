@@ -25,7 +25,7 @@ Status ShmCommunicator::run(const CollectiveOp& op, StreamHandle) {
 Status ShmCommunicator::dispatch(const CollectiveOp& op) {
   switch (op.kind) {
     case CollectiveKind::Allreduce:
-      return allreduce(op);
+      return op.reduce == ReduceOp::Adasum ? adasum(op) : allreduce(op);
     case CollectiveKind::Allgather:
       return allgather(op);
     case CollectiveKind::Broadcast:
@@ -42,6 +42,20 @@ Status ShmCommunicator::dispatch(const CollectiveOp& op) {
       break;
   }
   return error(Code::Internal, "unknown kind of collective {}", static_cast<int>(op.kind));
+}
+
+Status ShmCommunicator::adasum(const CollectiveOp& op) {
+  const cpu::AdasumGroup group{
+      size(),
+      options_.index,
+      [this](const CollectiveOp& step) { return dispatch(step); },
+      [this] { return barrier_.interrupted() ? failure() : Status::ok(); }};
+  try {
+    return adasum_.allreduce(op, group);
+  } catch (const cpu::NoStaging& none) {
+    abort(none.about(op));
+  }
+  return failure();
 }
 
 void ShmCommunicator::abort(Status why) noexcept {

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "collectives/cpu/adasum.h"
 #include "collectives/cpu/reduce.h"
 #include "collectives/shm/segment.h"
 #include "collectives/shm/segment_list.h"
@@ -50,6 +51,7 @@ class ShmCommunicator final : public Communicator {
   void copy_in(Part chunk, uint64_t step);
   void reduce_own(const CollectiveOp& op, const cpu::Reducer& reducer, Part chunk, uint64_t step);
   void copy_out(Part chunk, uint64_t step);
+  Status adasum(const CollectiveOp& op);
   Status broadcast(const CollectiveOp& op);
   Status allgather(const CollectiveOp& op);
   Status reducescatter(const CollectiveOp& op);
@@ -78,6 +80,7 @@ class ShmCommunicator final : public Communicator {
   Duration waited_{};  // of member 0, for the others to come to the last pipelined allreduce
   uint64_t pipelined_ops_ = 0;
   SegmentList list_;
+  cpu::Adasum adasum_;
   std::vector<const void*> sources_;
   Mutex mutex_;
   Status failure_ FARANDOLE_GUARDED_BY(mutex_);

@@ -126,6 +126,9 @@ Status check_reduction(const Members& m) {
   FARANDOLE_RETURN_IF_ERROR(
       same(m, "postscale", [](const Signature& s) { return fmt::format("{}", s.postscale); }));
   const Signature& s = m.first();
+  if (!takes(s.kind, s.reduce))
+    return error(
+        Code::InvalidArgument, "{}: {} belongs to allreduce alone", subject(m), name_of(s.reduce));
   if (!has_meaning(s.reduce, s.dtype))
     return error(
         Code::Unsupported,

@@ -34,7 +34,7 @@ constexpr std::array<const char*, kKindCount> kKinds{
     "add_process_set",
     "remove_process_set"};
 constexpr std::array<const char*, kReduceOpCount> kReduceOps{
-    "Sum", "Average", "Min", "Max", "Product"};
+    "Sum", "Average", "Min", "Max", "Product", "Adasum"};
 
 }  // namespace
 

@@ -39,8 +39,10 @@ enum class CollectiveKind : uint8_t {
 inline constexpr int kCollectiveKindCount = 6;  // of those that communicators carry out
 inline constexpr int kKindCount = 9;
 
-enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4 };
-inline constexpr int kReduceOpCount = 5;
+// All but Adasum work on each element by itself.
+enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4, Adasum = 5 };
+inline constexpr int kElementwiseOpCount = 5;
+inline constexpr int kReduceOpCount = 6;
 
 enum class DeviceType : uint8_t { Cpu = 0, Cuda = 1 };
 
@@ -77,9 +79,20 @@ constexpr bool is_collective(CollectiveKind k) noexcept {
 constexpr bool reduces(CollectiveKind k) noexcept {
   return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter;
 }
-// Whether `op` has a meaning for `dtype`: bool has no Average, complex no Min and Max.
+constexpr bool is_elementwise(ReduceOp op) noexcept {
+  return static_cast<int>(op) < kElementwiseOpCount;
+}
+// Whether a kind that reduces can do so by `op`: Adasum looks at whole tensors, which only an
+// allreduce leaves whole.
+constexpr bool takes(CollectiveKind k, ReduceOp op) noexcept {
+  return k == CollectiveKind::Allreduce || is_elementwise(op);
+}
+// Whether `op` has a meaning for `dtype`: bool has no Average, complex no Min and Max, and Adasum,
+// which measures lengths and angles, is for floats alone.
 // (bool: Sum and Max are "or", Product and Min are "and".)
 constexpr bool has_meaning(ReduceOp op, DType dtype) noexcept {
+  if (op == ReduceOp::Adasum)
+    return is_float(dtype);
   if (dtype == DType::Bool)
     return op != ReduceOp::Average;
   if (is_complex(dtype))

@@ -121,6 +121,20 @@ static void allreduces(fdl_dtype dtype, int64_t count) {
   }
 }
 
+/* The sum of what is orthogonal: each element is one rank's. */
+static void adasums(fdl_dtype dtype, int64_t count) {
+  void* data = room(count, dtype);
+  for (int64_t i = 0; i < count; ++i) put(data, dtype, i, i % size == rank ? i % 50 + 1 : 0);
+  const fdl_code code = fdl_allreduce(session, "adasum", data, data, count, dtype, FDL_ADASUM);
+  if (dtype < FDL_FLOAT16) {
+    CHECK(code == FDL_INVALID_ARGUMENT, "Adasum of integers: %s", fdl_code_name(code));
+  } else {
+    done(code, "adasum");
+    for (int64_t i = 0; i < count; ++i) compare_element("adasum", data, dtype, i, i % 50 + 1);
+  }
+  free(data);
+}
+
 static void broadcasts(fdl_dtype dtype, int64_t count) {
   for (int root = 0; root < size; ++root) {
     void* data = filled(count, dtype);
@@ -251,6 +265,7 @@ int main(void) {
   for (size_t d = 0; d < sizeof kDtypes / sizeof *kDtypes; ++d) {
     for (size_t s = 0; s < sizeof kSizes / sizeof *kSizes; ++s) {
       allreduces(kDtypes[d], kSizes[s]);
+      adasums(kDtypes[d], kSizes[s]);
       broadcasts(kDtypes[d], kSizes[s]);
       allgathers(kDtypes[d], kSizes[s]);
       alltoalls(kDtypes[d], kSizes[s]);

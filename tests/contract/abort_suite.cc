@@ -22,9 +22,17 @@ constexpr size_t kMostBytes = 4 << 20;
 constexpr size_t kMostBytes = 64 << 20;
 #endif
 
+// What is done: a kind and, where it reduces, how.
+struct What {
+  CollectiveKind kind;
+  ReduceOp reduce = ReduceOp::Sum;
+  std::string to_string() const { return is_elementwise(reduce) ? name_of(kind) : name_of(reduce); }
+};
+
 // Memory and counts of one rank for an operation of about `bytes` of float32.
 struct Load {
-  Load(CollectiveKind kind, int size, size_t bytes) : size_(static_cast<size_t>(size)) {
+  Load(What what, int size, size_t bytes) : size_(static_cast<size_t>(size)) {
+    const CollectiveKind kind = what.kind;
     const size_t elements = std::max<size_t>(1, bytes / sizeof(float));
     const bool divides = kind == CollectiveKind::Reducescatter || kind == CollectiveKind::Alltoall;
     const size_t part = divides ? std::max<size_t>(1, elements / size_) : elements;
@@ -34,6 +42,7 @@ struct Load {
     out_.resize(out);
     segment_ = {in_.data(), out_.data(), part};
     op_.kind = kind;
+    op_.reduce = what.reduce;
     op_.root = size - 1;
     if (kind != CollectiveKind::Barrier)
       op_.segments = {&segment_, 1};
@@ -122,17 +131,17 @@ std::vector<size_t> abort_bytes(CollectiveKind kind) {
 }
 
 // Made and freed outside of what is timed.
-std::vector<std::unique_ptr<Load>> make_loads(CollectiveKind kind, int size, size_t bytes) {
+std::vector<std::unique_ptr<Load>> make_loads(What what, int size, size_t bytes) {
   std::vector<std::unique_ptr<Load>> loads;
   for (int rank = 0; rank < size; ++rank)
-    loads.push_back(std::make_unique<Load>(kind, size, bytes));
+    loads.push_back(std::make_unique<Load>(what, size, bytes));
   return loads;
 }
 
 // Everybody moves data without a pause until the abort comes.
-void abort_in_motion(const Backend& backend, CollectiveKind kind, int size) {
-  for (const size_t bytes : abort_bytes(kind)) {
-    const auto loads = make_loads(kind, size, bytes);
+void abort_in_motion(const Backend& backend, What what, int size) {
+  for (const size_t bytes : abort_bytes(what.kind)) {
+    const auto loads = make_loads(what, size, bytes);
     Group group(backend, size, Config{});
     ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
     Progress progress;
@@ -148,14 +157,14 @@ void abort_in_motion(const Backend& backend, CollectiveKind kind, int size) {
         },
         progress,
         size,
-        fmt::format("{} of {} B in motion", name_of(kind), bytes));
+        fmt::format("{} of {} B in motion", what.to_string(), bytes));
   }
 }
 
 // One member never comes; the others wait for it.
-void abort_while_waiting(const Backend& backend, CollectiveKind kind, int size) {
-  for (const size_t bytes : abort_bytes(kind)) {
-    const auto loads = make_loads(kind, size, bytes);
+void abort_while_waiting(const Backend& backend, What what, int size) {
+  for (const size_t bytes : abort_bytes(what.kind)) {
+    const auto loads = make_loads(what, size, bytes);
     Group group(backend, size, Config{});
     ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
     Progress progress;
@@ -170,19 +179,19 @@ void abort_while_waiting(const Backend& backend, CollectiveKind kind, int size) 
         },
         progress,
         size - 1,
-        fmt::format("{} of {} B waiting", name_of(kind), bytes));
+        fmt::format("{} of {} B waiting", what.to_string(), bytes));
   }
 }
 
 // An absent member is named once nothing has moved for data_timeout.
-void name_the_absent(const Backend& backend, CollectiveKind kind, int size) {
+void name_the_absent(const Backend& backend, What what, int size) {
   Config config = backend.config;
   config.data_timeout = 300ms;
   Group group(backend, size, config);
   ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
   const TimePoint start = steady_now();
   const auto statuses = group.run_each([&](int rank) {
-    Load load(kind, size, 256 << 10);
+    Load load(what, size, 256 << 10);
     return rank == size - 1 ? Status::ok() : group.at(rank).run(load.op(), 0);
   });
   EXPECT_LT(steady_now() - start, 20s);
@@ -213,18 +222,19 @@ void first_abort_wins(const Backend& backend) {
 void join_abort_contract(const std::shared_ptr<const Backend>& backend) {
   const std::string suite = backend->name + "Contract";
   register_suite_test(suite, "first_abort_wins", [=] { first_abort_wins(*backend); });
-  for (int k = 0; k < kCollectiveKindCount; ++k) {
-    const auto kind = static_cast<CollectiveKind>(k);
+  std::vector<What> all{{CollectiveKind::Allreduce, ReduceOp::Adasum}};
+  for (int k = 0; k < kCollectiveKindCount; ++k) all.push_back({static_cast<CollectiveKind>(k)});
+  for (const What what : all) {
     for (const int size : {2, 3}) {
       if (std::count(backend->sizes.begin(), backend->sizes.end(), size) == 0)
         continue;
-      const std::string test = std::string(name_of(kind)) + "_" + std::to_string(size);
+      const std::string test = what.to_string() + "_" + std::to_string(size);
       register_suite_test(
-          suite, "abort_in_motion_" + test, [=] { abort_in_motion(*backend, kind, size); });
+          suite, "abort_in_motion_" + test, [=] { abort_in_motion(*backend, what, size); });
       register_suite_test(
-          suite, "abort_while_waiting_" + test, [=] { abort_while_waiting(*backend, kind, size); });
+          suite, "abort_while_waiting_" + test, [=] { abort_while_waiting(*backend, what, size); });
       register_suite_test(
-          suite, "name_the_absent_" + test, [=] { name_the_absent(*backend, kind, size); });
+          suite, "name_the_absent_" + test, [=] { name_the_absent(*backend, what, size); });
     }
   }
 }

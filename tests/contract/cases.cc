@@ -93,7 +93,7 @@ Case normalised(Case c) {
   const CollectiveKind k = c.kind;
   if (k == CollectiveKind::Barrier)
     return {.kind = k};
-  if (!reduces(k) || !has_meaning(c.op, c.dtype))
+  if (!reduces(k) || !takes(k, c.op) || !has_meaning(c.op, c.dtype))
     c.op = ReduceOp::Sum;
   c.scaled = c.scaled && reduces(k) && c.dtype != DType::Bool;
   c.in_place = c.in_place && k != CollectiveKind::Alltoall;

@@ -29,9 +29,10 @@ TEST(Pairwise, CoversEveryPairWithFewRows) {
 }
 
 TEST(Cases, AreAllThere) {
-  // 60 of the 65 pairs of dtype and operation have a meaning: less bool Average, and Min and Max of
-  // two complex types. Bool, of which there are 4, is never scaled.
-  EXPECT_EQ(all_cases(CollectiveKind::Allreduce).size(), ((60u - 4u) * 2u + 4u) * 6u * 2u * 2u);
+  // 60 of the 65 pairs of dtype and operation on elements have a meaning: less bool Average, and
+  // Min and Max of two complex types; and Adasum for four types. Bool, of which there are 4, is
+  // never scaled.
+  EXPECT_EQ(all_cases(CollectiveKind::Allreduce).size(), ((64u - 4u) * 2u + 4u) * 6u * 2u * 2u);
   EXPECT_EQ(all_cases(CollectiveKind::Allgather).size(), 13u * 6u * 2u * 2u);
   EXPECT_EQ(all_cases(CollectiveKind::Broadcast).size(), 13u * 6u * 2u * 2u);
   EXPECT_EQ(all_cases(CollectiveKind::Alltoall).size(), 13u * 6u * 2u);

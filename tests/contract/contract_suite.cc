@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 
 #include "tests/contract/abort_suite.h"
+#include "tests/contract/adasum_suite.h"
 #include "tests/contract/barrier_check.h"
 #include "tests/contract/exercise.h"
 #include "tests/contract/group.h"
@@ -125,6 +126,7 @@ bool join_contract(Backend given) {
     register_suite_test(backend->name + "Contract", "barrier_holds_" + std::to_string(size), [=] {
       hold_at_barriers(*backend, size);
     });
+    join_adasum_contract(backend, size);
     if (backend->same_bits_however_segmented)
       register_suite_test(backend->name + "Contract", "segmentation_" + std::to_string(size), [=] {
         compare_segmentations(*backend, size);

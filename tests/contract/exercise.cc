@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/base/format.h"
+#include "tests/support/adasum.h"
 
 namespace farandole::testing {
 namespace {
@@ -98,7 +99,7 @@ size_t Exercise::own_offset(int rank) const {
 
 // Sizes of segments: uneven, with empty ones first and in the middle.
 std::vector<size_t> Exercise::split(size_t elements) const {
-  if (!case_.several || !takes_segments_)
+  if (!case_.several || (!takes_segments_ && case_.op != ReduceOp::Adasum))
     return {elements};
   std::vector<size_t> parts{0};
   size_t left = elements;
@@ -204,6 +205,19 @@ Bytes Exercise::expected_moved(int rank) const {
   return expected;
 }
 
+// Each segment by itself.
+std::optional<std::string> Exercise::judge_adasum(
+    const Reduction& reduction, const Bytes& got) const {
+  size_t offset = 0;
+  for (const size_t part : split(elements_)) {
+    const void* here = got.data() + offset * size_of(case_.dtype);
+    if (const auto wrong = adasum_difference(reduction, values_, offset, here, part))
+      return wrong;
+    offset += part;
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> Exercise::judge_rank(int rank) const {
   const Bytes got = result_of(rank);
   for (const Bytes& out : sides_[static_cast<size_t>(rank)].out) {
@@ -224,6 +238,8 @@ std::optional<std::string> Exercise::judge_rank(int rank) const {
                                : std::optional<std::string>("other bits than on rank 0");
   const Reduction reduction{
       case_.dtype, case_.op, case_.scaled ? kPrescale : 1, case_.scaled ? kPostscale : 1};
+  if (case_.op == ReduceOp::Adasum)
+    return judge_adasum(reduction, got);
   return difference(
       reduction, values_, everywhere ? 0 : own_offset(rank), got.data(), output_elements(rank));
 }

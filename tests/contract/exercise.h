@@ -43,6 +43,7 @@ class Exercise {
   size_t own_offset(int rank) const;
   void lay_out(int rank);
   Bytes expected_moved(int rank) const;
+  std::optional<std::string> judge_adasum(const Reduction& reduction, const Bytes& got) const;
   std::optional<std::string> judge_rank(int rank) const;
 
   Case case_;

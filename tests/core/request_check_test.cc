@@ -32,6 +32,23 @@ TEST(RequestCheck, AcceptsWhatIsRight) {
   EXPECT_EQ(said(empty), "");
 }
 
+TEST(RequestCheck, AdasumIsForFloatsAndAllreduce) {
+  Request r = request(CollectiveKind::Allreduce, {});
+  r.signature.reduce = ReduceOp::Adasum;
+  EXPECT_EQ(said(r), "");
+  r.signature.dtype = DType::Int32;
+  EXPECT_EQ(
+      said(r),
+      "allreduce \"t\": Adasum has no meaning for int32; Sum, Average, Min, Max and Product have");
+  r.signature.dtype = DType::Complex64;
+  EXPECT_EQ(
+      said(r),
+      "allreduce \"t\": Adasum has no meaning for complex64; Sum, Average and Product have");
+  r = request(CollectiveKind::Reducescatter, {2});
+  r.signature.reduce = ReduceOp::Adasum;
+  EXPECT_EQ(said(r), "reducescatter \"t\": Adasum belongs to allreduce alone");
+}
+
 TEST(RequestCheck, Shapes) {
   EXPECT_EQ(
       said(request(CollectiveKind::Allreduce, {2, -1})),

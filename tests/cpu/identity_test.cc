@@ -35,7 +35,7 @@ Bytes values_of(DType dtype, ReduceOp op) {
 
 TEST(Identity, ChangesNoBitWhereverItStands) {
   for (int d = 0; d < kDTypeCount; ++d)
-    for (int o = 0; o < kReduceOpCount; ++o)
+    for (int o = 0; o < kElementwiseOpCount; ++o)
       for (const double prescale : {1.0, 0.5, 3.0, -2.0, 0.0}) {
         const auto dtype = static_cast<DType>(d);
         const auto op = static_cast<ReduceOp>(o);

@@ -125,7 +125,7 @@ TEST_P(Reduce, GivesTheSameBitsHoweverItIsDone) {
 INSTANTIATE_TEST_SUITE_P(
     All,
     Reduce,
-    ::testing::Combine(::testing::Range(0, kDTypeCount), ::testing::Range(0, kReduceOpCount)),
+    ::testing::Combine(::testing::Range(0, kDTypeCount), ::testing::Range(0, kElementwiseOpCount)),
     [](const auto& info) {
       return std::string(name_of(static_cast<DType>(std::get<0>(info.param)))) + "_" +
              name_of(static_cast<ReduceOp>(std::get<1>(info.param)));
@@ -247,6 +247,7 @@ TEST(ReduceBool, BringsBytesToZeroOrOne) {
 TEST(ReduceCheck, RefusesWhatHasNoMeaning) {
   EXPECT_EQ(check({DType::Bool, ReduceOp::Sum, 2.0}).code(), Code::InvalidArgument);
   EXPECT_EQ(check({DType::Complex64, ReduceOp::Min}).code(), Code::Unsupported);
+  EXPECT_EQ(check({DType::Float32, ReduceOp::Adasum}).code(), Code::Unsupported);
   EXPECT_EQ(check({DType::Float32, ReduceOp::Sum, 1, 1, 0}).code(), Code::InvalidArgument);
 }
 

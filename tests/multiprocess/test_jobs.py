@@ -49,6 +49,23 @@ def test_joins(ranks: int, way: str) -> None:
     assert all(r["checks"] > 100 and r["size"] == ranks for r in reports)
 
 
+@pytest.mark.parametrize(("ranks", "way"), [(2, "torch"), (3, "numpy"), (4, "torch")])
+def test_adasum(ranks: int, way: str) -> None:
+    if way == "torch":
+        pytest.importorskip("torch")
+    reports = launch(ranks, "adasum.py", way)
+    assert all(r["checks"] > 80 and r["size"] == ranks for r in reports)
+
+
+@pytest.mark.parametrize("communicator", ["gloo", "hierarchical"])
+def test_adasum_on_two_hosts(communicator: str) -> None:
+    wrapped = ("sh", "-c", 'FARANDOLE_HOST=h$((FARANDOLE_RANK > 0)) exec "$@"', "sh")
+    reports, _ = launch_verbosely(
+        3, "adasum.py", "numpy", wrapped=wrapped, FARANDOLE_COMMUNICATOR=communicator
+    )
+    assert all(r["checks"] > 80 for r in reports)
+
+
 def test_a_slow_process_set_delays_no_other() -> None:
     """Blocked for 5 s; a barrier of the other takes less than 50 ms. Where the machine is busy not
     each of them, but a delay by the other set would be one of all."""

@@ -124,7 +124,7 @@ const BadAnnouncement kBadAnnouncements[] = {
        a.signature.process_set = 1;
      }},
     {"an unknown reduce operation",
-     [](Announcement& a) { a.signature.reduce = static_cast<ReduceOp>(5); }},
+     [](Announcement& a) { a.signature.reduce = static_cast<ReduceOp>(6); }},
     {"an unknown dtype", [](Announcement& a) { a.signature.dtype = static_cast<DType>(13); }},
     {"an unknown device",
      [](Announcement& a) { a.signature.device.type = static_cast<DeviceType>(2); }},

@@ -107,6 +107,19 @@ const Rejected kRejected[] = {
                s.dtype = DType::Bool;
                s.reduce = ReduceOp::Average;
              }))},
+    {Code::Unsupported,
+     "allreduce \"grad/12\": Adasum has no meaning for int32",
+     std::vector<Signature>(
+         2,
+         with(
+             kReduce,
+             [](Signature& s) {
+               s.dtype = DType::Int32;
+               s.reduce = ReduceOp::Adasum;
+             }))},
+    {Code::InvalidArgument,
+     "reducescatter \"grad/12\": Adasum belongs to allreduce alone",
+     std::vector<Signature>(2, with(kScatter, [](Signature& s) { s.reduce = ReduceOp::Adasum; }))},
     {Code::Mismatch,
      "broadcast \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2",
      {kBroadcast, with(kBroadcast, [](Signature& s) { s.root = 2; })}},

@@ -115,7 +115,7 @@ WRONG: dict[str, Mistakes] = {
         "operation": (fdl.Sum, "average=Sum is an operation; give it by name: op=Sum"),
     },
     "op": each(
-        "op={} is no reduce operation; Average, Sum, Min, Max and Product are",
+        "op={} is no reduce operation; Average, Sum, Min, Max, Product and Adasum are",
         {
             "unknown": (9, "9"),
             "negative": (-1, "-1"),

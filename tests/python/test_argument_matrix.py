@@ -261,7 +261,7 @@ def test_no_reduce_operation(value: Any) -> None:
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         fdl.ReduceOp(value)
     assert str(caught.value) == (
-        f"op={value!r} is no reduce operation; Average, Sum, Min, Max and Product are"
+        f"op={value!r} is no reduce operation; Average, Sum, Min, Max, Product and Adasum are"
     )
 
 

@@ -77,7 +77,7 @@ def test_allreduce_names_dtypes_operations_errors_and_threads(module: Any) -> No
     dtypes = "uint8 int8 uint16 int16 int32 int64 float16 bfloat16 float32 float64 bool complex64"
     errors = "InvalidArgument Unsupported Mismatch PeerLost Timeout Aborted OperatingSystem"
     words = [
-        *f"{dtypes} complex128 Average Sum Product Min Max thread".split(),
+        *f"{dtypes} complex128 Average Sum Product Min Max Adasum thread".split(),
         *(f"{error}Error" for error in f"{errors} NotInitialized".split()),
     ]
     assert [word for word in words if word not in text] == []

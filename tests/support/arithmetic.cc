@@ -143,6 +143,7 @@ std::optional<std::string> integer_difference(
       const __int128 a = value, b = x;
       switch (r.op) {
         case ReduceOp::Average:
+        case ReduceOp::Adasum:
           break;
         case ReduceOp::Sum:
           value = static_cast<T>(a + b);

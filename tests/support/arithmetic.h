@@ -27,7 +27,7 @@ struct Reduction {
 
 // Compares elements [0, count) of `result` with the reduction of elements [offset, offset+count) of
 // every source. Says where the first difference lies, or nothing. Integers and bool must be equal,
-// floats as near as `sources` roundings allow.
+// floats as near as `sources` roundings allow. For Adasum see adasum.h.
 std::optional<std::string> difference(
     const Reduction& reduction,
     const std::vector<Bytes>& sources,

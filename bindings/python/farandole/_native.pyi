@@ -19,6 +19,7 @@ AVERAGE: int
 MIN: int
 MAX: int
 PRODUCT: int
+ADASUM: int
 
 def build_info() -> str: ...
 def config_rows() -> list[_ConfigRow]: ...

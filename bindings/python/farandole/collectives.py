@@ -70,9 +70,10 @@ class Collectives(Generic[Tensor]):
         name: by which ranks match their calls, and of which one may be in flight; None takes the
             next automatic one, so that ranks have to make their unnamed calls in one order.
         compression: as what it travels: ``Compression.none``, ``.fp16`` or ``.bf16``.
-        op: Average (the default), Sum, Product, Min or Max. Of whole numbers Sum and Product wrap,
-            and an Average is that of the exact sum, cut towards zero. Of bool Sum and Max are "or",
-            Product and Min "and", and there is no Average. Complex numbers have no Min and Max.
+        op: Average (the default), Sum, Product, Min, Max or Adasum. Of whole numbers Sum and
+            Product wrap, and an Average is that of the exact sum, cut towards zero. Of bool Sum and
+            Max are "or", Product and Min "and", and there is no Average. Complex numbers have no
+            Min and Max. Adasum is for floats, takes the tensor as one vector, and has no gradient.
         prescale_factor, postscale_factor: finite numbers by which each rank's input and the result
             are multiplied; not for bool.
         process_set: the ranks among which it runs; every one of them calls it, and no other.
@@ -80,8 +81,8 @@ class Collectives(Generic[Tensor]):
             where a gradient is wanted.
         timeout: seconds to wait at most; None waits for as long as it takes.
 
-        Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device or
-        Adasum, before anything is sent; MismatchError, on every rank alike, where
+        Raises InvalidArgumentError for a wrong argument and UnsupportedError for another device,
+        before anything is sent; MismatchError, on every rank alike, where
         ranks disagree; PeerLostError, TimeoutError, AbortedError or OperatingSystemError where the
         job or this operation failed; NotInitializedError without ``init()``; PendingError after
         ``timeout``: the operation goes on, and the error's ``handle`` may be waited for.
@@ -265,7 +266,8 @@ class Collectives(Generic[Tensor]):
         that does not divide evenly, the first ranks get a row more. Differentiable in torch.
 
         tensor: of one dimension or more, of the same shape and dtype on every rank.
-        name, compression, op, process_set, prescale_factor, postscale_factor, out, timeout: as for
+        op: as for ``allreduce``, but for Adasum.
+        name, compression, process_set, prescale_factor, postscale_factor, out, timeout: as for
             ``allreduce``; so are errors and threads.
         """
         scales = (prescale_factor, postscale_factor)

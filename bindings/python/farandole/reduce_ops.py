@@ -8,19 +8,19 @@ import warnings
 
 from farandole import _native
 from farandole.arguments import check_flag, shown
-from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole.errors import InvalidArgumentError
 
 
 class ReduceOp(enum.IntEnum):
-    """How values of several ranks become one: ``Average``, ``Sum``, ``Min``, ``Max``, ``Product``.
-    ``Adasum`` is a name so far."""
+    """How values of several ranks become one: ``Average``, ``Sum``, ``Min``, ``Max``, ``Product``,
+    each element by itself, and ``Adasum``, a whole tensor at a time."""
 
     SUM = _native.SUM
     AVERAGE = _native.AVERAGE
     MIN = _native.MIN
     MAX = _native.MAX
     PRODUCT = _native.PRODUCT
-    ADASUM = 100
+    ADASUM = _native.ADASUM
 
     @classmethod
     def _missing_(cls, value: object) -> None:
@@ -34,7 +34,7 @@ class ReduceOp(enum.IntEnum):
 
 def _no_operation(op: object) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"op={shown(op)} is no reduce operation; Average, Sum, Min, Max and Product are"
+        f"op={shown(op)} is no reduce operation; Average, Sum, Min, Max, Product and Adasum are"
     )
 
 
@@ -47,10 +47,8 @@ Adasum = ReduceOp.ADASUM
 
 
 def check_op(op: object) -> int:
-    """The operation's number. Raises for what is none, and for Adasum."""
-    if op == ReduceOp.ADASUM:
-        raise UnsupportedError("op=Adasum is not supported; Average, Sum, Min, Max and Product are")
-    if isinstance(op, int) and not isinstance(op, bool) and _native.SUM <= op <= _native.PRODUCT:
+    """The operation's number. Raises for what is none."""
+    if isinstance(op, int) and not isinstance(op, bool) and _native.SUM <= op <= _native.ADASUM:
         return int(op)
     raise _no_operation(op)
 

@@ -49,6 +49,7 @@ PYBIND11_MODULE(_native, module) {
   module.attr("MIN") = static_cast<int>(FDL_MIN);
   module.attr("MAX") = static_cast<int>(FDL_MAX);
   module.attr("PRODUCT") = static_cast<int>(FDL_PRODUCT);
+  module.attr("ADASUM") = static_cast<int>(FDL_ADASUM);
   farandole::python::register_session(module);
   farandole::python::register_handle(module);
 }

@@ -56,7 +56,8 @@ typedef enum fdl_reduce_op FDL_AS_INT {
   FDL_AVERAGE = 1,
   FDL_MIN = 2,
   FDL_MAX = 3,
-  FDL_PRODUCT = 4
+  FDL_PRODUCT = 4,
+  FDL_ADASUM = 5 /* of an allreduce */
 } fdl_reduce_op;
 
 typedef enum fdl_device_type FDL_AS_INT { FDL_CPU = 0, FDL_CUDA = 1 } fdl_device_type;

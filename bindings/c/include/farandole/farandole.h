@@ -177,9 +177,12 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *   barrier        none; uses kind and process_set only
  * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce and broadcast;
  * otherwise they must not overlap. Reductions compute postscale * op(prescale * x), elementwise and
- * with the same bits on all ranks; inside a host with the same on every run. They take:
- *   integers   every op. FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch; FDL_AVERAGE is that
- *              of the exact sum. Averages and scaled values are cut towards zero.
+ * with the same bits on all ranks; inside a host with the same on every run. FDL_ADASUM combines
+ * whole tensors (docs/guide.md), in the order of the ranks, which gives the same bits everywhere.
+ * They take:
+ *   integers   every op but FDL_ADASUM. FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch;
+ *              FDL_AVERAGE is that of the exact sum. Averages and scaled values are cut towards
+ *              zero.
  *   floats     every op. Half types are computed in float32 and rounded once, to the nearest, ties
  *              to even. FDL_MIN and FDL_MAX give NaN where any rank has one.
  *   complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real

@@ -11,9 +11,9 @@ from typing import Any, cast
 import torch
 
 from farandole.arguments import check_compression, check_flag, check_scale, shown
-from farandole.errors import InvalidArgumentError
+from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
-from farandole.reduce_ops import Average, check_op
+from farandole.reduce_ops import Adasum, Average, check_op
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.gradients import ExchangeOptions, GradientExchange
 from farandole.torch.parameters import Names, groups_of
@@ -248,6 +248,8 @@ def _options(
     process_set: ProcessSet,
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
+    if reduce_op == Adasum:
+        raise UnsupportedError("op=Adasum is not supported for an optimizer; hvd.allreduce has it")
     check_compression(compression)
     check_flag("sparse_as_dense", sparse_as_dense)
     predivide = check_scale("gradient_predivide_factor", predivide)
