@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "collectives/cpu/cpu_device.h"
@@ -9,10 +10,13 @@
 #include "controller/loopback_control_plane.h"
 #include "controller/rendezvous/bootstrap.h"
 #include "controller/tcp/tcp_control_plane.h"
+#include "core/base/affinity.h"
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
+#include "core/base/rank_cores.h"
 #include "core/base/refusal.h"
+#include "core/base/thread.h"
 #include "core/event_log.h"
 #include "core/net/io_thread.h"
 #include "core/process_set_list.h"
@@ -45,6 +49,33 @@ std::shared_ptr<net::IoThread> connect_to_job(
   return io;
 }
 
+// Binds what the session has started to the core of its local rank, where the settings name one.
+// Lanes of further process sets are started by the engine, and so bound like it.
+Status bind_threads(StartedThreads& threads, const Config& config, const Topology& topology) {
+  if (config.thread_affinity.empty())
+    return Status::ok();
+  const auto core = thread_core(config.thread_affinity, topology.local_rank, topology.local_size);
+  if (!core)
+    return core.status();
+  const int why = threads.bind({core.value()});
+  if (const auto own = own_affinity(); why == EINVAL)
+    return error(
+        Code::InvalidArgument,
+        "{}: core {} of local rank {} does not exist, or not for this process, which runs on CPUs "
+        "{}; name one of these",
+        kThreadAffinity,
+        core.value(),
+        topology.local_rank,
+        own ? cpu_list(own.value()) : "unknown");
+  if (why != 0)
+    return system_error(
+        fmt::format(
+            "binding the threads of local rank {} to core {}", topology.local_rank, core.value()),
+        why);
+  FARANDOLE_LOG(Info, "threads are bound to core {}", core.value());
+  return Status::ok();
+}
+
 }  // namespace
 
 Duration linger_of(const Topology& topology, const Config& config, double cores) {
@@ -65,6 +96,11 @@ Result<std::unique_ptr<Session>> make_session(
   auto process_sets = parse_process_sets(config.process_sets, config.size);
   if (!process_sets)
     return process_sets.status();
+
+  // Here, because a thread that is bound would count its own core alone.
+  if (config.host_cores == 0)
+    config.host_cores = static_cast<int64_t>(usable_cores());
+  StartedThreads threads;
 
   SessionParts parts;
   parts.log = std::make_shared<LogMember>(
@@ -89,8 +125,15 @@ Result<std::unique_ptr<Session>> make_session(
     return refused.status();
   }
   Result<std::unique_ptr<Session>> session = Session::start(std::move(parts));
-  if (session && io) {
-    io->linger(linger_of(session.value()->topology(), config, usable_cores()));
+  if (!session)
+    return session;
+  const Topology& topology = session.value()->topology();
+  if (const Status bound = bind_threads(threads, config, topology); !bound) {
+    static_cast<void>(session.value()->shutdown(bound.message()));
+    return bound;
+  }
+  if (io) {
+    io->linger(linger_of(topology, config, cores_for_ranks(config)));
     FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);
   }
   return session;

@@ -11,9 +11,9 @@
 #include "collectives/shm/published.h"
 #include "collectives/shm/segment.h"
 #include "collectives/shm/shm_communicator.h"
-#include "core/base/cgroup.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/base/rank_cores.h"
 
 namespace farandole::shm {
 namespace {
@@ -165,7 +165,7 @@ Result<std::unique_ptr<Communicator>> connect(
   if (!segment)
     return segment.status();
   const auto ranks = static_cast<int64_t>(spec.members.size());
-  const double cores = usable_cores();
+  const double cores = cores_for_ranks(config);
   ShmOptions options;
   options.members = spec.members;
   options.index = static_cast<uint32_t>(spec.index);

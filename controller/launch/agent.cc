@@ -71,11 +71,11 @@ RankProgram Agent::program_of(const Placement& place) const {
   RankProgram program;
   program.path = plan.path;
   program.argv = plan.argv;
-  double cores = plan.cores;
+  CoreShare cores{plan.cores, std::nullopt};
   if (!plan.cpus.empty()) {
     const auto index = static_cast<size_t>(place.local_rank);
     program.cpus = plan.cpus[index];
-    cores = std::min(cores, share_of(plan.cpus, index) * place.local_size);
+    cores.own = share_of(plan.cpus, index);
   }
   program.environment = rank_environment(plan.environment, place, identity, cores).entries();
   program.output = outputs.output.get();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/format.h"
+#include "core/base/rank_cores.h"
 
 namespace farandole::launch {
 namespace {
@@ -86,6 +87,34 @@ Result<std::vector<CpuSet>> bind_ranks(
     next.pop_front();
   }
   return bound;
+}
+
+Status check_thread_cores(
+    const std::vector<int>& cores,
+    int ranks,
+    const CpuSet& usable,
+    const BindPolicy& policy,
+    const std::vector<CpuSet>& bound) {
+  for (int rank = 0; rank < ranks && !cores.empty(); ++rank) {
+    const auto core = thread_core(cores, rank, ranks);
+    if (!core)
+      return core.status();
+    const CpuSet& own = bound.empty() ? usable : bound[static_cast<size_t>(rank)];
+    if (!own.contains(core.value()))
+      return error(
+          Code::InvalidArgument,
+          "{}: core {} of local rank {} is not among CPUs {}, {}",
+          kThreadAffinity,
+          core.value(),
+          rank,
+          cpu_list(own),
+          bound.empty()
+              ? "which may be used here; name one of these"
+              : fmt::format(
+                    "to which --bind-to {} binds it; name one of these, or leave --bind-to out",
+                    name_of(policy.bind)));
+  }
+  return Status::ok();
 }
 
 double share_of(const std::vector<CpuSet>& bound, size_t index) {

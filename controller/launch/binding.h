@@ -37,6 +37,15 @@ struct MachineParts {
 Result<std::vector<CpuSet>> bind_ranks(
     const MachineParts& parts, const BindPolicy& policy, int ranks);
 
+// Whether the list gives a core to the threads of each of these ranks that may be used: of `usable`
+// where ranks are not bound, else of those that the rank is bound to. Fails: InvalidArgument.
+Status check_thread_cores(
+    const std::vector<int>& cores,
+    int ranks,
+    const CpuSet& usable,
+    const BindPolicy& policy,
+    const std::vector<CpuSet>& bound);
+
 // How many threads of its own rank `index` can keep busy: its processors, shared out among those
 // who are bound to the same ones.
 double share_of(const std::vector<CpuSet>& bound, size_t index);

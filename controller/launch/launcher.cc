@@ -62,7 +62,7 @@ Status bind_own_ranks(const std::string& here, JobPlan& plan) {
   });
   if (ranks == 0)
     return Status::ok();
-  auto bound = bind_here(plan.binding, static_cast<int>(ranks));
+  auto bound = bind_here(plan.binding, thread_cores(plan.environment), static_cast<int>(ranks));
   if (!bound)
     return bound.status();
   plan.cpus = std::move(bound).value();

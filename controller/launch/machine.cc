@@ -117,14 +117,23 @@ Result<MachineParts> read_machine(const CpuSet& usable, const std::string& synth
       parts_of(machine, HWLOC_OBJ_PACKAGE, known)};
 }
 
-Result<std::vector<CpuSet>> bind_here(const BindPolicy& policy, int ranks) {
-  if (policy.bind == MachinePart::None)
+Result<std::vector<CpuSet>> bind_here(
+    const BindPolicy& policy, const std::vector<int>& thread_cores, int ranks) {
+  if (policy.bind == MachinePart::None && thread_cores.empty())
     return std::vector<CpuSet>();
   const auto usable = own_affinity();
   if (!usable)
     return usable.status();
-  const auto machine = read_machine(usable.value());
-  return machine ? bind_ranks(machine.value(), policy, ranks) : machine.status();
+  std::vector<CpuSet> cpus;
+  if (policy.bind != MachinePart::None) {
+    const auto machine = read_machine(usable.value());
+    auto bound = machine ? bind_ranks(machine.value(), policy, ranks) : machine.status();
+    if (!bound)
+      return bound;
+    cpus = std::move(bound).value();
+  }
+  FARANDOLE_RETURN_IF_ERROR(check_thread_cores(thread_cores, ranks, usable.value(), policy, cpus));
+  return cpus;
 }
 
 }  // namespace farandole::launch

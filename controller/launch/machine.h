@@ -14,7 +14,9 @@ namespace farandole::launch {
 Result<MachineParts> read_machine(const CpuSet& usable, const std::string& synthetic = "");
 
 // The processors of each rank of this host, of those that the launcher itself may use; nothing
-// where the policy binds nothing. Fails: as read_machine and bind_ranks.
-Result<std::vector<CpuSet>> bind_here(const BindPolicy& policy, int ranks);
+// where the policy binds nothing. `thread_cores`: to which the ranks' threads will bind themselves.
+// Fails: as read_machine, bind_ranks and check_thread_cores.
+Result<std::vector<CpuSet>> bind_here(
+    const BindPolicy& policy, const std::vector<int>& thread_cores, int ranks);
 
 }  // namespace farandole::launch

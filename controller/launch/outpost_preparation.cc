@@ -9,6 +9,7 @@
 
 #include "controller/launch/machine.h"
 #include "controller/launch/program.h"
+#include "controller/launch/rank_environment.h"
 #include "core/base/cgroup.h"
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
@@ -110,7 +111,8 @@ Refusal prepare(const HostOrder& order, const Environment& own, JobPlan& plan) {
   plan.places = order.places;
   plan.grace = order.grace;
   plan.cores = usable_cores();
-  auto bound = bind_here(order.binding, static_cast<int>(order.places.size()));
+  auto bound = bind_here(
+      order.binding, thread_cores(plan.environment), static_cast<int>(order.places.size()));
   if (!bound)
     return {kUsageExit, fmt::format("host {}: {}", order.host, bound.status().message())};
   plan.cpus = std::move(bound).value();

@@ -11,15 +11,17 @@ namespace farandole::launch {
 namespace {
 
 // Set by the launcher whatever was there before: a job may be started from within another.
-constexpr std::array<const char*, 5> kOwnNames{
+constexpr std::array<const char*, 6> kOwnNames{
+    "FARANDOLE_HOST_CORES",
     "FARANDOLE_RANK",
     "FARANDOLE_SIZE",
     "FARANDOLE_CONTROLLER",
     "FARANDOLE_JOB",
     "FARANDOLE_SECRET_FILE"};
 
-int threads_per_rank(double cores, int local_size) {
-  return std::max(1, static_cast<int>(cores / local_size));
+int threads_per_rank(const CoreShare& cores, int local_size) {
+  const double share = cores.host / local_size;
+  return std::max(1, static_cast<int>(std::min(share, cores.own.value_or(share))));
 }
 
 Result<Config> settings_of(const Environment& environment) {
@@ -40,12 +42,20 @@ Duration start_limit(const Environment& environment) {
   return config ? config.value().start_timeout : Config().start_timeout;
 }
 
+std::vector<int> thread_cores(const Environment& environment) {
+  const auto config = settings_of(environment);
+  return config ? config.value().thread_affinity : std::vector<int>();
+}
+
 std::vector<std::string> setting_warnings(const Environment& environment) {
   return Config::unknown_names(environment.names());
 }
 
 Environment rank_environment(
-    const Environment& base, const Placement& place, const JobIdentity& job, double cores) {
+    const Environment& base,
+    const Placement& place,
+    const JobIdentity& job,
+    const CoreShare& cores) {
   Environment env = base;
   const std::array<std::pair<const char*, int>, 6> numbers{
       {{"RANK", place.rank},
@@ -62,6 +72,11 @@ Environment rank_environment(
   env.set("FARANDOLE_JOB", job.job);
   env.set("FARANDOLE_SECRET_FILE", job.secret_file);
   env.set("HOROVOD_HOSTNAME", place.host);
+  // A rank that is bound sees its own cores alone, and would take the host for crowded.
+  if (cores.own)
+    env.set("FARANDOLE_HOST_CORES", fmt::format("{}", static_cast<int64_t>(cores.host)));
+  else
+    env.erase("FARANDOLE_HOST_CORES");
   env.set_default("OMP_NUM_THREADS", fmt::format("{}", threads_per_rank(cores, place.local_size)));
   // Python holds output to a pipe back by kilobytes; its lines are wanted as they come.
   env.set_default("PYTHONUNBUFFERED", "1");

@@ -1,6 +1,7 @@
 #pragma once
 // What a rank finds in its environment, and the check of what the user put into it.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,21 @@ struct JobIdentity {
 Status check_settings(const Environment& environment);
 // How long the ranks may take to find each other. Requires: check_settings had no objection.
 Duration start_limit(const Environment& environment);
+// To which cores the ranks' threads will be bound; none where they are not. Requires: likewise.
+std::vector<int> thread_cores(const Environment& environment);
 // One warning for each FARANDOLE_* name that means nothing.
 std::vector<std::string> setting_warnings(const Environment& environment);
 
-// Whole environment of one rank. `cores`: those that all ranks of this host may use.
+struct CoreShare {
+  double host = 1;            // that all ranks of this host may use
+  std::optional<double> own;  // of a rank that is bound: its own, others' part taken off
+};
+
+// Whole environment of one rank.
 Environment rank_environment(
-    const Environment& base, const Placement& place, const JobIdentity& job, double cores);
+    const Environment& base,
+    const Placement& place,
+    const JobIdentity& job,
+    const CoreShare& cores);
 
 }  // namespace farandole::launch

@@ -36,8 +36,6 @@ constexpr const char* kNoGpu = "there are no GPUs yet, and so no streams to numb
 constexpr const char* kLogHasTime = "messages of the log always have the time; leave it out";
 constexpr const char* kByFlag =
     "the launcher has to know it before ranks are started; use --network-interfaces";
-constexpr const char* kNoAffinity =
-    "threads are not bound to cores yet; leave it out, or start the launcher under taskset";
 
 struct Group {
   const char* why;
@@ -83,7 +81,6 @@ const std::vector<Group>& groups() {
       {kNoBinder, {{"--binding-args", "TEXT"}}},
       {kNoGpu, {{"--num-nccl-streams", "N"}}},
       {kLogHasTime, {{"--log-without-timestamp", ""}, {"--log-hide-timestamp", ""}}},
-      {kNoAffinity, {{"--thread-affinity", "CORE,..."}}},
   };
   return all;
 }
@@ -95,7 +92,7 @@ struct Variable {
   const char* why;
 };
 
-constexpr std::array<Variable, 30> kVariables{{
+constexpr std::array<Variable, 29> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", kNoCycle},
     {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", kHierarchy},
     {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", kHierarchy},
@@ -125,7 +122,6 @@ constexpr std::array<Variable, 30> kVariables{{
     {"HOROVOD_DISABLE_NVTX_RANGES", "1", kNoGpu},
     {"HOROVOD_LOG_HIDE_TIME", "0", kLogHasTime},
     {"HOROVOD_GLOO_IFACE", "", kByFlag},
-    {"HOROVOD_THREAD_AFFINITY", "", kNoAffinity},
 }};
 
 // Written by a launcher for ranks: found in the environment of one that was started by a rank.

@@ -21,9 +21,12 @@ class Mask {
     CPU_ZERO_S(bytes_, set_.get());
   }
 
+  explicit Mask(const CpuSet& cpus) : Mask(*cpus.rbegin() + 1) {
+    for (const int cpu : cpus) CPU_SET_S(cpu, bytes_, set_.get());
+  }
+
   cpu_set_t* get() { return set_.get(); }
   size_t bytes() const { return bytes_; }
-  void add(int cpu) { CPU_SET_S(cpu, bytes_, set_.get()); }
   CpuSet cpus() const {
     CpuSet found;
     for (int cpu = 0; cpu < processors_; ++cpu) {
@@ -42,6 +45,10 @@ class Mask {
   std::unique_ptr<cpu_set_t, Free> set_;
 };
 
+bool is_possible(const CpuSet& cpus) {
+  return !cpus.empty() && *cpus.begin() >= 0 && *cpus.rbegin() < kMostProcessors;
+}
+
 }  // namespace
 
 Result<CpuSet> own_affinity() {
@@ -59,13 +66,22 @@ Result<CpuSet> own_affinity() {
 }
 
 int bind_to(const CpuSet& cpus) {
-  if (cpus.empty() || *cpus.begin() < 0 || *cpus.rbegin() >= kMostProcessors)
+  if (!is_possible(cpus))
     return EINVAL;
-  Mask mask(*cpus.rbegin() + 1);
-  for (const int cpu : cpus) mask.add(cpu);
+  Mask mask(cpus);
   const int failed = FARANDOLE_FAIL_CALL(
       "affinity.bind_to.sched_setaffinity", sched_setaffinity(0, mask.bytes(), mask.get()));
   return failed == 0 ? 0 : errno;
+}
+
+int bind_thread(pthread_t thread, const CpuSet& cpus) {
+  if (!is_possible(cpus))
+    return EINVAL;
+  Mask mask(cpus);
+  const int why = FARANDOLE_FAIL_CALL(
+      "affinity.bind_thread.pthread_setaffinity_np",
+      pthread_setaffinity_np(thread, mask.bytes(), mask.get()));
+  return why < 0 ? errno : why;
 }
 
 std::string cpu_list(const CpuSet& cpus) {

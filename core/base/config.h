@@ -61,6 +61,10 @@ struct Config {
   int64_t shm_slots = 4;
   Duration spin_time = 50us;
 
+  // Cores.
+  int64_t host_cores = 0;            // that the ranks of this host share; 0: those it may use
+  std::vector<int> thread_affinity;  // of each local rank's threads; none: wherever there is room
+
   LogLevel log_level = LogLevel::Warning;
 
   // Looks a variable up: nullopt where it is not set.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/format.h"
+#include "core/base/rank_cores.h"
 
 namespace farandole {
 namespace {
@@ -92,6 +93,22 @@ ConfigKey text_row(
 // Whether they are ranks of the job is judged when that is known.
 bool is_list_of_sets(std::string_view text) {
   return text.find_first_not_of("0123456789,-;") == std::string_view::npos;
+}
+
+ConfigKey core_list(
+    const char* key, const char* horovod, std::vector<int> Config::*member, const char* text) {
+  return {
+      key,
+      horovod,
+      "cores, one for each rank of a host, such as 0,2",
+      text,
+      [=](Config& c, std::string_view value) {
+        auto cores = parse_core_list(value);
+        if (cores)
+          c.*member = std::move(*cores);
+        return cores.has_value();
+      },
+      [=](const Config& c) { return core_list_text(c.*member); }};
 }
 
 template <typename T>
@@ -334,6 +351,20 @@ const std::vector<ConfigKey>& config_table() {
           1,
           "How long a thread spins for a peer on its host before it blocks, when there are cores "
           "enough."),
+      integer(
+          "host_cores",
+          "",
+          &Config::host_cores,
+          0,
+          1 << 20,
+          "Cores that the ranks of this host share, by which they judge whether there are enough; "
+          "set by the launcher where it binds ranks. 0: as many as this process may use."),
+      core_list(
+          "thread_affinity",
+          "HOROVOD_THREAD_AFFINITY",
+          &Config::thread_affinity,
+          "The core to which the threads that a session starts are bound: the first for local "
+          "rank 0, and so on. Default: none."),
       choice<LogLevel>(
           "log_level",
           "HOROVOD_LOG_LEVEL",

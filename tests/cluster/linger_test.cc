@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bindings/session_factory.h"
+#include "core/base/affinity.h"
 #include "core/session.h"
 #include "tests/support/session_cluster.h"
 
@@ -50,23 +51,26 @@ void pass_barrier(Session& session) {
 }
 
 // A job of two whose loops may look for an hour, and to which no heartbeats come.
-void run_two(const char* host_of_rank_1, const std::function<void(Session&, int rank)>& body) {
+void run_two(
+    const std::function<void(Config&)>& adjust,
+    const std::function<void(Session&, int rank)>& body) {
   testing::run_cluster(
       2,
       [&](Config& config) {
         config.spin_time = 3600s;
         config.heartbeat_interval = 60s;
         config.heartbeat_timeout = 300s;
-        config.host = config.rank == 0 ? "h0" : host_of_rank_1;
+        adjust(config);
       },
       body);
 }
 
 // They look until others keep them from their cores for a millisecond, and do without for some
 // waits then: so not after each message, but still half a millisecond after some of them.
-TEST(Linger, ASessionWithACoreForEachRankOfItsHostLooks) {
+void expect_looks(const std::function<void(Config&)>& adjust, const CpuSet& callers) {
   constexpr int kRounds = 1000, kSome = 5;  // of loops that do not look one is seen at most
-  run_two("h1", [](Session& session, int rank) {
+  run_two(adjust, [&](Session& session, int rank) {
+    ASSERT_EQ(bind_to(callers), 0);
     int seen = 0;
     for (int round = 0; round < kRounds; ++round) {
       pass_barrier(session);
@@ -80,6 +84,11 @@ TEST(Linger, ASessionWithACoreForEachRankOfItsHostLooks) {
   });
 }
 
+TEST(Linger, ASessionWithACoreForEachRankOfItsHostLooks) {
+  expect_looks(
+      [](Config& config) { config.host = config.rank == 0 ? "h0" : "h1"; }, own_affinity().value());
+}
+
 // This thread's cores are those of the threads it starts.
 TEST(Linger, ASessionWithFewerCoresBlocksAtOnce) {
   cpu_set_t before, one;
@@ -89,7 +98,8 @@ TEST(Linger, ASessionWithFewerCoresBlocksAtOnce) {
   while (!CPU_ISSET(core, &before)) ++core;
   CPU_SET(core, &one);
   ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-  run_two("h0", [](Session& session, int rank) {
+  const auto on_one_host = [](Config& config) { config.host = "h0"; };
+  run_two(on_one_host, [](Session& session, int rank) {
     pass_barrier(session);
     int seen = 0;
     const TimePoint deadline = steady_now() + 20s;
@@ -99,6 +109,23 @@ TEST(Linger, ASessionWithFewerCoresBlocksAtOnce) {
     pass_barrier(session);
   });
   EXPECT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+// As under --bind-to: a rank sees a core of its own, and is told that there is one for each.
+TEST(Linger, ABoundSessionLooksWhereItsHostHasTheCores) {
+  const CpuSet own = own_affinity().value();
+  if (own.size() < 2)
+    GTEST_SKIP() << "two cores are needed";
+  const int first = *own.begin(), second = *std::next(own.begin());
+  ASSERT_EQ(bind_to({second}), 0);
+  expect_looks(
+      [&](Config& config) {
+        config.host = "h0";
+        config.host_cores = 2;
+        config.thread_affinity = {first, second};
+      },
+      own);
+  ASSERT_EQ(bind_to(own), 0);
 }
 
 }  // namespace

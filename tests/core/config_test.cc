@@ -33,12 +33,14 @@ TEST(Config, ReadsNumbersDurationsWordsAndText) {
        {"FARANDOLE_FUSION_BYTES", "1024"},
        {"FARANDOLE_HEARTBEAT_TIMEOUT", "1.5"},
        {"FARANDOLE_COMMUNICATOR", "Gloo"},
+       {"HOROVOD_THREAD_AFFINITY", "8,0"},
        {"FARANDOLE_CONTROLLER", "127.0.0.1:4711"}}));
   ASSERT_TRUE(config) << config.status().message();
   EXPECT_EQ(config.value().rank, 2);
   EXPECT_EQ(config.value().fusion_bytes, 1024);
   EXPECT_EQ(config.value().heartbeat_timeout, 1500ms);
   EXPECT_EQ(config.value().communicator, CommunicatorChoice::Gloo);
+  EXPECT_THAT(config.value().thread_affinity, ElementsAre(8, 0));
   EXPECT_EQ(config.value().controller, "127.0.0.1:4711");
 }
 
@@ -106,6 +108,12 @@ INSTANTIATE_TEST_SUITE_P(
             "FARANDOLE_BIND=\"0.0.0.0\" is not valid: one address of this host (not 0.0.0.0 or ::) "
             "is "
             "wanted"},
+        BadCase{
+            "HOROVOD_THREAD_AFFINITY",
+            "0-3",
+            "HOROVOD_THREAD_AFFINITY=\"0-3\" is not valid: cores, one for each rank of a host, "
+            "such "
+            "as 0,2 is wanted"},
         BadCase{"FARANDOLE_RANK", "1", "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"},
         BadCase{
             "FARANDOLE_HEARTBEAT_TIMEOUT",

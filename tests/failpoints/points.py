@@ -34,7 +34,7 @@ _ERRORS = {
     "connect": [errno.ECONNREFUSED, errno.ETIMEDOUT],
     "bind listen": [errno.EADDRINUSE],
     "fcntl setsockopt getsockopt getsockname getrandom stat fstat setpgid prctl fchmod "
-    "sigprocmask getrlimit setrlimit sched_setaffinity chdir": [errno.EPERM],
+    "sigprocmask getrlimit setrlimit sched_setaffinity pthread_setaffinity_np chdir": [errno.EPERM],
     "wait4 futex": [],
 }
 

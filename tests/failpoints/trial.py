@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -114,10 +115,13 @@ class Trial:
         hosts.write_text(f"localhost slots={RANKS}\n")
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FARANDOLE_")}
         scene = self.case.scene
-        communicator = {"FARANDOLE_COMMUNICATOR": "gloo" if scene in VICTIMS else scene}
+        how = {"FARANDOLE_COMMUNICATOR": "gloo" if scene in VICTIMS else scene}
+        if scene == "gloo":
+            cores = islice(cycle(sorted(os.sched_getaffinity(0))), RANKS)
+            how["FARANDOLE_THREAD_AFFINITY"] = ",".join(map(str, cores))
         return subprocess.Popen(
             self._command("-hostfile", str(hosts)),
-            env={**kept, **PATIENCE, **communicator, **self._own_environment(), **self._order()},
+            env={**kept, **PATIENCE, **how, **self._own_environment(), **self._order()},
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=self._prepare,

@@ -69,6 +69,8 @@ constexpr const char* kWords[] = {
     "--no-autotune",
     "--fusion-threshold-mb",
     "--cache-capacity=7",
+    "--thread-affinity",
+    "--thread-affinity=0,2",
     "--log-level=INFO",
     "--horovod",
     "--completion=bash",

@@ -9,6 +9,7 @@
 #include "core/base/config_table.h"
 #include "core/base/format.h"
 #include "core/base/nearest.h"
+#include "core/base/rank_cores.h"
 #include "core/net/endpoint.h"
 #include "core/process_set_list.h"
 #include "tests/fuzz/target.h"
@@ -36,6 +37,8 @@ constexpr const char* kValues[] = {
     "3600",
     "0.005",
     "nan",
+    "0,2",
+    "1,1",
     " 1",
     "1 "};
 
@@ -97,7 +100,7 @@ void check_environment(Input& in) {
 
   const launch::Placement place{.rank = 1, .size = 2, .host = "a"};
   const launch::Environment rank =
-      launch::rank_environment(environment, place, {"job", "127.0.0.1:1", "/proc/1/fd/3"}, 2.0);
+      launch::rank_environment(environment, place, {"job", "127.0.0.1:1", "/proc/1/fd/3"}, {2.0});
   require(rank.find("FARANDOLE_RANK") == "1", "a rank's place is the launcher's to say");
   require(rank.find("FARANDOLE_JOB") == "job", "and so is the job");
   require(rank.entries().size() >= environment.entries().size(), "what the user set stays");
@@ -130,6 +133,17 @@ void check_process_sets(const std::string& text) {
   }
 }
 
+void check_core_list(const std::string& text) {
+  const auto cores = parse_core_list(text);
+  if (!cores)
+    return;
+  require(!cores->empty(), "a list names somebody's core");
+  require(parse_core_list(core_list_text(*cores)) == cores, "cores are read as they are written");
+  const int ranks = static_cast<int>(cores->size());
+  require(thread_core(*cores, ranks - 1, ranks).value() == cores->back(), "each rank has its own");
+  require(!thread_core(*cores, 0, ranks + 1), "and no more ranks have one");
+}
+
 void check_text(Input& in) {
   const size_t limit = in.byte();
   const std::string text = in.rest();
@@ -140,6 +154,7 @@ void check_text(Input& in) {
   Config settings;
   require(is_clean(settings.set(text, "1").message()), "a name that is none is shown so, too");
   check_process_sets(text);
+  check_core_list(text);
 }
 
 void check_groups(Input& in) {

@@ -59,6 +59,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "core/base/config.cc": ("Config4from", "Config3set", "Config5check", "unknown_names"),
     "core/base/config_table.cc": (),
     "core/base/format.cc": ("printable", "utf8_length"),
+    "core/base/rank_cores.cc": ("parse_core_list",),
     "core/layout.cc": (),
     "core/net/auth.cc": (),
     "core/net/bytes.h": (),

@@ -133,6 +133,29 @@ TEST(Binding, OfMoreRanksThanCoresIsRefused) {
   EXPECT_EQ(bound(parts, {Hwthread}, 4).size(), 4U);
 }
 
+TEST(ThreadCores, AreThoseOfTheRankOrOfTheHost) {
+  const std::vector<CpuSet> two{cpus(0, 1), cpus(2, 3)};
+  const std::vector<CpuSet> none;
+  const auto problem = [](const std::vector<int>& cores, const auto& policy, const auto& bound) {
+    return check_thread_cores(cores, 2, cpus(0, 3), policy, bound).message();
+  };
+  EXPECT_EQ(problem({}, BindPolicy{}, none), "");
+  EXPECT_EQ(problem({3, 3}, BindPolicy{}, none), "");
+  EXPECT_EQ(problem({0, 3, 99}, BindPolicy{Core}, two), "");
+  EXPECT_EQ(
+      problem({3}, BindPolicy{}, none),
+      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 3 is a core for each of 1 ranks, but 2 run "
+      "on this host; name one for each");
+  EXPECT_EQ(
+      problem({3, 4}, BindPolicy{}, none),
+      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): core 4 of local rank 1 is not among CPUs "
+      "0-3, which may be used here; name one of these");
+  EXPECT_EQ(
+      problem({1, 0}, BindPolicy{Core}, two),
+      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): core 0 of local rank 1 is not among CPUs "
+      "2-3, to which --bind-to core binds it; name one of these, or leave --bind-to out");
+}
+
 TEST(Binding, SharesProcessorsOutAmongThreads) {
   const std::vector<CpuSet> sets{cpus(0, 7), cpus(8, 15), cpus(0, 7)};
   EXPECT_EQ(share_of(sets, 0), 4.0);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/affinity.h"
+#include "core/base/cgroup.h"
 #include "tests/launch/job_process.h"
 
 namespace farandole::launch {
@@ -101,6 +102,42 @@ TEST(JobBinding, ThreadsAreAsManyAsARankHasCores) {
       {"-np", "1", "--bind-to", "hwthread", "sh", "-c", "echo $OMP_NUM_THREADS"},
       {.environment = {}});
   EXPECT_EQ(result.out, "[0] 1\n") << result.err;
+}
+
+TEST(JobBinding, BoundRanksKnowHowManyCoresTheyShare) {
+  const std::vector<std::string> show{"sh", "-c", "echo cores $FARANDOLE_HOST_CORES"};
+  const auto shown = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), show.begin(), show.end());
+    return run_job(flags, {.environment = {{"FARANDOLE_HOST_CORES", "4711"}}}).out;
+  };
+  const auto cores = static_cast<int>(usable_cores());
+  EXPECT_EQ(shown({"-np", "1", "--bind-to", "hwthread"}), fmt::format("[0] cores {}\n", cores));
+  EXPECT_EQ(shown({"-np", "1"}), "[0] cores\n");
+}
+
+TEST(JobBinding, CoresOfThreadsAreCheckedBeforeAnythingStarts) {
+  const CpuSet own = usable();
+  const std::string first = fmt::format("{}", *own.begin());
+  const std::string last = fmt::format("{}", *own.rbegin());
+  const std::string beyond = fmt::format("{}", *own.rbegin() + 1);
+  const auto refusal = [](std::vector<std::string> flags, const JobProcess::Setup& setup = {}) {
+    const JobResult result = job_of(std::move(flags), setup);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.out, "");
+    return result.err;
+  };
+  EXPECT_EQ(job_of({"-np", "1", "--thread-affinity", last}).exit_code, 0);
+  EXPECT_THAT(
+      refusal({"-np", "2", "--thread-affinity", first}),
+      HasSubstr("is a core for each of 1 ranks, but 2 run on this host"));
+  const std::string outside = fmt::format("core {} of local rank 0 is not among CPUs ", beyond);
+  for (const char* const variable : {"FARANDOLE_THREAD_AFFINITY", "HOROVOD_THREAD_AFFINITY"})
+    EXPECT_THAT(
+        refusal({"-np", "1"}, {.environment = {{variable, beyond}}}),
+        HasSubstr(outside + cpu_list(own)));
+  EXPECT_THAT(
+      refusal({"-np", "1", "--bind-to", "hwthread", "--thread-affinity", beyond}),
+      HasSubstr(outside + first + ", to which --bind-to hwthread binds it"));
 }
 
 TEST(JobBinding, RanksDoNotSeeWhatHwlocWasTold) {

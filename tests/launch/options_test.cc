@@ -89,6 +89,7 @@ TEST(CommandLine, ReadsEveryFlag) {
        "--bind-to",
        "core",
        "--map-by=socket",
+       "--thread-affinity=4,0,4",
        "prog"});
   EXPECT_EQ(options.ranks, 3);
   EXPECT_EQ(options.timeout, Duration(2500ms));
@@ -99,6 +100,7 @@ TEST(CommandLine, ReadsEveryFlag) {
           std::pair("FARANDOLE_FUSION_BYTES", "33554432"),
           std::pair("FARANDOLE_CACHE_CAPACITY", "0"),
           std::pair("FARANDOLE_DATA_TIMEOUT", "60"),
+          std::pair("FARANDOLE_THREAD_AFFINITY", "4,0,4"),
           std::pair("FARANDOLE_LOG_LEVEL", "DEBUG")));
   EXPECT_EQ(options.output_folder, "out");
   EXPECT_EQ(options.ssh.port, "2222");
@@ -144,6 +146,9 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
        "wanted\n"},
       {{"-np", "1", "--log-level", "loud", "p"},
        "--log-level \"loud\" is not valid: one of trace debug info warning error fatal off is "
+       "wanted\n"},
+      {{"-np", "1", "--thread-affinity", "0-1", "p"},
+       "--thread-affinity \"0-1\" is not valid: cores, one for each rank of a host, such as 0,2 is "
        "wanted\n"},
       {{"-np", "1", "--mpi", "p"},
        "--mpi: there is no MPI here; leave it out: the launcher starts the ranks by itself\n"},

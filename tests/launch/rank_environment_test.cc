@@ -22,7 +22,7 @@ TEST(Environment, ReadsABlock) {
 }
 
 TEST(RankEnvironment, GivesBothFamiliesOfNames) {
-  const Environment env = rank_environment({}, kPlace, kJob, 16);
+  const Environment env = rank_environment({}, kPlace, kJob, {16});
   for (const std::string family : {"FARANDOLE_", "HOROVOD_"}) {
     EXPECT_EQ(env.find(family + "RANK"), "5");
     EXPECT_EQ(env.find(family + "SIZE"), "8");
@@ -40,7 +40,20 @@ TEST(RankEnvironment, GivesBothFamiliesOfNames) {
 TEST(RankEnvironment, SharesTheCoresOut) {
   const std::pair<double, const char*> cases[] = {{16, "4"}, {15.9, "3"}, {4, "1"}, {0.5, "1"}};
   for (const auto& [cores, threads] : cases)
-    EXPECT_EQ(rank_environment({}, kPlace, kJob, cores).find("OMP_NUM_THREADS"), threads);
+    EXPECT_EQ(rank_environment({}, kPlace, kJob, {cores}).find("OMP_NUM_THREADS"), threads);
+  const std::pair<double, const char*> of_bound[] = {{1, "1"}, {2.5, "2"}, {8, "4"}};
+  for (const auto& [own, threads] : of_bound)
+    EXPECT_EQ(rank_environment({}, kPlace, kJob, {16, own}).find("OMP_NUM_THREADS"), threads);
+}
+
+TEST(RankEnvironment, TellsBoundRanksAloneHowManyCoresTheyShare) {
+  Environment base;
+  base.set("FARANDOLE_HOST_CORES", "99");
+  const char* const name = "FARANDOLE_HOST_CORES";
+  EXPECT_EQ(rank_environment(base, kPlace, kJob, {16}).find(name), std::nullopt);
+  EXPECT_EQ(rank_environment(base, kPlace, kJob, {16, 2}).find(name), "16");
+  EXPECT_EQ(rank_environment(base, kPlace, kJob, {3.9, 1}).find(name), "3");
+  EXPECT_EQ(rank_environment(base, kPlace, kJob, {0.5, 1}).find(name), "0");
 }
 
 TEST(RankEnvironment, LeavesTheUsersChoices) {
@@ -49,7 +62,7 @@ TEST(RankEnvironment, LeavesTheUsersChoices) {
   base.set("PYTHONUNBUFFERED", "");
   base.set("FARANDOLE_RANK", "99");
   base.set("KEEP", "me");
-  const Environment env = rank_environment(base, kPlace, kJob, 16);
+  const Environment env = rank_environment(base, kPlace, kJob, {16});
   EXPECT_EQ(env.find("OMP_NUM_THREADS"), "7");
   EXPECT_EQ(env.find("PYTHONUNBUFFERED"), "");
   EXPECT_EQ(env.find("FARANDOLE_RANK"), "5");
@@ -66,10 +79,20 @@ TEST(Settings, AreCheckedBeforeAnythingStarts) {
   EXPECT_THAT(check_settings(horovod).message(), HasSubstr("HOROVOD_FUSION_THRESHOLD=\"-3\""));
 }
 
+TEST(Settings, SayWhereThreadsRun) {
+  Environment env;
+  EXPECT_THAT(thread_cores(env), IsEmpty());
+  env.set("HOROVOD_THREAD_AFFINITY", "1,0");
+  EXPECT_THAT(thread_cores(env), ElementsAre(1, 0));
+  env.set("FARANDOLE_THREAD_AFFINITY", "3");
+  EXPECT_THAT(thread_cores(env), ElementsAre(3));
+}
+
 TEST(Settings, OfAnOuterJobDoNotCount) {
   Environment env;
   env.set("FARANDOLE_RANK", "7");
   env.set("FARANDOLE_CONTROLLER", "what ever");
+  env.set("FARANDOLE_HOST_CORES", "many");
   EXPECT_TRUE(check_settings(env).is_ok());
   EXPECT_THAT(setting_warnings(env), IsEmpty());
 }

@@ -21,6 +21,7 @@ TEST(HorovodVariables, ThoseOfTheSameMeaningAndThoseThatAskForNothingAreSilent) 
           {{"HOROVOD_LOG_LEVEL", "info"},
            {"HOROVOD_CACHE_CAPACITY", "1"},
            {"HOROVOD_RANK", "0"},
+           {"HOROVOD_THREAD_AFFINITY", "0"},
            {"HOROVOD_HOSTNAME", "a"},
            {"HOROVOD_AUTOTUNE", "0"},
            {"HOROVOD_CONTROLLER", "Gloo"},

@@ -28,7 +28,8 @@ WATCHED = _words(
     eventfd execvpe fallocate fchmod fcntl fork fstat getaddrinfo getifaddrs getpeername getrandom
     getrlimit
     getsockname getsockopt ioctl listen madvise memfd_create mmap open openat opendir pipe pipe2
-    poll ppoll prctl pread pthread_create read recv recvmsg sched_setaffinity send sendmsg
+    poll ppoll prctl pread pthread_create pthread_setaffinity_np read recv recvmsg
+    sched_setaffinity send sendmsg
     setpgid setrlimit setsockopt signalfd sigprocmask socket socketpair stat
     syscall timerfd_create timerfd_settime wait4 write
     """

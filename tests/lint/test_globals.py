@@ -17,6 +17,7 @@ ALLOWED = {
     "farandole::launch::(anonymous namespace)::sections()::all": "likewise",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
     "farandole::(anonymous namespace)::thread_label": "whose lines a thread writes",
+    "farandole::(anonymous namespace)::thread_roll": "what it starts meanwhile",
     "farandole::capi::(anonymous namespace)::documentation()::rows": "built once, read only",
     "farandole::capi::(anonymous namespace)::last_error": "per thread, of fdl_last_error()",
     "farandole::failpoint::(anonymous namespace)::order()::order": "of a process under test",

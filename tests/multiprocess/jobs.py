@@ -66,11 +66,13 @@ def launch_verbosely(
     program: str,
     *arguments: str,
     timeout: float = 100,
+    flags: tuple[str, ...] = (),
     wrapped: tuple[str, ...] = (),
     **settings: object,
 ) -> tuple[list[Report], str]:
-    """As launch, with all that was written. `wrapped` stands before each rank's command."""
-    command = ["farandolerun", "-np", str(ranks), "--timeout", str(timeout), *wrapped]
+    """As launch, with all that was written. `flags` are the launcher's; `wrapped` stands before
+    each rank's command."""
+    command = ["farandolerun", "-np", str(ranks), "--timeout", str(timeout), *flags, *wrapped]
     result = subprocess.run(
         [*command, sys.executable, str(PROGRAMS / program), *arguments],
         env=environment(**settings),

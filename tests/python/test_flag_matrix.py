@@ -41,6 +41,9 @@ def refusal(message: str, code: int = 2) -> Answer:
     return Answer(code, "", f"farandolerun: {message}\n")
 
 
+CPUS = re.findall(r"Cpus_allowed_list:\t(.*)", Path("/proc/self/status").read_text())[0]
+
+
 class Flag(NamedTuple):
     names: tuple[str, ...]
     takes_value: bool
@@ -175,6 +178,11 @@ WRONG: dict[str, dict[str, str]] = {
         "wanted"
         for value in ("none", "slots", "node", "0", " slot", "--bind-to")
     },
+    "--thread-affinity": {
+        value: f'{{flag}} "{value}" is not valid: cores, one for each rank of a host, such as 0,2 '
+        "is wanted"
+        for value in ("0-3", "0,", ",0", "0;1", "0 1", "-1", "+1", "1048576", "all", "--verbose")
+    },
     "--timeout": seconds("0.001", "100000000"),
     "--start-timeout": seconds("0.1", "86400"),
     "--grace": seconds("0", "100000000"),
@@ -295,6 +303,16 @@ CONFLICTS = {
     "hosts": (
         ["-H", "localhost:1", "-hostfile", "x", "true"],
         "-H and -hostfile contradict each other: give one of them",
+    ),
+    "cores of threads and ranks": (
+        ["-np", "3", "--thread-affinity", "0,0", "true"],
+        "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 0,0 is a core for each of 2 ranks, but 3 "
+        "run on this host; name one for each",
+    ),
+    "cores of threads and the machine": (
+        ["-np", "1", "--thread-affinity", "1048575", "true"],
+        "--thread-affinity (FARANDOLE_THREAD_AFFINITY): core 1048575 of local rank 0 is not among "
+        f"CPUs {CPUS}, which may be used here; name one of these",
     ),
     "ranks and slots": (
         ["-np", "3", "-H", "localhost:2", "true"],

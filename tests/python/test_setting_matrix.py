@@ -63,6 +63,7 @@ TEXTS: dict[str, list[str]] = {
     "secret_file": ["", HUGE],
     "host": ["", "-host", "a b", "a/b", "h" * 254, "ä"],
     "bind": ["", "-a", "a b", "0.0.0.0", "0", "::", "[::]", "h" * 254],
+    "thread_affinity": ["", ",", "0,", "0,,1", "0-3", "0, 1", "-1", "1048576", "0x1", "²", HUGE],
     "process_sets": ["dynamic", "[0]", "0, 1", "0:3", "0;1 ", "+1", "1.0", "0x1", "²", HUGE],
 }
 # Any bytes but null make a path.

@@ -1,0 +1,48 @@
+"""Where the threads of a session may run, by name, beside this program's own; or how it does not
+start. --sets: with the lane of a process set of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+from common import report
+
+import farandole as fdl
+
+
+def places() -> dict[str, str]:
+    """The kernel's list of processors for each thread of the library, and for this one."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        status = (task / "status").read_text()
+        name = re.search(r"^Name:\t(.*)$", status, re.MULTILINE)
+        cpus = re.search(r"^Cpus_allowed_list:\t(.*)$", status, re.MULTILINE)
+        assert name
+        assert cpus
+        own = "caller" if int(task.name) == threading.get_native_id() else name[1]
+        if own == "caller" or own.startswith("fdl-"):
+            assert own not in found, own
+            found[own] = cpus[1]
+    return found
+
+
+def main() -> None:
+    rank = int(os.environ.get("FARANDOLE_RANK", "0"))
+    try:
+        fdl.init()
+        assert fdl.allreduce(np.ones(1000), op=fdl.Sum)[0] == fdl.size()
+        if "--sets" in sys.argv:
+            alone = [fdl.add_process_set([rank]) for rank in range(fdl.size())]
+            fdl.allreduce(np.ones(1000), process_set=alone[fdl.rank()])
+        report(rank, places=places(), local=fdl.local_rank())
+        fdl.barrier()
+    except (fdl.HorovodInternalError, fdl.InvalidArgumentError) as refused:
+        report(rank, kind=type(refused).__name__, text=str(refused))
+
+
+main()
