@@ -41,6 +41,7 @@ SECTIONS = {
     "join",
     "Operations, compression": "ReduceOp Average Sum Min Max Product Adasum Compression",
     "Objects and figures": "broadcast_object allgather_object average_metrics",
+    "Observing": "start_timeline stop_timeline",
     "Running a function on ranks": "run",
     "Training": "DistributedOptimizer DistributedDataParallel SyncBatchNorm broadcast_parameters "
     "broadcast_optimizer_state DistributedSampler scale_learning_rate WarmupLR",

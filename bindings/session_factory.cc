@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include "collectives/cpu/cpu_device.h"
@@ -20,6 +21,7 @@
 #include "core/event_log.h"
 #include "core/net/io_thread.h"
 #include "core/process_set_list.h"
+#include "core/session_timeline.h"
 
 namespace farandole {
 namespace {
@@ -74,6 +76,24 @@ Status bind_threads(StartedThreads& threads, const Config& config, const Topolog
         why);
   FARANDOLE_LOG(Info, "threads are bound to core {}", core.value());
   return Status::ok();
+}
+
+Status start_recording(Session& session, const Config& config) {
+  // "DYNAMIC" is Horovod's word for: whoever wants to starts it later.
+  if (config.timeline.empty() || config.timeline == "DYNAMIC")
+    return Status::ok();
+  try {
+    return start_timeline(session, config.timeline, config.timeline_mark_cycles);
+  } catch (const std::exception& defect) {
+    return error(Code::Internal, "timeline {}: {}", config.timeline, defect.what());
+  }
+}
+
+// What cannot be recorded costs no job.
+void record(Session& session, const Config& config) {
+  const Status status = start_recording(session, config);
+  if (!status)
+    FARANDOLE_LOG(Warning, "{}; the job goes on without it", status.message());
 }
 
 }  // namespace
@@ -136,6 +156,7 @@ Result<std::unique_ptr<Session>> make_session(
     io->linger(linger_of(topology, config, cores_for_ranks(config)));
     FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);
   }
+  record(*session.value(), config);
   return session;
 }
 

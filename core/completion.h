@@ -1,6 +1,7 @@
 #pragma once
-// Completion: the one place where tensors end. Frees the name, tells the observers, settles the
-// ticket, in this order, so that a caller woken by its ticket may use the name again.
+// Completion: the one place where tensors end. Tells the observers, frees the name, settles the
+// ticket, in this order, so that a caller woken by its ticket may use the name again, and whoever
+// submits that name next is heard of later.
 
 #include <utility>
 
@@ -18,16 +19,20 @@ class Completion {
   // Where there is no memory for a better text.
   static Status no_memory() noexcept { return {Code::System, "no memory"}; }
 
-  void settle(PendingOp op, Status status, Outcome outcome = {}) noexcept {
+  // `when`: if known.
+  void settle(
+      PendingOp op, Status status, Outcome outcome = {}, TimePoint when = TimePoint()) noexcept {
     if (op.stands_in())
       return;
     const Signature& signature = op.request.signature;
-    names_.release(signature.process_set, op.request.name);
     emitter_.emit(
         {.kind = EventKind::Settled,
+         .when = when,
          .name = op.request.name,
          .collective = signature.kind,
-         .code = status.code()});
+         .code = status.code(),
+         .mark = op.mark});
+    names_.release(signature.process_set, op.request.name);
     op.ticket->settle(std::move(status), std::move(outcome));
   }
 

@@ -36,6 +36,8 @@ void Counters::on(const Event& event) noexcept {
     case EventKind::Announced:
     case EventKind::BucketStart:
     case EventKind::PeerFailed:
+    case EventKind::Round:
+    case EventKind::Phase:
       break;
   }
 }

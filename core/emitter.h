@@ -1,30 +1,56 @@
 #pragma once
-// Emitter: counts every event of a session and hands it to the session's observers.
+// Emitter: counts every event of a session and hands it to the session's observers, and to its
+// timeline where one is recorded.
 
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "core/counters.h"
+#include "core/timeline.h"
 
 namespace farandole {
 
 class Emitter {
  public:
-  Emitter(Counters& counters, std::vector<std::shared_ptr<Observer>> observers)
-      : counters_(counters), observers_(std::move(observers)) {}
+  // `timeline`, where there is one, outlives this.
+  Emitter(
+      Counters& counters,
+      std::vector<std::shared_ptr<Observer>> observers,
+      Timeline* timeline = nullptr)
+      : counters_(counters), observers_(std::move(observers)), timeline_(timeline) {}
+
+  // An event without a time gets that of the call.
   void emit(Event event) const noexcept {
     counters_.on(event);
-    if (observers_.empty())
+    const bool shown = Timeline::shows(event.kind) && recorded();
+    if (observers_.empty() && !shown)
       return;
     // Counting needs no time: the clock is read only where somebody looks at it.
-    event.when = steady_now();
+    if (event.when == TimePoint())
+      event.when = steady_now();
     for (const std::shared_ptr<Observer>& observer : observers_) observer->on(event);
+    if (shown)
+      timeline_->on(event);
+  }
+
+  bool recorded() const noexcept { return timeline_ != nullptr && timeline_->recording(); }
+  // The time for events that happen at once; none where nobody looks at it.
+  TimePoint now() const noexcept {
+    return recorded() || !observers_.empty() ? steady_now() : TimePoint();
+  }
+  // As Timeline::mark() and label().
+  uint64_t mark(uint32_t process_set, std::string_view name) const noexcept {
+    return recorded() ? timeline_->mark(process_set, name) : 0;
+  }
+  uint32_t label(std::string_view name) const noexcept {
+    return recorded() ? timeline_->label(name) : TimelineNames::kNone;
   }
 
  private:
   Counters& counters_;
   const std::vector<std::shared_ptr<Observer>> observers_;
+  Timeline* const timeline_;
 };
 
 }  // namespace farandole

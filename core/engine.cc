@@ -89,6 +89,8 @@ void Engine::on(message::Submit submit) {
 }
 
 void Engine::on(message::Agreed agreed) {
+  const TimePoint when = parts_.emitter->now();
+  parts_.emitter->emit({.kind = EventKind::Round, .when = when, .number = agreed.agreement.round});
   for (Rejection& rejection : agreed.agreement.rejected) {
     std::optional<PendingOp> op = pending_.take(rejection.process_set, rejection.name);
     if (!op)
@@ -103,7 +105,7 @@ void Engine::on(message::Agreed agreed) {
   std::vector<ReadyTensor> ready;
   std::vector<ReadyTensor> changes;
   for (ReadyOp& item : agreed.agreement.ready) {
-    std::optional<ReadyTensor> tensor = take(item);
+    std::optional<ReadyTensor> tensor = take(item, when);
     if (!tensor)
       continue;
     const bool carried = is_collective(tensor->op.request.signature.kind);

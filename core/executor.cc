@@ -7,6 +7,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
+#include "core/bucket_phases.h"
 #include "core/identity.h"
 #include "core/request_check.h"
 
@@ -151,7 +152,7 @@ void Executor::retire() {
   staging_ = {};
 }
 
-Status Executor::connected() {
+Status Executor::connected(const BucketPhases& phases) {
   std::shared_ptr<Interrupt> interrupt;
   {
     MutexLock lock(mutex_);
@@ -164,6 +165,7 @@ Status Executor::connected() {
       return fresh.status();
     interrupt = forming_ = std::move(fresh).value();
   }
+  phases.enter(Phase::Forming);
   FARANDOLE_FAILPOINT("executor.connect");
   Result<std::unique_ptr<Communicator>> made = parts_.connect(std::move(interrupt));
   MutexLock lock(mutex_);
@@ -200,21 +202,28 @@ Result<void*> Executor::staging(size_t bytes) {
   return staging_.data.get();
 }
 
-Status Executor::run(Plan& plan, const CollectiveOp& op, StreamHandle stream) {
+Status Executor::run(
+    Plan& plan, const CollectiveOp& op, StreamHandle stream, const BucketPhases& phases) {
   CollectiveOp whole = op;
   whole.counts = plan.counts;
   whole.segments = plan.segments;
   // Adasum has to know where a tensor ends.
   const bool keeps_ends = reduces(op.kind) && !is_elementwise(op.reduce);
-  if (plan.segments.size() <= 1 || keeps_ends || lane_communicator_->traits().takes_segments)
+  const Traits traits = lane_communicator_->traits();
+  if (plan.segments.size() <= 1 || keeps_ends || traits.takes_segments) {
+    phases.enter(Phase::Moving, traits.name);
     return lane_communicator_->run(whole, stream);
+  }
+  phases.enter(Phase::Packing);
   Result<void*> memory = staging(plan.bytes);
   if (!memory)
     return memory.status();
   FARANDOLE_RETURN_IF_ERROR(parts_.device->pack(plan.segments, plan.dtype, memory.value(), stream));
   const Segment packed{memory.value(), memory.value(), plan.bytes / size_of(plan.dtype)};
   whole.segments = std::span(&packed, 1);
+  phases.enter(Phase::Moving, traits.name);
   FARANDOLE_RETURN_IF_ERROR(lane_communicator_->run(whole, stream));
+  phases.enter(Phase::Unpacking);
   return parts_.device->unpack(memory.value(), plan.segments, plan.dtype, stream);
 }
 
@@ -227,27 +236,33 @@ bool Executor::execute(Bucket bucket) noexcept {
       .collective = first.signature.kind,
       .tensors = bucket.size()};
   Plan plan;
+  const BucketPhases phases(*parts_.emitter, bucket);
   Status status = guarded(first, [&]() -> Status {
     FARANDOLE_FAILPOINT("executor.execute");
-    FARANDOLE_RETURN_IF_ERROR(connected());
+    FARANDOLE_RETURN_IF_ERROR(connected(phases));
     Result<Plan> laid_out = this->plan(bucket);
     FARANDOLE_RETURN_IF_ERROR(laid_out.status());
     plan = std::move(laid_out).value();
     event.bytes = plan.bytes;
     parts_.emitter->emit(event);
-    return run(plan, operation(bucket.front(), index_of(first.signature.root)), first.stream);
+    return run(
+        plan, operation(bucket.front(), index_of(first.signature.root)), first.stream, phases);
   });
+  const TimePoint end = steady_now();
   event.kind = EventKind::BucketEnd;
   event.code = status.code();
-  event.duration = steady_now() - start;
+  event.when = end;
+  event.duration = end - start;
   parts_.emitter->emit(event);
 
   if (!status.is_ok()) {
+    phases.enter(Phase::Ended);
     parts_.broken(std::move(bucket), std::move(status));
     return false;
   }
   for (size_t i = 0; i < bucket.size(); ++i)
-    parts_.completion->settle(std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]));
+    parts_.completion->settle(
+        std::move(bucket[i].op), Status::ok(), std::move(plan.outcomes[i]), end);
   return true;
 }
 

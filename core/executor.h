@@ -15,6 +15,8 @@
 
 namespace farandole {
 
+class BucketPhases;
+
 // Thread: execute() from one thread at a time (the group's lane); abort() from any.
 class Executor {
  public:
@@ -47,10 +49,10 @@ class Executor {
 
  private:
   struct Plan;
-  Status connected();
+  Status connected(const BucketPhases& phases);
   Result<Plan> plan(const Bucket& bucket);
   Status stand_in(const Request& request, Segment& segment, size_t result_bytes, Plan& plan);
-  Status run(Plan& plan, const CollectiveOp& op, StreamHandle stream);
+  Status run(Plan& plan, const CollectiveOp& op, StreamHandle stream, const BucketPhases& phases);
   Result<void*> staging(size_t bytes);
   int index_of(int rank) const;
 

@@ -19,6 +19,17 @@ enum class EventKind : uint8_t {
   BucketEnd,    // and has moved; `code` says how it ended
   Settled,      // a tensor's ticket settled; `code` says how
   PeerFailed,   // `name` is the cause
+  Round,        // a round of agreement has come; `number` is its own
+  Phase,        // a tensor of a bucket begins with `phase`
+};
+
+// What becomes of a tensor while its bucket moves.
+enum class Phase : uint8_t {
+  Forming,    // the communicator is made, with the first bucket
+  Packing,    // into one piece, for a communicator that wants one
+  Moving,     // `name` is the communicator's
+  Unpacking,  // the reverse of Packing
+  Ended,      // none
 };
 
 struct Event {
@@ -30,6 +41,10 @@ struct Event {
   size_t tensors = 1;
   Duration duration{0};  // of BucketEnd
   Code code = Code::Ok;
+  Phase phase = Phase::Ended;
+  DType dtype = DType::Float32;  // of Submitted
+  uint64_t number = 0;
+  uint64_t mark = 0;  // what Timeline::mark() gave for the tensor
 };
 
 // Called from engine and lane threads: be quick, never block, never call back into the session.

@@ -17,6 +17,7 @@ namespace farandole {
 struct PendingOp {
   Request request;
   TicketPtr ticket;
+  uint64_t mark = 0;  // as Event::mark
   bool stands_in() const noexcept { return !ticket; }
 };
 

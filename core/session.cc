@@ -18,6 +18,7 @@
 #include "core/group_maker.h"
 #include "core/group_table.h"
 #include "core/request_check.h"
+#include "core/submission.h"
 
 namespace farandole {
 namespace {
@@ -37,7 +38,7 @@ class Session::Impl final : public ControlSink {
  public:
   explicit Impl(SessionParts parts)
       : parts_(std::move(parts)),
-        emitter_(counters_, parts_.observers),
+        emitter_(counters_, parts_.observers, &timeline_),
         names_(static_cast<size_t>(parts_.config.max_pending)),
         completion_(names_, emitter_) {}
 
@@ -63,6 +64,7 @@ class Session::Impl final : public ControlSink {
     return engine_ ? engine_->health() : Status::ok();
   }
   Counters::Values counters() const { return counters_.read(); }
+  Timeline& timeline() { return timeline_; }
   Status shutdown(const std::string& cause);
   bool in_own_process() const { return getpid() == pid_; }
   // After shutdown() or a start that failed: a thread did not end, and may touch all this at any
@@ -95,6 +97,7 @@ class Session::Impl final : public ControlSink {
   const pid_t pid_ = getpid();
   SessionParts parts_;
   Counters counters_;
+  Timeline timeline_;
   Emitter emitter_;
   NameRegistry names_;
   Completion completion_;
@@ -250,12 +253,9 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   message::Submit submit;
   submit.ops.reserve(requests.size());
   FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
-  for (size_t i = 0; i < requests.size(); ++i) {
-    Request& request = requests[i];
-    emitter_.emit(
-        {.kind = EventKind::Submitted, .name = request.name, .collective = request.signature.kind});
-    submit.ops.push_back({std::move(request), tickets[i]});
-  }
+  const TimePoint now = emitter_.now();
+  for (size_t i = 0; i < requests.size(); ++i)
+    submit.ops.push_back(entered(std::move(requests[i]), tickets[i], now, emitter_));
   Message message = std::move(submit);
   if (!posted(message))
     for (PendingOp& op : std::get<message::Submit>(message).ops) {
@@ -308,6 +308,7 @@ Status Session::Impl::shutdown(const std::string& cause) {
   stuck_ = !heard || !answered || !closed;
   if (stuck_)
     give_up(ended && heard);
+  timeline_.stop();
   return Status::ok();
 }
 
@@ -384,6 +385,9 @@ Status Session::health() const {
 }
 Counters::Values Session::counters() const noexcept {
   return impl_->counters();
+}
+Timeline& Session::timeline() noexcept {
+  return impl_->timeline();
 }
 Status Session::shutdown(const std::string& cause) {
   return impl_->in_own_process() ? impl_->shutdown(cause) : Status::ok();

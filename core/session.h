@@ -18,6 +18,7 @@
 #include "core/observer.h"
 #include "core/request.h"
 #include "core/ticket.h"
+#include "core/timeline.h"
 #include "core/topology.h"
 
 namespace farandole {
@@ -78,6 +79,9 @@ class Session {
   Status health() const;
   // What this rank has done so far; also after a failure and after shutdown().
   Counters::Values counters() const noexcept;
+
+  // Of this rank; the shutdown ends it. start_timeline() of core/session_timeline.h starts it.
+  Timeline& timeline() noexcept;
 
   // Ordered: says goodbye, for which the others hear `cause`, finishes what all ranks had agreed
   // upon, ends what else is in flight with Aborted, joins every thread. Rank 0 waits until the

@@ -21,6 +21,7 @@ struct FlagRow {
   const char* text;
   bool value_optional = false;
   const char* setting = "";  // key of the table of settings whose value this is
+  const char* says = "";     // that value, of a flag that takes none
 
   std::string name() const;  // "--hosts"
   bool takes_value() const { return *value != '\0'; }

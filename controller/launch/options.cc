@@ -1,5 +1,6 @@
 #include "controller/launch/options.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -86,9 +87,18 @@ Status set_settings(const Arguments& given, Options& options) {
     if (!*key)
       continue;
     const ConfigRow& row = setting_row(rows, key);
-    if (!Config().set(key, given.value(flag)))
+    const FlagRow& says = *find_flag(flag);
+    const std::string value = says.takes_value() ? given.value(flag) : says.says;
+    if (!Config().set(key, value))
       return not_valid(given, flag, row.accepts);
-    options.settings.emplace_back(row.name, given.value(flag));
+    const auto same = [&](const auto& setting) { return setting.first == row.name; };
+    if (std::ranges::any_of(options.settings, same))
+      return error(
+          Code::InvalidArgument,
+          "{} and {} contradict each other: give one of them",
+          opposite_flag(flag),
+          flag);
+    options.settings.emplace_back(row.name, value);
   }
   if (!given.has("--fusion-threshold-mb"))
     return Status::ok();

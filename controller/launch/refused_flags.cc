@@ -23,8 +23,6 @@ constexpr const char* kNoTuner =
     "--cache-capacity by hand";
 constexpr const char* kNotElastic =
     "jobs of changing size are not there yet; leave it out, and give the number of ranks with -np";
-constexpr const char* kNoTimeline =
-    "no timeline is recorded yet; leave it out, or use --log-level debug to see what is done";
 constexpr const char* kNoStallCheck =
     "nothing warns of tensors that wait yet; leave it out: --gloo-timeout-seconds ends collectives "
     "that stand still, --timeout the job";
@@ -66,7 +64,6 @@ const std::vector<Group>& groups() {
         {"--reset-limit", "N"},
         {"--blacklist-cooldown-range", "MIN MAX"},
         {"--host-discovery-script", "FILE"}}},
-      {kNoTimeline, {{"--timeline-filename", "FILE"}, {"--timeline-mark-cycles", ""}}},
       {kNoStallCheck,
        {{"--stall-check", ""},
         {"--stall-check-warning-time-seconds", "SECONDS"},
@@ -92,7 +89,7 @@ struct Variable {
   const char* why;
 };
 
-constexpr std::array<Variable, 29> kVariables{{
+constexpr std::array<Variable, 27> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", kNoCycle},
     {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", kHierarchy},
     {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", kHierarchy},
@@ -105,8 +102,6 @@ constexpr std::array<Variable, 29> kVariables{{
     {"HOROVOD_AUTOTUNE_GAUSSIAN_PROCESS_NOISE", "", kNoTuner},
     {"HOROVOD_ELASTIC", "0", kNotElastic},
     {"HOROVOD_ELASTIC_TIMEOUT", "", kNotElastic},
-    {"HOROVOD_TIMELINE", "", kNoTimeline},
-    {"HOROVOD_TIMELINE_MARK_CYCLES", "0", kNoTimeline},
     {"HOROVOD_STALL_CHECK_DISABLE", "1", kNoStallCheck},
     {"HOROVOD_STALL_CHECK_TIME_SECONDS", "", kNoStallCheck},
     {"HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "0", kNoStallCheck},

@@ -65,6 +65,9 @@ struct Config {
   int64_t host_cores = 0;            // that the ranks of this host share; 0: those it may use
   std::vector<int> thread_affinity;  // of each local rank's threads; none: wherever there is room
 
+  // Observing.
+  std::string timeline;  // file; empty: none
+  bool timeline_mark_cycles = false;
   LogLevel log_level = LogLevel::Warning;
 
   // Looks a variable up: nullopt where it is not set.

@@ -75,10 +75,11 @@ ConfigKey text_row(
     std::string Config::*member,
     const char* accepts,
     bool (*valid)(std::string_view),
-    const char* text) {
+    const char* text,
+    const char* horovod = "") {
   return {
       key,
-      "",
+      horovod,
       accepts,
       text,
       [=](Config& c, std::string_view value) {
@@ -365,6 +366,20 @@ const std::vector<ConfigKey>& config_table() {
           &Config::thread_affinity,
           "The core to which the threads that a session starts are bound: the first for local "
           "rank 0, and so on. Default: none."),
+      text_row(
+          "timeline",
+          &Config::timeline,
+          "a path",
+          is_path,
+          "File to which rank 0 records its timeline; with {rank} in it each rank has its own. "
+          "DYNAMIC: none.",
+          "HOROVOD_TIMELINE"),
+      choice<bool>(
+          "timeline_mark_cycles",
+          "HOROVOD_TIMELINE_MARK_CYCLES",
+          &Config::timeline_mark_cycles,
+          {{"0", false}, {"1", true}},
+          "Whether the timeline shows each round of agreement."),
       choice<LogLevel>(
           "log_level",
           "HOROVOD_LOG_LEVEL",

@@ -17,11 +17,11 @@ DEATHS = ("kill", "segv", "throw", "stop")
 HARMLESS = {"short", str(errno.EINTR)}
 
 _INTERRUPTED = re.compile(
-    "read|write|send|recv|sendmsg|recvmsg|pread|poll|ppoll|epoll_wait|wait4|futex|fallocate|accept4"
+    "read|write|pwrite|send|recv|sendmsg|recvmsg|pread|poll|ppoll|epoll_wait|wait4|futex|fallocate|accept4"
 )
 _ERRORS = {
     "read pread": [errno.EIO],
-    "write fallocate": [errno.ENOSPC],
+    "write pwrite fallocate ftruncate": [errno.ENOSPC],
     "send sendmsg recv recvmsg": [errno.ECONNRESET, errno.ENOMEM],
     "async_read_some async_wait": [errno.ECONNRESET, errno.ENOMEM],
     "socket accept4 open openat memfd_create eventfd epoll_create1 pipe2 socketpair signalfd "

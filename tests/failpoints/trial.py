@@ -98,7 +98,8 @@ class Trial:
         """What every process of the job gets, and who is to obey also the order."""
         name, _, value = self.mark.partition("=")
         witness = {"LD_PRELOAD": str(WITNESS), "FAILPOINT_WITNESS": str(self.crashes)}
-        return {name: value, "TMPDIR": str(self.scratch), **witness}
+        timeline = {"FARANDOLE_TIMELINE": str(self.folder / "trace.{rank}.json")}
+        return {name: value, "TMPDIR": str(self.scratch), **witness, **timeline}
 
     def _order(self) -> dict[str, str]:
         case = self.case

@@ -25,10 +25,10 @@ FOLDERS = ("core", "controller", "collectives", "bindings")
 WATCHED = _words(
     """
     accept4 bind chdir close_range connect dup2 epoll_create epoll_create1 epoll_ctl epoll_wait
-    eventfd execvpe fallocate fchmod fcntl fork fstat getaddrinfo getifaddrs getpeername getrandom
-    getrlimit
+    eventfd execvpe fallocate fchmod fcntl fork fstat ftruncate getaddrinfo getifaddrs getpeername
+    getrandom getrlimit
     getsockname getsockopt ioctl listen madvise memfd_create mmap open openat opendir pipe pipe2
-    poll ppoll prctl pread pthread_create pthread_setaffinity_np read recv recvmsg
+    poll ppoll prctl pread pthread_create pthread_setaffinity_np pwrite read recv recvmsg
     sched_setaffinity send sendmsg
     setpgid setrlimit setsockopt signalfd sigprocmask socket socketpair stat
     syscall timerfd_create timerfd_settime wait4 write

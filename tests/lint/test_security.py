@@ -89,8 +89,13 @@ def test_nothing_starts_a_shell() -> None:
 
 
 def test_no_file_is_written() -> None:
-    """But those that the user asks for by name, with --output-filename or output_filename."""
-    asked_for = {"controller/launch/output_files.cc", "bindings/python/farandole/running.py"}
+    """But those that the user asks for by name, with --output-filename or output_filename, and as a
+    timeline."""
+    asked_for = {
+        "bindings/python/farandole/running.py",
+        "controller/launch/output_files.cc",
+        "core/timeline_file.cc",
+    }
     assert holders("a file that is written", tracked(*SHIPPED)) == asked_for
 
 

@@ -234,6 +234,14 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         "int* settled": lambda: [Wrong(None, "fdl_poll: there is no place for the answer (NULL)")],
         "fdl_callback callback": lambda: [Wrong(None, "fdl_on_done: the callback is NULL")],
         "void* user": lambda: [],  # the caller's own
+        "char* path": lambda: [
+            *(
+                Wrong(v, f"{name}: there is no path (NULL or empty); name a file")
+                for v in (None, b"")
+            ),
+            Wrong(b"/dev/null", "timeline /dev/null: it is not an ordinary file; name one"),
+        ],
+        "int mark_cycles": lambda: [],  # anything but 0 says yes
     }
     return by_key[key]() if key in by_key else wrong_inputs(scene, function, parameter)
 

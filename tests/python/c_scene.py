@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import tempfile
 from typing import Any
 
 from c_library import Function, Library, Parameter, c_library, functions, struct
@@ -16,6 +18,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.library: Library = c_library()
+        self.folder = tempfile.TemporaryDirectory()
         session, code, text = self.library.init({})
         assert code == 0, text
         self.session = session
@@ -74,6 +77,7 @@ class Scene:
             "fdl_callback callback": ctypes.cast(self.never, ctypes.c_void_p),
             "char* host": self.text,
             "char* cause": b"x",
+            "char* path": os.fsencode(self.folder.name) + b"/trace.json",
             "size_t capacity": len(self.text),
             "void* in": ctypes.addressof(self.memory),
             "void* data": ctypes.addressof(self.result),
@@ -102,6 +106,7 @@ class Scene:
         if self.handle:
             assert self.library["fdl_release"](self.handle) == 0
         assert self.library["fdl_destroy"](self.session) == 0, self.library.error()
+        self.folder.cleanup()
 
 
 def call(scene: Scene, function: Function, parameter: str = "", value: Any = None) -> Any:

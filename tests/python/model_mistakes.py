@@ -58,6 +58,22 @@ def but_none(mistakes: Mistakes) -> Mistakes:
 
 WRONG: dict[str, Mistakes] = {
     **argument_mistakes.WRONG,
+    "file_path": {
+        **each(
+            "file_path={} is no path; that of a file is wanted",
+            {
+                "none": (None, "None"),
+                "number": (3, "3"),
+                "nothing": ("", "''"),
+                "bytes": (b"x", "b'x'"),
+                "array": (LARGE, LARGE_SHOWN),
+            },
+        ),
+        "null": ("a\0b", "file_path='a\\x00b' contains a null character"),
+        "surrogate": ("\ud800", "file_path='\\ud800' cannot be written as UTF-8"),
+        "device": ("/dev/null", "timeline /dev/null: it is not an ordinary file; name one"),
+    },
+    "mark_cycles": flags("mark_cycles"),
     "metrics": {
         **types("metrics is a {}; a dict of names and numbers is wanted", None, 3, [1.0]),
         **each(

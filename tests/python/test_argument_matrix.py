@@ -205,6 +205,7 @@ def right(subject: Subject, parameter: str) -> Any:
     values |= {"num_features": 3, "metrics": {"loss": 1.0}, "warmup_steps": 3, "dataset": [1, 2]}
     values["process_set"] = fdl.global_process_set
     values |= {"epoch": 1, "batch_idx": 1, "batch_size": 1}
+    values["file_path"] = "/dev/null"
     return {**values, "handle": None, "ranks": [0], "passes": 1, "state_dict": {}}[parameter]
 
 

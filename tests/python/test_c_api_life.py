@@ -40,6 +40,7 @@ LATER = {
     "fdl_shutdown",
     "fdl_shutdown_because",
     "fdl_size",
+    "fdl_stop_timeline",
 }
 
 

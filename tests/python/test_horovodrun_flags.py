@@ -93,6 +93,7 @@ def test_what_is_not_there_is_refused_with_a_reason() -> None:
 
 def test_what_acts_reaches_the_ranks() -> None:
     flags = ["--fusion-threshold-mb", "2", "--cache-capacity", "7", "--log-level", "ERROR"]
+    flags += ["--timeline-filename", "a{rank}.json", "--timeline-mark-cycles"]
     flags += ["--gloo-timeout-seconds", "9", "--start-timeout", "8", "--gloo", "--disable-cache"]
     given = launcher("-np", "1", *flags, "env")
     assert given.returncode == 0, given.stderr
@@ -103,6 +104,8 @@ def test_what_acts_reaches_the_ranks() -> None:
         "LOG_LEVEL": "ERROR",
         "DATA_TIMEOUT": "9",
         "START_TIMEOUT": "8",
+        "TIMELINE": "a{rank}.json",
+        "TIMELINE_MARK_CYCLES": "1",
     }.items():
         assert found[f"FARANDOLE_{name}"] == value
 

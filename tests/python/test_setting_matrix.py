@@ -64,6 +64,7 @@ TEXTS: dict[str, list[str]] = {
     "host": ["", "-host", "a b", "a/b", "h" * 254, "ä"],
     "bind": ["", "-a", "a b", "0.0.0.0", "0", "::", "[::]", "h" * 254],
     "thread_affinity": ["", ",", "0,", "0,,1", "0-3", "0, 1", "-1", "1048576", "0x1", "²", HUGE],
+    "timeline": ["", HUGE],
     "process_sets": ["dynamic", "[0]", "0, 1", "0:3", "0;1 ", "+1", "1.0", "0x1", "²", HUGE],
 }
 # Any bytes but null make a path.
@@ -79,8 +80,9 @@ def wrong_values(setting: Setting) -> list[str]:
         return [*NO_NUMBERS, "1s", "1e999", f"{below:g}", f"{float(bounds[2]) * 1.001:.9g}", "-1"]
     if setting.accepts.startswith("one of "):
         words = setting.accepts.split()[2:]
-        return ["", "0", "\udcff", "\x1b[2J", HUGE, words[0] + "x", words[0][:-1], " ".join(words)]
-    return TEXTS[setting.key] + (NOT_FOR_PATHS if setting.key != "secret_file" else [])
+        wrong = ["", "0", "2", "\udcff", "\x1b[2J", HUGE, words[0] + "x", words[0][:-1]]
+        return [value for value in [*wrong, " ".join(words)] if value not in words]
+    return TEXTS[setting.key] + (NOT_FOR_PATHS if setting.accepts != "a path" else [])
 
 
 def shown(value: str) -> str:

@@ -43,6 +43,7 @@ from farandole.handles import Handle, poll, synchronize
 from farandole.hosts import cross_rank, cross_size, is_homogeneous, local_rank, local_size
 from farandole.metrics import average_metrics
 from farandole.objects import allgather_object, broadcast_object
+from farandole.observing import start_timeline, stop_timeline
 from farandole.ops import (
     allgather,
     allgather_async,
@@ -170,5 +171,7 @@ __all__ = [
     "run",
     "shutdown",
     "size",
+    "start_timeline",
+    "stop_timeline",
     "synchronize",
 ]

@@ -141,6 +141,16 @@ def check_flag(what: str, value: object) -> bool:
     return value
 
 
+def check_path(what: str, value: Any) -> str:
+    """The path of a file that need not be there."""
+    if not isinstance(value, (str, os.PathLike)) or not (path := os.fspath(value)):
+        raise InvalidArgumentError(f"{what}={shown(value)} is no path; that of a file is wanted")
+    if not isinstance(path, str):
+        raise InvalidArgumentError(f"{what}={shown(value)} is no text; a str is wanted")
+    _check_text(f"{what}={shown(value)}", path)
+    return path
+
+
 def check_tensors(tensors: Any) -> list[Any]:
     """The members of a group."""
     single = isinstance(tensors, (str, bytes, Mapping)) or hasattr(tensors, "shape")

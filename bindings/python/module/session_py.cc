@@ -76,6 +76,8 @@ class PySession {
   HandlePtr remove_process_set(uint32_t process_set);
   HandlePtr join(uint32_t process_set);
   std::string next_name(int kind, uint32_t process_set);
+  void start_timeline(const std::string& path, bool mark_cycles);
+  void stop_timeline();
   size_t loans() const { return state_->orphans(); }
 
  private:
@@ -85,6 +87,13 @@ class PySession {
 
   std::shared_ptr<SessionState> state_;
 };
+
+// What blocks, while other threads of Python run.
+template <typename Call>
+fdl_code unlocked(const Call& call) {
+  const WithoutGil given_away;
+  return call();
+}
 
 std::string checked_name(const std::string& name) {
   if (name.find('\0') != std::string::npos)
@@ -124,11 +133,7 @@ PySession::PySession(const Settings& settings, const py::object& given_up) {
   options.give_up = interrupted;
   options.user = given_up.ptr();
   fdl_session* session = nullptr;
-  fdl_code code = FDL_OK;
-  {
-    const WithoutGil unlocked;
-    code = fdl_init(&options, &session);
-  }
+  const fdl_code code = unlocked([&] { return fdl_init(&options, &session); });
   if (PyErr_Occurred() != nullptr)
     throw py::error_already_set();
   check(code);
@@ -136,11 +141,8 @@ PySession::PySession(const Settings& settings, const py::object& given_up) {
 }
 
 void PySession::shutdown(const std::string& cause) {
-  fdl_code code = FDL_OK;
-  {
-    const WithoutGil unlocked;
-    code = fdl_shutdown_because(state_->get(), cause.c_str());
-  }
+  const fdl_code code =
+      unlocked([&] { return fdl_shutdown_because(state_->get(), cause.c_str()); });
   state_->release_settled();
   check(code, state_->get());
 }
@@ -308,6 +310,14 @@ std::string PySession::next_name(int kind, uint32_t process_set) {
   return name.data();
 }
 
+void PySession::start_timeline(const std::string& path, bool mark_cycles) {
+  check(unlocked([&] { return fdl_start_timeline(state_->get(), path.c_str(), mark_cycles); }));
+}
+
+void PySession::stop_timeline() {
+  check(unlocked([&] { return fdl_stop_timeline(state_->get()); }));
+}
+
 }  // namespace
 
 void register_session(py::module_& module) {
@@ -368,6 +378,13 @@ void register_session(py::module_& module) {
           py::arg("kind"),
           py::arg("process_set") = 0,
           "Takes the name that the next unnamed operation of this kind in the set would get.")
+      .def(
+          "start_timeline",
+          &PySession::start_timeline,
+          py::arg("path"),
+          py::arg("mark_cycles"),
+          "Records what becomes of each operation; {rank} in the path is the rank's number.")
+      .def("stop_timeline", &PySession::stop_timeline)
       .def_property_readonly(
           "loans", &PySession::loans, "Operations in flight whose handles were dropped.");
 }

@@ -351,5 +351,6 @@ FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
 #ifdef __cplusplus
 }
 #endif
+#include <farandole/observing.h>
 #include <farandole/process_sets.h>
 #endif

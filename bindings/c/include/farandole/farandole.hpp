@@ -104,6 +104,12 @@ class Session : public Operations {
   }
   fdl_session* get() const noexcept { return session_; }
 
+  // "{rank}" in the path: each rank has a file of its own; else rank 0 alone has one.
+  void start_timeline(const std::string& path, bool mark_cycles = false) {
+    check(fdl_start_timeline(session_, path.c_str(), mark_cycles ? 1 : 0));
+  }
+  void stop_timeline() { check(fdl_stop_timeline(session_)); }
+
   // In the process set that the request names.
   Handle submit(const fdl_request& request) {
     fdl_handle* handle = nullptr;

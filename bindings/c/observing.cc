@@ -1,0 +1,32 @@
+// fdl_start_timeline, fdl_stop_timeline: what a job does, seen from outside.
+
+#include "bindings/c/error.h"
+#include "bindings/c/objects.h"
+#include "core/session_timeline.h"
+
+using farandole::Status;
+using farandole::capi::guarded;
+using farandole::capi::usable;
+
+extern "C" {
+
+fdl_code fdl_start_timeline(fdl_session* session, const char* path, int mark_cycles) {
+  return guarded([&]() -> Status {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    if (!path || *path == '\0')
+      return {
+          farandole::Code::InvalidArgument,
+          "fdl_start_timeline: there is no path (NULL or empty); name a file"};
+    return farandole::start_timeline(session->box->session(), path, mark_cycles != 0);
+  });
+}
+
+fdl_code fdl_stop_timeline(fdl_session* session) {
+  return guarded([&] {
+    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    session->box->session().timeline().stop();
+    return Status::ok();
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,264 @@
+#include "core/timeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/timeline_file.h"
+#include "core/timeline_names.h"
+#include "core/timeline_ring.h"
+#include "core/timeline_text.h"
+
+namespace farandole {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+TEST(TimelineRing, GivesWhatItTookInOrderAndRefusesWhatHasNoRoom) {
+  TimelineRing ring(4);
+  TimelineRecord record;
+  EXPECT_FALSE(ring.pop(record));
+  for (uint64_t turn = 0; turn < 3; ++turn) {
+    for (uint64_t i = 0; i < 4; ++i) EXPECT_EQ(ring.push({.value = i}), 4 * turn + i);
+    EXPECT_EQ(ring.push({}), TimelineRing::kFull);
+    for (uint64_t i = 0; i < 4; ++i) {
+      EXPECT_TRUE(ring.has_more());
+      ASSERT_TRUE(ring.pop(record));
+      EXPECT_EQ(record.value, i);
+    }
+    EXPECT_FALSE(ring.has_more());
+  }
+}
+
+TEST(TimelineRing, SeveralThreadsFillItAndNothingIsLostOrDoubled) {
+  constexpr uint64_t kEach = 20000;
+  constexpr uint32_t kThreads = 3;
+  TimelineRing ring(64);
+  std::vector<std::thread> threads;
+  for (uint32_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&ring, thread] {
+      for (uint64_t i = 0; i < kEach; ++i)
+        while (ring.push({.value = i, .track = thread}) == TimelineRing::kFull)
+          std::this_thread::yield();
+    });
+  std::vector<uint64_t> next(kThreads);
+  TimelineRecord record;
+  for (uint64_t seen = 0; seen < kEach * kThreads;) {
+    if (!ring.pop(record)) {
+      std::this_thread::yield();
+      continue;
+    }
+    ASSERT_EQ(record.value, next[record.track]++);
+    ++seen;
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(ring.pop(record));
+}
+
+TEST(TimelineNames, HaveOneNumberInEachSetUntilThereIsNoRoom) {
+  TimelineNames names;
+  EXPECT_EQ(names.number(0, "a"), 0U);
+  EXPECT_EQ(names.number(1, "a"), 1U);
+  EXPECT_EQ(names.number(0, "a"), 0U);
+  EXPECT_EQ(names.at(1), std::pair(1U, std::string("a")));
+  const std::string long_name(TimelineNames::kMostBytes, 'x');
+  EXPECT_EQ(names.number(0, long_name), TimelineNames::kNone);
+  for (uint32_t i = 2; i < TimelineNames::kMost; ++i)
+    ASSERT_EQ(names.number(0, std::to_string(i)), i);
+  EXPECT_EQ(names.number(0, "one more"), TimelineNames::kNone);
+  EXPECT_EQ(names.number(0, "a"), 0U);
+  names.clear();
+  EXPECT_EQ(names.number(0, "one more"), 0U);
+}
+
+class TimelineTextTest : public ::testing::Test {
+ protected:
+  // Lines without what is alike in all of them.
+  std::vector<std::string> lines() {
+    std::vector<std::string> found;
+    std::istringstream text(text_.text());
+    for (std::string line; std::getline(text, line);) {
+      if (line.size() < 3 || line.find("\"M\"") != std::string::npos)
+        continue;
+      for (const char* common : {",\"pid\":3,\"tid\":1", ",\"pid\":3,\"tid\":0"})
+        if (const size_t at = line.find(common); at != std::string::npos)
+          line.erase(at, std::string_view(common).size());
+      if (line.back() == ',')
+        line.pop_back();
+      found.push_back(line);
+    }
+    text_.text().clear();
+    return found;
+  }
+  void add(EventKind kind, int64_t when, uint8_t detail = 0, uint32_t label = 0) {
+    text_.add(
+        {.when = when,
+         .value = 8,
+         .track = track_,
+         .label = label,
+         .kind = kind,
+         .collective = static_cast<uint8_t>(CollectiveKind::Allgather),
+         .detail = detail});
+  }
+
+  TimelineNames names_;
+  const uint32_t track_ = names_.number(0, "layer \"1\"\n");
+  const uint32_t gloo_ = names_.number(~0U, "gloo");
+  TimelineText text_{{.rank = 3, .size = 4, .host = "a"}, true, names_};
+};
+
+TEST_F(TimelineTextTest, TheLifeOfATensorIsToldInHorovodsWords) {
+  add(EventKind::Submitted, 1000, static_cast<uint8_t>(DType::Int32));
+  add(EventKind::Round, 1500);
+  add(EventKind::Agreed, 2001);
+  add(EventKind::Phase, 3010, static_cast<uint8_t>(Phase::Packing));
+  add(EventKind::Phase, 4100, static_cast<uint8_t>(Phase::Moving), gloo_);
+  add(EventKind::Phase, 5000, static_cast<uint8_t>(Phase::Unpacking));
+  add(EventKind::Settled, 6000);
+  EXPECT_THAT(text_.text(), HasSubstr(R"("args":{"name":"layer \"1\"\\x0a"})"));
+  EXPECT_THAT(
+      lines(),
+      ElementsAre(
+          R"({"ph":"B","ts":1.000,"name":"NEGOTIATE_ALLGATHER"})",
+          R"({"ph":"i","ts":1.500,"s":"p","name":"CYCLE_START","args":{"round":8}})",
+          R"({"ph":"E","ts":2.001})",
+          R"({"ph":"B","ts":2.001,"name":"ALLGATHER","args":{"dtype":"int32","bytes":8}})",
+          R"({"ph":"B","ts":2.001,"name":"QUEUE"})",
+          R"({"ph":"E","ts":3.010})",
+          R"({"ph":"B","ts":3.010,"name":"MEMCPY_IN_FUSION_BUFFER"})",
+          R"({"ph":"E","ts":4.100})",
+          R"({"ph":"B","ts":4.100,"name":"GLOO_ALLGATHER"})",
+          R"({"ph":"E","ts":5.000})",
+          R"({"ph":"B","ts":5.000,"name":"MEMCPY_OUT_FUSION_BUFFER"})",
+          R"({"ph":"E","ts":6.000})",
+          R"({"ph":"E","ts":6.000})"));
+}
+
+TEST_F(TimelineTextTest, WhatFailsSaysSo) {
+  add(EventKind::Submitted, 1000);
+  add(EventKind::Settled, 2000, static_cast<uint8_t>(Code::Mismatch));
+  EXPECT_THAT(
+      lines(),
+      ElementsAre(
+          HasSubstr("NEGOTIATE_ALLGATHER"),
+          R"({"ph":"E","ts":2.000,"args":{"outcome":"Mismatch"}})"));
+}
+
+// Records that the ring had no room for.
+TEST_F(TimelineTextTest, WhateverIsMissingEachBeginHasItsEnd) {
+  constexpr EventKind kSteps[] = {
+      EventKind::Submitted, EventKind::Agreed, EventKind::Phase, EventKind::Settled};
+  for (unsigned left_out = 0; left_out < 256; ++left_out) {
+    for (unsigned step = 0; step < 8; ++step)
+      if ((left_out >> step & 1) == 0)
+        add(kSteps[step % 4], 1000 * (step + 1), static_cast<uint8_t>(Phase::Forming));
+    text_.end(9000, 0);
+    int depth = 0;
+    for (const std::string& line : lines()) {
+      depth += line.find("\"B\"") != std::string::npos ? 1 : -1;
+      ASSERT_GE(depth, 0) << left_out;
+    }
+    ASSERT_EQ(depth, 0) << left_out;
+  }
+}
+
+TEST_F(TimelineTextTest, TheEndSumsUp) {
+  text_.lost(7, 1000);
+  add(EventKind::Submitted, 2000);
+  text_.end(3000, 5);
+  EXPECT_THAT(text_.text(), HasSubstr(R"("name":"7 RECORDS LOST")"));
+  EXPECT_THAT(
+      text_.text(),
+      HasSubstr(R"({"ph":"E","ts":3.000,"pid":3,"tid":1,"args":{"outcome":"unfinished"}})"));
+  EXPECT_THAT(text_.text(), EndsWith(R"("args":{"events":3,"lost":7,"unnamed":5}})"));
+}
+
+class TimelineTest : public ::testing::Test {
+ protected:
+  TimelineTest() { std::filesystem::create_directories(folder_); }
+  ~TimelineTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string read() const {
+    std::ifstream file(path_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  const std::string folder_ =
+      std::filesystem::temp_directory_path() / ("timeline_test." + std::to_string(getpid()));
+  const std::string path_ = folder_ + "/trace.json";
+};
+
+TEST_F(TimelineTest, AFileIsWholeAfterEveryWriteAndReplacesWhatWasThere) {
+  std::ofstream(path_) << std::string(1000, 'x');
+  Result<TimelineFile> file = TimelineFile::open(path_);
+  ASSERT_TRUE(file) << file.status().message();
+  const std::string empty = read();
+  EXPECT_THAT(empty, StartsWith("[\n{"));
+  EXPECT_THAT(empty, EndsWith("}\n]\n"));
+  ASSERT_TRUE(file.value().append(",\n{\"a\":1}"));
+  ASSERT_TRUE(file.value().append(""));
+  ASSERT_TRUE(file.value().append(",\n{\"b\":2}"));
+  EXPECT_EQ(read(), empty.substr(0, empty.size() - 3) + ",\n{\"a\":1},\n{\"b\":2}\n]\n");
+}
+
+TEST_F(TimelineTest, RecordsWhatWasSubmittedWhileItRan) {
+  Timeline timeline;
+  EXPECT_FALSE(timeline.recording());
+  EXPECT_EQ(timeline.mark(0, "x"), 0U);
+  const auto tell = [&](uint64_t mark, EventKind kind) {
+    timeline.on({.kind = kind, .when = steady_now(), .mark = mark});
+  };
+  uint64_t late = 0;
+  for (const char* name : {"first", "second"}) {
+    ASSERT_TRUE(timeline.start(path_, false, {.host = "h"}));
+    EXPECT_TRUE(timeline.recording());
+    tell(late, EventKind::Agreed);  // of a recording that is over
+    tell(late, EventKind::Settled);
+    const uint64_t mark = timeline.mark(0, name);
+    ASSERT_NE(mark, 0U);
+    tell(mark, EventKind::Submitted);
+    tell(mark, EventKind::Agreed);
+    EXPECT_EQ(timeline.start(path_, false, {}).code(), Code::InvalidArgument);
+    timeline.stop();
+    timeline.stop();
+    EXPECT_FALSE(timeline.recording());
+    EXPECT_THAT(read(), HasSubstr(name));
+    EXPECT_THAT(read(), HasSubstr("\"events\":6,"));
+    late = mark;
+  }
+  EXPECT_THAT(read(), Not(HasSubstr("first")));
+}
+
+TEST_F(TimelineTest, WhereTheWriterIsSlowerRecordsAreLostAndItSaysHowMany) {
+  Timeline timeline;
+  ASSERT_TRUE(timeline.start(path_, false, {}));
+  const uint64_t mark = timeline.mark(0, "x");
+  for (size_t i = 0; i < 40 * Timeline::kRecords; ++i)
+    timeline.on({.kind = EventKind::Phase, .when = steady_now(), .mark = mark});
+  timeline.stop();
+  EXPECT_THAT(read(), HasSubstr("\"lost\":"));
+}
+
+TEST_F(TimelineTest, WhatIsNoFileIsRefusedByName) {
+  Timeline timeline;
+  const Status folder = timeline.start(folder_, false, {});
+  EXPECT_EQ(folder.code(), Code::System);
+  EXPECT_THAT(folder.message(), StartsWith("timeline " + folder_ + ": open: "));
+  EXPECT_EQ(timeline.start("/dev/null", false, {}).code(), Code::InvalidArgument);
+  EXPECT_FALSE(timeline.recording());
+  EXPECT_TRUE(timeline.start(path_, false, {}));
+}
+
+}  // namespace
+}  // namespace farandole
