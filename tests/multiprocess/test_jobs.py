@@ -227,6 +227,22 @@ def test_optimizer_options_and_mistakes() -> None:
     assert all(r["cases"] > 15 for r in reports)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_optimizer_with_adasum(ranks: int) -> None:
+    pytest.importorskip("torch")
+    reports = launch(ranks, "adasum_optimizer.py", timeout=150)
+    assert all(r["cases"] > 8 for r in reports)
+
+
+def test_adasum_trains_as_far_as_one_rank_that_goes_through_all_data() -> None:
+    pytest.importorskip("torch")
+    reports = launch(4, "adasum_training.py", timeout=150)
+    one = reports[0]["one"]
+    for r in reports:
+        assert r["adasum"] < 1.15 * one
+        assert r["average"] > 1.6 * one  # with the learning rate of one rank
+
+
 @pytest.mark.parametrize("ending", ["shutdown", "exit"])
 def test_who_is_done_leaves_no_slower_rank_without_an_answer(ending: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")

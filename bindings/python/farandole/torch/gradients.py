@@ -69,6 +69,8 @@ class GradientExchange:
     finished: whether the gradients are those of all ranks, and backward has not run since.
     """
 
+    _what = "gradient"  # before the names of parameters
+
     def __init__(
         self,
         names: dict[torch.Tensor, str],
@@ -79,7 +81,7 @@ class GradientExchange:
         # Of several optimizers whose parameters have the same names the later ones get a number.
         self._set_id = check_process_set(options.process_set)
         turn = _session.turn(names.values(), self._set_id)
-        self._prefix = f"gradient.{turn}" if turn > 1 else "gradient"
+        self._prefix = f"{self._what}.{turn}" if turn > 1 else self._what
         self.names = names
         self.finished = False
         self._options = options

@@ -6,15 +6,16 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 
 from farandole.arguments import check_compression, check_flag, check_scale, shown
-from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Adasum, Average, check_op
 from farandole.torch.compression import Compression, Compressor
+from farandole.torch.deltas import DeltaExchange
 from farandole.torch.gradients import ExchangeOptions, GradientExchange
 from farandole.torch.parameters import Names, groups_of
 from farandole.torch.tensors import check_optimizer
@@ -37,14 +38,17 @@ class _DistributedOptimizer(torch.optim.Optimizer):
     def _step_supports_amp_scaling(self) -> bool:
         """torch.amp.GradScaler asks this in its ``step``, before it looks at any gradient: they
         have to be those of all ranks by then."""
-        if self._should_synchronize and not self._exchange.finished:
-            self._follow()
-            self._exchange.finish()
+        self._before_unscaling()
         return bool(self.__dict__.get("_step_supports_amp_scaling", False))
 
     @_step_supports_amp_scaling.setter
     def _step_supports_amp_scaling(self, supports: bool) -> None:
         self.__dict__["_step_supports_amp_scaling"] = supports
+
+    def _before_unscaling(self) -> None:
+        if self._should_synchronize and not self._exchange.finished:
+            self._follow()
+            self._exchange.finish()
 
     @property
     def backward_passes_per_step(self) -> int:
@@ -78,10 +82,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
             self._should_synchronize = True
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        if closure is not None and not callable(closure):
-            raise InvalidArgumentError(
-                f"closure={shown(closure)} cannot be called; a function without arguments is wanted"
-            )
+        _check_closure(closure)
         if self._should_synchronize:
             if self._synchronized and self._exchange.finished:
                 warnings.warn(
@@ -155,9 +156,66 @@ class _DistributedOptimizer(torch.optim.Optimizer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Parameters, options and state; the copy exchanges gradients under the same names."""
-        kind = type(self).__mro__[2]
+        kind = type(self).__bases__[-1]
         named = [(name, p) for p, name in self._exchange.names.items()]
         return _restored, (kind, self.__getstate__(), named, self._arguments)
+
+
+class _DistributedAdasumOptimizer(_DistributedOptimizer):
+    """What differs for ``op=Adasum``: each rank's optimizer takes its own step, and what the steps
+    have moved is combined."""
+
+    _exchange: DeltaExchange
+    _overflow: bool
+
+    def _before_unscaling(self) -> None:
+        """Where a rank leaves a step out, because its scaler finds an overflow, all do."""
+        self._follow()
+        self._exchange.reset()
+        self._overflow = self._exchange.agree_on_overflow()
+
+    def synchronize(self) -> None:
+        """Nothing: gradients are this rank's own, and may be changed until the step."""
+
+    def skip_synchronize(self) -> NoReturn:
+        raise AssertionError(
+            "Skipping synchronization is not supported when using Adasum optimizer: gradients are "
+            "this rank's own, and may be changed without it."
+        )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        _check_closure(closure)
+        self._follow()
+        if self._overflow:
+            self._overflow = False
+            self._exchange.reset()
+            return None
+        own = super(_DistributedOptimizer, self).step
+        again = None if closure is None else self._uncounted(closure)
+        return self._exchange.combine(lambda: own(again))
+
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _uncounted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """The closure runs backward as often as the optimizer calls it."""
+
+        def call() -> Any:
+            self._exchange.reset()
+            return closure()
+
+        return call
+
+    def zero_grad(self, *args: Any, **kwargs: Any) -> None:
+        self._overflow = False
+        self._exchange.reset()
+        super().zero_grad(*args, **kwargs)
+
+
+def _check_closure(closure: object) -> None:
+    if closure is not None and not callable(closure):
+        raise InvalidArgumentError(
+            f"closure={shown(closure)} cannot be called; a function without arguments is wanted"
+        )
 
 
 def _restored(
@@ -196,13 +254,15 @@ def DistributedOptimizer(
     compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``, or a
         Compressor of your own, which may have a state for each parameter.
     backward_passes_per_step: how often gradients add up locally before they are exchanged.
-    op: ``Average`` or ``Sum`` (also ``Min``, ``Max`` and ``Product``).
+    op: ``Average`` or ``Sum`` (also ``Min``, ``Max`` and ``Product``) of gradients; or ``Adasum``
+        of what each rank's own step has moved: gradients and the optimizer's state stay its own.
     gradient_predivide_factor: splits the division by the number of ranks: gradients are divided by
         it before the sum and by size()/factor after it. For ``Average``.
     groups: a number of groups into which parameters are divided in order, or lists of parameters;
-        the gradients of a group start together, whatever the other arguments are.
+        the gradients of a group start together, whatever the other arguments are. With Adasum all
+        start together.
     num_groups: the older way to say ``groups=2``.
-    sparse_as_dense: exchange sparse gradients as dense ones.
+    sparse_as_dense: exchange sparse gradients as dense ones. What moves with Adasum is dense.
     process_set: as for ``allreduce``.
 
     Raises InvalidArgumentError for a wrong argument; ``step()`` and ``synchronize()`` raise what
@@ -217,9 +277,12 @@ def DistributedOptimizer(
     names = Names(optimizer, named_parameters)
     options = _options(op, gradient_predivide_factor, compression, sparse_as_dense, process_set)
     members = groups_of(names.first, num_groups, groups)
-    exchange = GradientExchange(names.first, options, backward_passes_per_step, members)
+    adasum = options.op == Adasum
+    exchanged = DeltaExchange if adasum else GradientExchange
+    exchange = exchanged(names.first, options, backward_passes_per_step, members)
     kind = type(optimizer)
-    distributed = type(kind.__name__, (_DistributedOptimizer, kind), {})
+    methods = _DistributedAdasumOptimizer if adasum else _DistributedOptimizer
+    distributed = type(kind.__name__, (methods, kind), {})
     wrapped = cast(_DistributedOptimizer, object.__new__(distributed))
     # A scheduler that was made before replaced the old object's step; ours must not be hidden.
     wrapped.__dict__.update({k: v for k, v in optimizer.__dict__.items() if k != "step"})
@@ -237,6 +300,8 @@ def DistributedOptimizer(
         wrapped._arguments["process_set"] = process_set
     wrapped._synchronized = False
     wrapped._should_synchronize = True
+    if isinstance(wrapped, _DistributedAdasumOptimizer):
+        wrapped._overflow = False
     return wrapped
 
 
@@ -248,8 +313,6 @@ def _options(
     process_set: ProcessSet,
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
-    if reduce_op == Adasum:
-        raise UnsupportedError("op=Adasum is not supported for an optimizer; hvd.allreduce has it")
     check_compression(compression)
     check_flag("sparse_as_dense", sparse_as_dense)
     predivide = check_scale("gradient_predivide_factor", predivide)

@@ -1,0 +1,104 @@
+"""How what one optimizer's step has moved travels, and is combined by Adasum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from farandole import _native, _session
+from farandole.errors import InvalidArgumentError
+from farandole.handles import GroupHandle
+from farandole.torch.gradients import ExchangeOptions, GradientExchange
+
+
+class DeltaExchange(GradientExchange):
+    """Gradients stay this rank's own, and add up until the step, which moves the parameters by what
+    this rank alone would. ``combine`` puts in its place what Adasum makes of all ranks' moves.
+    """
+
+    _what = "delta"
+
+    def __init__(
+        self,
+        names: dict[torch.Tensor, str],
+        options: ExchangeOptions,
+        passes_per_step: int,
+        groups: Sequence[Sequence[torch.Tensor]] = (),
+    ) -> None:
+        _check_floats(names)
+        super().__init__(names, options, passes_per_step, groups)
+
+    def follow(self, names: dict[torch.Tensor, str]) -> None:
+        _check_floats(names)
+        super().follow(names)
+
+    def combine(self, step: Callable[[], Any]) -> Any:
+        """What ``step`` returns. Where the exchange fails the parameters are what they were; the
+        optimizer's state is not."""
+        if self._alone:
+            return step()
+        self._hook(self.names)
+        moving = [p for p in self.names if p.requires_grad or p.grad is not None]
+        values = [p.detach().clone() for p in moving]
+        try:
+            result = step()
+        finally:
+            self.reset()
+        with torch.no_grad():
+            for i, p in enumerate(moving):
+                delta = p.detach() - values[i]
+                p.copy_(values[i])
+                values[i] = delta
+            self._reduce(moving, values)
+            for p, delta in zip(moving, values, strict=True):
+                p.add_(delta)
+        return result
+
+    def _reduce(self, parameters: list[torch.Tensor], deltas: list[torch.Tensor]) -> None:
+        if not parameters:
+            return
+        try:
+            self._start_dense(list(zip(parameters, deltas, strict=True)))
+            started = [one.handle for one in self._started.values() if one is not None]
+            GroupHandle(started).wait()
+        finally:
+            self.reset()
+
+    def _start(self, parameters: Sequence[torch.Tensor]) -> None:
+        """Backward has all of these: nothing travels yet."""
+
+    def agree_on_overflow(self) -> bool:
+        """Whether some rank's gradients are not finite. Then none's are, so that each rank's scaler
+        finds it."""
+        if self._alone:
+            return False
+        gradients = [_values(p.grad) for p in self.names if p.grad is not None]
+        mine = torch.tensor([not all(torch.isfinite(values).all() for values in gradients)])
+        native = _session.submit(
+            _native.ALLREDUCE,
+            f"{self._prefix}.overflow",
+            mine,
+            mine,
+            _native.MAX,
+            process_set=self._set_id,
+        )
+        native.wait()
+        overflow = bool(mine.item())
+        if overflow:
+            for values in gradients:
+                values.fill_(float("nan"))
+        return overflow
+
+
+def _values(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient._values() if gradient.is_sparse else gradient
+
+
+def _check_floats(names: dict[torch.Tensor, str]) -> None:
+    for p, name in names.items():
+        if not p.is_floating_point():
+            raise InvalidArgumentError(
+                f"op=Adasum is for parameters of real floating-point numbers; {name} has {p.dtype}"
+            )
