@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::Lt;
 
 class SessionSetsTest : public SessionTest {
  protected:
@@ -145,6 +146,59 @@ TEST_F(SessionSetsTest, AJoinThatIsUnderWayEndsWithItsSet) {
   agree({{.name = "process_set.noname.2"}});
   EXPECT_EQ(end(joined).message(), "join: process set 1 was removed");
   EXPECT_EQ(end(removed).message(), "");
+}
+
+// Other ranks may know it already: this one hears of it in a round after that which adds it.
+TEST_F(SessionSetsTest, WhatIsAgreedForASetThatIsNotThereYetIsNoAffairOfThisRank) {
+  int runs = 0;
+  run_ = [&](const CollectiveOp& op) {
+    ++runs;
+    return double_all(op);
+  };
+  start();
+  std::vector<float> values{1};
+  EXPECT_EQ(
+      session_->submit({sum_in(1, "x", values)}).status().message(),
+      "allreduce \"x\": there is no process set 1");
+  const TicketPtr added = change(CollectiveKind::AddProcessSet, {0, 2});
+  agree(
+      {{.name = "x", .process_set = 1},
+       {.name = "y", .process_set = 1, .stand_in = reduction(ReduceOp::Sum)},
+       {.name = "process_set.noname.1", .extents = {1}},
+       {.name = "x", .process_set = 1}},
+      {{"x", 1, {Code::PeerLost, "rank 2 left the job"}}});
+  EXPECT_EQ(end(added).message(), "");
+  EXPECT_EQ(runs, 0);
+  const TicketPtr ticket = submit(sum_in(1, "x", values));
+  agree({{.name = "x", .process_set = 1}});
+  EXPECT_EQ(end(ticket).message(), "");
+  EXPECT_THAT(values, ElementsAre(2));
+  EXPECT_EQ(runs, 1);
+}
+
+// Rounds are held back for what rank 0 still has to do in set 0 alone.
+TEST_F(SessionSetsTest, TheCoordinatorHearsOfNoBacklogInAnotherSet) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  run_ = [&](const CollectiveOp& op) {
+    released.wait();
+    return double_all(op);
+  };
+  start();
+  add_one();
+  std::vector<std::vector<float>> values(5, {1});
+  std::vector<TicketPtr> tickets;
+  const auto run_one = [&](uint32_t process_set) {
+    const std::string name = std::to_string(tickets.size());
+    tickets.push_back(submit(sum_in(process_set, name, values[tickets.size()])));
+    control_->wait_announced(tickets.size() + 1);
+    agree({{.name = name, .process_set = process_set}});
+  };
+  for (const uint32_t process_set : {1, 1, 1, 0, 0}) run_one(process_set);
+  control_->wait_backlogs(1);
+  release.set_value();
+  for (const TicketPtr& ticket : tickets) EXPECT_EQ(end(ticket).message(), "");
+  EXPECT_THAT(control_->wait_backlogs(2), ElementsAre(2, Lt(2U))) << "of set 0 alone";
 }
 
 // What no honest coordinator says.
