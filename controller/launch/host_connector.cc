@@ -172,7 +172,7 @@ void HostConnector::wait_for_events(TimePoint deadline) {
 void HostConnector::read_from(RemoteHost& host, FrameKind wanted, const Answer& answer) {
   host.link.flush();
   host.read_errors();
-  if (!host.link.read_some())
+  if (host.link.read_some() == OutpostLink::Read::End)
     host.link.close();  // how ssh ended says why
   Frame frame;
   FrameReader::Next next = host.link.next(frame);

@@ -139,7 +139,7 @@ void Outpost::wait_for_events() {
 }
 
 void Outpost::on_link() {
-  const bool more = link_.read_some();
+  const bool more = link_.read_some() != OutpostLink::Read::End;
   Frame frame;
   FrameReader::Next next = link_.next(frame);
   for (; next == FrameReader::Next::Got && !lost_; next = link_.next(frame)) {

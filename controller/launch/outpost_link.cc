@@ -58,10 +58,10 @@ void OutpostLink::flush() {
   outbox_.erase(0, sent);
 }
 
-bool OutpostLink::read_some() {
+OutpostLink::Read OutpostLink::read_some() {
   std::array<char, 4 * kPieceBytes> buffer;
   if (!in_)
-    return false;
+    return Read::End;
   const ssize_t got = uninterrupted([&] {
     return FARANDOLE_FAIL_CALL(
         "outpost_link.read_some.read", read(in_.get(), buffer.data(), buffer.size()));
@@ -69,12 +69,12 @@ bool OutpostLink::read_some() {
   if (got > 0) {
     reader_.feed({buffer.data(), static_cast<size_t>(got)});
     explicit_bzero(buffer.data(), static_cast<size_t>(got));
-    return true;
+    return Read::Some;
   }
   if (got < 0 && errno == EAGAIN)
-    return true;
+    return Read::NothingYet;
   in_.reset();
-  return false;
+  return Read::End;
 }
 
 void OutpostLink::close_out() noexcept {

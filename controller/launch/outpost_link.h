@@ -27,8 +27,9 @@ class OutpostLink {
   void send(FrameKind kind, net::ByteSpan body = {});
   void send_text(std::string_view text);
   void flush();
-  // Takes in what is there, at most some 100 KiB. False once nothing more can come.
-  bool read_some();
+  enum class Read { Some, NothingYet, End };
+  // Takes in what is there, at most some 100 KiB. End: nothing more can come.
+  Read read_some();
   FrameReader::Next next(Frame& frame) { return reader_.next(frame); }
   std::string_view noise() const { return reader_.noise(); }
   // The other end hears nothing more.

@@ -12,15 +12,6 @@
 
 namespace farandole::launch {
 
-namespace {
-
-bool has_more(int fd) {
-  pollfd entry{fd, POLLIN, 0};
-  return FARANDOLE_FAIL_CALL("remote_hosts.has_more.poll", poll(&entry, 1, 0)) > 0;
-}
-
-}  // namespace
-
 RemoteHosts::RemoteHosts(std::vector<std::unique_ptr<RemoteHost>> hosts, bool input)
     : hosts_(std::move(hosts)), input_(input), next_beat_(steady_now() + kBeat) {}
 
@@ -60,16 +51,17 @@ void RemoteHosts::handle(RemoteEvents& events) {
   next_beat_ = steady_now() + kBeat;
 }
 
-void RemoteHosts::read_from(RemoteHost& host, RemoteEvents& events) {
+OutpostLink::Read RemoteHosts::read_from(RemoteHost& host, RemoteEvents& events) {
   if (!host.link.is_open())
-    return;
-  const bool more = host.link.read_some();
+    return OutpostLink::Read::End;
+  const OutpostLink::Read read = host.link.read_some();
   Frame frame;
   FrameReader::Next next = host.link.next(frame);
   for (; next == FrameReader::Next::Got; next = host.link.next(frame))
     on_frame(host, frame, events);
-  if (!more || next == FrameReader::Next::Wrong)
+  if (read == OutpostLink::Read::End || next == FrameReader::Next::Wrong)
     host.link.close();  // ssh ends of it, which says why
+  return read;
 }
 
 void RemoteHosts::on_frame(RemoteHost& host, const Frame& frame, RemoteEvents& events) {
@@ -161,7 +153,8 @@ bool RemoteHosts::on_end(pid_t pid, int status, RemoteEvents& events) {
       continue;
     host->ssh = -1;
     // What it said before it ended. Who inherited its end of the pipe has nothing to say.
-    while (host->link.is_open() && has_more(host->link.in_fd())) read_from(*host, events);
+    while (read_from(*host, events) == OutpostLink::Read::Some) {
+    }
     host->link.close();
     host->read_errors();
     if (host == hosts_.front())

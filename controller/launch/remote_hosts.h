@@ -49,7 +49,7 @@ class RemoteHosts {
   bool all_ended() const;
 
  private:
-  void read_from(RemoteHost& host, RemoteEvents& events);
+  OutpostLink::Read read_from(RemoteHost& host, RemoteEvents& events);
   void on_frame(RemoteHost& host, const Frame& frame, RemoteEvents& events);
   void on_output(RemoteHost& host, const Frame& frame);
   void pass_input(RemoteEvents& events);

@@ -47,10 +47,6 @@ RARE = {
         "gloo/gloo_abort_test",
         "Gloo/AbortTest.Returns/AllreduceRing_65536_4_waiting",
     ),
-    "remote_hosts.has_more.poll": (  # an ssh that is seen to have ended before its pipe is
-        "launch/launch_test",
-        "RemoteHostsTest.WhatAHostSaidBeforeItsSshEndedIsHeard",
-    ),
     "name_lookup.ask.getaddrinfo": (  # a host by its name
         "core/core_base_test",
         "NameLookup.AsksForStreamsAndThePort",
