@@ -144,6 +144,24 @@ void check_core_list(const std::string& text) {
   require(!thread_core(*cores, 0, ranks + 1), "and no more ranks have one");
 }
 
+// What lists of ranks and cores are made of.
+std::string any_list(Input& in) {
+  const char* const parts[] = {
+      "0", "1", "3", "7", "8", "0-7", "2-4", "4-2", "x", "", "99999999999"};
+  std::string text;
+  for (size_t n = 1 + in.below(6); n > 0; --n) {
+    text += in.one_of(parts);
+    if (n > 1)
+      text += in.flag() ? "," : ";";
+  }
+  return text;
+}
+
+void check_lists(const std::string& text) {
+  check_process_sets(text);
+  check_core_list(text);
+}
+
 void check_text(Input& in) {
   const size_t limit = in.byte();
   const std::string text = in.rest();
@@ -153,8 +171,7 @@ void check_text(Input& in) {
   require(printable(shown, 1024) == shown, "and clean text stays as it is");
   Config settings;
   require(is_clean(settings.set(text, "1").message()), "a name that is none is shown so, too");
-  check_process_sets(text);
-  check_core_list(text);
+  check_lists(text);
 }
 
 void check_groups(Input& in) {
@@ -176,6 +193,8 @@ void config(Input in) {
       return check_endpoint(in.rest());
     case 2:
       return check_groups(in);
+    case 3:
+      return check_lists(any_list(in));
     default:
       return check_environment(in);
   }

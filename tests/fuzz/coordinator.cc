@@ -145,10 +145,6 @@ class Play : Promises {
     if (s.kind != CollectiveKind::Join &&
         (item.name.empty() || item.name.size() > limits_.max_name_bytes))
       item.name = "d";
-    if (s.kind == CollectiveKind::AddProcessSet && s.operand.empty())
-      s.operand = {rank};
-    if (s.kind == CollectiveKind::RemoveProcessSet && s.operand[0] == 0)
-      s.operand = {1};
     if (!honest(rank).knows(s.process_set, rank))
       s.process_set = 0;
     return item;
@@ -176,12 +172,12 @@ class Play : Promises {
       cluster_.announce(rank, wishes(rank));
   }
 
-  // All announce one tensor.
+  // All announce one tensor, but who has joined.
   void agree() {
     say_what_is_due();
     if (wanted_.empty())
       return announce(0);
-    Announcement item = in_.one_of(wanted_);
+    Announcement item = in_.byte() < 64 ? announcement(0) : in_.one_of(wanted_);
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank) {
       if (honest(rank).ended || !cluster_.seen(rank).formed ||
           !honest(rank).may_submit(item, rank, limits_.max_pending))
@@ -190,9 +186,28 @@ class Play : Promises {
       if (in_.byte() < 40 && item.signature.kind == CollectiveKind::Allgather &&
           !item.signature.shape.empty())
         item.signature.shape[0] = in_.between(0, 4);
-      rank == hostile_ ? announce_as_hostile({item}) : cluster_.announce(rank, {item});
+      rank == hostile_ ? agree_as_hostile(item) : cluster_.announce(rank, {item});
     }
     deliver_all();
+  }
+
+  // In its own words at times: in full what has an id, or with rows whose sum nothing can hold.
+  void agree_as_hostile(Announcement item) {
+    if (in_.byte() < 40)
+      exaggerate(in_, item.signature);
+    if (in_.byte() >= 64)
+      return announce_as_hostile({std::move(item)});
+    lie(encode(envelope(), Announce{{std::move(item)}, {}, 0}));
+  }
+
+  void join(int rank) {
+    const Announcement item{
+        {}, {.kind = CollectiveKind::Join, .process_set = static_cast<uint32_t>(in_.below(3))}};
+    if (honest(rank).ended || !cluster_.seen(rank).formed ||
+        !honest(rank).may_submit(item, rank, limits_.max_pending))
+      return;
+    honest(rank).submits(item);
+    rank == hostile_ ? announce_as_hostile({item}) : cluster_.announce(rank, {item});
   }
 
   void use_store(int rank) {
@@ -206,8 +221,10 @@ class Play : Promises {
     if (in_.below(4) != 0)
       return;
     check(rank);  // it may have been answered already
-    if (honest(rank).requests.erase(request) > 0)
-      cluster_.act(rank, worker.store_cancel(request));
+    if (honest(rank).requests.erase(request) == 0)
+      return;
+    ++taken_back_;
+    cluster_.act(rank, worker.store_cancel(request));
   }
 
   void step() {
@@ -217,9 +234,13 @@ class Play : Promises {
       return check_all();
     }
     const int rank = honest_rank();
-    switch (in_.below(17)) {
+    switch (in_.below(19)) {
       case 16:
+      case 17:
         agree();
+        break;
+      case 18:
+        join(in_.flag() ? hostile_ : rank);
         break;
       case 0:
       case 1:

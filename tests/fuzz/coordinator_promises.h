@@ -113,9 +113,10 @@ class Promises {
       require(coordinator().flush().empty(), "nothing is agreed upon after a failure");
   }
 
-  // How many answers honest ranks lack, and the hostile one may.
+  // How many answers honest ranks lack, or have taken back, which may not have come yet; and the
+  // hostile one may.
   size_t asked_of_store() {
-    size_t asked = said_;
+    size_t asked = said_ + taken_back_;
     for (const Honest& mine : honest_) asked += mine.requests.size();
     return asked;
   }
@@ -198,6 +199,7 @@ class Promises {
   Cluster cluster_;
   uint64_t said_ = 0;      // messages of the hostile rank
   std::set<int> accused_;  // by it
+  size_t taken_back_ = 0;  // requests of honest ranks to the store
 
  private:
   static Limits limits(Input& in) {

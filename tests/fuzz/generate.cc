@@ -129,6 +129,10 @@ Signature usual_signature(Input& in) {
   else if (s.kind != CollectiveKind::Barrier)
     s.shape = {4};
   s.process_set = in.below(4) == 0 ? 1 : 0;
+  if (reduces(s.kind) && in.byte() < 24) {
+    s.reduce = ReduceOp::Product;
+    s.prescale = 0.5;
+  }
   if (s.kind == CollectiveKind::Alltoall && s.shape[0] == 3 && in.flag())
     s.splits = {0, 1, 2};
   return s;
@@ -181,13 +185,28 @@ Announcement change_of_sets(Input& in) {
     return out;
   }
   out.name = tensor_name(in);
-  if (s.kind == CollectiveKind::RemoveProcessSet)
+  // What a session would not let pass is for whoever agrees upon it to refuse.
+  if (in.byte() < 40)
+    for (size_t n = in.below(kRanks + 1); n > 0; --n) s.operand.push_back(in.between(0, 4));
+  else if (s.kind == CollectiveKind::RemoveProcessSet)
     s.operand = {in.between(0, 5)};
   else
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
       if (in.flag())
         s.operand.push_back(rank);
   return out;
+}
+
+void exaggerate(Input& in, Signature& s) {
+  auto bytes = static_cast<int64_t>(size_of(s.dtype));
+  for (size_t d = 1; d < s.shape.size(); ++d) bytes *= s.shape[d];
+  if (s.shape.empty() || bytes == 0)
+    return;
+  s.shape[0] = std::numeric_limits<int64_t>::max() / bytes;
+  if (s.kind != CollectiveKind::Alltoall)
+    return;
+  s.splits.assign(kRanks, 0);
+  s.splits[in.below(kRanks)] = s.shape[0];
 }
 
 Announcement any_announcement(Input& in) {

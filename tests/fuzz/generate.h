@@ -15,8 +15,10 @@ control::Limits tight_limits();
 std::string tensor_name(Input& in);
 // Within the limits, and such as a rank of `tight_limits` announces it.
 Signature lawful_signature(Input& in);
-// A join, or what adds or removes a process set.
+// A join, or what adds or removes a process set, be it one that can be or not.
 Announcement change_of_sets(Input& in);
+// Gives it so many rows that nothing can hold them and any more. Requires: a lawful one.
+void exaggerate(Input& in, Signature& s);
 Announcement any_announcement(Input& in);
 control::Message any_message(Input& in);
 control::Join any_join(Input& in);
