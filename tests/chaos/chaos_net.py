@@ -1,8 +1,7 @@
 """Hosts of our own: network namespaces joined by a router, whose links can be broken.
 
 Each host has a pid namespace as well, so that its ranks see of the others what another machine
-would let them see. A namespace lives as long as a process in it, and that one ends with the end of
-its standard input: whatever becomes of the tests, nothing stays.
+would let them see.
 
     host 0 (10.77.0.1) --- |        |
     host 1 (10.77.1.1) --- | router | --- link to host i: r<i>, 10.77.<i>.254
@@ -22,15 +21,12 @@ from pathlib import Path
 from types import TracebackType
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "hosts"))
+
+from spaces import Space, cable, plugged  # noqa: E402
+
 PROXY_PORT = 4000
 TABLE = "ip chaos"
-# Addresses and routes of a new host are set up in this order.
-HOST_SCRIPT = """
-ip link set lo up
-ip addr add {address}/24 dev eth0
-ip link set eth0 up
-ip route add default via {router}
-"""
 
 
 @cache
@@ -58,23 +54,11 @@ def chain(name: str, *rules: str) -> str:
     return f"nft -f - <<'END'\ntable {TABLE} {{\n  chain {name} {{\n{lines}\n  }}\n}}\nEND"
 
 
-class Space:
-    """A network namespace (with `pids`, a pid namespace, too) and a shell in it."""
+class Machine(Space):
+    """A host (with `pids`), or what joins them, and a shell in it."""
 
     def __init__(self, pids: bool) -> None:
-        new = ["--net", *(["--pid", "--fork"] if pids else [])]
-        self._holder = subprocess.Popen(
-            ["unshare", *new, "sh", "-c", "echo; read -r _"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._holder.stdout is not None
-        assert self._holder.stdout.readline(), "unshare failed"
-        self.pid = self._holder.pid
-        if pids:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-            self.pid = int(children[0])
-        self.enter = ["nsenter", "-t", str(self.pid), "--net", *(["--pid"] if pids else [])]
+        super().__init__(["--pid", "--fork"] if pids else [], ["--pid"] if pids else [])
         self._shell = subprocess.Popen(
             ["nsenter", "-t", str(self.pid), "--net", "sh"],
             stdin=subprocess.PIPE,
@@ -96,17 +80,17 @@ class Space:
         raise AssertionError(f"{script}: {''.join(lines)}")
 
     def close(self) -> None:
-        for process in (self._shell, self._holder):
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.close()
-            process.wait(30)
-            process.stdout.close()
+        assert self._shell.stdin is not None and self._shell.stdout is not None
+        self._shell.stdin.close()
+        self._shell.wait(30)
+        self._shell.stdout.close()
+        super().close()
 
 
 class Network:
     def __init__(self, hosts: int) -> None:
-        self.router = Space(pids=False)
-        self.hosts: list[Space] = []
+        self.router = Machine(pids=False)
+        self.hosts: list[Machine] = []
         self.proxy: Proxy | None = None
         self.router.run("ip link set lo up\necho 1 > /proc/sys/net/ipv4/ip_forward")
         try:
@@ -117,13 +101,13 @@ class Network:
             raise
 
     def _add(self, index: int) -> None:
-        host = Space(pids=True)
+        host = Machine(pids=True)
         self.hosts.append(host)
+        port, router = f"r{index}", f"10.77.{index}.254"
         self.router.run(
-            f"ip link add r{index} type veth peer name eth0 netns {host.pid}\n"
-            f"ip addr add 10.77.{index}.254/24 dev r{index}\nip link set r{index} up"
+            f"{cable(port, host)}\nip addr add {router}/24 dev {port}\nip link set {port} up"
         )
-        host.run(HOST_SCRIPT.format(address=self.address(index), router=f"10.77.{index}.254"))
+        host.run("\n".join((*plugged(self.address(index)), f"ip route add default via {router}")))
 
     def __enter__(self) -> Network:
         return self

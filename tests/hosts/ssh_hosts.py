@@ -2,9 +2,6 @@
 by a switch. Their files are this machine's.
 
     h0 10.78.0.1   h1 10.78.0.2   h2 10.78.0.3   ...
-
-A host lives as long as a process in it, and that one ends with the end of its standard input:
-whatever becomes of the tests, nothing stays.
 """
 
 from __future__ import annotations
@@ -21,11 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from spaces import Space, cable, children_of, plugged
+
 PROGRAMS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen")
 SSHD = "/usr/sbin/sshd"
 PATIENCE = 60.0
 GONE = 15.0  # generous; what is promised is in docs/launcher.md
-HOLD = "echo; read -r _"
 BASHRC = Path.home() / ".bashrc"  # which bash reads when sshd starts it
 
 
@@ -43,27 +41,15 @@ def why_not() -> str:
     return f"namespaces are refused: {refused.stderr}" if refused.returncode else ""
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-class Space:
-    """Namespaces, held by a shell."""
+class Machine(Space):
+    """A host (`whole`), or what joins them."""
 
     def __init__(self, whole: bool) -> None:
-        kinds = ["--uts", "--mount", "--pid", "--fork", "--mount-proc"] if whole else []
-        self._holder = subprocess.Popen(
-            ["unshare", "--net", *kinds, "sh", "-c", HOLD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._holder.stdout is not None
-        assert self._holder.stdout.readline(), "unshare failed"
-        self.pid = self._holder.pid
+        names = ["--uts", "--mount", "--pid"]
         if whole:
-            self.pid = children_of(self.pid)[0]
-        kinds = ["--uts", "--mount", "--root", "--pid"] if whole else []
-        self.enter = ["nsenter", "-t", str(self.pid), "--net", *kinds]
+            super().__init__([*names, "--fork", "--mount-proc"], [*names, "--root"])
+        else:
+            super().__init__()
 
     def run(self, *commands: str) -> None:
         done = subprocess.run(
@@ -75,12 +61,6 @@ class Space:
         )
         assert done.returncode == 0, done.stderr
 
-    def close(self) -> None:
-        assert self._holder.stdin is not None and self._holder.stdout is not None
-        self._holder.stdin.close()
-        self._holder.wait(30)
-        self._holder.stdout.close()
-
 
 class Hosts:
     """So many hosts; sshd on all but the first, where the launcher is started."""
@@ -88,8 +68,8 @@ class Hosts:
     def __init__(self, count: int, folder: Path) -> None:
         self.folder = folder
         self.mark = f"HOSTS_MARK={uuid.uuid4().hex}"
-        self.switch = Space(whole=False)
-        self.hosts: list[Space] = []
+        self.switch = Machine(whole=False)
+        self.hosts: list[Machine] = []
         self._daemons: list[subprocess.Popen[bytes]] = []
         try:
             self.switch.run("ip link set lo up", "ip link add sw type bridge", "ip link set sw up")
@@ -130,24 +110,22 @@ class Hosts:
         (self.folder / "authorized").write_text((self.folder / "user.pub").read_text())
 
     def _add(self, index: int) -> None:
-        host = Space(whole=True)
+        host = Machine(whole=True)
         self.hosts.append(host)
         self.switch.run(
-            f"ip link add p{index} type veth peer name eth0 netns {host.pid}",
+            cable(f"p{index}", host),
             f"ip link set p{index} master sw up",
         )
         host.run(
             f"hostname h{index}",
-            "ip link set lo up",
-            f"ip addr add {self.address(index)}/24 dev eth0",
-            "ip link set eth0 up",
+            *plugged(self.address(index)),
             # Whatever a shell of the user's does first, it is no part of these hosts.
             f"[ ! -f {BASHRC} ] || mount --bind /dev/null {BASHRC}",
         )
         if index > 0:
             self._start_sshd(index, host)
 
-    def _start_sshd(self, index: int, host: Space) -> None:
+    def _start_sshd(self, index: int, host: Machine) -> None:
         config = self.folder / f"sshd-{index}"
         config.write_text(
             f"ListenAddress {self.address(index)}:22\n"
