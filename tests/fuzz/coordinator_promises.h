@@ -102,7 +102,9 @@ class Promises {
     require(coordinator().pending() <= kRanks * limits_.max_pending, "pending tensors are bounded");
     require(coordinator().cached() <= limits_.cache_capacity, "the cache is bounded");
     require(coordinator().stored_bytes() <= kRanks * limits_.store_bytes, "the store is bounded");
-    require(coordinator().store_waits() <= asked_of_store(), "only who asked the store waits");
+    require(
+        coordinator().failed() || coordinator().store_waits() <= asked_of_store(),
+        "only who asked the store waits");
     const Dropped dropped = coordinator().dropped();
     require(
         dropped.job + dropped.epoch + dropped.incarnation + dropped.seq <= said_,

@@ -139,7 +139,7 @@ const Rejected kRejected[] = {
      "allgather \"grad/12\": rank 2 has a 0-dim tensor; at least one dimension is wanted",
      {kGather, make(CollectiveKind::Allgather, {})}},
     {Code::InvalidArgument,
-     "allgather \"grad/12\": the result has more than 2^63 bytes",
+     "allgather \"grad/12\": all parts together have more than 2^63 bytes",
      {make(CollectiveKind::Allgather, {kHuge / 2}), make(CollectiveKind::Allgather, {kHuge / 2})}},
     {Code::Mismatch,
      "alltoall \"grad/12\": ranks disagree on shape: rank 0 has [*,3], rank 2 has [*,2]",
@@ -155,8 +155,12 @@ const Rejected kRejected[] = {
      "alltoall \"grad/12\": the splits of rank 2 sum to 3, but it has 2 rows",
      {exchange({2}, {}), exchange({2}, {1, 2})}},
     {Code::InvalidArgument,
-     "alltoall \"grad/12\": the result has more than 2^63 bytes",
+     "alltoall \"grad/12\": all parts together have more than 2^63 bytes",
      {exchange({kHuge / 2}, {kHuge / 2, 0}), exchange({kHuge / 2}, {kHuge / 2, 0})}},
+    // Each gets what can be, but told of all together they could not but take rank 0 for a liar.
+    {Code::InvalidArgument,
+     "alltoall \"grad/12\": all parts together have more than 2^63 bytes",
+     {exchange({kHuge / 6}, {kHuge / 6, 0}), exchange({kHuge / 6}, {0, kHuge / 6})}},
 };
 INSTANTIATE_TEST_SUITE_P(Table, Rejects, testing::ValuesIn(kRejected));
 
