@@ -22,7 +22,8 @@ std::vector<Silence> Liveness::tick(TimePoint now) {
     if (was_stopped && !FARANDOLE_MUTATE(AccuseAfterAStop))
       it->second = now;
     const Duration length = now - it->second;
-    if (length <= timeout_ || FARANDOLE_MUTATE(ForgiveSilence)) {
+    const Duration patience = FARANDOLE_MUTATE(HalfThePatience) ? timeout_ / 2 : timeout_;
+    if (length <= patience || FARANDOLE_MUTATE(ForgiveSilence)) {
       ++it;
       continue;
     }

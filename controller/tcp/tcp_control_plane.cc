@@ -13,6 +13,7 @@
 #include "controller/tcp/driver.h"
 #include "controller/tcp/liveness_judge.h"
 #include "controller/tcp/store_client.h"
+#include "controller/tcp/watches.h"
 #include "core/base/abandon.h"
 #include "core/base/format.h"
 #include "core/base/host_name.h"
@@ -33,6 +34,7 @@ using control::LivenessJudge;
 using control::StoreClient;
 using control::StoreReply;
 using control::StoreRequest;
+using control::Watches;
 
 namespace {
 
@@ -54,8 +56,11 @@ struct TcpControlPlane::Impl {
   Result<std::string> reach_coordinator();
   Result<net::Established> connect(net::Role role) const;
   Status await_group();
-  void on_silent(int rank, Duration silence);
-  void on_ended(int rank);
+  void watch(int rank, net::Established heartbeats);
+  void forget(int rank);
+  void on_silent(int watch, Duration silence);
+  void on_ended(int watch);
+  void on_dead(int watch, const std::string& cause);
   bool stop(TimePoint deadline);
   bool stop_driver(TimePoint deadline);
   // Gives the loop's answer to callers who go on only after it. `task` owns what it uses.
@@ -72,8 +77,9 @@ struct TcpControlPlane::Impl {
   std::promise<Result<Formed>> outcome;
   Formed group;
   std::unique_ptr<net::Heartbeat> heartbeat;
-  // Of processes that have ended; loop only.
+  // Loop only; of processes that have ended, by watch.
   std::map<int, net::LoopTimer> last_words;
+  Watches watches;  // loop only
   std::shared_ptr<Driver> driver;
   bool stopped = false;
   bool answered = true;
@@ -132,8 +138,8 @@ Status TcpControlPlane::Impl::begin_heartbeat() {
   net::HeartbeatOptions parts;
   parts.interval = options.config.heartbeat_interval;
   parts.judge = std::make_unique<LivenessJudge>(options.config.heartbeat_timeout);
-  parts.silent = [this](int rank, Duration silence) { on_silent(rank, silence); };
-  parts.ended = [this](int rank) { on_ended(rank); };
+  parts.silent = [this](int watch, Duration silence) { on_silent(watch, silence); };
+  parts.ended = [this](int watch) { on_ended(watch); };
   Result<std::unique_ptr<net::Heartbeat>> started = net::Heartbeat::start(std::move(parts));
   if (!started)
     return started.status();
@@ -164,10 +170,8 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
     raw->on_own_message(std::move(bytes));
   };
   events.something_to_do = [raw = driver.get()] { raw->schedule_turn(); };
-  events.watch = [this](int rank, net::Established socket) {
-    heartbeat->watch(rank, std::move(socket));
-  };
-  events.forget = [this](int rank) { heartbeat->forget(rank); };
+  events.watch = [this](int rank, net::Established socket) { watch(rank, std::move(socket)); };
+  events.forget = [this](int rank) { forget(rank); };
   auto host = std::make_shared<std::unique_ptr<CoordinatorHost>>(
       std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events)));
   CoordinatorHost* const raw = host->get();
@@ -190,10 +194,12 @@ Result<std::string> TcpControlPlane::Impl::reach_coordinator() {
   const Result<net::SocketAddress> local = net::local_end(control.value().fd.get());
   if (!local)
     return local.status();
-  heartbeat->watch(0, std::move(beats).value());
-  auto socket = std::make_shared<net::Established>(std::move(control).value());
-  FARANDOLE_RETURN_IF_ERROR(on_loop(
-      [driver = driver, socket = std::move(socket)] { driver->connect(std::move(*socket)); }));
+  const auto sockets = std::make_shared<std::pair<net::Established, net::Established>>(
+      std::move(control).value(), std::move(beats).value());
+  FARANDOLE_RETURN_IF_ERROR(on_loop([this, driver = driver, sockets] {
+    watch(0, std::move(sockets->second));
+    driver->connect(std::move(sockets->first));
+  }));
   return local.value().endpoint().host;
 }
 
@@ -239,24 +245,45 @@ Status TcpControlPlane::Impl::await_group() {
   return Status::ok();
 }
 
-void TcpControlPlane::Impl::on_silent(int rank, Duration silence) {
+void TcpControlPlane::Impl::watch(int rank, net::Established heartbeats) {
+  forget(rank);
+  heartbeat->watch(watches.begin(rank), std::move(heartbeats));
+}
+
+void TcpControlPlane::Impl::forget(int rank) {
+  if (const std::optional<int> watch = watches.end(rank))
+    heartbeat->forget(*watch);
+}
+
+void TcpControlPlane::Impl::on_silent(int watch, Duration silence) {
   const double seconds = std::chrono::duration<double>(silence).count();
-  io->post([driver = driver, rank, cause = fmt::format("no heartbeat for {:.1f} s", seconds)] {
-    driver->on_dead(rank, cause);
+  io->post(
+      [this, driver = driver, watch, cause = fmt::format("no heartbeat for {:.1f} s", seconds)] {
+        if (!driver->released())
+          on_dead(watch, cause);
+      });
+}
+
+void TcpControlPlane::Impl::on_ended(int watch) {
+  io->post([this, driver = driver, watch] {
+    if (driver->released())
+      return;
+    net::LoopTimer& timer = last_words.try_emplace(watch, *io).first->second;
+    // It may have said something on the control connection before it ended; that is read first.
+    timer.set(steady_now() + patience::kLastWords, [this, driver, watch] {
+      // Behind whatever has come on the sockets meanwhile.
+      io->post([this, driver, watch] {
+        if (!driver->released())
+          on_dead(watch, "its process ended");
+      });
+    });
   });
 }
 
-void TcpControlPlane::Impl::on_ended(int rank) {
-  io->post([this, driver = driver, rank] {
-    if (driver->released())
-      return;
-    net::LoopTimer& timer = last_words.try_emplace(rank, *io).first->second;
-    // It may have said something on the control connection before it ended; that is read first.
-    timer.set(steady_now() + patience::kLastWords, [this, driver, rank] {
-      // Behind whatever has come on the sockets meanwhile.
-      io->post([driver, rank] { driver->on_dead(rank, "its process ended"); });
-    });
-  });
+// On the loop, before the driver is released.
+void TcpControlPlane::Impl::on_dead(int watch, const std::string& cause) {
+  if (const std::optional<int> rank = watches.rank_of(watch))
+    driver->on_dead(*rank, cause);
 }
 
 Status TcpControlPlane::Impl::on_loop(std::function<void()> task) const {

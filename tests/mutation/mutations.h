@@ -70,6 +70,7 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"GoWithoutAWord", "who gives rank 0 up does not say why"},
     {"MissBeats", "heartbeats do not count", Nets::Simulator},
     {"ForgiveSilence", "a silent rank is never given up", Nets::Simulator},
+    {"HalfThePatience", "a silent rank is given up after half of the time-out", Nets::Simulator},
     {"AccuseAfterAStop", "who was stopped accuses others when it wakes", Nets::Simulator},
 });
 

@@ -15,13 +15,14 @@ void Beats::start() {
   process_.later(Duration(0), [self = shared_from_this()] { self->tick(); });
 }
 
-void Beats::watch(int rank, net::Established connection) {
-  changes_.push_back({rank, network_.take(connection)});
+void Beats::watch(int watch, net::Established connection) {
+  incarnations_[watch] = connection.hello.incarnation;
+  changes_.push_back({watch, network_.take(connection)});
   process_.later(Duration(0), [self = shared_from_this()] { self->apply_changes(); });
 }
 
-void Beats::forget(int rank) {
-  changes_.push_back({rank, nullptr});
+void Beats::forget(int watch) {
+  changes_.push_back({watch, nullptr});
   process_.later(Duration(0), [self = shared_from_this()] { self->apply_changes(); });
 }
 
@@ -37,23 +38,23 @@ void Beats::apply_changes() {
   }
 }
 
-void Beats::look(int rank, const std::shared_ptr<Socket>& socket) {
-  const auto wake = [weak = weak_from_this(), rank] {
+void Beats::look(int watch, const std::shared_ptr<Socket>& socket) {
+  const auto wake = [weak = weak_from_this(), watch] {
     const auto self = weak.lock();
     if (self && !self->stopped_)
-      self->process_.later(Duration(0), [self, rank] { self->read(rank); });
+      self->process_.later(Duration(0), [self, watch] { self->read(watch); });
   };
   socket->in->readable = wake;
   wake();
 }
 
-void Beats::read(int rank) {
-  const auto found = peers_.find(rank);
+void Beats::read(int watch) {
+  const auto found = peers_.find(watch);
   if (stopped_ || found == peers_.end() || !found->second)
     return;
   Socket& socket = *found->second;
   std::array<uint8_t, 256> beats;
-  while (socket.in->read(beats) > 0) liveness_.on_beat(rank, process_.now());
+  while (socket.in->read(beats) > 0) liveness_.on_beat(watch, process_.now());
   if (socket.in->ended()) {
     socket.close();  // the control connection says why; here only silence counts from now on
     found->second.reset();
@@ -68,15 +69,15 @@ void Beats::tick() {
     options_.silent(silence.rank, silence.length);
   }
   const std::array<uint8_t, 1> beat{};
-  for (auto& [rank, socket] : peers_) {
+  for (auto& [watch, socket] : peers_) {
     if (socket && !socket->in->broken() && process_.act())
       socket->out->write(beat);
   }
   process_.later(options_.interval, [self = shared_from_this()] { self->tick(); });
 }
 
-void Beats::drop(int rank) {
-  const auto found = peers_.find(rank);
+void Beats::drop(int watch) {
+  const auto found = peers_.find(watch);
   if (found == peers_.end())
     return;
   if (found->second && !process_.dead())
@@ -84,13 +85,15 @@ void Beats::drop(int rank) {
   peers_.erase(found);
 }
 
-void Beats::on_process_end(int rank) {
-  process_.later(Duration(0), [self = shared_from_this(), rank] {
-    if (self->stopped_ || !self->peers_.contains(rank))
-      return;
-    self->liveness_.forget(rank);
-    self->drop(rank);
-    self->options_.ended(rank);
+void Beats::on_process_end(uint64_t incarnation) {
+  process_.later(Duration(0), [self = shared_from_this(), incarnation] {
+    for (const auto& [watch, of] : self->incarnations_) {
+      if (self->stopped_ || of != incarnation || !self->peers_.contains(watch))
+        continue;
+      self->liveness_.forget(watch);
+      self->drop(watch);
+      self->options_.ended(watch);
+    }
   });
 }
 

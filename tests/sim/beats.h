@@ -19,16 +19,18 @@ class Beats : public std::enable_shared_from_this<Beats> {
   struct Options {
     Duration interval{};
     Duration timeout{};
-    std::function<void(int rank, Duration silence)> silent;
-    std::function<void(int rank)> ended;
+    std::function<void(int watch, Duration silence)> silent;
+    std::function<void(int watch)> ended;
   };
   Beats(Process& process, Network& network, Options options);
 
   void start();
-  void watch(int rank, net::Established connection);
-  void forget(int rank);
-  // The kernel tells of the end of a process of the same host.
-  void on_process_end(int rank);
+  // By number of the watch, as controller/tcp/watches.h gives it.
+  void watch(int watch, net::Established connection);
+  void forget(int watch);
+  // The kernel tells of the end of a process of the same host, with whose hello its connection
+  // began.
+  void on_process_end(uint64_t incarnation);
   // Ends the thread and closes its sockets.
   void stop();
 
@@ -48,6 +50,7 @@ class Beats : public std::enable_shared_from_this<Beats> {
   Options options_;
   control::Liveness liveness_;
   std::map<int, std::shared_ptr<Socket>> peers_;  // null: connection lost, still watched
+  std::map<int, uint64_t> incarnations_;          // by watch, of all there were
   std::vector<Change> changes_;
   bool stopped_ = false;
 };

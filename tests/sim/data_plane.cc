@@ -10,12 +10,43 @@ void DataPlane::begin(
   Operation& operation = operations_[id];
   operation.members = members;
   operation.parts[rank] = {true, false, std::move(done)};
-  if (++operation.begun == members.size())
+  ++operation.begun;
+  const bool broken = break_what_is_reset(id);
+  if (operation.begun == members.size() && !broken)
     return complete(id);
-  for (const int member : members)
-    if (!operation.parts[member].begun && over_[static_cast<size_t>(member)])
-      break_off(id, rank, member);
+  for (const int member : members) {
+    const std::optional<int> over = over_[static_cast<size_t>(member)];
+    if (!operation.parts[member].begun && over)
+      break_off(id, rank, member, *over);
+  }
   watch_silence(id, rank);
+}
+
+// Whether anybody's connection within the operation is; those who have begun it know.
+bool DataPlane::break_what_is_reset(const Id& id) {
+  Operation& operation = operations_[id];
+  bool any = false;
+  const auto is_member = [&](int rank) {
+    return std::ranges::find(operation.members, rank) != operation.members.end();
+  };
+  for (const auto& [a, b] : reset_) {
+    if (!is_member(a) || !is_member(b))
+      continue;
+    any = true;
+    if (operation.parts[a].begun)
+      break_off(id, a, b, b);
+    if (operation.parts[b].begun)
+      break_off(id, b, a, a);
+  }
+  return any;
+}
+
+// What all have begun is as good as done.
+void DataPlane::reset_between(int a, int b) {
+  reset_.emplace(std::min(a, b), std::max(a, b));
+  for (const auto& [id, operation] : operations_)
+    if (operation.begun < operation.members.size())
+      break_what_is_reset(id);
 }
 
 // In a ring: each hears the last of it from its neighbour.
@@ -42,14 +73,13 @@ void DataPlane::finish(const Id& id, int rank, std::optional<PeerFailure> found)
 void DataPlane::replace(int rank, Process* process) {
   processes_[static_cast<size_t>(rank)] = process;
   over_[static_cast<size_t>(rank)].reset();
+  std::erase_if(
+      reset_, [&](const auto& pair) { return pair.first == rank || pair.second == rank; });
 }
 
-void DataPlane::break_off(const Id& id, int rank, int dead) {
-  network_.path(dead, rank).carry([this, id, rank, dead] {
-    finish(
-        id,
-        rank,
-        PeerFailure{.rank = *over_[static_cast<size_t>(dead)], .cause = "data connection closed"});
+void DataPlane::break_off(const Id& id, int rank, int from, int culprit) {
+  network_.path(from, rank).carry([this, id, rank, culprit] {
+    finish(id, rank, PeerFailure{.rank = culprit, .cause = "data connection closed"});
   });
 }
 
@@ -64,7 +94,7 @@ void DataPlane::end(int rank, int culprit) {
       continue;
     for (auto& [other, part] : operation.parts)
       if (part.begun && !part.done)
-        break_off(id, other, rank);
+        break_off(id, other, rank, culprit);
   }
 }
 

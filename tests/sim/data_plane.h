@@ -5,6 +5,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "controller/protocol/key.h"
@@ -34,6 +36,9 @@ class DataPlane {
       Done done);
   // Another process is the rank, which had not begun anything.
   void replace(int rank, Process* process);
+  // The connections between the two find themselves reset, and stay so: what both take part in
+  // fails on both, which blame each other; the other members wait.
+  void reset_between(int a, int b);
   // The rank's part in everything is over; whoever waits for it finds `culprit` at fault.
   void end(int rank, int culprit);
 
@@ -52,7 +57,9 @@ class DataPlane {
 
   void complete(const Id& id);
   void finish(const Id& id, int rank, std::optional<PeerFailure> found);
-  void break_off(const Id& id, int rank, int dead);
+  // It finds `culprit` at fault, when `from` or what lies between has told.
+  void break_off(const Id& id, int rank, int from, int culprit);
+  bool break_what_is_reset(const Id& id);
   void watch_silence(const Id& id, int rank);
 
   Network& network_;
@@ -60,6 +67,7 @@ class DataPlane {
   Duration timeout_;
   std::map<Id, Operation> operations_;
   std::vector<std::optional<int>> over_;  // by rank: whom to blame
+  std::set<std::pair<int, int>> reset_;
 };
 
 }  // namespace farandole::sim

@@ -44,6 +44,15 @@ class Monitor {
   virtual void on_start(int /*rank*/) {}
   virtual void on_formed(int /*rank*/, uint32_t /*epoch*/, const std::vector<Member>&, TimePoint) {}
   virtual void on_not_formed(int /*rank*/, const Status&) {}
+  // After these two, or where it has found out by itself that it cannot start.
+  struct StartEnd {
+    bool formed = false;
+    bool told = false;                // by rank 0, if only in that the connection closed
+    std::optional<TimePoint> joined;  // when it had both connections, and said so
+    TimePoint started;
+    TimePoint now;
+  };
+  virtual void on_start_end(int /*rank*/, const StartEnd&) {}
   virtual void on_submitted(int /*rank*/, const control::Key&, const Signature&) {}
   // Before the rank does anything about it.
   virtual void on_agreement(int /*rank*/, const Agreement&) {}

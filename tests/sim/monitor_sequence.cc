@@ -1,13 +1,19 @@
 #include "tests/sim/monitor_sequence.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 
 namespace farandole::sim {
 
 SequenceMonitor::SequenceMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings), seen_(static_cast<size_t>(plan.size)) {
-  for (const Habit& habit : plan.habits)
-    mixed_ = mixed_ || habit.other_settings != plan.habits.front().other_settings;
+  const auto same = [&](const Habit& habit) {
+    const Habit& first = plan.habits.front();
+    return habit.other_settings == first.other_settings && habit.other_job == first.other_job &&
+           habit.other_size == first.other_size;
+  };
+  mixed_ = !std::ranges::all_of(plan.habits, same);
 }
 
 void SequenceMonitor::on_start(int rank) {

@@ -10,13 +10,21 @@ using std::chrono_literals::operator""ms;
 
 VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
-      // Silence and two beats, an accusation's delay, last words; then what travels and is handled.
-      bound_(
-          plan.heartbeat_timeout + 2 * plan.heartbeat_interval + ControlPlane::kConfirm + 100ms +
-          20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
+      // Last words; then what travels and is handled.
+      noticed_bound_(150ms + 20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
+      // Besides, silence and two beats.
+      silent_bound_(noticed_bound_ + plan.heartbeat_timeout + 2 * plan.heartbeat_interval),
       touched_(plan.size),
+      noticed_(static_cast<size_t>(plan.size)),
       told_(static_cast<size_t>(plan.size)),
       deaths_(static_cast<size_t>(plan.size)) {}
+
+void VerdictMonitor::on_fault(const Fault& fault) {
+  touched_.on_fault(fault);
+  noticed_[static_cast<size_t>(fault.rank)] = fault.kind == Fault::Kind::Kill ||
+                                              fault.kind == Fault::Kind::Doom ||
+                                              fault.kind == Fault::Kind::Respawn;
+}
 
 void VerdictMonitor::on_death(int rank, TimePoint now) {
   std::optional<TimePoint>& death = deaths_[static_cast<size_t>(rank)];
@@ -52,13 +60,17 @@ void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint 
       return;
   const std::optional<TimePoint> death =
       failure.rank < 0 ? std::nullopt : deaths_.at(static_cast<size_t>(failure.rank));
-  if (death && now - std::max(*death, formed_) > bound_)
+  if (!death)
+    return;
+  const Duration bound =
+      noticed_[static_cast<size_t>(failure.rank)] ? noticed_bound_ : silent_bound_;
+  if (now - std::max(*death, formed_) > bound)
     violated(fmt::format(
         "I5: rank {} hears {} ms after it that rank {} died or the group formed; {} ms are allowed",
         rank,
         (now - std::max(*death, formed_)) / 1ms,
         failure.rank,
-        bound_ / 1ms));
+        bound / 1ms));
 }
 
 void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {

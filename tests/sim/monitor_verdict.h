@@ -19,7 +19,7 @@ class VerdictMonitor final : public Monitor {
   void on_formed(
       int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint now) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
-  void on_fault(const Fault& fault) override { touched_.on_fault(fault); }
+  void on_fault(const Fault& fault) override;
   void on_death(int rank, TimePoint now) override;
   void on_overdue(int rank) override { touched_.on_overdue(rank); }
 
@@ -28,8 +28,12 @@ class VerdictMonitor final : public Monitor {
   void judge_unity(int rank, const PeerFailure& failure);
   void judge_time(int rank, const PeerFailure& failure, TimePoint now);
 
-  Duration bound_;  // from a death to the last survivor's hearing of it
+  // From a death to the last survivor's hearing of it: where kernels tell of it at once, and where
+  // only silence does.
+  Duration noticed_bound_;
+  Duration silent_bound_;
   Touched touched_;
+  std::vector<bool> noticed_;  // by rank, of its last fault
   std::vector<bool> told_;
   std::vector<std::optional<TimePoint>> deaths_;
   TimePoint formed_{};                  // when the last that has heard of it did

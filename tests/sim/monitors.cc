@@ -1,5 +1,7 @@
 #include "tests/sim/monitor_agreement.h"
+#include "tests/sim/monitor_alarm.h"
 #include "tests/sim/monitor_bounds.h"
+#include "tests/sim/monitor_formation.h"
 #include "tests/sim/monitor_operation.h"
 #include "tests/sim/monitor_sequence.h"
 #include "tests/sim/monitor_store.h"
@@ -12,6 +14,8 @@ Monitors make_monitors(const Plan& plan, Findings& findings) {
   monitors.push_back(std::make_unique<SequenceMonitor>(plan, findings));
   monitors.push_back(std::make_unique<AgreementMonitor>(plan, findings));
   monitors.push_back(std::make_unique<VerdictMonitor>(plan, findings));
+  monitors.push_back(std::make_unique<AlarmMonitor>(plan, findings));
+  monitors.push_back(std::make_unique<FormationMonitor>(plan, findings));
   monitors.push_back(std::make_unique<OperationMonitor>(plan, findings));
   monitors.push_back(std::make_unique<StoreMonitor>(plan, findings));
   monitors.push_back(std::make_unique<BoundsMonitor>(plan, findings));

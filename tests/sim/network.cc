@@ -89,7 +89,7 @@ void Network::challenge(const Shared& attempt, net::Verdict verdict) {
     return;
   if (verdict != net::Verdict::Admit)
     return end(attempt, {.verdict = verdict});
-  attempt->ends = join(static_cast<int>(attempt->hello.rank));
+  attempt->ends = join(static_cast<int>(attempt->hello.rank), *attempt->client);
   attempt->proved = true;
   const Ends& ends = attempt->ends;
   const std::weak_ptr<Attempt> weak = attempt;
@@ -134,8 +134,8 @@ void Network::take_admission(const Shared& attempt) {
   end(attempt, {});
 }
 
-Network::Ends Network::join(int client) {
-  Ends ends{client, std::make_shared<Socket>(), std::make_shared<Socket>()};
+Network::Ends Network::join(int client, const Process& process) {
+  Ends ends{client, &process, std::make_shared<Socket>(), std::make_shared<Socket>()};
   ends.of_client->out = std::make_shared<Pipe>(path(client, 0), options_.capacity);
   ends.of_client->in = std::make_shared<Pipe>(path(0, client), options_.capacity);
   ends.of_server->in = ends.of_client->out;
@@ -173,9 +173,9 @@ std::shared_ptr<Socket> Network::take(const net::Established& established) {
   return node.mapped().socket;
 }
 
-void Network::close_all(int rank) {
+void Network::close_all(int rank, const Process& process) {
   for (Ends& ends : connections_) {
-    if (ends.client == rank)
+    if (ends.process == &process)
       ends.of_client->close();
     if (rank == 0)
       ends.of_server->close();
@@ -194,13 +194,16 @@ void Network::reset_between(int a, int b) {
   }
 }
 
-void Network::reset_end(int rank, int other) {
-  for (Ends& ends : connections_) {
+void Network::reset_end(int rank, int other, bool newest) {
+  for (auto it = connections_.rbegin(); it != connections_.rend(); ++it) {
+    const Ends& ends = *it;
     Socket& end = rank == 0 ? *ends.of_server : *ends.of_client;
     if (ends.client != (rank == 0 ? other : rank) || (rank != 0 && other != 0) || end.closed)
       continue;
     end.reset = true;
     end.in->cut_off();
+    if (newest)
+      return;
   }
 }
 

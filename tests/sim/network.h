@@ -36,6 +36,7 @@ class Network {
   };
   struct Ends {
     int client = 0;
+    const Process* process = nullptr;  // the client's
     std::shared_ptr<Socket> of_client;
     std::shared_ptr<Socket> of_server;
   };
@@ -69,12 +70,13 @@ class Network {
   // The socket that an Established of this network stands for. Who drops the Established instead
   // has closed it.
   std::shared_ptr<Socket> take(const net::Established& established);
-  // All sockets of the rank, those that nobody has taken yet, too: its process has ended.
-  void close_all(int rank);
+  // All sockets of a process of the rank, those that nobody has taken yet, too: it has ended.
+  void close_all(int rank, const Process& process);
   // An injected reset: both ends of every connection between the two find it broken.
   void reset_between(int a, int b);
-  // Only the end of `rank` does; the other one learns of it when it says something.
-  void reset_end(int rank, int other);
+  // Only the end of `rank` does, of all or of the newest; the other one learns of it when it says
+  // something.
+  void reset_end(int rank, int other, bool newest);
 
   void listen(std::shared_ptr<Port> port) { port_ = std::move(port); }
 
@@ -89,7 +91,7 @@ class Network {
   void take_admission(const Shared& attempt);
   static void end(const Shared& attempt, Outcome outcome);
   void dropped(const uint8_t* key);
-  Ends join(int client);
+  Ends join(int client, const Process& process);
   net::Established establish(const Attempt& attempt, bool is_client);
 
   size_t size_;

@@ -62,6 +62,23 @@ std::string text_of(const StoreUse& use) {
       use.key);
 }
 
+std::string text_of(const Plan& plan, size_t rank) {
+  const Habit& habit = plan.habits[rank];
+  std::string text = fmt::format(
+      "rank {} starts at {} ms{}{}{}{}",
+      rank,
+      ms(habit.start),
+      habit.never ? " (never)" : "",
+      habit.other_settings ? " with other settings" : "",
+      habit.other_job ? " for another job" : "",
+      habit.other_size ? " for a job of another size" : "");
+  if (habit.leave_after >= 0)
+    text += fmt::format(", leaves after step {}", habit.leave_after);
+  if (plan.joins && habit.join_after >= 0)
+    text += fmt::format(", joins after step {}", habit.join_after);
+  return text + '\n';
+}
+
 }  // namespace
 
 const char* name_of(Fault::Kind kind) noexcept {
@@ -77,7 +94,10 @@ const char* name_of(Fault::Kind kind) noexcept {
       "reset",
       "jump",
       "stale",
-      "respawn"};
+      "respawn",
+      "half-reset",
+      "data-reset",
+      "twin"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -126,8 +146,13 @@ std::string to_string(const Fault& fault) {
       fmt::format("{:>8} ms  {} rank {}", ms(fault.at), name_of(fault.kind), fault.rank);
   if (fault.kind == Fault::Kind::Block)
     text += fmt::format(" -> rank {}", fault.other);
-  if (fault.kind == Fault::Kind::Cut || fault.kind == Fault::Kind::Reset)
+  if (fault.kind == Fault::Kind::Cut || fault.kind == Fault::Kind::Reset ||
+      fault.kind == Fault::Kind::HalfReset || fault.kind == Fault::Kind::DataReset)
     text += fmt::format(" <-> rank {}", fault.other);
+  if (fault.kind == Fault::Kind::HalfReset && fault.actions % 2 == 1)
+    text += ", the newest connection";
+  if (fault.kind == Fault::Kind::Twin)
+    text += fmt::format(", manner {}", fault.actions % 3);
   if (fault.kind == Fault::Kind::Doom)
     text += fmt::format(" after {} actions", fault.actions);
   if (fault.length > Duration(0))
@@ -168,20 +193,7 @@ std::string to_string(const Plan& plan) {
       plan.joins ? ", then all join" : "");
   for (const auto& [id, members] : plan.process_sets)
     text += fmt::format("process set {}: {}\n", id, fmt::join(members, ","));
-  for (size_t rank = 0; rank < plan.habits.size(); ++rank) {
-    const Habit& habit = plan.habits[rank];
-    text += fmt::format(
-        "rank {} starts at {} ms{}{}",
-        rank,
-        ms(habit.start),
-        habit.never ? " (never)" : "",
-        habit.other_settings ? " with other settings" : "");
-    if (habit.leave_after >= 0)
-      text += fmt::format(", leaves after step {}", habit.leave_after);
-    if (plan.joins && habit.join_after >= 0)
-      text += fmt::format(", joins after step {}", habit.join_after);
-    text += '\n';
-  }
+  for (size_t rank = 0; rank < plan.habits.size(); ++rank) text += text_of(plan, rank);
   for (const Op& op : plan.ops) {
     const Signature& s = op.signature;
     text += fmt::format(

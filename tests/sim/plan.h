@@ -40,24 +40,29 @@ struct Habit {
   Duration start{};    // when its process starts
   bool never = false;  // it does not
   bool other_settings = false;
-  int leave_after = -1;  // step after which it leaves; -1: the last
-  int join_after = -1;   // step after which it joins, where ranks do; -1: the last
+  bool other_job = false;   // it belongs to
+  bool other_size = false;  // of the job, as it has been told
+  int leave_after = -1;     // step after which it leaves; -1: the last
+  int join_after = -1;      // step after which it joins, where ranks do; -1: the last
 };
 
 struct Fault {
   enum class Kind : uint8_t {
-    Kill,     // dead between two instructions
-    Doom,     // dead in the middle of an action: `actions` later
-    Leave,    // says goodbye in the middle of whatever it does
-    Vanish,   // its host is gone: no packet ever again
-    LateEnd,  // dead, and the others' kernels hear of it much later
-    Stop,     // SIGSTOP for a while
-    Block,    // packets from `rank` to `other` are dropped for a while
-    Cut,      // both directions
-    Reset,    // RST injected between `rank` and `other`
-    Jump,     // the clock of `rank` leaps ahead
-    Stale,    // an old or foreign frame reaches `rank`
-    Respawn,  // dead; and where the group had not formed, started again after `length`
+    Kill,       // dead between two instructions
+    Doom,       // dead in the middle of an action: `actions` later
+    Leave,      // says goodbye in the middle of whatever it does
+    Vanish,     // its host is gone: no packet ever again
+    LateEnd,    // dead, and the others' kernels hear of it much later
+    Stop,       // SIGSTOP for a while
+    Block,      // packets from `rank` to `other` are dropped for a while
+    Cut,        // both directions
+    Reset,      // RST injected between `rank` and `other`
+    Jump,       // the clock of `rank` leaps ahead
+    Stale,      // an old or foreign frame reaches `rank`
+    Respawn,    // dead; and where the group had not formed, started again after `length`
+    HalfReset,  // as Reset, but only the end of `rank` hears; odd `actions`: of the newest alone
+    DataReset,  // of the connections on which the two exchange data
+    Twin,       // another process says that it is `rank`, for a while, in a manner of Twin
   };
   Kind kind = Kind::Kill;
   Duration at{};
@@ -66,7 +71,7 @@ struct Fault {
   int other = 0;
   uint64_t actions = 0;
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Respawn) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Twin) + 1;
 const char* name_of(Fault::Kind kind) noexcept;
 
 struct Plan {

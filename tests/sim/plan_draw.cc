@@ -7,6 +7,7 @@
 
 #include "core/base/format.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/plan_more.h"
 #include "tests/sim/rng.h"
 
 namespace farandole::sim {
@@ -288,7 +289,7 @@ void draw_faults(Plan& plan, Rng& random) {
   if (random.chance(20))
     return;
   std::vector<Fault::Kind> kinds;
-  for (size_t kind = 0; kind < kFaultKinds; ++kind)
+  for (size_t kind = 0; kind <= static_cast<size_t>(Fault::Kind::Respawn); ++kind)
     if (random.chance(25))
       kinds.push_back(static_cast<Fault::Kind>(kind));
   if (kinds.empty())
@@ -296,10 +297,6 @@ void draw_faults(Plan& plan, Rng& random) {
   for (int64_t n = random.between(1, 3); n > 0; --n)
     plan.faults.push_back(draw_fault(plan, random.pick(kinds), random));
   std::ranges::stable_sort(plan.faults, {}, &Fault::at);
-  // What nobody reads for long has to fit the kernel's buffers, or the last words to a rank that
-  // was given up are lost. Real ones hold far more than these plans say.
-  if (std::ranges::any_of(plan.faults, [](const Fault& f) { return f.length > Duration(0); }))
-    plan.capacity = std::max<size_t>(plan.capacity, 262144);
 }
 
 }  // namespace
@@ -315,6 +312,12 @@ Plan draw_plan(uint64_t seed) {
   draw_absence(plan, random);
   draw_stores(plan, random);
   draw_faults(plan, random);
+  Rng more(seed, 5);
+  draw_more(plan, more);
+  // What nobody reads for long has to fit the kernel's buffers, or the last words to a rank that
+  // was given up are lost. Real ones hold far more than these plans say.
+  if (std::ranges::any_of(plan.faults, [](const Fault& f) { return f.length > Duration(0); }))
+    plan.capacity = std::max<size_t>(plan.capacity, 262144);
   Rng joins(seed, 3);
   draw_joins(plan, joins);
   Rng changes(seed, 4);

@@ -12,7 +12,7 @@ namespace {
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-constexpr char kJob[] = "simulated";
+constexpr char kOtherJob[] = "another";
 // As in tcp_control_plane.cc and connector.cc.
 constexpr Duration kLastWords = 100ms;
 constexpr Duration kVerdict = 2s;
@@ -64,8 +64,11 @@ Config Rank::config() const {
   config.max_pending = plan.max_pending;
   config.send_queue_bytes = plan.send_queue_bytes;
   config.store_bytes = plan.store_bytes;
-  if (plan.habits[static_cast<size_t>(parts_.rank)].other_settings)
-    config.fusion_bytes += 1;
+  const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
+  config.fusion_bytes += habit.other_settings ? 1 : 0;
+  config.size += habit.other_size ? 1 : 0;
+  if (habit.other_job)
+    config.job = kOtherJob;
   return config;
 }
 
@@ -73,6 +76,7 @@ void Rank::start() {
   Process& process = *parts_.process;
   say("starts");
   for (const auto& monitor : *parts_.monitors) monitor->on_start(parts_.rank);
+  started_ = process.true_now();
   start_ = process.now();
   deadline_ = start_ + parts_.plan->start_timeout;
   control::DriverOptions options;
@@ -88,8 +92,8 @@ void Rank::start() {
       Beats::Options{
           parts_.plan->heartbeat_interval,
           parts_.plan->heartbeat_timeout,
-          [this](int rank, Duration silence) { on_silent(rank, silence); },
-          [this](int rank) { on_ended(rank); }});
+          [this](int watch, Duration silence) { on_silent(watch, silence); },
+          [this](int watch) { on_ended(watch); }});
   beats_->start();
   process.later(parts_.plan->start_timeout + kVerdict, [this] {
     if (!decided_)
@@ -120,10 +124,8 @@ void Rank::open_coordinator() {
     driver_->on_own_message(std::move(bytes));
   };
   events.something_to_do = [this] { driver_->schedule_turn(); };
-  events.watch = [this](int rank, net::Established socket) {
-    beats_->watch(rank, std::move(socket));
-  };
-  events.forget = [this](int rank) { beats_->forget(rank); };
+  events.watch = [this](int rank, net::Established socket) { watch(rank, std::move(socket)); };
+  events.forget = [this](int rank) { forget(rank); };
   auto host =
       std::make_unique<control::CoordinatorHost>(io_, std::move(options), std::move(events));
   control::CoordinatorHost* const raw = host.get();
@@ -140,7 +142,7 @@ void Rank::connect(net::Role role, Duration pause, Duration patience) {
   if (process.now() >= deadline_)
     return give_up("rank 0 could not be reached");
   net::Hello hello;
-  hello.job = kJob;
+  hello.job = config().job;
   hello.role = role;
   hello.rank = static_cast<uint32_t>(parts_.rank);
   hello.incarnation = incarnation_;
@@ -175,14 +177,14 @@ void Rank::connected(net::Role role, net::Established socket) {
     control_.emplace(std::move(socket));
     return connect(net::Role::Heartbeat, kFirstPause, kHandshake);
   }
-  beats_->watch(0, std::move(socket));
+  watch(0, std::move(socket));
   io_.run_and_wait([&] { driver_->connect(std::move(*control_)); });
   control_.reset();
   join();
 }
 
 void Rank::join() {
-  joined_ = true;
+  joined_ = parts_.process->true_now();
   const int host = parts_.plan->hosts[static_cast<size_t>(parts_.rank)];
   io_.run_and_wait([&] {
     driver_->join({parts_.rank, fmt::format("host{}", host), 100 + parts_.rank, "10.0.0.1"});
@@ -199,6 +201,7 @@ void Rank::on_formed(Result<control::Formed> formed) {
     say("not formed: " + formed.status().message());
     for (const auto& monitor : *parts_.monitors)
       monitor->on_not_formed(parts_.rank, formed.status());
+    tell_start_end(false, true);
     parts_.process->later(Duration(0), [this] { stop(); });
     return;
   }
@@ -207,6 +210,8 @@ void Rank::on_formed(Result<control::Formed> formed) {
   for (const auto& monitor : *parts_.monitors)
     monitor->on_formed(
         parts_.rank, formed.value().epoch, formed.value().members, parts_.process->true_now());
+  if (!given_up)
+    tell_start_end(true, true);
   // It was stopped for so long that its caller has given up; the loop has not heard of that yet.
   if (!given_up)
     parts_.process->later(Duration(0), [this] { caller_.begin(); });
@@ -215,35 +220,58 @@ void Rank::on_formed(Result<control::Formed> formed) {
 void Rank::give_up(const std::string& why) {
   decided_ = true;
   say("gives up: " + why);
+  tell_start_end(false, false);
   control_.reset();
   if (attempt_)
     Network::give_up(*std::exchange(attempt_, nullptr));
   stop();
 }
 
-void Rank::on_silent(int rank, Duration silence) {
-  say(fmt::format(
-      "finds rank {} silent for {} ms",
-      rank,
-      std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()));
-  parts_.process->post([driver = driver_, rank] { driver->on_dead(rank, "no heartbeat"); });
+void Rank::tell_start_end(bool formed, bool told) {
+  for (const auto& monitor : *parts_.monitors)
+    monitor->on_start_end(
+        parts_.rank, {formed, told, joined_, started_, parts_.process->true_now()});
 }
 
-void Rank::on_ended(int rank) {
-  parts_.process->post([this, rank] {
+void Rank::watch(int rank, net::Established heartbeats) {
+  forget(rank);
+  beats_->watch(watches_.begin(rank), std::move(heartbeats));
+}
+
+void Rank::forget(int rank) {
+  if (const std::optional<int> watch = watches_.end(rank))
+    beats_->forget(*watch);
+}
+
+void Rank::on_silent(int watch, Duration silence) {
+  say(fmt::format(
+      "finds somebody silent for {} ms",
+      std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()));
+  parts_.process->post([this, watch] { on_dead(watch, "no heartbeat"); });
+}
+
+void Rank::on_ended(int watch) {
+  parts_.process->post([this, watch] {
     if (driver_->released())
       return;
-    net::LoopTimer& timer = last_words_.try_emplace(rank, io_).first->second;
-    timer.set(parts_.process->now() + kLastWords, [this, rank] {
-      parts_.process->post(
-          [driver = driver_, rank] { driver->on_dead(rank, "its process ended"); });
+    net::LoopTimer& timer = last_words_.try_emplace(watch, io_).first->second;
+    timer.set(parts_.process->now() + kLastWords, [this, watch] {
+      parts_.process->post([this, watch] { on_dead(watch, "its process ended"); });
     });
   });
 }
 
-void Rank::on_process_end(int rank) {
-  if (beats_)
-    beats_->on_process_end(rank);
+void Rank::on_dead(int watch, const std::string& cause) {
+  const std::optional<int> rank = watches_.rank_of(watch);
+  if (rank && !driver_->released())
+    driver_->on_dead(*rank, cause);
+}
+
+// The hello of a connection is its client's.
+void Rank::on_process_end(const Rank& ended) {
+  const bool watched = parts_.rank == 0 || ended.parts_.rank == 0;
+  if (beats_ && watched)
+    beats_->on_process_end(parts_.rank == 0 ? ended.incarnation_ : incarnation_);
 }
 
 void Rank::stop() {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "controller/tcp/driver.h"
+#include "controller/tcp/watches.h"
 #include "core/net/io_thread.h"
 #include "tests/sim/beats.h"
 #include "tests/sim/caller.h"
@@ -22,6 +23,8 @@ namespace farandole::sim {
 
 class Rank {
  public:
+  static constexpr char kJob[] = "simulated";
+
   struct Parts {
     const Plan* plan = nullptr;
     int rank = 0;
@@ -45,7 +48,7 @@ class Rank {
   // Its program ends, whatever is under way.
   void leave();
   // The kernel's word to watchers of one host.
-  void on_process_end(int rank);
+  void on_process_end(const Rank& ended);
   void look_at_tables();
   std::string unsettled() const { return caller_.unsettled(); }
   bool formed() const noexcept { return formed_; }
@@ -60,8 +63,12 @@ class Rank {
   void join();
   void on_formed(Result<control::Formed> formed);
   void give_up(const std::string& why);
-  void on_silent(int rank, Duration silence);
-  void on_ended(int rank);
+  void tell_start_end(bool formed, bool told);
+  void watch(int rank, net::Established heartbeats);
+  void forget(int rank);
+  void on_silent(int watch, Duration silence);
+  void on_ended(int watch);
+  void on_dead(int watch, const std::string& cause);
   void stop();
   void exit();
   void note_overdue();
@@ -72,14 +79,16 @@ class Rank {
   Caller caller_;
   std::shared_ptr<Beats> beats_;
   std::shared_ptr<control::Driver> driver_;
-  std::map<int, net::LoopTimer> last_words_;
+  control::Watches watches_;
+  std::map<int, net::LoopTimer> last_words_;  // by watch
   std::optional<net::Established> control_;
   TimePoint start_;
   TimePoint deadline_;
   uint64_t incarnation_ = 0;
   std::shared_ptr<Network::Attempt> attempt_;  // to connect, under way
-  bool joined_ = false;
-  bool decided_ = false;  // the group has formed, or not
+  std::optional<TimePoint> joined_;            // true time
+  TimePoint started_;                          // likewise
+  bool decided_ = false;                       // the group has formed, or not
   bool formed_ = false;
   bool stopped_ = false;
   bool overdue_ = false;

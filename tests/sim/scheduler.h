@@ -14,6 +14,8 @@ using Task = std::function<void()>;
 
 class Scheduler {
  public:
+  static constexpr TimePoint kBegin{std::chrono::seconds(1000)};
+
   TimePoint now() const noexcept { return now_; }
   void at(TimePoint when, Task task);
   void after(Duration delay, Task task) { at(now_ + delay, std::move(task)); }
@@ -33,7 +35,7 @@ class Scheduler {
     return a.when != b.when ? a.when > b.when : a.number > b.number;
   }
 
-  TimePoint now_{std::chrono::seconds(1000)};
+  TimePoint now_ = kBegin;
   std::vector<Event> heap_;
   uint64_t made_ = 0;
   uint64_t ran_ = 0;

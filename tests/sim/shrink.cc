@@ -146,8 +146,9 @@ bool Shrinker::calm_habits() {
     };
     if (habit.start != Duration(0))
       smaller |= without([](Habit& h) { h.start = Duration(0); });
-    if (habit.never || habit.other_settings)
-      smaller |= without([](Habit& h) { h.never = h.other_settings = false; });
+    if (habit.never || habit.other_settings || habit.other_job || habit.other_size)
+      smaller |= without(
+          [](Habit& h) { h.never = h.other_settings = h.other_job = h.other_size = false; });
     if (habit.leave_after >= 0)
       smaller |= without([](Habit& h) { h.leave_after = -1; });
     if (habit.join_after >= 0)

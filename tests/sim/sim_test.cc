@@ -226,6 +226,19 @@ TEST_F(VerdictMonitorTest, SeesALateVerdict) {
   EXPECT_FALSE(findings_.empty());
 }
 
+// Kernels tell of the end of a process; of that of a host only silence does.
+TEST_F(VerdictMonitorTest, WaitsForSilenceOnlyWhereNothingElseTells) {
+  plan_.heartbeat_timeout = 3s;
+  for (const bool told : {true, false}) {
+    VerdictMonitor monitor(plan_, findings_);
+    monitor.on_fault({.kind = told ? Fault::Kind::Kill : Fault::Kind::Vanish, .rank = 2});
+    monitor.on_death(2, kNow);
+    monitor.on_failure(0, {.rank = 2}, kNow + 2s);
+    EXPECT_EQ(findings_.empty(), !told);
+    findings_ = {};
+  }
+}
+
 TEST_F(VerdictMonitorTest, ForgetsTheDeathOfAnEarlierProcess) {
   kill(2);
   monitor_.on_start(2);

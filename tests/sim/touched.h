@@ -16,6 +16,8 @@ class Touched {
       case Fault::Kind::Block:
       case Fault::Kind::Cut:
       case Fault::Kind::Reset:
+      case Fault::Kind::HalfReset:
+      case Fault::Kind::DataReset:
         mark(fault.rank);
         mark(fault.other);
         break;

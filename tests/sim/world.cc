@@ -61,6 +61,20 @@ void World::respawn(int rank) {
   ranks_[place]->start();
 }
 
+void World::start_twin(const Fault& fault) {
+  twins_.push_back(std::make_unique<Twin>(Twin::Parts{
+      .scheduler = &scheduler_,
+      .network = network_.get(),
+      .seed = mix(plan_.seed ^ (0x72111 + twins_.size())),
+      .rank = fault.rank,
+      .manner = static_cast<Twin::Manner>(fault.actions % 3),
+      .length = fault.length,
+      .beats = plan_.heartbeat_interval,
+      .job = Rank::kJob,
+      .trace = [this, rank = fault.rank](const std::string& text) { say(rank, "--- " + text); }}));
+  twins_.back()->start();
+}
+
 // Objects hold one another through what waits in the loops.
 World::~World() {
   for (size_t i = 0; i < processes_.size(); ++i)
@@ -68,6 +82,7 @@ World::~World() {
   for (const auto& [process, rank] : graveyard_) process->kill();
   for (const auto& [process, rank] : graveyard_) rank->dismantle();
   for (const auto& [process, rank] : graveyard_) process->dismantle();
+  for (const auto& twin : twins_) twin->dismantle();
   scheduler_.clear();
 }
 
@@ -114,15 +129,26 @@ void World::run() {
 }
 
 bool World::all_ended() const {
-  return std::ranges::all_of(processes_, [](const auto& process) { return process->dead(); });
+  return std::ranges::all_of(processes_, [](const auto& process) { return process->dead(); }) &&
+         std::ranges::all_of(twins_, &Twin::ended);
 }
 
 // I5: nobody waits any more; and where nothing went wrong, the group formed (I10), and nobody was
-// late.
+// late. A process that connected in the place of one that never came, and said nothing, is told no
+// less than others.
 void World::check_end() {
-  const bool quiet = plan_.faults.empty() && std::ranges::none_of(plan_.habits, [](const Habit& h) {
-                       return h.never || h.other_settings;
-                     });
+  const bool only_twins = std::ranges::all_of(
+      plan_.faults, [](const Fault& fault) { return fault.kind == Fault::Kind::Twin; });
+  for (const auto& twin : twins_)
+    if (only_twins && twin->was_left_in_the_dark() &&
+        plan_.habits[static_cast<size_t>(twin->rank())].never)
+      findings_.add("I5: a connection that was silent is closed without a word");
+  const auto harmless = [](const Fault& fault) { return fault.kind == Fault::Kind::Stale; };
+  const auto odd = [](const Habit& h) {
+    return h.never || h.other_settings || h.other_job || h.other_size;
+  };
+  const bool quiet =
+      std::ranges::all_of(plan_.faults, harmless) && std::ranges::none_of(plan_.habits, odd);
   for (int rank = 0; rank < plan_.size; ++rank) {
     if (!process(rank).dead())
       findings_.add(fmt::format(
@@ -137,7 +163,7 @@ void World::check_end() {
 }
 
 void World::inject(const Fault& fault) {
-  if (process(fault.rank).dead())
+  if (process(fault.rank).dead() && fault.kind != Fault::Kind::Twin)
     return;
   ++injected_[static_cast<size_t>(fault.kind)];
   say(fault.rank, fmt::format("--- {}", to_string(fault)));
@@ -178,6 +204,15 @@ void World::apply(const Fault& fault) {
       return block(fault.rank, fault.other, fault.length);
     case Fault::Kind::Reset:
       return network_->reset_between(fault.rank, fault.other);
+    case Fault::Kind::HalfReset:
+      return network_->reset_end(fault.rank, fault.other, fault.actions % 2 == 1);
+    case Fault::Kind::DataReset:
+      if (ranks_[static_cast<size_t>(fault.rank)]->formed() &&
+          ranks_[static_cast<size_t>(fault.other)]->formed())
+        data_->reset_between(fault.rank, fault.other);
+      return;
+    case Fault::Kind::Twin:
+      return start_twin(fault);
     case Fault::Kind::Jump:
       return victim.jump(fault.length);
     case Fault::Kind::Stale:
@@ -206,12 +241,12 @@ void World::end_process(int rank, bool quiet) {
     return;
   process(rank).kill();
   say(rank, "has ended");
-  network_->close_all(rank);
+  network_->close_all(rank, process(rank));
   data_->end(rank, rank);
   for (int other = 0; other < plan_.size && !quiet; ++other)
     if (other != rank && !process(other).dead() &&
         plan_.hosts[static_cast<size_t>(other)] == plan_.hosts[static_cast<size_t>(rank)])
-      ranks_[static_cast<size_t>(other)]->on_process_end(rank);
+      ranks_[static_cast<size_t>(other)]->on_process_end(*ranks_[static_cast<size_t>(rank)]);
 }
 
 }  // namespace farandole::sim

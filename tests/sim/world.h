@@ -15,6 +15,7 @@
 #include "tests/sim/rank.h"
 #include "tests/sim/run.h"
 #include "tests/sim/scheduler.h"
+#include "tests/sim/twin.h"
 
 namespace farandole::sim {
 
@@ -38,6 +39,7 @@ class World {
   Process& process(int rank) { return *processes_[static_cast<size_t>(rank)]; }
   std::unique_ptr<Rank> make_rank(int rank, uint64_t life);
   void respawn(int rank);
+  void start_twin(const Fault& fault);
   void say(int rank, const std::string& text);
   void inject(const Fault& fault);
   void apply(const Fault& fault);
@@ -59,6 +61,7 @@ class World {
   std::unique_ptr<DataPlane> data_;
   std::vector<std::unique_ptr<Rank>> ranks_;
   std::vector<std::pair<std::unique_ptr<Process>, std::unique_ptr<Rank>>> graveyard_;
+  std::vector<std::unique_ptr<Twin>> twins_;
   uint64_t lives_ = 0;  // processes started again
   std::vector<std::string> trace_;
   std::array<uint64_t, kFaultKinds> injected_{};

@@ -1,0 +1,106 @@
+// The monitor of false alarms objects to them, and to nothing else.
+
+#include <gtest/gtest.h>
+
+#include "tests/sim/monitor_alarm.h"
+#include "tests/sim/monitor_inputs.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using FaultKind = Fault::Kind;
+
+Plan plan_with_patience() {
+  Plan plan;
+  plan.size = 3;
+  plan.heartbeat_interval = 100ms;
+  plan.heartbeat_timeout = 1000ms;
+  return plan;
+}
+
+class AlarmMonitorTest : public testing::Test {
+ protected:
+  bool objects() {
+    monitor_.on_failure(0, {.rank = 1, .cause = "no heartbeat"}, kNow);
+    return !findings_.empty();
+  }
+  void fault(FaultKind kind, Duration length = {}) {
+    monitor_.on_fault({.kind = kind, .length = length, .rank = 1, .other = 2});
+  }
+  Plan plan_ = plan_with_patience();
+  Findings findings_;
+  AlarmMonitor monitor_{plan_, findings_};
+};
+
+TEST_F(AlarmMonitorTest, SeesALossWithoutAReason) {
+  EXPECT_TRUE(objects());
+}
+
+TEST_F(AlarmMonitorTest, SeesOneAfterAPauseThatWasShorterThanThePatience) {
+  fault(FaultKind::Stop, 600ms);
+  EXPECT_TRUE(objects());
+}
+
+TEST_F(AlarmMonitorTest, SeesOneAfterAnInterruptionThatWasShorter) {
+  fault(FaultKind::Block, 300ms);
+  fault(FaultKind::Cut, 300ms);
+  EXPECT_TRUE(objects());
+}
+
+TEST_F(AlarmMonitorTest, AdmitsOneAfterALongPause) {
+  fault(FaultKind::Stop, 900ms);
+  EXPECT_FALSE(objects());
+}
+
+TEST_F(AlarmMonitorTest, AdmitsOneAfterPausesThatAreLongTogether) {
+  fault(FaultKind::Stop, 500ms);
+  fault(FaultKind::Cut, 500ms);
+  EXPECT_FALSE(objects());
+}
+
+TEST_F(AlarmMonitorTest, AdmitsThatTheDeadAreLost) {
+  fault(FaultKind::Doom);
+  monitor_.on_death(1, kNow);
+  EXPECT_FALSE(objects());
+}
+
+TEST_F(AlarmMonitorTest, SeesThatWhoIsToDieIsLostBefore) {
+  fault(FaultKind::Doom);
+  EXPECT_TRUE(objects());
+}
+
+TEST_F(AlarmMonitorTest, AdmitsThatBrokenConnectionsAreLost) {
+  for (const FaultKind kind : {FaultKind::Reset, FaultKind::HalfReset, FaultKind::DataReset}) {
+    AlarmMonitor monitor(plan_, findings_);
+    monitor.on_fault({.kind = kind, .rank = 1, .other = 2});
+    monitor.on_failure(0, {.rank = 2}, kNow);
+    EXPECT_TRUE(findings_.empty()) << name_of(kind);
+    monitor.on_failure(0, {.rank = 0}, kNow);
+    EXPECT_FALSE(findings_.empty()) << name_of(kind);
+    findings_ = {};
+  }
+}
+
+TEST_F(AlarmMonitorTest, SeesThatAGoodbyeOrAnOldFrameLosesSomebody) {
+  fault(FaultKind::Leave);
+  fault(FaultKind::Stale);
+  EXPECT_TRUE(objects());
+}
+
+TEST_F(AlarmMonitorTest, AdmitsGoodbyesAndThoseWhoWereLate) {
+  monitor_.on_failure(0, {.rank = 2, .left = true}, kNow);
+  EXPECT_TRUE(findings_.empty());
+  monitor_.on_overdue(1);
+  EXPECT_FALSE(objects());
+}
+
+TEST_F(AlarmMonitorTest, SeesAGroupThatIsRefusedForNoReason) {
+  monitor_.on_not_formed(0, {Code::Timeout, "rank 1 is missing"});
+  EXPECT_TRUE(findings_.empty()) << "that is another monitor's";
+  monitor_.on_not_formed(0, Status(Code::PeerLost, "rank 1 joined twice").blame(1));
+  EXPECT_FALSE(findings_.empty());
+}
+
+}  // namespace
+}  // namespace farandole::sim

@@ -1,0 +1,381 @@
+// Each kind of fault does what it says, and is noticed when it can be: not earlier, and not later.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "core/base/format.h"
+#include "tests/sim/run.h"
+#include "tests/sim/scheduler.h"
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""us;
+using std::chrono_literals::operator""s;
+using FaultKind = Fault::Kind;
+using testing::AllOf;
+using testing::AnyOf;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Le;
+
+constexpr Duration kAt = 1s;
+constexpr Duration kInterval = 100ms;
+constexpr Duration kPatience = 1s;
+// For what travels and is handled in these plans.
+constexpr Duration kSoon = 20ms;
+
+// What the ranks of one run have seen; times since its start.
+struct Seen {
+  struct Verdict {
+    int culprit = -1;
+    Duration at{};
+  };
+  struct Refusal {
+    Status why;
+    Duration at{};
+  };
+  std::map<int, Verdict> verdicts;  // by who heard it
+  std::map<int, Refusal> refusals;
+  std::map<int, Duration> given_up;  // by ranks that found out by themselves
+  std::map<int, Duration> deaths;
+  std::map<int, int> starts;
+  std::map<int, int> left;  // who, and how many heard
+  size_t formed = 0;
+  size_t carried_out = 0;
+  RunResult result;
+
+  bool traced(const std::string& text) const {
+    return std::ranges::any_of(
+        result.trace, [&](const std::string& line) { return line.find(text) != line.npos; });
+  }
+};
+
+class Recorder final : public Monitor {
+ public:
+  Recorder(Findings& findings, Seen& seen) : Monitor(findings), seen_(seen) {}
+  void on_start(int rank) override { ++seen_.starts[rank]; }
+  void on_formed(int, uint32_t, const std::vector<Member>&, TimePoint) override { ++seen_.formed; }
+  void on_not_formed(int rank, const Status& why) override { seen_.refusals[rank].why = why; }
+  void on_start_end(int rank, const StartEnd& end) override {
+    if (!end.told)
+      seen_.given_up[rank] = end.now - kBegin;
+    else if (!end.formed)
+      seen_.refusals[rank].at = end.now - kBegin;
+  }
+  void on_failure(int rank, const PeerFailure& failure, TimePoint now) override {
+    if (failure.left)
+      ++seen_.left[failure.rank];
+    else
+      seen_.verdicts[rank] = {failure.rank, now - kBegin};
+  }
+  void on_executed(int, const control::Key&, uint64_t) override { ++seen_.carried_out; }
+  void on_death(int rank, TimePoint now) override { seen_.deaths[rank] = now - kBegin; }
+
+ private:
+  static constexpr TimePoint kBegin = Scheduler::kBegin;
+  Seen& seen_;
+};
+
+// Ranks on hosts of their own that reduce one tensor after the other for some seconds.
+Plan job_of(int size) {
+  Plan plan;
+  plan.seed = 1;
+  plan.size = size;
+  plan.heartbeat_interval = kInterval;
+  plan.heartbeat_timeout = kPatience;
+  plan.start_timeout = 5s;
+  plan.shutdown_timeout = 5s;
+  plan.data_timeout = 8s;
+  plan.delay_most = 1ms;
+  plan.slowness = 1us;
+  plan.think = 100ms;
+  plan.capacity = 262144;
+  plan.steps = 60;
+  plan.habits.resize(static_cast<size_t>(size));
+  for (int rank = 0; rank < size; ++rank) plan.hosts.push_back(rank);
+  for (int step = 0; step < plan.steps; ++step) {
+    Op op;
+    op.step = step;
+    op.name = "t";
+    op.signature.shape = {1};
+    plan.ops.push_back(op);
+  }
+  return plan;
+}
+
+Seen run(const Plan& plan) {
+  Seen seen;
+  seen.result =
+      run_plan(plan, {.traced = true, .monitors = [&](const Plan& of, Findings& findings) {
+                        Monitors monitors = make_monitors(of, findings);
+                        monitors.push_back(std::make_unique<Recorder>(findings, seen));
+                        return monitors;
+                      }});
+  EXPECT_FALSE(seen.result.violation) << *seen.result.violation;
+  return seen;
+}
+
+// Three ranks and this fault.
+Seen run_with(Fault fault) {
+  Plan plan = job_of(3);
+  if (fault.at == Duration(0))
+    fault.at = kAt;
+  plan.faults.push_back(fault);
+  Seen seen = run(plan);
+  EXPECT_EQ(seen.result.faults[static_cast<size_t>(fault.kind)], 1U);
+  return seen;
+}
+
+void expect_verdict(const Seen& seen, int rank, int culprit, Duration from, Duration to) {
+  const auto found = seen.verdicts.find(rank);
+  ASSERT_NE(found, seen.verdicts.end()) << "rank " << rank << " hears nothing";
+  EXPECT_EQ(found->second.culprit, culprit) << "as rank " << rank << " hears";
+  EXPECT_GE(found->second.at / 1us, from / 1us) << "as rank " << rank << " hears";
+  EXPECT_LE(found->second.at / 1us, to / 1us) << "as rank " << rank << " hears";
+}
+
+void expect_undisturbed(const Seen& seen) {
+  EXPECT_THAT(seen.verdicts, IsEmpty());
+  EXPECT_EQ(seen.formed, 3U);
+  EXPECT_EQ(seen.carried_out, 180U);
+}
+
+// When only silence tells of what happened at `at`.
+constexpr Duration kSilentFrom = kPatience - kInterval - kSoon;
+constexpr Duration kSilentTo = kPatience + 2 * kInterval + kSoon;
+
+TEST(FaultTest, WithoutAnyAllIsCarriedOut) {
+  expect_undisturbed(run(job_of(3)));
+}
+
+TEST(FaultTest, AKilledRankIsLostAtOnce) {
+  const Seen seen = run_with({.kind = FaultKind::Kill, .rank = 2});
+  EXPECT_EQ(seen.deaths.at(2), kAt);
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt, kAt + kSoon);
+}
+
+TEST(FaultTest, ADoomedRankDiesInTheMiddleOfAnAction) {
+  const Seen seen = run_with({.kind = FaultKind::Doom, .rank = 2, .actions = 5});
+  const Duration death = seen.deaths.at(2);
+  EXPECT_GT(death, kAt);
+  EXPECT_LT(death, kAt + 500ms);
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, death, death + kSoon);
+}
+
+TEST(FaultTest, WhoLeavesIsNotLost) {
+  const Seen seen = run_with({.kind = FaultKind::Leave, .rank = 2});
+  EXPECT_THAT(seen.verdicts, IsEmpty());
+  EXPECT_EQ(seen.left.at(2), 3);
+  EXPECT_LT(seen.carried_out, 180U);
+}
+
+TEST(FaultTest, OfAHostThatVanishedOnlySilenceTells) {
+  const Seen seen = run_with({.kind = FaultKind::Vanish, .rank = 2});
+  EXPECT_EQ(seen.deaths.at(2), kAt);
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt + kSilentFrom, kAt + kSilentTo);
+}
+
+TEST(FaultTest, ALateEndIsHeardOfLate) {
+  const Seen seen = run_with({.kind = FaultKind::LateEnd, .length = 500ms, .rank = 2});
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt + 500ms, kAt + 500ms + kSoon);
+}
+
+TEST(FaultTest, AStopThatIsShorterThanThePatienceHarmsNobody) {
+  expect_undisturbed(run_with({.kind = FaultKind::Stop, .length = 700ms, .rank = 2}));
+  expect_undisturbed(run_with({.kind = FaultKind::Stop, .length = 700ms, .rank = 0}));
+}
+
+TEST(FaultTest, WhoIsStoppedForLongerIsLostAndHearsItWhenItWakes) {
+  const Seen seen = run_with({.kind = FaultKind::Stop, .length = 3s, .rank = 2});
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt + kSilentFrom, kAt + kSilentTo);
+  expect_verdict(seen, 2, 2, kAt + 3s, kAt + 3s + kSoon);
+}
+
+TEST(FaultTest, RankZeroThatIsStoppedIsGivenUpByAll) {
+  const Seen seen = run_with({.kind = FaultKind::Stop, .length = 3s, .rank = 0});
+  for (const int rank : {1, 2}) expect_verdict(seen, rank, 0, kAt + kSilentFrom, kAt + kSilentTo);
+}
+
+TEST(FaultTest, ABlockDropsOneDirectionOnly) {
+  const Seen up = run_with({.kind = FaultKind::Block, .length = 3s, .rank = 2, .other = 0});
+  for (const int rank : {0, 1, 2}) expect_verdict(up, rank, 2, kAt + kSilentFrom, kAt + kSilentTo);
+  const Seen down = run_with({.kind = FaultKind::Block, .length = 3s, .rank = 0, .other = 2});
+  expect_verdict(down, 2, 0, kAt + kSilentFrom, kAt + kSilentTo);
+}
+
+TEST(FaultTest, ACutDropsBothAndNoOtherPath) {
+  const Seen seen = run_with({.kind = FaultKind::Cut, .length = 3s, .rank = 2, .other = 0});
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt + kSilentFrom, kAt + kSilentTo);
+  expect_verdict(seen, 2, 0, kAt + kSilentFrom, kAt + kSilentTo);
+}
+
+TEST(FaultTest, AShortCutHarmsNobody) {
+  expect_undisturbed(run_with({.kind = FaultKind::Cut, .length = 700ms, .rank = 0, .other = 1}));
+}
+
+TEST(FaultTest, AResetBreaksBothEndsAtOnce) {
+  const Seen seen = run_with({.kind = FaultKind::Reset, .rank = 2, .other = 0});
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt, kAt + kSoon);
+  expect_verdict(seen, 2, 0, kAt, kAt + kSoon);
+}
+
+TEST(FaultTest, AHalfResetBreaksOneEndAndTheOtherWhenItSpeaks) {
+  const Seen seen = run_with({.kind = FaultKind::HalfReset, .rank = 2, .other = 0});
+  expect_verdict(seen, 2, 0, kAt, kAt + kSoon);
+  // With its next beat or its next round.
+  for (const int rank : {0, 1}) expect_verdict(seen, rank, 2, kAt, kAt + kSilentTo);
+}
+
+TEST(FaultTest, AResetOfDataConnectionsIsAnAccusationAndNothingElse) {
+  const Seen seen = run_with({.kind = FaultKind::DataReset, .rank = 1, .other = 2});
+  const int culprit = seen.verdicts.at(0).culprit;
+  EXPECT_THAT(culprit, AnyOf(1, 2));
+  for (const int rank : {0, 1, 2})
+    expect_verdict(
+        seen,
+        rank,
+        culprit,
+        kAt + ControlPlane::kConfirm,
+        // Until the next operation, too.
+        kAt + 2 * 100ms + ControlPlane::kConfirm + kSoon);
+  EXPECT_THAT(seen.deaths, IsEmpty());
+}
+
+TEST(FaultTest, AClockThatLeapsHarmsNobody) {
+  for (const Duration ahead : {300ms, 700ms, 10000ms})
+    expect_undisturbed(run_with({.kind = FaultKind::Jump, .length = ahead, .rank = 2}));
+}
+
+TEST(FaultTest, AClockThatLeapsIsThatOfItsProcess) {
+  Plan plan = job_of(3);
+  plan.habits[0].never = true;
+  plan.faults.push_back({.kind = FaultKind::Jump, .at = kAt, .length = 3s, .rank = 2});
+  const Seen seen = run(plan);
+  EXPECT_THAT(seen.given_up.at(1), AllOf(Ge(5s), Le(5s + kSoon)));
+  EXPECT_THAT(seen.given_up.at(2), AllOf(Ge(2s), Le(2s + 300ms)));
+}
+
+TEST(FaultTest, StaleFramesChangeNothing) {
+  for (const uint64_t how : {0U, 1U, 2U, 3U})
+    expect_undisturbed(run_with({.kind = FaultKind::Stale, .rank = 2, .actions = how}));
+}
+
+TEST(FaultTest, ARespawnedRankJoinsWhereTheGroupHadNotFormed) {
+  Plan plan = job_of(3);
+  plan.habits[1].start = 500ms;
+  plan.faults.push_back({.kind = FaultKind::Respawn, .at = 100ms, .length = 50ms, .rank = 2});
+  const Seen seen = run(plan);
+  EXPECT_EQ(seen.starts.at(2), 2);
+  EXPECT_EQ(seen.deaths.at(2), 100ms);
+  expect_undisturbed(seen);
+  // Also where the kernel tells rank 0 of the end of the process before.
+  plan.hosts[2] = plan.hosts[0];
+  expect_undisturbed(run(plan));
+  const Seen late = run_with({.kind = FaultKind::Respawn, .length = 50ms, .rank = 2});
+  EXPECT_EQ(late.starts.at(2), 1);
+  for (const int rank : {0, 1}) expect_verdict(late, rank, 2, kAt, kAt + kSoon);
+}
+
+// --- while the group forms
+
+// All of these hear the same, then.
+void expect_refusal(
+    const Seen& seen, const std::vector<int>& ranks, const std::string& text, Duration at) {
+  EXPECT_EQ(seen.formed, 0U);
+  for (const int rank : ranks) {
+    const auto found = seen.refusals.find(rank);
+    ASSERT_NE(found, seen.refusals.end()) << "rank " << rank << " is not told";
+    EXPECT_THAT(found->second.why.message(), HasSubstr(text));
+    EXPECT_EQ(found->second.why, seen.refusals.at(ranks[0]).why);
+    EXPECT_GE(found->second.at / 1us, at / 1us);
+    EXPECT_LE(found->second.at / 1us, (at + kSoon) / 1us);
+  }
+}
+
+TEST(FormationFaultTest, ARankThatNeverComesIsMissedAtTheDeadline) {
+  Plan plan = job_of(3);
+  plan.habits[2].never = true;
+  expect_refusal(run(plan), {0, 1}, "rank 2 is missing", 5s);
+}
+
+TEST(FormationFaultTest, ARankOfAnotherJobIsTurnedAwayAtOnce) {
+  Plan plan = job_of(3);
+  plan.habits[2].other_job = true;
+  const Seen seen = run(plan);
+  EXPECT_LT(seen.given_up.at(2), kSoon);
+  expect_refusal(seen, {0, 1}, "rank 2 is missing", 5s);
+}
+
+TEST(FormationFaultTest, ThatASizeOrASettingIsAnotherIsToldToAllAtOnce) {
+  Plan plan = job_of(3);
+  plan.habits[2].other_size = true;
+  expect_refusal(run(plan), {0, 1, 2}, "rank 0 has 3, rank 2 has 4", 0s);
+  plan = job_of(3);
+  plan.habits[2].other_settings = true;
+  expect_refusal(run(plan), {0, 1, 2}, "ranks disagree on FARANDOLE_FUSION_BYTES", 0s);
+}
+
+TEST(FormationFaultTest, ATwinThatComesFirstKeepsTheRankOutAndIsToldWhy) {
+  Plan plan = job_of(3);
+  plan.habits[2].start = 200ms;
+  plan.faults.push_back(
+      {.kind = FaultKind::Twin, .at = 50ms, .length = 20s, .rank = 2, .actions = 1});
+  const Seen seen = run(plan);
+  EXPECT_THAT(seen.given_up.at(2), AllOf(Ge(200ms), Le(200ms + kSoon)));
+  expect_refusal(seen, {0, 1}, "rank 2 is missing", 5s);
+  EXPECT_TRUE(seen.traced("the twin has been told"));
+}
+
+TEST(FormationFaultTest, ATwinThatComesLaterIsTurnedAway) {
+  Plan plan = job_of(3);
+  plan.habits[1].start = 500ms;
+  plan.faults.push_back(
+      {.kind = FaultKind::Twin, .at = 100ms, .length = 20s, .rank = 2, .actions = 1});
+  const Seen seen = run(plan);
+  EXPECT_TRUE(seen.traced("the twin is turned away"));
+  expect_undisturbed(seen);
+}
+
+TEST(FormationFaultTest, ATwinThatSpeaksOutOfTurnIsBlamed) {
+  Plan plan = job_of(3);
+  plan.habits[2].never = true;
+  plan.faults.push_back(
+      {.kind = FaultKind::Twin, .at = 50ms, .length = 20s, .rank = 2, .actions = 2});
+  const Seen seen = run(plan);
+  expect_refusal(seen, {0, 1}, "rank 2 spoke before it had joined", 50ms);
+  EXPECT_EQ(seen.refusals.at(1).why.culprit(), 2);
+}
+
+// Rank 1 has its control connection when the group is refused, and its heartbeats cannot be
+// connected for a while: it is waited for, and told.
+TEST(FormationFaultTest, WhoIsHalfConnectedIsTold) {
+  Plan plan = job_of(3);
+  plan.delay_least = 10ms;
+  plan.delay_most = 10ms + 1us;
+  plan.habits[1].start = 40ms;
+  plan.habits[2].other_settings = true;
+  plan.faults.push_back({.kind = FaultKind::Block, .at = 75ms, .length = 300ms, .rank = 1});
+  const Seen seen = run(plan);
+  EXPECT_LT(seen.refusals.at(0).at, 120ms);
+  EXPECT_EQ(seen.refusals.at(1).why, seen.refusals.at(0).why);
+  EXPECT_LT(seen.refusals.at(1).at, 500ms);
+}
+
+// The rank has not heard that rank 0 has admitted its heartbeats.
+TEST(FormationFaultTest, HeartbeatsWhoseAdmissionWasLostAreConnectedAnew) {
+  Plan plan = job_of(3);
+  plan.delay_least = 10ms;
+  plan.delay_most = 10ms + 1us;
+  // Its control connection is there at 40 ms; that of its heartbeats for rank 0 at 70 ms.
+  plan.faults.push_back({.kind = FaultKind::HalfReset, .at = 75ms, .rank = 2, .actions = 1});
+  const Seen seen = run(plan);
+  EXPECT_EQ(seen.formed, 3U);
+}
+
+}  // namespace
+}  // namespace farandole::sim

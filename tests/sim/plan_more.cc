@@ -1,0 +1,95 @@
+#include "tests/sim/plan_more.h"
+
+#include <algorithm>
+
+namespace farandole::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using FaultKind = Fault::Kind;
+
+void draw_strangers(Plan& plan, Rng& random) {
+  if (!random.chance(4))
+    return;
+  Habit& habit = plan.habits[random.below(plan.habits.size())];
+  (random.chance(50) ? habit.other_job : habit.other_size) = true;
+}
+
+// Of two ranks; where it matters that one of them is rank 0, it mostly is.
+void draw_pair(Fault& fault, const Plan& plan, bool with_zero, Rng& random) {
+  const auto size = static_cast<uint64_t>(plan.size);
+  fault.rank = static_cast<int>(random.below(size));
+  fault.other =
+      static_cast<int>((static_cast<uint64_t>(fault.rank) + 1 + random.below(size - 1)) % size);
+  if (with_zero && fault.rank != 0)
+    fault.other = 0;
+}
+
+Fault draw_reset(const Plan& plan, FaultKind kind, Rng& random) {
+  Fault fault;
+  fault.kind = kind;
+  fault.at = random.between(0ms, random.pick<Duration>({20ms, 100ms, 1s, 2s}));
+  fault.actions = random.below(2);
+  draw_pair(fault, plan, kind == FaultKind::HalfReset, random);
+  return fault;
+}
+
+Fault draw_twin(Plan& plan, Rng& random) {
+  Fault fault;
+  fault.kind = FaultKind::Twin;
+  fault.rank = static_cast<int>(1 + random.below(static_cast<uint64_t>(plan.size) - 1));
+  fault.actions = random.below(3);
+  fault.at = random.between(0ms, random.pick<Duration>({5ms, 100ms, 1s}));
+  fault.length = random.pick<Duration>({100ms, 2s, 2 * plan.start_timeout});
+  plan.habits[static_cast<size_t>(fault.rank)].never = random.chance(50);
+  return fault;
+}
+
+Fault draw_while_forming(const Plan& plan, Rng& random) {
+  Fault fault;
+  fault.kind = random.pick<FaultKind>(
+      {FaultKind::Kill,
+       FaultKind::Doom,
+       FaultKind::Stop,
+       FaultKind::Block,
+       FaultKind::Cut,
+       FaultKind::Reset,
+       FaultKind::HalfReset,
+       FaultKind::Respawn,
+       FaultKind::LateEnd});
+  draw_pair(fault, plan, true, random);
+  const Duration start = plan.habits[static_cast<size_t>(fault.rank)].start;
+  fault.at = start + random.between(0ms, 10 * plan.delay_most + 5ms);
+  fault.actions = random.below(6);
+  const bool lasts = fault.kind == FaultKind::Stop || fault.kind == FaultKind::Block ||
+                     fault.kind == FaultKind::Cut || fault.kind == FaultKind::Respawn ||
+                     fault.kind == FaultKind::LateEnd;
+  if (lasts)
+    fault.length = random.pick<Duration>({20ms, 500ms, 2s, 3s, plan.start_timeout + 1s});
+  return fault;
+}
+
+}  // namespace
+
+void draw_more(Plan& plan, Rng& random) {
+  draw_strangers(plan, random);
+  if (!random.chance(30))
+    return;
+  for (int64_t n = random.between(1, 2); n > 0; --n) switch (random.below(5)) {
+      case 0:
+        plan.faults.push_back(draw_reset(plan, FaultKind::HalfReset, random));
+        break;
+      case 1:
+        plan.faults.push_back(draw_reset(plan, FaultKind::DataReset, random));
+        break;
+      case 2:
+        plan.faults.push_back(draw_twin(plan, random));
+        break;
+      default:
+        plan.faults.push_back(draw_while_forming(plan, random));
+    }
+  std::ranges::stable_sort(plan.faults, {}, &Fault::at);
+}
+
+}  // namespace farandole::sim
