@@ -19,10 +19,10 @@ namespace {
 // Elements between two looks at whether to go on. Scalar products of longer parts are sums of those
 // of blocks, so that another number gives other bits.
 constexpr size_t kBlock = size_t{1} << 16;
-constexpr size_t kAlignment = 64;
+constexpr size_t kMemoryAlignment = 64;
 
 size_t aligned(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return (bytes + kMemoryAlignment - 1) / kMemoryAlignment * kMemoryAlignment;
 }
 
 // Two vectors of a segment; what comes of them replaces `left`.
