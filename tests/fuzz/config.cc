@@ -98,9 +98,13 @@ void check_environment(Input& in) {
   if (config)
     check_printing(config.value());
 
+  for (const int core : launch::thread_cores(environment)) require(core >= 0, "a core exists");
+  const bool bound = in.flag();
+  const launch::CoreShare cores{2.0, bound ? std::optional(1.0) : std::nullopt};
   const launch::Placement place{.rank = 1, .size = 2, .host = "a"};
   const launch::Environment rank =
-      launch::rank_environment(environment, place, {"job", "127.0.0.1:1", "/proc/1/fd/3"}, {2.0});
+      launch::rank_environment(environment, place, {"job", "127.0.0.1:1", "/proc/1/fd/3"}, cores);
+  require(rank.find("FARANDOLE_HOST_CORES").has_value() == bound, "who is bound knows of the host");
   require(rank.find("FARANDOLE_RANK") == "1", "a rank's place is the launcher's to say");
   require(rank.find("FARANDOLE_JOB") == "job", "and so is the job");
   require(rank.entries().size() >= environment.entries().size(), "what the user set stays");

@@ -66,6 +66,12 @@ class Play : Promises {
 
   // What an honest rank in its place would say, so that the play goes on.
   void say_what_is_due() {
+    hear_as_hostile();
+    if (cluster_.seen(hostile_).formed)
+      announce_as_hostile(wishes(hostile_));
+  }
+
+  void hear_as_hostile() {
     Honest& mine = honest(hostile_);
     const auto& agreements = cluster_.seen(hostile_).agreements;
     for (; mine.agreements < agreements.size(); ++mine.agreements) {
@@ -73,9 +79,6 @@ class Play : Promises {
       for (const Rejection& rejection : agreements[mine.agreements].rejected)
         mine.rejected(rejection);
     }
-    if (!cluster_.seen(hostile_).formed)
-      return;
-    announce_as_hostile(wishes(hostile_));
   }
 
   void announce_as_hostile(std::vector<Announcement> items) {
@@ -174,7 +177,7 @@ class Play : Promises {
 
   // All announce one tensor, but who has joined.
   void agree() {
-    say_what_is_due();
+    hear_as_hostile();
     if (wanted_.empty())
       return announce(0);
     Announcement item = in_.byte() < 64 ? announcement(0) : in_.one_of(wanted_);

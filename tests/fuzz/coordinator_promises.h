@@ -66,17 +66,11 @@ struct Honest {
       joined.erase(s.process_set);
     if (s.kind == CollectiveKind::RemoveProcessSet)
       sets.erase(static_cast<uint32_t>(s.operand.at(0)));
-    if (s.kind == CollectiveKind::AddProcessSet)
-      add(op, s);
+    if (s.kind == CollectiveKind::AddProcessSet && op.extents.size() == 1) {
+      last_set = static_cast<uint32_t>(op.extents[0]);
+      sets[last_set].assign(s.operand.begin(), s.operand.end());
+    }
     return s;
-  }
-
- private:
-  void add(const ReadyOp& op, const Signature& s) {
-    require(op.extents.size() == 1, "a new set has a number");
-    require(op.extents[0] > int64_t{last_set}, "which is never given again");
-    last_set = static_cast<uint32_t>(op.extents[0]);
-    sets[last_set].assign(s.operand.begin(), s.operand.end());
   }
 };
 
@@ -178,10 +172,15 @@ class Promises {
     Honest& mine = honest(rank);
     const bool joined = !op.name.empty() && mine.joined.contains(op.process_set);
     const bool member = mine.knows(op.process_set, rank);
+    const uint32_t last_set = mine.last_set;
     const std::optional<Signature> own = mine.ready(op);
     require(
         own || !member || (joined && op.stand_in),
         "only what all members announced, or have joined, is agreed upon");
+    if (own && own->kind == CollectiveKind::AddProcessSet)
+      require(
+          op.extents.size() == 1 && op.extents[0] > int64_t{last_set},
+          "a new set has a number, which is never given again");
     if (own && own->kind == CollectiveKind::Join)
       require(
           op.extents.size() == 1 && mine.knows(op.process_set, static_cast<int>(op.extents[0])),

@@ -141,6 +141,7 @@ def main() -> int:
     counts = line_counts(merged)
     functions = json.loads(export(merged, "text"))["data"][0]["functions"]
     failed = False
+    reached_of_all = of_all = 0
     for file, names in DECODERS.items():
         lines = counts[file]
         if names:
@@ -150,11 +151,13 @@ def main() -> int:
         lines = {line: count for line, count in lines.items() if line not in skipped}
         reached = sum(1 for count in lines.values() if count)
         share = 100.0 * reached / max(len(lines), 1)
+        reached_of_all, of_all = reached_of_all + reached, of_all + len(lines)
         low = share < WANTED or not lines
         failed = failed or low
         missed = [line for line, count in sorted(lines.items()) if not count]
         print(f"{share:6.1f} %  {reached:4}/{len(lines):<4} {file}", end="")
         print(f"  not reached: {missed[:40]}" if missed else "")
+    print(f"{100.0 * reached_of_all / of_all:6.1f} %  {reached_of_all:4}/{of_all:<4} of all")
     print(f"==> {'not every' if failed else 'every'} decoder has {WANTED:g} % of its lines reached")
     return 1 if failed else 0
 

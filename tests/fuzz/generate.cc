@@ -100,7 +100,7 @@ Detail any_detail(Input& in, uint32_t id) {
     if (in.below(8) != 0)  // else a join
       out.name = tensor_name(in);
   }
-  if (in.below(4) == 0)
+  if (in.below(out.id == 0 ? 2 : 8) == 0)  // what is stood in for has no id
     out.stand_in = StandIn{lawful_signature(in), static_cast<uint32_t>(in.below(kRanks + 1))};
   out.extents = numbers(in, kRanks * kRanks + 1);
   return out;
