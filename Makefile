@@ -17,7 +17,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench lint format wheel clean contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan \
+.PHONY: help setup build test demo bench timeline-cost lint format wheel clean contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan \
 	build-fuzz fuzz fuzz-coverage FORCE
 
 help: ## list the targets
@@ -62,6 +62,9 @@ demo: setup .venv/.installed ## train a small GPT with two ranks on this machine
 
 bench: setup $(STAMPS)/bench-packages .venv/.installed ## measure beside Open MPI and Gloo
 	@$(IN_VENV) python tests/bench/run.py
+
+timeline-cost: setup .venv/.installed ## what recording a timeline costs
+	@$(IN_VENV) farandolerun -np 2 python tests/bench/timeline_cost.py
 
 lint: setup build ## formats, types, layers, docs in step with code
 	@$(IN_VENV) python -m pytest tests/lint

@@ -38,13 +38,17 @@ void connect_alone(SessionParts& parts, LoopbackHub::ProcessSets process_sets) {
 }
 
 std::shared_ptr<net::IoThread> connect_to_job(
-    SessionParts& parts, JobSpec job, std::function<bool()> give_up) {
+    SessionParts& parts,
+    JobSpec job,
+    std::function<bool()> give_up,
+    std::function<std::string()> stacks) {
   auto io = std::make_shared<net::IoThread>("fdl-io");
   TcpControlPlaneOptions options;
   options.config = parts.config;
   options.secret = parts.secret;
   options.controller = std::move(job.controller);
   options.give_up = std::move(give_up);
+  options.stacks = std::move(stacks);
   parts.control = std::make_unique<TcpControlPlane>(io, std::move(options));
   // The engine shares the thread of the sockets: one hand-off less per message.
   parts.loop = io;
@@ -105,7 +109,8 @@ Duration linger_of(const Topology& topology, const Config& config, double cores)
 Result<std::unique_ptr<Session>> make_session(
     Config config,
     std::vector<std::shared_ptr<Observer>> observers,
-    std::function<bool()> give_up) {
+    std::function<bool()> give_up,
+    std::function<std::string()> stacks) {
   Result<JobSpec> job = find_job(config);
   if (!job)
     return job.status();
@@ -140,7 +145,7 @@ Result<std::unique_ptr<Session>> make_session(
     if (config.size == 1)
       connect_alone(parts, std::move(process_sets).value());
     else
-      io = connect_to_job(parts, std::move(job).value(), std::move(give_up));
+      io = connect_to_job(parts, std::move(job).value(), std::move(give_up), std::move(stacks));
   } catch (const Refusal& refused) {
     return refused.status();
   }

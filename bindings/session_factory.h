@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/config.h"
@@ -15,12 +16,13 @@ namespace farandole {
 
 // Forms the group that `config` (or the launcher behind it) describes, within
 // config.start_timeout. `give_up`, where there is one, is asked on the calling thread every 100 ms
-// while others are waited for: true ends it. Thread: any. Fails: as Session::start, and as
-// find_job; Aborted when it gives up.
+// while others are waited for: true ends it. `stacks`: as in TcpControlPlaneOptions. Thread: any.
+// Fails: as Session::start, and as find_job; Aborted when it gives up.
 Result<std::unique_ptr<Session>> make_session(
     Config config,
     std::vector<std::shared_ptr<Observer>> observers = {},
-    std::function<bool()> give_up = {});
+    std::function<bool()> give_up = {},
+    std::function<std::string()> stacks = {});
 
 // How long the loop of a session looks for the next message before it blocks: spin_time where every
 // rank of this host has one of its `cores`, and none has to wait for a core that another one's

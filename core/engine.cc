@@ -105,7 +105,7 @@ void Engine::on(message::Agreed agreed) {
   std::vector<ReadyTensor> ready;
   std::vector<ReadyTensor> changes;
   for (ReadyOp& item : agreed.agreement.ready) {
-    std::optional<ReadyTensor> tensor = take(item, when);
+    std::optional<ReadyTensor> tensor = take(item, when, agreed.agreement.round);
     if (!tensor)
       continue;
     const bool carried = is_collective(tensor->op.request.signature.kind);

@@ -53,7 +53,7 @@ class Engine {
 
   // Why it cannot be submitted.
   Status refusal(const PendingOp& op, const GroupTable::GroupPtr& group) const;
-  std::optional<ReadyTensor> take(ReadyOp& item, TimePoint when);
+  std::optional<ReadyTensor> take(ReadyOp& item, TimePoint when, uint64_t round);
   // Joins, and process sets that come and go; behind what is ready before them.
   void carry_out(ReadyTensor changed);
   void add_set(PendingOp op, int64_t id);

@@ -26,12 +26,16 @@ Status Engine::refusal(const PendingOp& op, const GroupTable::GroupPtr& group) c
 }
 
 // What this rank has submitted, or stands in for; nothing where it has no part in it.
-std::optional<ReadyTensor> Engine::take(ReadyOp& item, TimePoint when) {
+std::optional<ReadyTensor> Engine::take(ReadyOp& item, TimePoint when, uint64_t round) {
   std::optional<PendingOp> op = pending_.take(item.process_set, item.name);
   const uint32_t contributors = item.stand_in ? item.stand_in->contributors : 0;
   if (op) {
     parts_.emitter->emit(
-        {.kind = EventKind::Agreed, .when = when, .name = item.name, .mark = op->mark});
+        {.kind = EventKind::Agreed,
+         .when = when,
+         .name = item.name,
+         .number = round,
+         .mark = op->mark});
     return ReadyTensor{std::move(*op), std::move(item.extents), contributors};
   }
   const GroupTable::GroupPtr group = parts_.groups->find(item.process_set);

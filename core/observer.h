@@ -13,7 +13,7 @@ namespace farandole {
 enum class EventKind : uint8_t {
   Submitted,    // a tensor entered the engine
   Announced,    // handed to the control plane
-  Agreed,       // ready on every rank
+  Agreed,       // ready on every rank, in the round `number`
   Rejected,     // ranks disagree
   BucketStart,  // a bucket begins to move; `bytes` and `tensors` are the bucket's
   BucketEnd,    // and has moved; `code` says how it ended

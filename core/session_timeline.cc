@@ -1,5 +1,6 @@
 #include "core/session_timeline.h"
 
+#include <fstream>
 #include <string_view>
 
 #include "core/base/format.h"
@@ -8,6 +9,14 @@ namespace farandole {
 namespace {
 
 constexpr std::string_view kRank = "{rank}";
+
+// The steady clock begins with the machine: each start of one has a name. Where it cannot be read,
+// the host and its own name serve nobody else.
+std::string clock_name(const Topology& topology, const Member& self) {
+  std::string name;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), name);
+  return name.empty() ? fmt::format("{}/{}", self.host, topology.rank) : name;
+}
 
 }  // namespace
 
@@ -23,10 +32,9 @@ Status start_timeline(Session& session, const std::string& path, bool mark_cycle
     return Status::ok();
   for (; at != std::string::npos; at = own.find(kRank, at))
     own.replace(at, kRank.size(), std::to_string(topology.rank));
-  const std::vector<Member>& members = session.members();
-  const auto place = static_cast<size_t>(topology.rank);
+  const Member& self = session.members().at(static_cast<size_t>(topology.rank));
   return session.timeline().start(
-      own, mark_cycles, {topology.rank, topology.size, members.at(place).host});
+      own, mark_cycles, {topology.rank, topology.size, self.host, clock_name(topology, self)});
 }
 
 }  // namespace farandole

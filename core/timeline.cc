@@ -122,6 +122,7 @@ void Timeline::on(const Event& event) noexcept {
       record.detail = static_cast<uint8_t>(event.code);
       break;
     case EventKind::Agreed:
+      record.value = event.number;
       break;
     case EventKind::Round:
       record.recording = recording_.load(std::memory_order_acquire);

@@ -109,10 +109,11 @@ void TimelineText::begin(int64_t when) {
       "farandole_timeline",
       0,
       fmt::format(
-          "\"rank\":{},\"size\":{},\"host\":{},\"mark_cycles\":{},\"began_us\":{}",
+          "\"rank\":{},\"size\":{},\"host\":{},\"clock\":{},\"mark_cycles\":{},\"began_us\":{}",
           place_.rank,
           place_.size,
           quoted(place_.host),
+          quoted(place_.clock),
           mark_cycles_,
           when / 1000));
 }
@@ -177,7 +178,10 @@ void TimelineText::agreed(const TimelineRecord& record) {
   if (to.at != Track::At::Negotiating)
     return;
   const uint32_t tid = record.track + kFirstTrack;
-  shut(record.when, tid);
+  head('E', record.when, tid);
+  text_ += ",\"args\":{\"round\":";
+  append_number(text_, record.value);
+  text_ += "}}";
   head('B', record.when, tid);
   text_ += ",\"name\":\"";
   text_ += upper_[static_cast<size_t>(to.kind)];

@@ -19,6 +19,7 @@ struct TimelinePlace {
   int rank = 0;
   int size = 1;
   std::string host;
+  std::string clock;  // the same where times are of the same clock
 };
 
 // Whatever records are missing, each begin that is written gets its end, within that of its

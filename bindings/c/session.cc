@@ -1,5 +1,9 @@
 // fdl_init to fdl_get_counters: a session's life, and what it knows about the job and itself.
 
+#include <algorithm>
+#include <functional>
+#include <string>
+
 #include "bindings/c/error.h"
 #include "bindings/c/objects.h"
 #include "bindings/c/sized.h"
@@ -45,6 +49,18 @@ Result<Config> configure(const fdl_options& options) {
   return config;
 }
 
+// As make_session wants it; nothing where the program says nothing of itself.
+std::function<std::string()> asking(const fdl_options& options) {
+  if (!options.stacks)
+    return {};
+  return [stacks = options.stacks, user = options.user] {
+    constexpr size_t kCapacity = 16384;  // of an answer to rank 0
+    std::string text(kCapacity, '\0');
+    text.resize(std::min(stacks(user, text.data(), text.size()), kCapacity));
+    return text;
+  };
+}
+
 Status init(const fdl_options* given, fdl_session** out) {
   if (!out)
     return {Code::InvalidArgument, "fdl_init: there is no place for the session (NULL)"};
@@ -59,7 +75,7 @@ Status init(const fdl_options* given, fdl_session** out) {
   if (options.give_up)
     give_up = [&options] { return options.give_up(options.user) != 0; };
   Result<std::unique_ptr<Session>> session =
-      make_session(std::move(config).value(), {}, std::move(give_up));
+      make_session(std::move(config).value(), {}, std::move(give_up), asking(options));
   if (!session)
     return session.status();
   place->box = std::make_shared<SessionBox>(std::move(session).value());

@@ -23,9 +23,6 @@ constexpr const char* kNoTuner =
     "--cache-capacity by hand";
 constexpr const char* kNotElastic =
     "jobs of changing size are not there yet; leave it out, and give the number of ranks with -np";
-constexpr const char* kNoStallCheck =
-    "nothing warns of tensors that wait yet; leave it out: --gloo-timeout-seconds ends collectives "
-    "that stand still, --timeout the job";
 constexpr const char* kNoMpi =
     "there is no MPI here; leave it out: the launcher starts the ranks by itself";
 constexpr const char* kNoBinder =
@@ -64,10 +61,6 @@ const std::vector<Group>& groups() {
         {"--reset-limit", "N"},
         {"--blacklist-cooldown-range", "MIN MAX"},
         {"--host-discovery-script", "FILE"}}},
-      {kNoStallCheck,
-       {{"--stall-check", ""},
-        {"--stall-check-warning-time-seconds", "SECONDS"},
-        {"--stall-check-shutdown-time-seconds", "SECONDS"}}},
       {kNoMpi,
        {{"--mpi", ""},
         {"--jsrun", ""},
@@ -89,7 +82,7 @@ struct Variable {
   const char* why;
 };
 
-constexpr std::array<Variable, 27> kVariables{{
+constexpr std::array<Variable, 24> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", kNoCycle},
     {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", kHierarchy},
     {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", kHierarchy},
@@ -102,9 +95,6 @@ constexpr std::array<Variable, 27> kVariables{{
     {"HOROVOD_AUTOTUNE_GAUSSIAN_PROCESS_NOISE", "", kNoTuner},
     {"HOROVOD_ELASTIC", "0", kNotElastic},
     {"HOROVOD_ELASTIC_TIMEOUT", "", kNotElastic},
-    {"HOROVOD_STALL_CHECK_DISABLE", "1", kNoStallCheck},
-    {"HOROVOD_STALL_CHECK_TIME_SECONDS", "", kNoStallCheck},
-    {"HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "0", kNoStallCheck},
     {"HOROVOD_MPI_THREADS_DISABLE", "", kNoMpi},
     {"HOROVOD_CONTROLLER", "gloo", kNoMpi},
     {"HOROVOD_CPU_OPERATIONS", "gloo", kNoMpi},

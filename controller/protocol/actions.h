@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/protocol/messages.h"
+#include "controller/protocol/stalls.h"
 #include "core/agreement.h"
 
 namespace farandole::control {
@@ -61,7 +62,19 @@ struct NotFormed {
   bool operator==(const NotFormed&) const = default;
 };
 
-using Action = std::variant<SendTo, Deliver, Fail, StoreReply, CloseRank, Formed, NotFormed>;
+// Of the coordinator: to be told to whoever reads the log of rank 0.
+struct TellStalls {
+  StallReport report;
+  bool operator==(const TellStalls&) const = default;
+};
+// Of a worker: say where this rank's threads are, to Worker::answer().
+struct Testify {
+  uint64_t number = 0;
+  bool operator==(const Testify&) const = default;
+};
+
+using Action = std::
+    variant<SendTo, Deliver, Fail, StoreReply, CloseRank, Formed, NotFormed, TellStalls, Testify>;
 using Actions = std::vector<Action>;
 
 }  // namespace farandole::control

@@ -29,7 +29,8 @@ Coordinator::Coordinator(CoordinatorOptions options, Group group)
       readiness_(options_.limits, options_.process_sets),
       resends_(options_.limits.size),
       deferred_joins_(options_.limits.size),
-      store_(options_.limits) {}
+      store_(options_.limits),
+      inquiries_(options_.limits.size, options_.stalls.patience()) {}
 
 Action Coordinator::send(int rank, const Message& message) {
   return SendTo{rank, encode(links_[static_cast<size_t>(rank)].next(), message)};
@@ -85,7 +86,12 @@ Actions Coordinator::on_frame(int rank, std::span<const uint8_t> bytes, TimePoin
   Message& message = frame.value().body;
   if (Report* report = std::get_if<Report>(&message))
     return accuse(rank, std::move(report->failure), now);
-  return std::visit([&](auto& body) { return on(rank, body); }, message);
+  if (Answer* answer = std::get_if<Answer>(&message))
+    return testify(rank, std::move(*answer), now);
+  readiness_.at(now);
+  Actions actions = std::visit([&](auto& body) { return on(rank, body); }, message);
+  watch(now);
+  return actions;
 }
 
 Actions Coordinator::on(int rank, Announce& message) {
@@ -223,13 +229,26 @@ Actions Coordinator::accuse(int accuser, PeerFailure failure, TimePoint now) {
 }
 
 std::optional<TimePoint> Coordinator::deadline() const noexcept {
-  return accusation_ ? std::optional(accusation_->due) : std::nullopt;
+  if (failed_)
+    return std::nullopt;
+  std::optional<TimePoint> next = inquiries_.deadline();
+  const auto consider = [&next](TimePoint when) { next = std::min(next.value_or(when), when); };
+  if (accusation_)
+    consider(accusation_->due);
+  if (look_)
+    consider(*look_);
+  return next;
 }
 
 Actions Coordinator::tick(TimePoint now) {
-  if (!accusation_ || now < accusation_->due || FARANDOLE_MUTATE(SkipConfirmDeadline))
+  if (failed_)
     return {};
-  return fail(std::move(accusation_->failure));
+  if (accusation_ && now >= accusation_->due && !FARANDOLE_MUTATE(SkipConfirmDeadline))
+    return fail(std::move(accusation_->failure));
+  Actions actions = look(now);
+  if (!failed_)
+    append(actions, tell_stalls(now));
+  return actions;
 }
 
 Actions Coordinator::on_lost(int rank, const std::string& cause) {

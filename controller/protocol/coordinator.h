@@ -23,6 +23,7 @@ struct CoordinatorOptions {
   Limits limits;
   // Those that exist from the start. 0, all ranks, need not be given.
   ProcessSets::Map process_sets;
+  StallPolicy stalls;
 };
 
 // A rank that leaves is told so like all others (Failure{left}): after that it is part of no
@@ -47,7 +48,8 @@ class Coordinator {
   // Rounds of process set 0 that rank 0 has agreed to but not finished; see flush().
   void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
   // To be called at deadline(): an accusation by a peer that nothing better has replaced for
-  // ControlPlane::kConfirm becomes the verdict.
+  // ControlPlane::kConfirm becomes the verdict; operations that wait for some ranks for longer than
+  // the policy says are told (TellStalls) once these have said where they are, or end the job.
   Actions tick(TimePoint now);
   std::optional<TimePoint> deadline() const noexcept;
   // To be called when the driver has no more input at hand, and after on_backlog(). Tells what has
@@ -78,6 +80,11 @@ class Coordinator {
 
   Actions accuse(int accuser, PeerFailure failure, TimePoint now);
   Actions answer(int rank, Result<StoreAnswers> answers);
+  void watch(TimePoint now);
+  Actions look(TimePoint now);
+  Actions tell_stalls(TimePoint now);
+  Actions testify(int rank, Answer message, TimePoint now);
+  Actions give_up_waiting(const Stall& stall);
   Actions tell();
 
   Actions on(int rank, Announce& message);
@@ -109,7 +116,9 @@ class Coordinator {
     PeerFailure failure;
     TimePoint due;
   };
-  std::optional<Accusation> accusation_;     // the first one
+  std::optional<Accusation> accusation_;  // the first one
+  std::optional<TimePoint> look_;         // when to look at what waits, while anything does
+  Inquiries inquiries_;
   std::map<int, std::string> gave_up_zero_;  // who holds rank 0 for lost, and why
   uint64_t round_ = 0;
   bool failed_ = false;

@@ -37,6 +37,8 @@ inline constexpr size_t kMaxTextBytes = 4096;
 // what is longer, so that all ranks read the same.
 inline constexpr size_t kMaxCauseBytes = 512;
 inline constexpr size_t kMaxSettings = 64;
+// What a rank says of its threads.
+inline constexpr size_t kMaxStackBytes = 16384;
 
 // A configuration key that must have one value on all ranks.
 struct Setting {

@@ -174,6 +174,14 @@ Offset<void> body(FlatBufferBuilder& out, const Finished&) {
   return wire::CreateFinished(out).Union();
 }
 
+Offset<void> body(FlatBufferBuilder& out, const Answer& m) {
+  return wire::CreateAnswer(out, m.number, text_of(out, m.text)).Union();
+}
+
+Offset<void> body(FlatBufferBuilder& out, const Inquiry& m) {
+  return wire::CreateInquiry(out, m.number).Union();
+}
+
 wire::Envelope pack(const Envelope& e) {
   return {e.job, e.incarnation, e.seq, e.version, e.epoch};
 }

@@ -19,7 +19,7 @@
 
 namespace farandole::control {
 
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 using Bytes = std::vector<uint8_t>;
 
 // Who says it: stands in front of every message.
@@ -88,6 +88,13 @@ struct Finished {
   bool operator==(const Finished&) const = default;
 };
 
+// To an Inquiry: where the threads of this rank are, or why that cannot be said.
+struct Answer {
+  uint64_t number = 0;
+  std::string text;
+  bool operator==(const Answer&) const = default;
+};
+
 // --- from the coordinator to a rank
 
 struct Welcome {
@@ -148,6 +155,13 @@ struct StoreError {
   bool operator==(const StoreError&) const = default;
 };
 
+// Others wait for the receiver: it is asked where its threads are. It is asked nothing else until
+// it has answered.
+struct Inquiry {
+  uint64_t number = 0;  // from 1 on, ascending
+  bool operator==(const Inquiry&) const = default;
+};
+
 using Message = std::variant<
     Join,
     Announce,
@@ -163,7 +177,9 @@ using Message = std::variant<
     Failure,
     StoreValue,
     StoreError,
-    Finished>;
+    Finished,
+    Answer,
+    Inquiry>;
 
 struct Frame {
   Envelope envelope;

@@ -108,6 +108,14 @@ Finished read(Decoder&, const wire::Finished&) {
   return {};
 }
 
+Answer read(Decoder& in, const wire::Answer& m) {
+  return {m.number(), in.text(m.text(), kMaxStackBytes, "an answer is too long")};
+}
+
+Inquiry read(Decoder&, const wire::Inquiry& m) {
+  return {m.number()};
+}
+
 Message read(Decoder& in, const wire::Message& m) {
   switch (m.body_type()) {
     case wire::Body::Join:
@@ -140,6 +148,10 @@ Message read(Decoder& in, const wire::Message& m) {
       return read(in, *m.body_as_StoreError());
     case wire::Body::Finished:
       return read(in, *m.body_as_Finished());
+    case wire::Body::Answer:
+      return read(in, *m.body_as_Answer());
+    case wire::Body::Inquiry:
+      return read(in, *m.body_as_Inquiry());
     case wire::Body::NONE:
       break;
   }

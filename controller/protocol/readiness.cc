@@ -152,6 +152,7 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
   slot.announced[place] = true;
   slot.last = rank;
   if (slot.count++ == 0) {
+    slot.since = now_;
     ++pending_;
     if (slot.id != 0)
       idle_.erase(slot.idle);
@@ -285,6 +286,8 @@ void Readiness::unannounce(Slot& slot) {
   slot.announced.assign(members.size(), false);
   slot.full.clear();
   slot.count = 0;
+  slot.since = {};
+  slot.told = {};
   if (slot.key->name.empty())
     joins_.erase(slot.key->process_set);
   --pending_;
@@ -292,6 +295,12 @@ void Readiness::unannounce(Slot& slot) {
 
 void Readiness::settle(Slot& slot) {
   unannounce(slot);
+  // Who has joined waits for what the others still do; as long as they do something, it does not
+  // wait too long.
+  if (const auto join = joins_.find(slot.key->process_set); join != joins_.end()) {
+    join->second->since = now_;
+    join->second->told = {};
+  }
   if (slot.id == 0)
     erase(slot);
   else

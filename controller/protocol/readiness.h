@@ -2,6 +2,7 @@
 // Readiness: which members of which process set have announced which tensor; and the signature
 // cache, which lets a repeated tensor be announced and agreed upon by a number.
 
+#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -14,6 +15,7 @@
 #include "controller/protocol/limits.h"
 #include "controller/protocol/messages.h"
 #include "controller/protocol/process_sets.h"
+#include "controller/protocol/stalls.h"
 #include "core/request.h"
 
 namespace farandole::control {
@@ -33,6 +35,16 @@ class Readiness {
   Readiness(const Limits& limits, ProcessSets::Map process_sets);
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
+
+  // The time, for what is announced from now on; where nobody asks for stalls it is not needed.
+  void at(TimePoint now) noexcept { now_ = now; }
+  // What has waited for at least `least`, and was not told yet or has waited twice as long since:
+  // the oldest first. Counts as told.
+  std::vector<Stall> stalled(Duration least);
+  // What has waited longest, not told or told.
+  std::optional<Stall> oldest() const;
+  // When the next wait will have lasted for what it is to be told, or to end the job, after.
+  std::optional<TimePoint> next_stall(const StallPolicy& policy) const;
 
   // One announcement. Fails: an honest rank would not have made it (announced twice or after its
   // join, not a member, over its quota, an id never given).
@@ -68,17 +80,24 @@ class Readiness {
   // A tensor that is pending, cached, or both.
   struct Slot {
     const Key* key = nullptr;
-    uint32_t id = 0;                   // 0: not cached
-    Signature agreed;                  // of the first member, when last agreed upon
-    std::vector<int64_t> extents;      // likewise
-    Idle::iterator idle;               // place in idle_, when cached and not pending
-    std::vector<bool> announced;       // by place in the process set
-    size_t count = 0;                  // of announced
-    int last = -1;                     // rank that announced last
+    uint32_t id = 0;               // 0: not cached
+    Signature agreed;              // of the first member, when last agreed upon
+    std::vector<int64_t> extents;  // likewise
+    Idle::iterator idle;           // place in idle_, when cached and not pending
+    std::vector<bool> announced;   // by place in the process set
+    size_t count = 0;              // of announced
+    int last = -1;                 // rank that announced last
+    TimePoint since{};  // when the first was announced; of a join also: something agreed upon
+    Duration told{0};   // how long it had waited when that was last told
     std::map<size_t, Signature> full;  // by place; the others announced the id
   };
   using Slots = std::map<Key, Slot>;
 
+  Stall stall_of(const Slot& slot) const;
+  // When it is to be told the next time.
+  static Duration told_after(const Slot& slot, Duration least) noexcept {
+    return std::max(least, 2 * slot.told);
+  }
   Status take_place(int rank);
   void refuse(const Key& key, Status why);
   Status count(int rank, Slot& slot, const std::vector<int>& members);
@@ -108,6 +127,7 @@ class Readiness {
   Round& room_for(size_t bytes);
 
   Limits limits_;
+  TimePoint now_{};
   ProcessSets sets_;
   Slots slots_;
   std::map<uint32_t, Slot*> joins_;  // by process set: those that are pending

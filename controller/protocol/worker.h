@@ -55,6 +55,9 @@ class Worker {
   // Nothing is sent any more; waiting store requests end.
   Actions finished();
 
+  // To Testify. Cut where it is too long.
+  Actions answer(uint64_t number, std::string text);
+
   // `request` comes back in a StoreReply; unique among this rank's requests.
   Actions store_set(uint64_t request, std::string key, Bytes value);
   Actions store_get(uint64_t request, std::string key);
@@ -109,6 +112,7 @@ class Worker {
   Actions on(Failure& message);
   Actions on(StoreValue& message);
   Actions on(StoreError& message);
+  Actions on(Inquiry& message);
   template <typename Other>
   Actions on(Other&) {
     return malformed("a message that only other ranks send");
@@ -144,6 +148,7 @@ class Worker {
   std::map<uint64_t, StoreRequest> store_waiting_;
   size_t store_bytes_ = 0;  // published, or being
   size_t store_keys_ = 0;
+  uint64_t asked_ = 0;  // the Inquiry that is to be answered; 0: none
   bool reported_ = false;
   bool leaving_ = false;  // said goodbye
   bool left_ = false;     // and it has been acknowledged

@@ -200,6 +200,8 @@ void CoordinatorHost::apply(Actions actions) {
         to->send(send->bytes);
     } else if (auto* close = std::get_if<CloseRank>(&action)) {
       close_after_flush(close->rank, now() + patience::kRefusal, [this] { end_if_concluded(); });
+    } else if (auto* told = std::get_if<TellStalls>(&action)) {
+      events_.stalls(told->report);
     } else if (std::holds_alternative<Formed>(action)) {
       form();
     }
@@ -213,7 +215,9 @@ void CoordinatorHost::form() {
   listener_.reset();
   coordinator_.emplace(
       CoordinatorOptions{
-          .limits = Limits::of(options_.config), .process_sets = options_.process_sets},
+          .limits = Limits::of(options_.config),
+          .process_sets = options_.process_sets,
+          .stalls = StallPolicy::of(options_.config)},
       membership_->take_group());
 }
 

@@ -41,6 +41,7 @@ struct CoordinatorHostEvents {
   std::function<void()> something_to_do;  // call turn() when no more input is at hand
   std::function<void(int rank, net::Established)> watch;  // its heartbeats
   std::function<void(int rank)> forget;
+  std::function<void(const StallReport&)> stalls;  // for the log
 };
 
 // Thread: the loop's, but open(), which comes first.

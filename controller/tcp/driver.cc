@@ -99,6 +99,13 @@ void Driver::store(StoreRequest request) {
   });
 }
 
+void Driver::answer(uint64_t number, std::string text) {
+  on_loop([this, number, text = std::move(text)]() mutable {
+    take(worker_.answer(number, std::move(text)));
+    schedule_turn();
+  });
+}
+
 void Driver::on_dead(int rank, const std::string& cause) {
   if (host_)
     host_->on_dead(rank, cause);
@@ -201,6 +208,8 @@ void Driver::deliver(Action& action) {
     options_.formed(std::move(*formed));
   else if (auto* not_formed = std::get_if<NotFormed>(&action))
     options_.formed(std::move(not_formed->why));
+  else if (auto* testify = std::get_if<Testify>(&action))
+    options_.asked(testify->number);
   else if (std::holds_alternative<CloseRank>(action))
     uplink_.reset();
 }

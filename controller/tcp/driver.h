@@ -26,6 +26,8 @@ struct DriverOptions {
   ControlSink* sink = nullptr;
   std::function<void(Result<Formed>)> formed;  // once, on the loop
   std::function<void(StoreReply)> reply;       // on the loop
+  // This rank is asked where its threads are; answer() later. On the loop.
+  std::function<void(uint64_t number)> asked;
 };
 
 // Thread: the loop's, but where it says otherwise. Held by shared_ptr: tasks on the loop may
@@ -41,13 +43,14 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void connect(net::Established control);
   void join(Member self);
 
-  // Thread: any, for the six below. Never block.
+  // Thread: any, for the seven below. Never block.
   void announce(std::vector<Announcement> announcements);
   void report(PeerFailure failure);
   void leave(std::string cause = "shutdown");
   void finished();
   void backlog(size_t rounds);
   void store(StoreRequest request);
+  void answer(uint64_t number, std::string text);
 
   // Messages of the own coordinator.
   void on_own_message(Bytes bytes);

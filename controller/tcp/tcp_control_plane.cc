@@ -12,6 +12,7 @@
 
 #include "controller/tcp/driver.h"
 #include "controller/tcp/liveness_judge.h"
+#include "controller/tcp/stack_teller.h"
 #include "controller/tcp/store_client.h"
 #include "controller/tcp/watches.h"
 #include "core/base/abandon.h"
@@ -31,12 +32,19 @@ using control::Driver;
 using control::DriverOptions;
 using control::Formed;
 using control::LivenessJudge;
+using control::StackTeller;
+using control::StallReport;
 using control::StoreClient;
 using control::StoreReply;
 using control::StoreRequest;
 using control::Watches;
 
 namespace {
+
+// One warning, and its details below it.
+void log_stalls(const StallReport& report) {
+  for (const std::string& line : control::lines_of(report)) FARANDOLE_LOG(Warning, "{}", line);
+}
 
 Result<uint64_t> random_incarnation() {
   std::array<uint8_t, sizeof(uint64_t)> bytes{};
@@ -81,6 +89,7 @@ struct TcpControlPlane::Impl {
   std::map<int, net::LoopTimer> last_words;
   Watches watches;  // loop only
   std::shared_ptr<Driver> driver;
+  std::shared_ptr<StackTeller> teller;
   bool stopped = false;
   bool answered = true;
 };
@@ -120,6 +129,11 @@ Status TcpControlPlane::Impl::begin(ControlSink& sink) {
   parts.reply = [this](StoreReply reply) {
     store.on_reply(reply.request, std::move(reply.status), std::move(reply.value));
   };
+  teller =
+      std::make_shared<StackTeller>(io, options.stacks, [this](uint64_t number, std::string text) {
+        driver->answer(number, std::move(text));
+      });
+  parts.asked = [teller = teller](uint64_t number) { teller->ask(number); };
   driver = std::make_shared<Driver>(*io, std::move(parts));
   FARANDOLE_RETURN_IF_ERROR(begin_heartbeat());
   Result<std::string> address = hosts() ? open_coordinator() : reach_coordinator();
@@ -172,6 +186,7 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
   events.something_to_do = [raw = driver.get()] { raw->schedule_turn(); };
   events.watch = [this](int rank, net::Established socket) { watch(rank, std::move(socket)); };
   events.forget = [this](int rank) { forget(rank); };
+  events.stalls = log_stalls;
   auto host = std::make_shared<std::unique_ptr<CoordinatorHost>>(
       std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events)));
   CoordinatorHost* const raw = host->get();
@@ -311,6 +326,7 @@ bool TcpControlPlane::Impl::stop_driver(TimePoint until) {
   return io->run_and_wait(
       [this] {
         last_words.clear();
+        teller->close();
         driver->release();
       },
       loop_deadline());
@@ -321,6 +337,8 @@ bool TcpControlPlane::Impl::stop(TimePoint until) {
     return answered;
   if (driver)
     answered = stop_driver(until);
+  if (driver && answered)
+    answered = teller->stop(loop_deadline());
   store.close({Code::Aborted, "the session is shut down"});
   if (heartbeat && !heartbeat->stop(loop_deadline()))
     answered = false;

@@ -26,6 +26,9 @@ struct TcpControlPlaneOptions {
   // rank that is ahead waits for rank 0. Nobody has to count: a listener closes when its group has
   // formed, so that a later attempt finds none until rank 0 starts again.
   uint32_t generation = 0;
+  // Says where the threads of this process are, as lines of text, while other ranks wait for it.
+  // Called on a thread of its own, until stop(). May be empty.
+  std::function<std::string()> stacks;
   // As net::ConnectSpec::give_up, for all of start().
   std::function<bool()> give_up;
   // For a turn of the loop, and for the heartbeat thread to end; tests shorten it.

@@ -68,6 +68,9 @@ struct Config {
   // Observing.
   std::string timeline;  // file; empty: none
   bool timeline_mark_cycles = false;
+  bool stall_check_disable = false;
+  Duration stall_check_time = 10s;
+  Duration stall_shutdown_time = 0s;  // zero: never
   LogLevel log_level = LogLevel::Warning;
 
   // Looks a variable up: nullopt where it is not set.

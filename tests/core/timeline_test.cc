@@ -132,7 +132,7 @@ TEST_F(TimelineTextTest, TheLifeOfATensorIsToldInHorovodsWords) {
       ElementsAre(
           R"({"ph":"B","ts":1.000,"name":"NEGOTIATE_ALLGATHER"})",
           R"({"ph":"i","ts":1.500,"s":"p","name":"CYCLE_START","args":{"round":8}})",
-          R"({"ph":"E","ts":2.001})",
+          R"({"ph":"E","ts":2.001,"args":{"round":8}})",
           R"({"ph":"B","ts":2.001,"name":"ALLGATHER","args":{"dtype":"int32","bytes":8}})",
           R"({"ph":"B","ts":2.001,"name":"QUEUE"})",
           R"({"ph":"E","ts":3.010})",

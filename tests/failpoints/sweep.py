@@ -39,6 +39,10 @@ RARE = {
         "net/net_test",
         "ProcessCard.AProcessThatNobodyKnowsAnyMoreHasEnded",
     ),
+    "stack_teller.ask": (  # a rank that others wait for in vain
+        "controller/tcp_control_plane_test",
+        "StackTellerTest.TellsWhatTheProgramSaysOnAThreadOfItsOwn",
+    ),
     "sync.futex": (  # a member that is late by more than a few turns of the others
         "shm/shm_test",
         "FlagBarrier.InterruptWakesASleeper",

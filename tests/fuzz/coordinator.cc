@@ -266,6 +266,7 @@ class Play : Promises {
       case 7:
         coordinator().on_backlog(in_.below(4));
         cluster_.act(coordinator().tick(kStart + ControlPlane::kConfirm));
+        wait(rank);
         break;
       case 14:
         cluster_.act(rank, cluster_.worker(rank).finished());
@@ -309,6 +310,26 @@ class Play : Promises {
       for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
         moved = moved || cluster_.down_waiting(rank);
     }
+  }
+
+  // Time passes, who waits is told of, and who is asked answers.
+  void wait(int rank) {
+    cluster_.now += std::chrono::milliseconds(500) * in_.below(4);
+    cluster_.act(coordinator().tick(cluster_.now));
+    std::vector<uint64_t>& asked = cluster_.seen(rank).questions;
+    if (!asked.empty() && in_.flag()) {
+      cluster_.act(rank, cluster_.worker(rank).answer(asked.back(), "here"));
+      asked.clear();
+    }
+    for (const StallReport& report : cluster_.reports) {
+      require(report.stalls.size() <= StallReport::kMost, "a report is bounded");
+      require(report.testimonies.size() <= kRanks, "each rank speaks once");
+      for (const Testimony& told : report.testimonies)
+        require(told.text.size() <= kMaxStackBytes, "nobody says more than is shown");
+      for (const Stall& stall : report.stalls)
+        require(!stall.submitted.empty() && !stall.missing.empty(), "some wait for others");
+    }
+    cluster_.reports.clear();
   }
 
   // The hostile rank goes, and everything that needs it must come to an end.

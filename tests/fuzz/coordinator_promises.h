@@ -79,7 +79,7 @@ class Promises {
   explicit Promises(Input& in)
       : hostile_(1 + static_cast<int>(in.below(2))),
         limits_(limits(in)),
-        cluster_({limits_, kProcessSets, kSettings}) {}
+        cluster_({limits_, kProcessSets, kSettings, {.report = std::chrono::seconds(1)}}) {}
 
   Coordinator& coordinator() { return cluster_.coordinator(); }
   Honest& honest(int rank) { return honest_[static_cast<size_t>(rank)]; }

@@ -277,6 +277,10 @@ Message message_up(Input& in) {
       return StoreCancel{in.below(8)};
     case 6:
       return Finished{};
+    case 7:
+      if (in.below(4) == 0)
+        return Answer{in.below(4), any_text(in)};
+      return any_announce(in);
     default:
       return any_announce(in);
   }
@@ -296,6 +300,10 @@ Message message_down(Input& in) {
       return StoreValue{in.below(8), in.bytes(70)};
     case 5:
       return StoreError{in.below(8), any_status(in)};
+    case 6:
+      if (in.below(4) == 0)
+        return Inquiry{in.below(4)};
+      return any_round(in);
     default:
       return any_round(in);
   }

@@ -169,6 +169,8 @@ class Play {
       case 8:
         return in_.byte() < 8 ? take(worker_.on_silent("silent")) : say_anything();
       case 9:
+        if (asked_ > 0 && in_.flag())
+          return take(worker_.answer(std::exchange(asked_, 0), in_.text(40)));
         return take(worker_.finished());
       case 10:
         return ask_again();
@@ -239,6 +241,13 @@ class Play {
     require(formed.members.size() == kRanks && formed.epoch != 0, "a group is complete");
   }
 
+  void on(Testify& testify) {
+    require(asked_ == 0 && testify.number != 0, "one question at a time");
+    asked_ = testify.number;
+  }
+
+  void on(TellStalls&) { require(false, "only a coordinator knows who waits"); }
+
   void on(NotFormed& not_formed) {
     require(!not_formed.why.is_ok(), "a group that does not form says why");
     ended_ = true;
@@ -250,6 +259,7 @@ class Play {
   uint64_t said_ = 0;
   uint64_t rounds_ = 0;
   uint64_t request_ = 0;
+  uint64_t asked_ = 0;    // what it has not answered
   uint32_t id_ = 0;       // the last that was given
   uint32_t evicted_ = 0;  // the last that was taken back
   std::map<std::pair<uint32_t, std::string>, uint32_t> ids_;

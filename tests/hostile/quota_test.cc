@@ -194,6 +194,18 @@ INSTANTIATE_TEST_SUITE_P(
             },
             "broke the protocol: it sent a malformed message"},
         Excess{
+            "answerToNoQuestion",
+            [](RankClient& rank) {
+              rank.send(control::Answer{1, "here"});
+            },
+            "answered question 1, which it was not asked"},
+        Excess{
+            "answerThatIsTooLong",
+            [](RankClient& rank) {
+              rank.send(control::Answer{1, std::string(16385, 'a')});
+            },
+            "an answer is too long"},
+        Excess{
             "joinAgain",
             [](RankClient& rank) { rank.send(rank.join_message()); },
             "broke the protocol"},

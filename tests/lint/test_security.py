@@ -93,6 +93,7 @@ def test_no_file_is_written() -> None:
     timeline."""
     asked_for = {
         "bindings/python/farandole/running.py",
+        "bindings/python/farandole/timeline.py",
         "controller/launch/output_files.cc",
         "core/timeline_file.cc",
     }

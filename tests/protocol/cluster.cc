@@ -66,6 +66,8 @@ void Cluster::act(int rank, Actions actions) {
       seen(rank).not_formed = std::move(not_formed->why);
     } else if (std::holds_alternative<Formed>(action)) {
       seen(rank).formed = true;
+    } else if (Testify* testify = std::get_if<Testify>(&action)) {
+      seen(rank).questions.push_back(testify->number);
     } else {
       closed.push_back(std::get<CloseRank>(action));
     }
@@ -79,9 +81,12 @@ void Cluster::act(Actions actions) {
       down(send->rank).push_back(std::move(send->bytes));
     } else if (CloseRank* close = std::get_if<CloseRank>(&action)) {
       closed.push_back(std::move(*close));
+    } else if (TellStalls* told = std::get_if<TellStalls>(&action)) {
+      reports.push_back(std::move(told->report));
     } else if (std::holds_alternative<Formed>(action)) {
       coordinator_ = std::make_unique<Coordinator>(
-          CoordinatorOptions{options_.limits, options_.process_sets}, membership_->take_group());
+          CoordinatorOptions{options_.limits, options_.process_sets, options_.stalls},
+          membership_->take_group());
     }
   }
 }
@@ -89,8 +94,7 @@ void Cluster::act(Actions actions) {
 void Cluster::step_up(int rank) {
   const Bytes bytes = std::move(up(rank).front());
   up(rank).pop_front();
-  act(coordinator_ ? coordinator_->on_frame(rank, bytes, kStart)
-                   : membership_->on_frame(rank, bytes));
+  act(coordinator_ ? coordinator_->on_frame(rank, bytes, now) : membership_->on_frame(rank, bytes));
 }
 
 void Cluster::step_down(int rank) {

@@ -29,12 +29,14 @@ class Cluster {
     Limits limits;
     std::map<uint32_t, std::vector<int>> process_sets;
     std::vector<Setting> settings = {};  // that all ranks must share
+    StallPolicy stalls = {};
   };
   // What one rank has been given.
   struct Seen {
     std::vector<Agreement> agreements;
     std::vector<PeerFailure> failures;
     std::vector<StoreReply> replies;
+    std::vector<uint64_t> questions;
     std::optional<Status> not_formed;
     bool formed = false;
   };
@@ -71,6 +73,8 @@ class Cluster {
   size_t bytes_up() const { return bytes_up_; }
   size_t bytes_down() const { return bytes_down_; }
   std::vector<CloseRank> closed;
+  std::vector<StallReport> reports;
+  TimePoint now = kStart;  // when messages reach the coordinator
 
  private:
   std::unique_ptr<Membership> membership_;

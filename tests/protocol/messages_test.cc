@@ -62,7 +62,7 @@ TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
   envelope.version = 9;
   EXPECT_EQ(
       refusal(encode(envelope, Leave{})),
-      "it speaks version 9 of the protocol, this rank version 3");
+      "it speaks version 9 of the protocol, this rank version 4");
 }
 
 TEST(Messages, LongTextLosesItsEnd) {

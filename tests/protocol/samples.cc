@@ -77,7 +77,9 @@ std::vector<Message> sample_messages() {
       Failure{failure()},
       StoreValue{24, {0, 255}},
       StoreError{25, status()},
-      Finished{}};
+      Finished{},
+      Answer{26, "thread MainThread:\n  File \"a.py\", line 3\n"},
+      Inquiry{27}};
 }
 
 }  // namespace farandole::control

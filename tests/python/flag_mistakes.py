@@ -92,6 +92,8 @@ WRONG: dict[str, dict[str, str]] = {
         for value, message in whole(0, 65536).items()
     },
     "--cache-capacity": whole(0, 16777216),
+    "--stall-check-warning-time-seconds": seconds("0.1", "86400"),
+    "--stall-check-shutdown-time-seconds": seconds("0", "86400"),
     "--timeline-filename": {"n" * 5000: f'{{flag}} "{"n" * 80}…" is not valid: a path is wanted'},
     "--gloo-timeout-seconds": seconds("0.1", "86400"),
     "--log-level": {

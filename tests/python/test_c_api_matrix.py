@@ -68,7 +68,7 @@ def test_wrong_field_of_a_request(scene: Scene) -> None:
 def test_fields_of_options_are_those_that_are_tried() -> None:
     """In wrong_options(); a callback and what it is given can only be the caller's own."""
     tried = {"struct_size", "settings", "setting_count"}
-    anything = {"ignore_environment", "give_up", "user"}
+    anything = {"ignore_environment", "give_up", "user", "stacks"}
     assert tried | anything == {name for name, *_ in struct("fdl_options")._fields_}
 
 

@@ -168,6 +168,10 @@ CONFLICTS = {
         ["-np", "1", "--color", "--no-color", "true"],
         "--color and --no-color contradict each other: give one of them",
     ),
+    "stall checks": (
+        ["-np", "1", "--no-stall-check", "--stall-check", "true"],
+        "--no-stall-check and --stall-check contradict each other: give one of them",
+    ),
     "marks": (
         ["-np", "1", "--timeline-mark-cycles", "--no-timeline-mark-cycles", "true"],
         "--no-timeline-mark-cycles and --timeline-mark-cycles contradict each other: give one of "

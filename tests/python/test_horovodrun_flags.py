@@ -93,6 +93,8 @@ def test_what_is_not_there_is_refused_with_a_reason() -> None:
 
 def test_what_acts_reaches_the_ranks() -> None:
     flags = ["--fusion-threshold-mb", "2", "--cache-capacity", "7", "--log-level", "ERROR"]
+    flags += ["--no-stall-check", "--stall-check-warning-time-seconds", "7"]
+    flags += ["--stall-check-shutdown-time-seconds", "70"]
     flags += ["--timeline-filename", "a{rank}.json", "--timeline-mark-cycles"]
     flags += ["--gloo-timeout-seconds", "9", "--start-timeout", "8", "--gloo", "--disable-cache"]
     given = launcher("-np", "1", *flags, "env")
@@ -104,6 +106,9 @@ def test_what_acts_reaches_the_ranks() -> None:
         "LOG_LEVEL": "ERROR",
         "DATA_TIMEOUT": "9",
         "START_TIMEOUT": "8",
+        "STALL_CHECK_DISABLE": "1",
+        "STALL_CHECK_TIME": "7",
+        "STALL_SHUTDOWN_TIME": "70",
         "TIMELINE": "a{rank}.json",
         "TIMELINE_MARK_CYCLES": "1",
     }.items():

@@ -56,7 +56,9 @@ std::string Frames::text(Id frame) const {
       "Failure",
       "StoreValue",
       "StoreError",
-      "Finished"};
+      "Finished",
+      "Answer",
+      "Inquiry"};
   if (frame == kEnd)
     return "the end";
   const Message& message = body(frame);

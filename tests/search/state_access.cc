@@ -67,12 +67,12 @@ StateText& StateText::message(const Message& value) {
 static_assert(sizeof(Signature) == 112);
 static_assert(sizeof(Member) == 80);
 static_assert(sizeof(Link) == 88);
-static_assert(sizeof(Worker) == 544);
+static_assert(sizeof(Worker) == 552);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
-static_assert(sizeof(Readiness) == 472);
-static_assert(sizeof(Coordinator) == 1056);
+static_assert(sizeof(Readiness) == 480);
+static_assert(sizeof(Coordinator) == 1264);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -89,6 +89,7 @@ std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
   to->store_waiting_ = from.store_waiting_;
   to->store_bytes_ = from.store_bytes_;
   to->store_keys_ = from.store_keys_;
+  to->asked_ = from.asked_;
   to->reported_ = from.reported_;
   to->leaving_ = from.leaving_;
   to->left_ = from.left_;
@@ -105,6 +106,8 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
   to->store_ = from.store_;
   to->backlog_ = from.backlog_;
   to->accusation_ = from.accusation_;
+  to->look_ = from.look_;
+  to->inquiries_ = from.inquiries_;
   to->gave_up_zero_ = from.gave_up_zero_;
   to->resends_ = from.resends_;
   to->deferred_joins_ = from.deferred_joins_;
@@ -114,6 +117,7 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
 }
 
 void StateAccess::copy(const Readiness& from, Readiness& to) {
+  to.now_ = from.now_;
   to.sets_ = from.sets_;
   to.slots_ = from.slots_;
   for (auto& [key, slot] : to.slots_) slot.key = &key;
@@ -163,7 +167,7 @@ void StateAccess::write(StateText& to, const Worker& w) {
   to << w.store_waiting_.size();
   for (const auto& [request, waiting] : w.store_waiting_)
     to << request << std::string_view(waiting.key) << waiting.bytes << waiting.is_set;
-  to << w.store_bytes_ << w.store_keys_ << w.reported_;
+  to << w.store_bytes_ << w.store_keys_ << w.asked_ << w.reported_;
   to << w.leaving_ << w.left_;
   control::write(to, w.orphaned_);
   control::write(to, w.ended_);
@@ -183,6 +187,8 @@ void StateAccess::write(StateText& to, const Coordinator& c) {
   }
   to << c.gave_up_zero_.size();
   for (const auto& [rank, cause] : c.gave_up_zero_) to << rank << std::string_view(cause);
+  // Nobody looks for stalls in a search: when what was announced makes no difference.
+  to << c.look_.has_value() << c.inquiries_.deadline().has_value();
   for (const uint32_t owed : c.resends_) to << owed;
   for (const auto& sets : c.deferred_joins_) {
     to << sets.size();

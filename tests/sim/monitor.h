@@ -64,6 +64,8 @@ class Monitor {
   // What it had not carried out has failed, by a verdict that it has heard before.
   virtual void on_halted(int /*rank*/) {}
   virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
+  // Told in the log of rank 0.
+  virtual void on_stalls(const control::StallReport&) {}
   // Its control plane is about to close, after all that it waited for.
   virtual void on_end(int /*rank*/) {}
   // It goes at the deadline of its shutdown, though not all is done: it said so in its log.

@@ -4,6 +4,7 @@
 #include "tests/sim/monitor_formation.h"
 #include "tests/sim/monitor_operation.h"
 #include "tests/sim/monitor_sequence.h"
+#include "tests/sim/monitor_stalls.h"
 #include "tests/sim/monitor_store.h"
 #include "tests/sim/monitor_verdict.h"
 
@@ -19,6 +20,7 @@ Monitors make_monitors(const Plan& plan, Findings& findings) {
   monitors.push_back(std::make_unique<OperationMonitor>(plan, findings));
   monitors.push_back(std::make_unique<StoreMonitor>(plan, findings));
   monitors.push_back(std::make_unique<BoundsMonitor>(plan, findings));
+  monitors.push_back(std::make_unique<StallMonitor>(plan, findings));
   return monitors;
 }
 

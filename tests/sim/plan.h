@@ -90,6 +90,8 @@ struct Plan {
   Duration start_timeout{};
   Duration shutdown_timeout{};
   Duration data_timeout{};
+  Duration stall_report{};  // none: nobody looks
+  Duration answer{};        // what a rank takes to say where it is
   // The world.
   Duration delay_least{};
   Duration delay_most{};

@@ -48,6 +48,12 @@ void draw_knobs(Plan& plan, Rng& random) {
   plan.fails_on_leave = random.chance(30);
 }
 
+// Operations that wait are looked at after times that occur here, and answers come too late, too.
+void draw_stalls(Plan& plan, Rng& random) {
+  plan.stall_report = random.pick<Duration>({0ms, 0ms, 5ms, 50ms, 500ms});
+  plan.answer = random.pick<Duration>({0ms, 1ms, 100ms, 2900ms, 4s, 20s});
+}
+
 void draw_program(Plan& plan, Rng& random) {
   plan.steps = static_cast<int>(random.between(1, 4));
   plan.depth = static_cast<int>(random.between(1, 2));
@@ -322,6 +328,8 @@ Plan draw_plan(uint64_t seed) {
   draw_joins(plan, joins);
   Rng changes(seed, 4);
   draw_changes(plan, changes);
+  Rng stalls(seed, 5);
+  draw_stalls(plan, stalls);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

@@ -5,6 +5,7 @@
 #include "tests/sim/monitor_bounds.h"
 #include "tests/sim/monitor_inputs.h"
 #include "tests/sim/monitor_operation.h"
+#include "tests/sim/monitor_stalls.h"
 #include "tests/sim/monitor_store.h"
 
 namespace farandole::sim {
@@ -36,6 +37,47 @@ class BoundsMonitorTest : public testing::Test {
   Findings findings_;
   BoundsMonitor monitor_{plan_, findings_};
 };
+
+class StallMonitorTest : public testing::Test {
+ protected:
+  StallMonitorTest() {
+    plan_.stall_report = std::chrono::seconds(1);
+    monitor_.on_submitted(0, {0, "a"}, {});
+  }
+  bool objects(const control::Stall& stall, std::vector<control::Testimony> told = {}) {
+    Findings findings;
+    std::swap(findings, findings_);
+    monitor_.on_stalls({{stall}, 0, std::move(told)});
+    return !findings_.empty();
+  }
+  Plan plan_ = tight_plan(2);
+  Findings findings_;
+  StallMonitor monitor_{plan_, findings_};
+  control::Stall stall_{
+      .name = "a", .age = std::chrono::seconds(1), .submitted = {0}, .missing = {1}};
+};
+
+TEST_F(StallMonitorTest, SeesWhoIsSaidToHaveSubmittedAndHasNot) {
+  EXPECT_FALSE(objects(stall_));
+  std::swap(stall_.submitted, stall_.missing);
+  EXPECT_TRUE(objects(stall_));
+}
+
+TEST_F(StallMonitorTest, SeesWaitsThatAreNone) {
+  stall_.age -= Duration(1);
+  EXPECT_TRUE(objects(stall_));
+  stall_.age += Duration(1);
+  stall_.joined = {0};
+  EXPECT_TRUE(objects(stall_));
+  stall_.joined = stall_.missing = {};
+  EXPECT_TRUE(objects(stall_));
+}
+
+TEST_F(StallMonitorTest, SeesWhoSpeaksForAnother) {
+  EXPECT_FALSE(objects(stall_, {{1, "rank 1 is here"}}));
+  EXPECT_FALSE(objects(stall_, {{1, "does not answer"}}));
+  EXPECT_TRUE(objects(stall_, {{1, "rank 0 is here"}}));
+}
 
 TEST_F(BoundsMonitorTest, SeesTooManyIds) {
   EXPECT_FALSE(objects({.cached = 2}));

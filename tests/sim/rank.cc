@@ -64,6 +64,8 @@ Config Rank::config() const {
   config.max_pending = plan.max_pending;
   config.send_queue_bytes = plan.send_queue_bytes;
   config.store_bytes = plan.store_bytes;
+  config.stall_check_disable = plan.stall_report == Duration(0);
+  config.stall_check_time = plan.stall_report;
   const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
   config.fusion_bytes += habit.other_settings ? 1 : 0;
   config.size += habit.other_size ? 1 : 0;
@@ -85,6 +87,12 @@ void Rank::start() {
   options.sink = &caller_;
   options.formed = [this](Result<control::Formed> formed) { on_formed(std::move(formed)); };
   options.reply = [this](const control::StoreReply& reply) { caller_.on_reply(reply); };
+  options.asked = [this](uint64_t number) {
+    parts_.process->later(parts_.plan->answer, [this, number] {
+      if (!driver_->released())
+        driver_->answer(number, fmt::format("rank {} is here", parts_.rank));
+    });
+  };
   driver_ = std::make_shared<control::Driver>(io_, std::move(options));
   beats_ = std::make_shared<Beats>(
       process,
@@ -126,6 +134,10 @@ void Rank::open_coordinator() {
   events.something_to_do = [this] { driver_->schedule_turn(); };
   events.watch = [this](int rank, net::Established socket) { watch(rank, std::move(socket)); };
   events.forget = [this](int rank) { forget(rank); };
+  events.stalls = [this](const control::StallReport& report) {
+    say(fmt::format("tells of {} operations that wait", report.stalls.size() + report.more));
+    for (const auto& monitor : *parts_.monitors) monitor->on_stalls(report);
+  };
   auto host =
       std::make_unique<control::CoordinatorHost>(io_, std::move(options), std::move(events));
   control::CoordinatorHost* const raw = host.get();

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from farandole import _native
 from farandole._settings import in_effect
+from farandole._stacks import all_stacks
 from farandole.arguments import (
     check_name,
     check_process_sets,
@@ -152,7 +153,7 @@ def _form(settings: list[tuple[str, str]]) -> None:
         _default.forming = forming
         if not forming.is_given_up():
             timeout = in_effect("shutdown_timeout", settings)
-            session = _native.Session(settings, forming.is_given_up)
+            session = _native.Session(settings, forming.is_given_up, all_stacks)
             place = Topology(*session.topology)
             pid, patience = os.getpid(), float(timeout)
             _default.joined = _Joined(session, place, pid, settings, {}, {}, patience)

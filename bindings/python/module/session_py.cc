@@ -2,12 +2,14 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bindings/python/module/callbacks_py.h"
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/handle_py.h"
 #include "bindings/python/module/operation.h"
@@ -44,7 +46,7 @@ struct Prepared {
 
 class PySession {
  public:
-  PySession(const Settings& settings, const py::object& given_up);
+  PySession(const Settings& settings, py::object given_up, py::object stacks);
 
   void shutdown(const std::string& cause);
   py::tuple topology() const;
@@ -85,6 +87,7 @@ class PySession {
   HandlePtr wrap(fdl_handle* handle, const Prepared& prepared) const;
   HandlePtr wrap(fdl_handle* handle, const char* kind) const;
 
+  const std::unique_ptr<Callbacks> callbacks_;  // declared first: goes after the session
   std::shared_ptr<SessionState> state_;
 };
 
@@ -111,19 +114,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text += ']';
 }
 
-// Runs Python's signal handlers, on the main thread, and asks the callable `given_up`; whether one
-// of them raised, or it said yes. The exception stands until fdl_init has returned.
-int interrupted(void* given_up) {
-  const py::gil_scoped_acquire locked;
-  if (PyErr_CheckSignals() != 0)
-    return 1;
-  PyObject* answer = PyObject_CallNoArgs(static_cast<PyObject*>(given_up));
-  const int yes = answer ? PyObject_IsTrue(answer) : 1;
-  Py_XDECREF(answer);
-  return yes != 0 ? 1 : 0;
-}
-
-PySession::PySession(const Settings& settings, const py::object& given_up) {
+PySession::PySession(const Settings& settings, py::object given_up, py::object stacks)
+    : callbacks_(new Callbacks{std::move(given_up), std::move(stacks)}) {
   std::vector<fdl_setting> given;
   given.reserve(settings.size());
   for (const auto& [key, value] : settings) given.push_back({key.c_str(), value.c_str()});
@@ -131,7 +123,8 @@ PySession::PySession(const Settings& settings, const py::object& given_up) {
   options.settings = given.data();
   options.setting_count = given.size();
   options.give_up = interrupted;
-  options.user = given_up.ptr();
+  options.stacks = stacks_of;
+  options.user = callbacks_.get();
   fdl_session* session = nullptr;
   const fdl_code code = unlocked([&] { return fdl_init(&options, &session); });
   if (PyErr_Occurred() != nullptr)
@@ -323,10 +316,12 @@ void PySession::stop_timeline() {
 void register_session(py::module_& module) {
   py::class_<PySession>(module, "Session", "One rank's membership in one job.")
       .def(
-          py::init<const Settings&, const py::object&>(),
+          py::init<const Settings&, py::object, py::object>(),
           py::arg("settings"),
           py::arg("given_up"),
-          "Joins the job, unless the callable `given_up`, asked every 100 ms, says yes.")
+          py::arg("stacks"),
+          "Joins the job, unless the callable `given_up`, asked every 100 ms, says yes. `stacks` "
+          "gives a text that tells where all threads are; called on another thread.")
       .def(
           "shutdown",
           &PySession::shutdown,

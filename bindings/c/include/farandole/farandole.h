@@ -103,9 +103,14 @@ typedef struct fdl_options {
    * fdl_init fails with FDL_ABORTED. NULL: it waits until its deadline. */
   int (*give_up)(void* user);
   void* user;
+  /* Called on a thread of its own, from within fdl_init to the end of fdl_shutdown, with `user`,
+   * when other ranks have waited for this one for stall_check_time: writes where the threads of the
+   * program are to `text`, as lines of UTF-8, at most `capacity` bytes, and returns how many. They
+   * go to the log of rank 0. NULL: that this program does not say. */
+  size_t (*stacks)(void* user, char* text, size_t capacity);
 } fdl_options;
 #define FDL_OPTIONS_INIT \
-  { sizeof(fdl_options), NULL, 0, 0, NULL, NULL }
+  { sizeof(fdl_options), NULL, 0, 0, NULL, NULL, NULL }
 
 typedef struct fdl_topology {
   size_t struct_size;

@@ -1,0 +1,103 @@
+#pragma once
+// Stalls: operations that some ranks wait for and others have not submitted; what the latter say of
+// where they are; and how all of it is told.
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/config.h"
+#include "core/base/status.h"
+#include "core/base/types.h"
+
+namespace farandole::control {
+
+struct StallPolicy {
+  Duration report{0};  // after how long a wait is reported; 0: never
+  Duration abort{0};   // after how long it ends the job; 0: never
+  static constexpr Duration kMostPatience = std::chrono::seconds(3);
+
+  static StallPolicy of(const Config& config);
+  bool any() const noexcept { return report > Duration(0) || abort > Duration(0); }
+  // How long a report waits for what the missing ranks say.
+  Duration patience() const noexcept { return std::min(report, kMostPatience); }
+  // What a wait may last before somebody has to look at it for the first time.
+  Duration first() const noexcept;
+};
+
+// All of one instant. Ranks ascending.
+struct Stall {
+  std::string name;  // empty: a join
+  uint32_t process_set = 0;
+  CollectiveKind kind = CollectiveKind::Allreduce;
+  Duration age{0};  // since the first of them submitted it; of a join: since the set did anything
+  std::vector<int> submitted;
+  std::vector<int> joined;  // have not, and need not
+  std::vector<int> missing;
+
+  bool operator==(const Stall&) const = default;
+};
+
+// What a rank that is waited for says of its threads, or why it does not.
+struct Testimony {
+  int rank = 0;
+  std::string text;  // as it came: several lines
+
+  bool operator==(const Testimony&) const = default;
+};
+
+struct StallReport {
+  // Stalls of one report at most, the oldest; what a log can show.
+  static constexpr size_t kMost = 16;
+
+  std::vector<Stall> stalls;
+  size_t more = 0;  // that there are besides
+  std::vector<Testimony> testimonies;
+
+  bool operator==(const StallReport&) const = default;
+};
+
+// `allreduce "x" (process set 2) has waited for 10 s: ranks 0-2 have submitted it, rank 3 has not`.
+std::string text_of(const Stall& stall);
+// Lines for the log; what came of other ranks is made harmless.
+std::vector<std::string> lines_of(const StallReport& report);
+
+// Whom the coordinator has asked for testimonies, and the report that they belong to. A rank is
+// asked one question at a time and answers each once, so it cannot say more than it is asked.
+class Inquiries {
+ public:
+  Inquiries(size_t size, Duration patience) : patience_(patience), owed_(size) {}
+
+  // Puts these into the report that is being made, or begins one. Gives the ranks to be asked, and
+  // the number of the question.
+  struct Question {
+    uint64_t number = 0;
+    std::vector<int> ranks;
+  };
+  Question report(std::vector<Stall> stalls, TimePoint now);
+  // Fails: the rank was not asked this.
+  Status answer(int rank, uint64_t number, std::string text);
+  // The report, once every rank has answered or its time is up.
+  std::optional<StallReport> take(TimePoint now);
+  std::optional<TimePoint> deadline() const noexcept;
+
+ private:
+  friend struct StateAccess;  // of tests: copies and compares states
+  struct Open {
+    StallReport report;
+    std::map<int, std::optional<std::string>> told;  // by rank: nothing yet
+    uint64_t number = 0;
+    TimePoint due;
+  };
+
+  Duration patience_;
+  std::vector<uint64_t> owed_;  // by rank: the question that it has not answered; 0: none
+  uint64_t asked_ = 0;
+  std::optional<Open> open_;
+};
+
+}  // namespace farandole::control
