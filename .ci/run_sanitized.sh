@@ -38,11 +38,15 @@ plain=()
 echo "==> build: preset $preset ($part)"
 what=(all)
 python=(-DFARANDOLE_BUILD_PYTHON=ON -DPython_EXECUTABLE="$PWD/.venv/bin/python")
+flags=()
 if [ "$part" = subset ]; then
   what=(sanitizer_subset)
   python=()
+  # Clang compiles in half the time so, which is most of it, and hides nothing from the sanitizers; GCC
+  # gains nothing.
+  [ "$preset" != asan ] || flags=(-DCMAKE_C_FLAGS_DEBUG="-O0 -g1" -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1")
 fi
-cmake --preset "$preset" "${python[@]}" > "$folder/configure.log" 2>&1 || {
+cmake --preset "$preset" "${python[@]}" "${flags[@]}" > "$folder/configure.log" 2>&1 || {
   cat "$folder/configure.log"
   exit 1
 }
