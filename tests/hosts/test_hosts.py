@@ -72,6 +72,17 @@ def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> N
     ]
 
 
+THREADS = """
+import re, pathlib, farandole
+farandole.init()
+farandole.barrier()
+found = [(task / "status").read_text() for task in pathlib.Path("/proc/self/task").iterdir()]
+own = [text for text in found if text.startswith("Name:\\tfdl-")]
+print({re.search(r"Cpus_allowed_list:\\t(.*)", text)[1] for text in own})
+farandole.barrier()
+"""
+
+
 def test_each_host_binds_its_own_ranks(hosts: Hosts, launcher: str, client: Path) -> None:
     usable = sorted(os.sched_getaffinity(0))
     flags = (launcher, "-H", "h1:1,h2:1", "--bind-to", "hwthread", "--verbose")
@@ -89,6 +100,26 @@ def test_each_host_binds_its_own_ranks(hosts: Hosts, launcher: str, client: Path
     refused = run(hosts, client, *flags, "echo", "started")
     assert (refused.code, refused.out) == (2, "")
     assert f"host h2: --bind-to hwthread: {many} ranks are more than" in refused.err
+
+
+def test_each_host_has_a_core_for_the_threads_of_its_ranks(
+    hosts: Hosts, launcher: str, client: Path
+) -> None:
+    """Before anything starts on whichever host; those of fewer ranks use the first ones."""
+    core = min(os.sched_getaffinity(0))
+    script = hosts.folder / "threads.py"
+    script.write_text(THREADS)
+    flags = ("-H", "h0:1,h1:2,h2:1", "--thread-affinity", f"{core},{core}")
+    ended = run(hosts, client, launcher, *flags, sys.executable, str(script))
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines()) == [f"[{rank}] {{'{core}'}}" for rank in range(4)]
+
+    flags = ("-H", "h1:1,h2:2", "--thread-affinity", str(core))
+    refused = run(hosts, client, launcher, *flags, "echo", "started")
+    assert (refused.code, refused.out) == (2, "")
+    short = f"{core} is a core for each of 1 ranks, but 2 run on this host; name one for each"
+    text = f"host h2: --thread-affinity (FARANDOLE_THREAD_AFFINITY): {short}"
+    assert text in refused.err
 
 
 RUN = """
