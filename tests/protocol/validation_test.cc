@@ -160,7 +160,7 @@ const Rejected kRejected[] = {
     // Each gets what can be, but told of all together they could not but take rank 0 for a liar.
     {Code::InvalidArgument,
      "alltoall \"grad/12\": all parts together have more than 2^63 bytes",
-     {exchange({kHuge / 6}, {kHuge / 6, 0}), exchange({kHuge / 6}, {0, kHuge / 6})}},
+     {exchange({kHuge / 3}, {kHuge / 3, 0}), exchange({kHuge / 3}, {0, kHuge / 3})}},
 };
 INSTANTIATE_TEST_SUITE_P(Table, Rejects, testing::ValuesIn(kRejected));
 
