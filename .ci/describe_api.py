@@ -27,16 +27,18 @@ same arguments there, for NumPy arrays and whatever speaks DLPack or the buffer 
 SECTIONS = {
     "Life and place": "init shutdown is_initialized rank size local_rank local_size cross_rank "
     "cross_size is_homogeneous counters",
-    "Collectives": "allreduce allgather broadcast alltoall reducescatter barrier "
-    "sparse_allreduce_async",
-    "In place": "allreduce_ broadcast_",
+    "Collectives": "allreduce allgather broadcast alltoall reducescatter reduce gather scatter "
+    "barrier sparse_allreduce_async",
+    "In place": "allreduce_ broadcast_ reduce_",
     "Groups": "grouped_allreduce grouped_allgather grouped_broadcast grouped_alltoall "
-    "grouped_reducescatter grouped_allreduce_ grouped_broadcast_",
+    "grouped_reducescatter grouped_reduce grouped_gather grouped_scatter grouped_allreduce_ "
+    "grouped_broadcast_ grouped_reduce_",
     "Asynchronous": "Handle poll synchronize allreduce_async allgather_async broadcast_async "
     "alltoall_async reducescatter_async barrier_async allreduce_async_ broadcast_async_ "
     "grouped_allreduce_async grouped_allgather_async grouped_broadcast_async "
     "grouped_alltoall_async grouped_reducescatter_async grouped_allreduce_async_ "
-    "grouped_broadcast_async_",
+    "grouped_broadcast_async_ reduce_async gather_async scatter_async reduce_async_ "
+    "grouped_reduce_async grouped_gather_async grouped_scatter_async grouped_reduce_async_",
     "Process sets and joins": "ProcessSet global_process_set add_process_set remove_process_set "
     "join",
     "Operations, compression": "ReduceOp Average Sum Min Max Product Adasum Compression",

@@ -24,9 +24,11 @@ struct StandIn {
 struct ReadyOp {
   std::string name;
   uint32_t process_set = 0;
-  // What differs between ranks, in member order. allgather: rows of each member (n values);
-  // alltoall: rows from each member to each (n*n values, [source][destination]); join: the rank
-  // that joined last; add_process_set: the id of the new set; else empty.
+  // What differs between ranks, in member order. allgather, gather: rows of each member (n values);
+  // alltoall: rows from each member to each (n*n values, [source][destination]); scatter: the
+  // dtype, the root's number (0 where it has none), the rows for each member and what follows the
+  // first dimension (2 + n + d-1 values); join: the rank that joined last; add_process_set: the id
+  // of the new set; else empty.
   std::vector<int64_t> extents;
   std::optional<StandIn> stand_in;  // where a member has joined and submitted nothing
 

@@ -37,6 +37,10 @@ struct Segment {
 //   Alltoall       one segment; counts[s*n+d] elements go from member s to member d; in holds the
 //                  own row's sum, out the own column's. in and out do not overlap.
 //   Barrier        no segment.
+//   Reduce         as Allreduce; `out` is written on the root only.
+//   Gather         as Allgather; `out` is written on the root only.
+//   Scatter        one segment; in is read on the root only and holds the sum of counts; member r
+//                  gets counts[r] elements. out may be the own part of in.
 // Result of a reducing kind, for each element, over the members x_0 … x_{n-1} in rank order:
 //   postscale * (op over r of (prescale * x_r)), Average being Sum divided by `contributors`, or by
 //   n where that is 0.

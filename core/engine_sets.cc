@@ -44,7 +44,9 @@ std::optional<ReadyTensor> Engine::take(ReadyOp& item, TimePoint when, uint64_t 
   Request request{.name = std::move(item.name), .signature = std::move(item.stand_in->signature)};
   Signature& s = request.signature;
   s.process_set = item.process_set;
-  const bool ragged = s.kind == CollectiveKind::Allgather || s.kind == CollectiveKind::Alltoall;
+  if (s.kind == CollectiveKind::Scatter)
+    s = of_receiver(s);
+  const bool ragged = gathers(s.kind) || s.kind == CollectiveKind::Alltoall;
   if (ragged && !s.shape.empty())  // else it fits no extents, as the executor finds
     s.shape.front() = 0;
   if (s.kind == CollectiveKind::Alltoall)

@@ -26,17 +26,17 @@ struct Executor::Plan {
 namespace {
 
 // Bytes of a tensor's result.
-size_t result_bytes(const Signature& signature, const Layout& layout) {
-  return static_cast<size_t>(element_count(layout.result_shape)) * size_of(signature.dtype);
+size_t result_bytes(const Layout& layout) {
+  return static_cast<size_t>(element_count(layout.result_shape)) * size_of(layout.dtype);
 }
 
-CollectiveOp operation(const ReadyTensor& first, int root) {
+CollectiveOp operation(const ReadyTensor& first, DType dtype, int root) {
   const Request& request = first.op.request;
   const Signature& s = request.signature;
   return {
       .kind = s.kind,
       .reduce = s.reduce,
-      .dtype = s.dtype,
+      .dtype = dtype,
       .root = root,
       .prescale = s.prescale,
       .postscale = s.postscale,
@@ -76,36 +76,39 @@ int Executor::index_of(int rank) const {
 Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
   FARANDOLE_FAILPOINT("executor.plan");
   Plan plan;
-  plan.dtype = bucket.front().op.request.signature.dtype;
   for (const ReadyTensor& tensor : bucket) {
     const Request& request = tensor.op.request;
+    const Signature& signature = request.signature;
     const int members = static_cast<int>(parts_.members.size());
+    const int root = index_of(signature.root);
     FARANDOLE_RETURN_IF_ERROR(
-        check_extents(request.signature, tensor.extents, parts_.index, members));
-    Layout layout = lay_out(request.signature, tensor.extents, parts_.index, members);
+        check_extents(signature, tensor.extents, parts_.index, members, root));
+    Layout layout = lay_out(signature, tensor.extents, parts_.index, members, root);
+    plan.dtype = layout.dtype;
     Outcome outcome;
-    outcome.data = request.out;
-    Segment segment{request.in, request.out, layout.segment_count, tensor.op.stands_in()};
+    outcome.data = layout.has_result ? request.out : nullptr;
+    Segment segment{request.in, nullptr, layout.segment_count, tensor.op.stands_in()};
     if (tensor.op.stands_in()) {
-      FARANDOLE_RETURN_IF_ERROR(check_stand_in(request.signature, parts_.members));
-      FARANDOLE_RETURN_IF_ERROR(
-          stand_in(request, segment, result_bytes(request.signature, layout), plan));
+      FARANDOLE_RETURN_IF_ERROR(check_stand_in(signature, parts_.members));
+      FARANDOLE_RETURN_IF_ERROR(stand_in(request, segment, result_bytes(layout), plan));
       outcome.data = segment.out;
-    } else if (request.out == nullptr && request.signature.kind != CollectiveKind::Barrier) {
-      Result<Buffer> memory = parts_.device->allocate(result_bytes(request.signature, layout));
+    } else if (request.out == nullptr && layout.has_result) {
+      Result<Buffer> memory = parts_.device->allocate(result_bytes(layout));
       if (!memory)
         return memory.status();
       outcome.owned = std::move(memory).value();
       outcome.data = outcome.owned.data.get();
     }
     segment.out = outcome.data;
-    if (request.signature.kind != CollectiveKind::Barrier) {
+    if (signature.kind != CollectiveKind::Barrier) {
       plan.segments.push_back(segment);
       plan.bytes += layout.segment_count * size_of(plan.dtype);
     }
     plan.counts = std::move(layout.counts);
     outcome.shape = std::move(layout.result_shape);
     outcome.splits = std::move(layout.received);
+    outcome.dtype = layout.dtype;
+    outcome.value = layout.value;
     plan.outcomes.push_back(std::move(outcome));
   }
   return plan;
@@ -223,6 +226,8 @@ Status Executor::run(
   whole.segments = std::span(&packed, 1);
   phases.enter(Phase::Moving, traits.name);
   FARANDOLE_RETURN_IF_ERROR(lane_communicator_->run(whole, stream));
+  if (ends_at_root(op.kind) && op.root != parts_.index)
+    return Status::ok();
   phases.enter(Phase::Unpacking);
   return parts_.device->unpack(memory.value(), plan.segments, plan.dtype, stream);
 }
@@ -245,8 +250,8 @@ bool Executor::execute(Bucket bucket) noexcept {
     plan = std::move(laid_out).value();
     event.bytes = plan.bytes;
     parts_.emitter->emit(event);
-    return run(
-        plan, operation(bucket.front(), index_of(first.signature.root)), first.stream, phases);
+    const int root = index_of(first.signature.root);
+    return run(plan, operation(bucket.front(), plan.dtype, root), first.stream, phases);
   });
   const TimePoint end = steady_now();
   event.kind = EventKind::BucketEnd;

@@ -7,7 +7,8 @@ namespace farandole {
 namespace {
 
 bool fuses(const Signature& s) {
-  return s.kind == CollectiveKind::Allreduce || s.kind == CollectiveKind::Broadcast;
+  return s.kind == CollectiveKind::Allreduce || s.kind == CollectiveKind::Broadcast ||
+         s.kind == CollectiveKind::Reduce;
 }
 
 auto fusion_key(const FusionItem& item) {

@@ -22,8 +22,8 @@ using BucketPlan = std::vector<size_t>;
 
 // First fit with look-ahead: tensors of the same kind, dtype, reduce operation, root, scales,
 // device, process set and number of contributors share a bucket until it would exceed
-// `fusion_bytes`. Allreduce and broadcast fuse; every other kind has a bucket of its own. Buckets
-// come in the order of their first tensor.
+// `fusion_bytes`. Allreduce, broadcast and reduce fuse; every other kind has a bucket of its own.
+// Buckets come in the order of their first tensor.
 std::vector<BucketPlan> fuse(std::span<const FusionItem> items, size_t fusion_bytes);
 
 }  // namespace farandole

@@ -29,13 +29,12 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
       return wrong(r, "shape [{}] does not fit into memory", fmt::join(shape, ","));
     bytes *= extent;
   }
-  const bool needs_rows = r.signature.kind == CollectiveKind::Allgather ||
-                          r.signature.kind == CollectiveKind::Reducescatter ||
-                          r.signature.kind == CollectiveKind::Alltoall;
+  const CollectiveKind kind = r.signature.kind;
+  const bool needs_rows = gathers(kind) || kind == CollectiveKind::Reducescatter ||
+                          kind == CollectiveKind::Alltoall || kind == CollectiveKind::Scatter;
   if (needs_rows && shape.empty())
     return wrong(r, "a 0-dim tensor has no rows to distribute; reshape it to [1]");
-  const bool reads = r.signature.kind != CollectiveKind::Barrier;
-  if (reads && element_count(shape) > 0 && r.in == nullptr)
+  if (kind != CollectiveKind::Barrier && element_count(shape) > 0 && r.in == nullptr)
     return wrong(r, "input is null, but the shape is [{}]", fmt::join(shape, ","));
   return Status::ok();
 }
@@ -45,6 +44,7 @@ int64_t known_output_bytes(const Request& r, int64_t input_bytes, int members) {
   switch (r.signature.kind) {
     case CollectiveKind::Allreduce:
     case CollectiveKind::Broadcast:
+    case CollectiveKind::Reduce:
       return input_bytes;
     case CollectiveKind::Reducescatter:
       return input_bytes / members;
@@ -57,7 +57,8 @@ int64_t known_output_bytes(const Request& r, int64_t input_bytes, int members) {
 Status check_overlap(const Request& r, const RequestLimits& limits) {
   const int64_t bytes =
       element_count(r.signature.shape) * static_cast<int64_t>(size_of(r.signature.dtype));
-  if (!r.in || !r.out || r.in == r.out || bytes == 0)
+  const bool written_here = !ends_at_root(r.signature.kind) || r.signature.root == limits.rank;
+  if (!r.in || !r.out || r.in == r.out || bytes == 0 || !written_here)
     return Status::ok();
   const auto in = reinterpret_cast<uintptr_t>(r.in);
   const auto out = reinterpret_cast<uintptr_t>(r.out);
@@ -70,8 +71,8 @@ Status check_overlap(const Request& r, const RequestLimits& limits) {
 
 Status check_splits(const Request& r, const RequestLimits& limits) {
   const auto& [splits, shape] = std::tie(r.signature.splits, r.signature.shape);
-  if (r.signature.kind != CollectiveKind::Alltoall)
-    return splits.empty() ? Status::ok() : wrong(r, "splits belong to alltoall alone");
+  if (r.signature.kind != CollectiveKind::Alltoall && r.signature.kind != CollectiveKind::Scatter)
+    return splits.empty() ? Status::ok() : wrong(r, "splits belong to alltoall and scatter alone");
   if (splits.empty()) {
     return shape[0] % limits.members == 0
                ? Status::ok()
@@ -198,15 +199,30 @@ Status check_request(const Request& r, const RequestLimits& limits) {
         r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
   if (!is_collective(s.kind))
     return check_change(r, limits);
+  const bool tells = s.kind == CollectiveKind::Scatter;
+  if (s.operand.size() > (tells ? 1U : 0U))
+    return wrong(r, "a number to tell belongs to scatter alone, which tells one");
+  if (has_root(s.kind))
+    FARANDOLE_RETURN_IF_ERROR(check_root(r, limits));
+  else if (s.root != 0)
+    return wrong(r, "it has no root rank, but {} is given", s.root);
+  // The root tells the others all about what they get.
+  if (tells && s.root != limits.rank)
+    return Status::ok();
   FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_overlap(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));
-  FARANDOLE_RETURN_IF_ERROR(check_reduction(r));
-  if (s.kind == CollectiveKind::Broadcast)
-    FARANDOLE_RETURN_IF_ERROR(check_root(r, limits));
-  if (s.kind != CollectiveKind::Broadcast && s.root != 0)
-    return wrong(r, "a root rank belongs to broadcast alone");
-  return Status::ok();
+  return check_reduction(r);
+}
+
+void complete_request(Request& request, const RequestLimits& limits) {
+  Signature& s = request.signature;
+  if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
+    s.splits.assign(static_cast<size_t>(limits.members), s.shape[0] / limits.members);
+  if (s.kind == CollectiveKind::Scatter && s.root != limits.rank) {
+    s = of_receiver(s);
+    request.in = nullptr;
+  }
 }
 
 }  // namespace farandole

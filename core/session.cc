@@ -192,7 +192,6 @@ Device* Session::Impl::device(DeviceId id) const {
   return nullptr;
 }
 
-// Gives an alltoall without splits its equal ones.
 Status Session::Impl::check(Request& request) const {
   Signature& s = request.signature;
   const GroupTable::GroupPtr group = groups_.find(s.process_set);
@@ -201,14 +200,14 @@ Status Session::Impl::check(Request& request) const {
       .max_dims = parts_.config.max_dims,
       .members = group ? static_cast<int>(group->members.size()) : 1,
       .ranks = group ? group->members : std::span<const int>(),
-      .size = topology_.size};
+      .size = topology_.size,
+      .rank = topology_.rank};
   FARANDOLE_RETURN_IF_ERROR(check_request(request, limits));
   if (!group || !group->included()) {
     const Status why = group ? group->excludes(topology_.rank) : groups_.missing(s.process_set);
     return error(why.code(), "{}: {}", describe(s.kind, request.name), why.message());
   }
-  if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
-    s.splits.assign(group->members.size(), s.shape[0] / limits.members);
+  complete_request(request, limits);
   const DeviceId id = request.signature.device;
   if (device(id) == nullptr)
     return error(

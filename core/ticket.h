@@ -18,9 +18,11 @@ namespace farandole {
 struct Outcome {
   void* data = nullptr;         // the caller's `out`, or `owned`
   Buffer owned;                 // memory that Farandole allocated for the result
-  std::vector<int64_t> shape;   // of the result
-  std::vector<int64_t> splits;  // alltoall: rows received from each member
-  int64_t value = -1;           // join: the rank that joined last; add_process_set: the new id
+  std::vector<int64_t> shape;   // of the result; [0] where this rank has none
+  std::vector<int64_t> splits;  // alltoall, and gather on its root: rows received from each member
+  // join: the rank that joined last; add_process_set: the new id; scatter: the root's number.
+  int64_t value = -1;
+  DType dtype = DType::Float32;  // of the result
 };
 
 // Thread: any.

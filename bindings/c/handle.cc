@@ -31,8 +31,8 @@ fdl_result result_of(const fdl_handle& handle) {
   if (handle.kind == CollectiveKind::Barrier || !is_collective(handle.kind))
     return result;
   result.data = outcome.data;
-  result.dtype = static_cast<fdl_dtype>(handle.dtype);
-  result.bytes = static_cast<size_t>(element_count(outcome.shape)) * size_of(handle.dtype);
+  result.dtype = static_cast<fdl_dtype>(outcome.dtype);
+  result.bytes = static_cast<size_t>(element_count(outcome.shape)) * size_of(outcome.dtype);
   result.ndim = outcome.shape.size();
   result.shape = outcome.shape.data();
   result.splits = outcome.splits.empty() ? nullptr : outcome.splits.data();

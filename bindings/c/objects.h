@@ -59,7 +59,6 @@ struct fdl_handle {
   farandole::capi::Tag tag{farandole::capi::Tag::kHandle};
   std::shared_ptr<farandole::capi::SessionBox> box;
   farandole::CollectiveKind kind = farandole::CollectiveKind::Allreduce;
-  farandole::DType dtype = farandole::DType::Float32;
   std::atomic<bool> has_callback{false};
   farandole::TicketPtr ticket;  // goes first: its memory may belong to a device of the session
 };

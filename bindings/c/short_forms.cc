@@ -1,104 +1,19 @@
-// fdl_allreduce and its kin: a request filled in, submitted, and waited for where asked.
+// fdl_allreduce and its kin.
 
-#include <array>
-#include <span>
+#include "bindings/c/short_request.h"
 
-#include "bindings/c/error.h"
+using farandole::capi::no_out;
+using farandole::capi::no_place;
+using farandole::capi::set_reduction;
+using farandole::capi::set_splits;
+using farandole::capi::ShortRequest;
 
 namespace {
-
-using Shape = std::array<int64_t, 2>;
-
-// A refused call counts as every other: where it has no name it takes one.
-fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
-  if (name && *name)
-    return FDL_OK;
-  std::array<char, 2> taken{};
-  return fdl_next_name(session, kind, 0, taken.data(), taken.size());
-}
-
-fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  const fdl_code code = count_call(session, kind, name);
-  if (code != FDL_OK)
-    return code;
-  return farandole::capi::report(farandole::error(
-      farandole::Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
-}
-
-// Keeps the shape beside the request that points to it.
-class ShortRequest {
- public:
-  ShortRequest(fdl_kind kind, const char* name, fdl_dtype dtype, std::span<const int64_t> shape) {
-    for (size_t i = 0; i < shape.size(); ++i) shape_.at(i) = shape[i];
-    request_.kind = kind;
-    request_.name = name;
-    request_.dtype = dtype;
-    request_.shape = shape_.data();
-    request_.ndim = shape.size();
-  }
-  ShortRequest(const ShortRequest&) = delete;
-  ShortRequest& operator=(const ShortRequest&) = delete;
-
-  fdl_request* operator->() { return &request_; }
-
-  fdl_code submit(fdl_session* session, fdl_handle** handle, const char* call) const {
-    if (!handle)
-      return no_place(session, request_.kind, request_.name, call);
-    *handle = nullptr;
-    return fdl_submit(session, &request_, 1, handle);
-  }
-
-  // The handle is kept only where the caller wants it and all went well.
-  fdl_code run(fdl_session* session, fdl_handle** keep) const {
-    fdl_handle* handle = nullptr;
-    if (keep)
-      *keep = nullptr;
-    fdl_code code = fdl_submit(session, &request_, 1, &handle);
-    if (code != FDL_OK)
-      return code;
-    code = fdl_wait(handle, -1);
-    if (keep && code == FDL_OK)
-      *keep = handle;
-    else
-      fdl_release(handle);
-    return code;
-  }
-
- private:
-  Shape shape_{};
-  fdl_request request_ = FDL_REQUEST_INIT;
-};
-
-// The waiting forms show no result of Farandole's own.
-fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  const fdl_code code = count_call(session, kind, name);
-  if (code != FDL_OK)
-    return code;
-  return farandole::capi::report(farandole::error(
-      farandole::Code::InvalidArgument,
-      "{0}: out is NULL, so there is no place for the result; {0}_async gives a handle that has it",
-      call));
-}
-
-void set_reduction(ShortRequest& request, const void* in, void* out, fdl_reduce_op op) {
-  request->in = in;
-  request->out = out;
-  request->reduce_op = op;
-}
 
 void set_broadcast(ShortRequest& request, void* data, int root) {
   request->in = data;
   request->out = data;
   request->root = root;
-}
-
-// A session that cannot be used is refused by the submission.
-void set_alltoall(
-    ShortRequest& request, const fdl_session* session, const void* in, const int64_t* splits) {
-  const int size = splits ? fdl_size(session) : 0;
-  request->in = in;
-  request->splits = splits;
-  request->split_count = size > 0 ? static_cast<size_t>(size) : 0;
 }
 
 }  // namespace
@@ -194,7 +109,7 @@ fdl_code fdl_alltoall(
   if (!handle)
     return no_place(session, FDL_ALLTOALL, name, "fdl_alltoall");
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
-  set_alltoall(request, session, in, splits);
+  set_splits(request, session, in, splits);
   return request.run(session, handle);
 }
 
@@ -208,7 +123,7 @@ fdl_code fdl_alltoall_async(
     const int64_t* splits,
     fdl_handle** handle) {
   ShortRequest request(FDL_ALLTOALL, name, dtype, {{rows, row}});
-  set_alltoall(request, session, in, splits);
+  set_splits(request, session, in, splits);
   return request.submit(session, handle, "fdl_alltoall_async");
 }
 

@@ -28,8 +28,10 @@ static_assert(same(CollectiveKind::Allgather, FDL_ALLGATHER));
 static_assert(same(CollectiveKind::Broadcast, FDL_BROADCAST));
 static_assert(same(CollectiveKind::Reducescatter, FDL_REDUCESCATTER));
 static_assert(same(CollectiveKind::Alltoall, FDL_ALLTOALL));
+static_assert(same(CollectiveKind::Barrier, FDL_BARRIER));
+static_assert(same(CollectiveKind::Reduce, FDL_REDUCE) && same(CollectiveKind::Gather, FDL_GATHER));
 static_assert(
-    same(CollectiveKind::Barrier, FDL_BARRIER) && kCollectiveKindCount == FDL_BARRIER + 1);
+    same(CollectiveKind::Scatter, FDL_SCATTER) && kCollectiveKindCount == FDL_SCATTER + 1);
 
 constexpr bool same(ReduceOp op, fdl_reduce_op value) {
   return static_cast<int>(op) == value;
@@ -89,6 +91,8 @@ Request translate(const fdl_request& r) {
   s.postscale = r.postscale;
   s.shape.assign(r.shape, r.shape + r.ndim);
   s.splits.assign(r.splits, r.splits + r.split_count);
+  if (r.note != 0)
+    s.operand = {r.note};
   request.in = r.in;
   request.out = r.out;
   request.stream = r.stream;
@@ -165,7 +169,6 @@ std::vector<std::unique_ptr<fdl_handle>> make_handles(
     auto handle = std::make_unique<fdl_handle>();
     handle->box = session.box;
     handle->kind = request.signature.kind;
-    handle->dtype = request.signature.dtype;
     handles.push_back(std::move(handle));
   }
   return handles;

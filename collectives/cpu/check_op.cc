@@ -50,16 +50,18 @@ Status check_op(const CollectiveOp& op, size_t members) {
       return error(
           valid.code(), "{} \"{}\": {}", name_of(op.kind), printable(op.name), valid.message());
   }
+  if (has_root(op.kind) && (op.root < 0 || static_cast<size_t>(op.root) >= members))
+    return bad(op, fmt::format("root {} is not in a group of {}", op.root, members));
   switch (op.kind) {
     case CollectiveKind::Allreduce:
     case CollectiveKind::Barrier:
-      return Status::ok();
     case CollectiveKind::Broadcast:
-      if (op.root < 0 || static_cast<size_t>(op.root) >= members)
-        return bad(op, fmt::format("root {} is not in a group of {}", op.root, members));
+    case CollectiveKind::Reduce:
       return Status::ok();
     case CollectiveKind::Allgather:
     case CollectiveKind::Reducescatter:
+    case CollectiveKind::Gather:
+    case CollectiveKind::Scatter:
       return check_ragged(op, members);
     case CollectiveKind::Alltoall:
       return check_ragged(op, members * members);

@@ -73,6 +73,22 @@ void GlooCommunicator::dispatch(const CollectiveOp& op) {
       return alltoall(op);
     case CollectiveKind::Barrier:
       return barrier();
+    case CollectiveKind::Reduce:
+      for (const Segment& segment : op.segments) reduce(op, segment);
+      return;
+    case CollectiveKind::Gather: {
+      std::vector<size_t> sizes(op.counts.begin(), op.counts.end());
+      for (size_t& each : sizes) each *= bytes;
+      if (op.root == context_->rank)
+        copy(
+            op.segments[0].in,
+            static_cast<uint8_t*>(op.segments[0].out) +
+                std::accumulate(sizes.begin(), sizes.begin() + self(), size_t{0}),
+            sizes[self()]);
+      return gather(op.root, op.segments[0].in, op.segments[0].out, sizes);
+    }
+    case CollectiveKind::Scatter:
+      return scatter(op);
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

@@ -10,6 +10,10 @@
 //                  Gloo's newer interface has none.
 //   broadcast      Gloo's tree, in pieces, so that members pass one on while they receive the next.
 //   allgather, alltoall, barrier: Gloo's allgatherv, alltoallv, barrier.
+//   reduce         few bytes: direct reducescatter of which the root has the only part; more: one
+//   of
+//                  equal parts, which then go to the root. Every element is reduced by one member.
+//   gather, scatter  direct: the root receives from all, or sends to all, at once.
 // Reductions use our own kernels, for all dtypes.
 
 #include <cstdint>
@@ -61,6 +65,11 @@ class GlooCommunicator final : public Communicator {
   // Own part of `out` is in place.
   void allgather(void* out, size_t element_bytes, std::span<const size_t> counts);
   void alltoall(const CollectiveOp& op);
+  void reduce(const CollectiveOp& op, const Segment& segment);
+  void reduce_slice(const CollectiveOp& op, const void* in, void* out, size_t count);
+  // Bytes of each member; `out` is the root's, in whose place there its own part is.
+  void gather(int root, const void* in, void* out, std::span<const size_t> bytes);
+  void scatter(const CollectiveOp& op);
   void barrier();
 
   // In pieces, looking in between whether to go on. Overlap is allowed where in == out.
@@ -72,6 +81,7 @@ class GlooCommunicator final : public Communicator {
   const GlooOptions options_;
   cpu::Staging staging_;
   cpu::Adasum adasum_;
+  cpu::Staging part_;        // of a reduce: what this member has reduced
   uint32_t operations_ = 0;  // numbers the slots, so that no operation takes another one's data
 };
 

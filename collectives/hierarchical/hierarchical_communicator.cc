@@ -93,8 +93,13 @@ Status HierarchicalCommunicator::dispatch(const CollectiveOp& op) {
       return reducescatter(op);
     case CollectiveKind::Barrier:
       return barrier(op);
+    case CollectiveKind::Reduce:
+      for (const Segment& segment : op.segments) FARANDOLE_RETURN_IF_ERROR(reduce(op, segment));
+      return Status::ok();
     case CollectiveKind::Allgather:
     case CollectiveKind::Alltoall:
+    case CollectiveKind::Gather:
+    case CollectiveKind::Scatter:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:
@@ -138,7 +143,8 @@ Status HierarchicalCommunicator::reduce_own_part(
     const Arithmetic& how,
     const void* in,
     void* own,
-    std::span<const size_t> parts) {
+    std::span<const size_t> parts,
+    std::optional<size_t> root_host) {
   CollectiveOp step = op;
   step.kind = CollectiveKind::Reducescatter;
   step.dtype = how.dtype;
@@ -149,7 +155,8 @@ Status HierarchicalCommunicator::reduce_own_part(
   FARANDOLE_RETURN_IF_ERROR(run_local(step, {in, own, count}, parts));
   if (!parts_.layout.in_stream() || count == 0)
     return Status::ok();
-  step.kind = CollectiveKind::Allreduce;
+  step.kind = root_host ? CollectiveKind::Reduce : CollectiveKind::Allreduce;
+  step.root = static_cast<int>(root_host.value_or(0));
   step.prescale = 1.0;
   FARANDOLE_RETURN_IF_ERROR(run_across(step, {own, own, count}, {}));
   return apply(how.last, own, count);

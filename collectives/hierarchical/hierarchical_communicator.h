@@ -7,7 +7,10 @@
 //   reducescatter  local, then across; where hosts differ in size, the one stream's member hands
 //                  out the parts
 //   barrier        local, across, local
-//   allgather, alltoall  flat: every byte is wanted by other hosts as it is, so that a ring in
+//   reduce         local reducescatter, reduce of each stream's part across to the root's host,
+//                  local gather there
+//   allgather, alltoall, gather, scatter  flat: every byte is wanted by other hosts as it is, so
+//   that a ring in
 //                  member order, or direct sends, cross the network no more often; and no copy to
 //                  another order is needed
 //   allreduce by Adasum  flat, because it consists of these
@@ -15,6 +18,7 @@
 // after the last. An Average of integers goes flat: the sum of a host may not fit in the dtype.
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -57,13 +61,17 @@ class HierarchicalCommunicator final : public Communicator {
   Status dispatch(const CollectiveOp& op);
   Status allreduce(const CollectiveOp& op, const Segment& segment);
   Status allreduce_widened(const CollectiveOp& op, const Segment& segment);
-  // Leaves the result of the own part in `own`; in place where `in` holds it.
+  // Leaves the result of the own part in `own`; in place where `in` holds it. `root_host`: the host
+  // that gets it, unless all do.
   Status reduce_own_part(
       const CollectiveOp& op,
       const Arithmetic& how,
       const void* in,
       void* own,
-      std::span<const size_t> parts);
+      std::span<const size_t> parts,
+      std::optional<size_t> root_host = {});
+  Status reduce(const CollectiveOp& op, const Segment& segment);
+  Status reduce_round(const CollectiveOp& op, const Arithmetic& how, uint8_t* data, size_t count);
   Status broadcast(const CollectiveOp& op, const Segment& segment);
   Status reducescatter(const CollectiveOp& op);
   void pack(const CollectiveOp& op, const Arithmetic& how, const Round& round);

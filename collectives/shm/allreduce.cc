@@ -33,8 +33,7 @@ Status ShmCommunicator::allreduce(const CollectiveOp& op) {
   list_.assign(op.segments, size_of(op.dtype));
   if (list_.bytes() == 0)
     return Status::ok();
-  const size_t slot_bytes = segment_.geometry().slot_bytes;
-  if (size() == 1 || list_.bytes() <= std::min(kOneShotBytes, slot_bytes))
+  if (goes_in_one_shot())
     return allreduce_one_shot(op);
   // Where ranks share cores a hand-off measures the scheduler, so there is one class of latency.
   if (!options_.oversubscribed && pipelined_ops_++ % kProbePeriod == 0)
@@ -48,6 +47,11 @@ Status ShmCommunicator::allreduce(const CollectiveOp& op) {
   FARANDOLE_RETURN_IF_ERROR(allreduce_pipelined(op));
   tuner_.report(list_.bytes(), steady_now() - start - waited_);
   return Status::ok();
+}
+
+bool ShmCommunicator::goes_in_one_shot() const noexcept {
+  return size() == 1 ||
+         list_.bytes() <= std::min<uint64_t>(kOneShotBytes, segment_.geometry().slot_bytes);
 }
 
 Status ShmCommunicator::measure_handoff(const CollectiveOp& op) {
@@ -74,6 +78,8 @@ Status ShmCommunicator::allreduce_one_shot(const CollectiveOp& op) {
     });
     FARANDOLE_RETURN_IF_ERROR(next_step(op));
   }
+  if (ends_at_root(op.kind) && static_cast<uint32_t>(op.root) != options_.index)
+    return Status::ok();
   size_t offset = 0;
   list_.for_range(0, list_.bytes(), [&](const std::byte* in, std::byte* out, size_t bytes) {
     for (uint32_t member = 0; member < size(); ++member)

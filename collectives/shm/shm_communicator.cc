@@ -36,6 +36,12 @@ Status ShmCommunicator::dispatch(const CollectiveOp& op) {
       return alltoall(op);
     case CollectiveKind::Barrier:
       return barrier(op);
+    case CollectiveKind::Reduce:
+      return reduce(op);
+    case CollectiveKind::Gather:
+      return gather(op);
+    case CollectiveKind::Scatter:
+      return scatter(op);
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

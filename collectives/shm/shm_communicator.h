@@ -46,7 +46,8 @@ class ShmCommunicator final : public Communicator {
 
   Status dispatch(const CollectiveOp& op);
   Status allreduce(const CollectiveOp& op);
-  Status allreduce_one_shot(const CollectiveOp& op);
+  bool goes_in_one_shot() const noexcept;             // what is in list_
+  Status allreduce_one_shot(const CollectiveOp& op);  // or a reduce
   Status allreduce_pipelined(const CollectiveOp& op);
   void copy_in(Part chunk, uint64_t step);
   void reduce_own(const CollectiveOp& op, const cpu::Reducer& reducer, Part chunk, uint64_t step);
@@ -57,6 +58,11 @@ class ShmCommunicator final : public Communicator {
   Status reducescatter(const CollectiveOp& op);
   Status alltoall(const CollectiveOp& op);
   Status barrier(const CollectiveOp& op);
+  Status reduce(const CollectiveOp& op);
+  void reduce_for_root(
+      const CollectiveOp& op, const cpu::Reducer& reducer, Part chunk, uint64_t step);
+  Status gather(const CollectiveOp& op);
+  Status scatter(const CollectiveOp& op);
 
   // Ends a step; a failure is kept for every later run().
   Status next_step(const CollectiveOp& op);

@@ -162,7 +162,8 @@ class Decoder {
       require(n >= 0 && n <= std::numeric_limits<uint32_t>::max(), "an operand is out of range");
     const bool of_all =
         s.kind == CollectiveKind::AddProcessSet || s.kind == CollectiveKind::RemoveProcessSet;
-    require(of_all || s.operand.empty(), "an operand belongs to process sets alone");
+    const size_t most = s.kind == CollectiveKind::Scatter ? 1 : of_all ? limits_.size : 0;
+    require(s.operand.size() <= most, "an operand belongs to process sets and to scatter");
     require(!of_all || s.process_set == 0, "process sets are agreed upon by all ranks");
     return s;
   }
@@ -188,7 +189,8 @@ class Decoder {
     require(out.named || out.id != 0, "a tensor has neither id nor name");
     out.stand_in = stand_in(from->stand_in());
     require(out.id == 0 || !out.stand_in, "a tensor that somebody stands in for is cached");
-    out.extents = numbers(from->extents(), limits_.size * limits_.size, "too many extents");
+    const size_t most = limits_.size * limits_.size + limits_.max_dims + 2;
+    out.extents = numbers(from->extents(), most, "too many extents");
     require(sum_fits(out.extents), "extents are negative or too large");
     return out;
   }

@@ -20,7 +20,7 @@ constexpr size_t kIdBytes = sizeof(uint32_t);
 constexpr uint64_t kMostBytes = uint64_t{1} << 40;
 
 bool varies_rows(CollectiveKind kind) {
-  return kind == CollectiveKind::Allgather || kind == CollectiveKind::Alltoall;
+  return gathers(kind) || kind == CollectiveKind::Alltoall;
 }
 
 // Whether the two differ in nothing but rows.
@@ -34,10 +34,13 @@ bool same_but_rows(Signature a, Signature b) {
   return a == b;
 }
 
-// What the member at `place` announced when `extents` were agreed upon.
-Signature recall(const Signature& agreed, std::span<const int64_t> extents, size_t place) {
+// What `rank`, the member at `place`, announced when `extents` were agreed upon.
+Signature recall(
+    const Signature& agreed, std::span<const int64_t> extents, size_t place, int rank) {
+  if (agreed.kind == CollectiveKind::Scatter)
+    return rank == agreed.root ? agreed : of_receiver(agreed);
   Signature s = agreed;
-  if (s.kind == CollectiveKind::Allgather)
+  if (gathers(s.kind))
     s.shape[0] = extents[place];
   if (s.kind != CollectiveKind::Alltoall)
     return s;
@@ -47,6 +50,14 @@ Signature recall(const Signature& agreed, std::span<const int64_t> extents, size
   s.splits.assign(row.begin(), row.end());
   s.shape[0] = std::accumulate(row.begin(), row.end(), int64_t{0});
   return s;
+}
+
+// That from which the others can be recalled. Requires: they fit together.
+Signature& telling(std::span<const int> ranks, std::vector<Signature>& signatures) {
+  if (signatures.front().kind != CollectiveKind::Scatter || FARANDOLE_MUTATE(TakeAnyForTheRoot))
+    return signatures.front();
+  const auto root = std::find(ranks.begin(), ranks.end(), signatures.front().root);
+  return signatures.at(static_cast<size_t>(root - ranks.begin()));
 }
 
 }  // namespace
@@ -179,7 +190,8 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
     ranks.push_back(members[place]);
     const auto full = slot.full.find(place);
     signatures.push_back(
-        full != slot.full.end() ? full->second : recall(slot.agreed, slot.extents, place));
+        full != slot.full.end() ? full->second
+                                : recall(slot.agreed, slot.extents, place, members[place]));
   }
   Result<std::vector<int64_t>> extents = validate(slot.key->name, ranks, signatures, joined);
   if (extents && !is_collective(signatures.front().kind))
@@ -189,9 +201,9 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
   if (!extents || bytes > limits_.max_frame_bytes - kMessageBytes - kItemBytes) {
     Status why = extents ? error(
                                Code::InvalidArgument,
-                               "alltoall \"{}\": its {} splits do not fit one control message "
+                               "{}: its {} splits do not fit one control message "
                                "(FARANDOLE_MAX_FRAME_BYTES)",
-                               printable(slot.key->name),
+                               describe(signatures.front().kind, slot.key->name),
                                extents.value().size())
                          : extents.status();
     reject_pending(slot, std::move(why));
@@ -203,7 +215,7 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
   const bool cached = is_collective(signatures.front().kind) &&
                       (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));
   if (cached)
-    agree(slot, std::move(extents).value(), std::move(signatures.front()));
+    agree(slot, std::move(extents).value(), std::move(telling(ranks, signatures)));
   else
     agree_once(slot, std::move(extents).value(), std::move(stand_in));
 }

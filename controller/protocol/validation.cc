@@ -153,9 +153,11 @@ Status check_root(const Members& m) {
   if (m.has_joined(m.first().root))
     return error(
         Code::Mismatch,
-        "{}: its root, rank {}, has joined and sends nothing",
+        "{}: its root, rank {}, {}",
         subject(m),
-        m.first().root);
+        m.first().root,
+        ends_at_root(m.first().kind) ? "has joined and receives nothing"
+                                     : "has joined and sends nothing");
   if (std::find(m.ranks.begin(), m.ranks.end(), m.first().root) == m.ranks.end())
     return error(
         Code::InvalidArgument,
@@ -193,6 +195,19 @@ Result<std::vector<int64_t>> gather_extents(const Members& m) {
   if (!addressable(m.first(), total))
     return too_large(m);
   return rows;
+}
+
+// Rows that the root of a scatter has for those that have joined are rows for nobody.
+Status check_receivers(const Members& m, std::span<const int64_t> rows, int from) {
+  for (const int gone : m.joined)
+    if (rows[m.place_of(gone)] != 0)
+      return error(
+          Code::Mismatch,
+          "{}: rank {} has joined and receives nothing, but rank {} has rows for it",
+          subject(m),
+          gone,
+          from);
+  return Status::ok();
 }
 
 Status check_splits(const Members& m, size_t place) {
@@ -244,14 +259,7 @@ Result<std::vector<int64_t>> exchange_extents(const Members& m) {
       std::fill_n(own, n, s.shape[0] / static_cast<int64_t>(n));
     else
       std::ranges::copy(s.splits, own);
-    for (const int gone : m.joined)
-      if (own[static_cast<ptrdiff_t>(m.place_of(gone))] != 0)
-        return error(
-            Code::Mismatch,
-            "{}: rank {} has joined and receives nothing, but rank {} has rows for it",
-            subject(m),
-            gone,
-            m.ranks[i]);
+    FARANDOLE_RETURN_IF_ERROR(check_receivers(m, {own, n}, m.ranks[i]));
   }
   // Together, although no member gets all of them: whoever is told them counts them so.
   int64_t total = 0;
@@ -261,6 +269,36 @@ Result<std::vector<int64_t>> exchange_extents(const Members& m) {
   if (!addressable(m.first(), total))
     return too_large(m);
   return rows;
+}
+
+// The root alone knows what there is. Requires: check_root().
+Result<std::vector<int64_t>> scatter_extents(const Members& m) {
+  const auto place = static_cast<size_t>(
+      std::find(m.ranks.begin(), m.ranks.end(), m.first().root) - m.ranks.begin());
+  const Signature& s = m.signatures[place];
+  const auto n = static_cast<int64_t>(m.count());
+  if (s.shape.empty())
+    return error(
+        Code::InvalidArgument,
+        "{}: rank {} has a 0-dim tensor; at least one dimension is wanted",
+        subject(m),
+        s.root);
+  FARANDOLE_RETURN_IF_ERROR(check_splits(m, place));
+  std::vector<int64_t> extents{
+      static_cast<int64_t>(s.dtype), s.operand.empty() ? 0 : s.operand.front()};
+  if (s.splits.empty())
+    extents.insert(extents.end(), m.count(), s.shape[0] / n);
+  else
+    extents.insert(extents.end(), s.splits.begin(), s.splits.end());
+  FARANDOLE_RETURN_IF_ERROR(check_receivers(m, std::span(extents).subspan(2), s.root));
+  extents.insert(extents.end(), s.shape.begin() + 1, s.shape.end());
+  int64_t sum = 0;  // what travels has one that exists
+  for (const int64_t extent : extents)
+    if (__builtin_add_overflow(sum, extent, &sum))
+      return too_large(m);
+  if (!addressable(s, s.shape[0]))
+    return too_large(m);
+  return extents;
 }
 
 // What adds or removes a process set.
@@ -289,16 +327,21 @@ Result<std::vector<int64_t>> validate(
     FARANDOLE_RETURN_IF_ERROR(check_operand(m));
   if (kind == CollectiveKind::Barrier || !is_collective(kind))
     return std::vector<int64_t>{};
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));
+  if (kind != CollectiveKind::Scatter)
+    FARANDOLE_RETURN_IF_ERROR(
+        same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));
   FARANDOLE_RETURN_IF_ERROR(
       same(m, "device", [](const Signature& s) { return std::string(name_of(s.device.type)); }));
   if (kind == CollectiveKind::Allgather)
     return gather_extents(m);
   if (kind == CollectiveKind::Alltoall)
     return exchange_extents(m);
+  if (kind == CollectiveKind::Gather || kind == CollectiveKind::Scatter) {
+    FARANDOLE_RETURN_IF_ERROR(check_root(m));
+    return kind == CollectiveKind::Gather ? gather_extents(m) : scatter_extents(m);
+  }
   FARANDOLE_RETURN_IF_ERROR(same(m, "shape", shape_text));
-  if (kind == CollectiveKind::Broadcast)
+  if (has_root(kind))
     FARANDOLE_RETURN_IF_ERROR(check_root(m));
   if (kind == CollectiveKind::Reducescatter && m.first().shape.empty())
     FARANDOLE_RETURN_IF_ERROR(same_tail(m));

@@ -30,6 +30,9 @@ constexpr std::array<const char*, kKindCount> kKinds{
     "reducescatter",
     "alltoall",
     "barrier",
+    "reduce",
+    "gather",
+    "scatter",
     "join",
     "add_process_set",
     "remove_process_set"};

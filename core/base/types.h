@@ -1,6 +1,7 @@
 #pragma once
 // The vocabulary shared by every layer: dtypes, kinds of collective, reduce operations, devices.
-// The numeric values are part of the C ABI and of the wire protocol; add only at the end.
+// The numeric values are part of the C ABI and of the wire protocol; add only at the end. (Kinds
+// that are no collective are no part of the C ABI; they come last.)
 
 #include <cstddef>
 #include <cstdint>
@@ -31,13 +32,16 @@ enum class CollectiveKind : uint8_t {
   Reducescatter = 3,
   Alltoall = 4,
   Barrier = 5,
+  Reduce = 6,
+  Gather = 7,
+  Scatter = 8,
   // What ranks agree upon like a collective, and no communicator carries out.
-  Join = 6,
-  AddProcessSet = 7,
-  RemoveProcessSet = 8,
+  Join = 9,
+  AddProcessSet = 10,
+  RemoveProcessSet = 11,
 };
-inline constexpr int kCollectiveKindCount = 6;  // of those that communicators carry out
-inline constexpr int kKindCount = 9;
+inline constexpr int kCollectiveKindCount = 9;  // of those that communicators carry out
+inline constexpr int kKindCount = 12;
 
 // All but Adasum work on each element by itself.
 enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4, Adasum = 5 };
@@ -77,7 +81,21 @@ constexpr bool is_collective(CollectiveKind k) noexcept {
   return static_cast<int>(k) < kCollectiveKindCount;
 }
 constexpr bool reduces(CollectiveKind k) noexcept {
-  return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter;
+  return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter ||
+         k == CollectiveKind::Reduce;
+}
+// Has one rank from which or to which everything goes.
+constexpr bool has_root(CollectiveKind k) noexcept {
+  return k == CollectiveKind::Broadcast || k == CollectiveKind::Reduce ||
+         k == CollectiveKind::Gather || k == CollectiveKind::Scatter;
+}
+// The result is the root's alone.
+constexpr bool ends_at_root(CollectiveKind k) noexcept {
+  return k == CollectiveKind::Reduce || k == CollectiveKind::Gather;
+}
+// Gathers the rows of all members, which need not have as many.
+constexpr bool gathers(CollectiveKind k) noexcept {
+  return k == CollectiveKind::Allgather || k == CollectiveKind::Gather;
 }
 constexpr bool is_elementwise(ReduceOp op) noexcept {
   return static_cast<int>(op) < kElementwiseOpCount;

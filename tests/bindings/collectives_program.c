@@ -197,6 +197,80 @@ static void alltoalls(fdl_dtype dtype, int64_t count) {
   free(splits);
 }
 
+static void reduces(fdl_dtype dtype, int64_t count) {
+  for (int root = 0; root < size; ++root) {
+    void* in = filled(count, dtype);
+    void* out = rank != root ? NULL : root % 2 == 0 ? in : room(count, dtype);
+    done(fdl_reduce(session, "reduce", in, out, count, dtype, FDL_MAX, root), "reduce");
+    for (int64_t i = 0; i < count; ++i)
+      compare_element(
+          "reduce",
+          rank == root ? out : in,
+          dtype,
+          i,
+          rank == root ? reduced(FDL_MAX, i) : input(rank, i));
+    if (out != in)
+      free(out);
+    free(in);
+  }
+}
+
+/* As allgather, for the last rank. */
+static void gathers(fdl_dtype dtype, int64_t count) {
+  void* in = filled(2 * rows_of(rank, count), dtype);
+  fdl_handle* handle = NULL;
+  done(
+      fdl_gather(session, "gather", in, rows_of(rank, count), 2, dtype, size - 1, &handle),
+      "gather");
+  fdl_result result = FDL_RESULT_INIT;
+  done(fdl_get_result(handle, &result), "result of gather");
+  int64_t at = 0;
+  for (int r = 0; r < size && rank == size - 1; ++r)
+    for (int64_t i = 0; i < 2 * rows_of(r, count); ++i)
+      compare_element("gather", result.data, dtype, at++, input(r, i));
+  CHECK(result.bytes == (size_t)at * fdl_dtype_size(dtype), "gather: %zu bytes", result.bytes);
+  CHECK(rank == size - 1 || (!result.data && !result.splits), "gather: a result on rank %d", rank);
+  fdl_release(handle);
+  free(in);
+}
+
+/* Rank 0 has (to % 3) times count / 8 rows for rank `to`, and the number 7. */
+static void scatters(fdl_dtype dtype, int64_t count) {
+  const int64_t unit = count / 8;
+  int64_t* splits = malloc(sizeof *splits * (size_t)size);
+  CHECK(splits != NULL, "no memory");
+  int64_t rows = 0, begin = 0;
+  for (int to = 0; to < size; ++to) {
+    begin += to < rank ? to % 3 * unit : 0;
+    rows += splits[to] = to % 3 * unit;
+  }
+  void* in = filled(rows, dtype);
+  fdl_request request = FDL_REQUEST_INIT;
+  request.kind = FDL_SCATTER;
+  request.name = "scatter";
+  if (rank == 0) { /* the others know nothing of it */
+    request.dtype = dtype;
+    request.shape = &rows;
+    request.ndim = 1;
+    request.in = in;
+    request.splits = splits;
+    request.split_count = (size_t)size;
+    request.note = 7;
+  }
+  fdl_handle* handle = NULL;
+  done(fdl_submit(session, &request, 1, &handle), "submitting a scatter");
+  done(fdl_wait(handle, -1), "scatter");
+  fdl_result result = FDL_RESULT_INIT;
+  done(fdl_get_result(handle, &result), "result of scatter");
+  CHECK(result.dtype == dtype && result.value == 7, "scatter: dtype %d", (int)result.dtype);
+  CHECK(result.ndim == 1 && result.shape[0] == rank % 3 * unit, "scatter: another shape");
+  for (int64_t i = 0; i < result.shape[0]; ++i)
+    compare_element("scatter", result.data, dtype, i, input(0, begin + i));
+  fdl_release(handle);
+  free(in);
+  free(splits);
+}
+
 static void reducescatters(fdl_dtype dtype, int64_t count) {
   const int64_t mine = count / size + (rank < count % size ? 1 : 0);
   const int64_t longer = rank < count % size ? rank : count % size;
@@ -270,6 +344,9 @@ int main(void) {
       allgathers(kDtypes[d], kSizes[s]);
       alltoalls(kDtypes[d], kSizes[s]);
       reducescatters(kDtypes[d], kSizes[s]);
+      reduces(kDtypes[d], kSizes[s]);
+      gathers(kDtypes[d], kSizes[s]);
+      scatters(kDtypes[d], kSizes[s]);
       done(fdl_barrier(session), "barrier");
     }
   }

@@ -27,6 +27,10 @@ TEST_F(CxxApiTest, EveryKind) {
   EXPECT_EQ(session_.allgather<float>(data, 2), data);
   EXPECT_EQ(session_.alltoall<float>(data, {4}), data);
   EXPECT_EQ(session_.reducescatter<float>(data), data);
+  session_.reduce<float>(data, out, 0, FDL_MIN);
+  EXPECT_EQ(out, data);
+  EXPECT_EQ(session_.gather<float>(data, 0, 2), data);
+  EXPECT_EQ(session_.scatter<float>(data, 0, {2}, 2), data);
   session_.barrier();
   EXPECT_EQ(session_.rank(), 0);
   EXPECT_EQ(session_.size(), 1);

@@ -29,6 +29,17 @@ static void test_forms(fdl_session* session) {
   expect(!fdl_get_result(handle, &result) && result.bytes == sizeof values, "its result");
   expect(!fdl_release(handle), "release");
   expect(!fdl_barrier(session), "barrier");
+  memset(sums, 0, sizeof sums);
+  expect(!fdl_reduce(session, "r", values, sums, 3, FDL_FLOAT64, FDL_MAX, 0), "reduce");
+  expect(memcmp(values, sums, sizeof sums) == 0, "maximum over one rank");
+  expect(!fdl_gather(session, "o", values, 3, 1, FDL_FLOAT64, 0, &handle), "gather");
+  expect(!fdl_get_result(handle, &result) && result.bytes == sizeof values, "its result");
+  expect(result.split_count == 1 && result.splits[0] == 3, "rows from one rank");
+  expect(!fdl_release(handle), "release");
+  expect(!fdl_scatter(session, "s", values, 3, 1, FDL_FLOAT64, NULL, 0, &handle), "scatter");
+  expect(!fdl_get_result(handle, &result) && result.bytes == sizeof values, "its result");
+  expect(memcmp(values, result.data, sizeof values) == 0 && result.value == 0, "all rows");
+  expect(!fdl_release(handle), "release");
 }
 
 static void test_submit(fdl_session* session) {

@@ -97,8 +97,8 @@ Case normalised(Case c) {
     c.op = ReduceOp::Sum;
   c.scaled = c.scaled && reduces(k) && c.dtype != DType::Bool;
   c.in_place = c.in_place && k != CollectiveKind::Alltoall;
-  c.ragged = c.ragged && k != CollectiveKind::Allreduce && k != CollectiveKind::Broadcast;
-  c.several = c.several && (k == CollectiveKind::Allreduce || k == CollectiveKind::Broadcast);
+  c.ragged = c.ragged && c.has_counts();
+  c.several = c.several && !c.has_counts();
   return c;
 }
 

@@ -28,8 +28,8 @@ struct Case {
   bool operator==(const Case&) const = default;
   // One segment, and counts that say what goes where.
   bool has_counts() const noexcept {
-    return kind == CollectiveKind::Allgather || kind == CollectiveKind::Reducescatter ||
-           kind == CollectiveKind::Alltoall;
+    return gathers(kind) || kind == CollectiveKind::Reducescatter ||
+           kind == CollectiveKind::Alltoall || kind == CollectiveKind::Scatter;
   }
   std::string to_string() const;
 };

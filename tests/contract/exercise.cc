@@ -34,10 +34,8 @@ Exercise::Exercise(const Case& c, int ranks, size_t chunk_bytes, bool takes_segm
 std::vector<size_t> Exercise::make_counts(size_t elements) const {
   const auto n = static_cast<size_t>(ranks_);
   std::vector<size_t> counts;
-  if (case_.kind == CollectiveKind::Allgather || case_.kind == CollectiveKind::Reducescatter)
-    counts.assign(n, elements);
-  if (case_.kind == CollectiveKind::Alltoall)
-    counts.assign(n * n, elements);
+  if (case_.has_counts())
+    counts.assign(case_.kind == CollectiveKind::Alltoall ? n * n : n, elements);
   if (case_.ragged) {
     for (size_t i = 0; i < counts.size(); ++i)
       counts[i] = i % 3 == 1 ? 0 : counts[i] / (1 + i % 4) + i % 5;
@@ -45,16 +43,24 @@ std::vector<size_t> Exercise::make_counts(size_t elements) const {
   return counts;
 }
 
+size_t Exercise::sum_of_counts() const {
+  return std::accumulate(counts_.begin(), counts_.end(), size_t{0});
+}
+
 size_t Exercise::input_elements(int rank) const {
   const auto n = static_cast<size_t>(ranks_), r = static_cast<size_t>(rank);
   switch (case_.kind) {
     case CollectiveKind::Allreduce:
     case CollectiveKind::Broadcast:
+    case CollectiveKind::Reduce:
       return elements_;
     case CollectiveKind::Allgather:
+    case CollectiveKind::Gather:
       return counts_[r];
     case CollectiveKind::Reducescatter:
-      return std::accumulate(counts_.begin(), counts_.end(), size_t{0});
+      return sum_of_counts();
+    case CollectiveKind::Scatter:
+      return rank == root() ? sum_of_counts() : 0;
     case CollectiveKind::Alltoall:
       return std::accumulate(
           counts_.begin() + static_cast<ptrdiff_t>(r * n),
@@ -75,9 +81,14 @@ size_t Exercise::output_elements(int rank) const {
     case CollectiveKind::Allreduce:
     case CollectiveKind::Broadcast:
       return elements_;
+    case CollectiveKind::Reduce:
+      return has_result(rank) ? elements_ : 0;
     case CollectiveKind::Allgather:
-      return std::accumulate(counts_.begin(), counts_.end(), size_t{0});
+      return sum_of_counts();
+    case CollectiveKind::Gather:
+      return has_result(rank) ? sum_of_counts() : 0;
     case CollectiveKind::Reducescatter:
+    case CollectiveKind::Scatter:
       return counts_[r];
     case CollectiveKind::Alltoall: {
       size_t sum = 0;
@@ -122,12 +133,13 @@ void Exercise::lay_out(int rank) {
       Bytes in(begin, begin + static_cast<ptrdiff_t>(part * size));
       const bool read = case_.kind != CollectiveKind::Broadcast || rank == root();
       Bytes out(part * size + kGuardBytes, kUntouched);
-      if (case_.in_place && read)
+      const bool in_place = case_.in_place && has_result(rank);
+      if (in_place && read)
         std::copy(in.begin(), in.end(), out.begin());
       side.in.push_back(std::move(in));
       side.out.push_back(std::move(out));
-      void* target = side.out.back().data();
-      const void* source = case_.in_place ? target : read ? side.in.back().data() : nullptr;
+      void* target = has_result(rank) ? side.out.back().data() : nullptr;
+      const void* source = in_place ? target : read ? side.in.back().data() : nullptr;
       side.segments.push_back({source, target, part});
       offset += part;
     }
@@ -136,17 +148,18 @@ void Exercise::lay_out(int rank) {
   // The larger side in place holds the smaller one.
   const size_t in_elements = input_elements(rank), out_elements = output_elements(rank);
   side.in.push_back(values);
-  const bool gathers = case_.kind == CollectiveKind::Allgather;
-  Bytes out(
-      (case_.in_place && !gathers ? in_elements : out_elements) * size + kGuardBytes, kUntouched);
-  const size_t shift = case_.in_place ? own_offset(rank) * size : 0;
-  if (case_.in_place)
+  const bool gathers = farandole::gathers(case_.kind);
+  const bool reads = case_.kind != CollectiveKind::Scatter || rank == root();
+  const bool in_place = case_.in_place && reads && has_result(rank);
+  Bytes out((in_place && !gathers ? in_elements : out_elements) * size + kGuardBytes, kUntouched);
+  const size_t shift = in_place ? own_offset(rank) * size : 0;
+  if (in_place)
     std::copy(
         values.begin(), values.end(), out.begin() + static_cast<ptrdiff_t>(gathers ? shift : 0));
   side.out.push_back(std::move(out));
-  uint8_t* target = side.out.back().data();
-  const void* source = side.in.back().data();
-  if (case_.in_place) {
+  uint8_t* target = has_result(rank) ? side.out.back().data() : nullptr;
+  const void* source = reads ? side.in.back().data() : nullptr;
+  if (in_place) {
     source = gathers ? target + shift : target;
     target = gathers ? target : target + shift;
   }
@@ -172,6 +185,8 @@ CollectiveOp Exercise::op_of(int rank) const {
 Bytes Exercise::result_of(int rank) const {
   const Side& side = sides_[static_cast<size_t>(rank)];
   Bytes result;
+  if (!has_result(rank))
+    return result;
   if (!case_.has_counts()) {
     for (size_t i = 0; i < side.segments.size(); ++i) {
       const auto begin = side.out[i].begin();
@@ -193,6 +208,13 @@ Bytes Exercise::expected_moved(int rank) const {
   Bytes expected;
   if (case_.kind == CollectiveKind::Broadcast)
     return values_[static_cast<size_t>(root())];
+  if (!has_result(rank))
+    return expected;
+  if (case_.kind == CollectiveKind::Scatter) {
+    const auto from = values_[static_cast<size_t>(root())].begin() +
+                      static_cast<ptrdiff_t>(own_offset(rank) * size);
+    return {from, from + static_cast<ptrdiff_t>(counts_[r] * size)};
+  }
   for (size_t s = 0; s < n; ++s) {
     size_t begin = 0, count = counts_[s];
     if (case_.kind == CollectiveKind::Alltoall) {
@@ -236,12 +258,18 @@ std::optional<std::string> Exercise::judge_rank(int rank) const {
   if (everywhere && rank != 0)
     return got == result_of(0) ? std::nullopt
                                : std::optional<std::string>("other bits than on rank 0");
+  if (!has_result(rank))
+    return std::nullopt;
   const Reduction reduction{
       case_.dtype, case_.op, case_.scaled ? kPrescale : 1, case_.scaled ? kPostscale : 1};
   if (case_.op == ReduceOp::Adasum)
     return judge_adasum(reduction, got);
   return difference(
-      reduction, values_, everywhere ? 0 : own_offset(rank), got.data(), output_elements(rank));
+      reduction,
+      values_,
+      case_.has_counts() ? own_offset(rank) : 0,
+      got.data(),
+      output_elements(rank));
 }
 
 std::optional<std::string> Exercise::judge() const {

@@ -35,11 +35,13 @@ class Exercise {
   };
 
   int root() const noexcept { return ranks_ / 2; }
+  bool has_result(int rank) const noexcept { return !ends_at_root(case_.kind) || rank == root(); }
+  size_t sum_of_counts() const;
   std::vector<size_t> make_counts(size_t elements) const;
   std::vector<size_t> split(size_t elements) const;
   size_t input_elements(int rank) const;
   size_t output_elements(int rank) const;
-  // Where, in elements, the smaller side of an allgather or reducescatter in place lies.
+  // Where, in elements, the smaller side of what has counts lies in the larger one, in place.
   size_t own_offset(int rank) const;
   void lay_out(int rank);
   Bytes expected_moved(int rank) const;

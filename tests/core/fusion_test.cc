@@ -61,6 +61,12 @@ TEST(Fusion, ALimitOfZeroTurnsItOff) {
   EXPECT_EQ(plan({tensor(1), tensor(1)}, 0).size(), 2U);
 }
 
+TEST(Fusion, ReducesOfOneRootTravelTogether) {
+  std::vector<Signature> all(3, tensor(1, CollectiveKind::Reduce));
+  all[1].root = 1;
+  EXPECT_THAT(plan(all, 100), ElementsAre(ElementsAre(0, 2), ElementsAre(1)));
+}
+
 TEST(Fusion, RaggedKindsAreNeverFused) {
   EXPECT_EQ(
       plan({tensor(1, CollectiveKind::Allgather), tensor(1, CollectiveKind::Allgather)}, 100)

@@ -92,6 +92,59 @@ TEST(Extents, ThatFitAreTaken) {
   EXPECT_TRUE(check_extents(of(CollectiveKind::Allgather, {1, 0}), {7, 1}, 1, 2));
   EXPECT_TRUE(check_extents(of(CollectiveKind::Alltoall, {2}), {5, 6, 1, 1}, 1, 2));
   EXPECT_TRUE(check_extents(with_splits({3}, {1, 2}), {0, 4, 1, 2}, 1, 2));
+  EXPECT_TRUE(check_extents(of(CollectiveKind::Gather, {1, 0}), {7, 1}, 1, 2));
+}
+
+constexpr auto kFloats = static_cast<int64_t>(DType::Float32);
+
+// Rank 1 of 2; the root is it, or rank 0.
+TEST(Extents, OfAScatterAreThoseOfTheRoot) {
+  Signature root = of(CollectiveKind::Scatter, {4, 3});
+  EXPECT_TRUE(check_extents(root, {kFloats, 9, 2, 2, 3}, 1, 2, 1));
+  EXPECT_FALSE(check_extents(root, {kFloats, 9, 1, 3, 3}, 1, 2, 1)) << "unequal";
+  EXPECT_FALSE(check_extents(root, {kFloats, 9, 2, 2, 4}, 1, 2, 1)) << "other columns";
+  EXPECT_FALSE(check_extents(root, {kFloats, 9, 2, 2}, 1, 2, 1)) << "no columns";
+  EXPECT_FALSE(check_extents(root, {kFloats + 1, 9, 2, 2, 3}, 1, 2, 1)) << "other dtype";
+  EXPECT_FALSE(check_extents(root, {kFloats, 9, 2, 3, 3}, 1, 2, 1)) << "other rows";
+  root.splits = {1, 3};
+  EXPECT_TRUE(check_extents(root, {kFloats, 9, 1, 3, 3}, 1, 2, 1));
+  const Signature other = of_receiver(root);
+  EXPECT_TRUE(check_extents(other, {kFloats, 9, 1, 3, 3}, 1, 2, 0));
+  EXPECT_FALSE(check_extents(other, {kDTypeCount, 9, 1, 3, 3}, 1, 2, 0)) << "no dtype";
+  EXPECT_FALSE(check_extents(other, {kFloats, 9, 1}, 1, 2, 0)) << "too few";
+  EXPECT_FALSE(check_extents(other, {}, 1, 2, 0)) << "none";
+  EXPECT_FALSE(check_extents(other, {kFloats, 9, 1, -3, 3}, 1, 2, 0)) << "negative";
+  constexpr int64_t kHuge = int64_t{1} << 61;
+  EXPECT_FALSE(check_extents(other, {kFloats, 9, kHuge, kHuge, 1}, 1, 2, 0)) << "no such size";
+}
+
+TEST(Layout, ScatterGivesEachItsRows) {
+  Signature root = of(CollectiveKind::Scatter, {4, 3});
+  root.splits = {1, 3};
+  const std::vector<int64_t> extents{kFloats, 9, 1, 3, 3};
+  const Layout of_root = lay_out(root, extents, 0, 2, 0);
+  EXPECT_THAT(of_root.counts, ElementsAre(3, 9));
+  EXPECT_THAT(of_root.result_shape, ElementsAre(1, 3));
+  EXPECT_EQ(of_root.segment_count, 12U);
+  const Layout other = lay_out(of_receiver(root), extents, 1, 2, 0);
+  EXPECT_THAT(other.counts, ElementsAre(3, 9));
+  EXPECT_THAT(other.result_shape, ElementsAre(3, 3));
+  EXPECT_EQ(other.dtype, DType::Float32);
+  EXPECT_EQ(other.segment_count, 0U);
+  EXPECT_EQ(other.value, 9);
+}
+
+TEST(Layout, TheResultIsTheRootsAlone) {
+  const Layout root = lay_out(of(CollectiveKind::Gather, {1, 4}), {3, 1, 0}, 1, 3, 1);
+  EXPECT_TRUE(root.has_result);
+  EXPECT_THAT(root.result_shape, ElementsAre(4, 4));
+  EXPECT_THAT(root.received, ElementsAre(3, 1, 0));
+  const Layout other = lay_out(of(CollectiveKind::Gather, {1, 4}), {3, 1, 0}, 1, 3, 0);
+  EXPECT_FALSE(other.has_result);
+  EXPECT_THAT(other.result_shape, ElementsAre(0));
+  EXPECT_THAT(other.counts, ElementsAre(12, 4, 0));
+  EXPECT_TRUE(lay_out(of(CollectiveKind::Reduce, {2}), {}, 0, 2, 0).has_result);
+  EXPECT_FALSE(lay_out(of(CollectiveKind::Reduce, {2}), {}, 1, 2, 0).has_result);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "core/request_check.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -130,6 +131,35 @@ TEST(RequestCheck, RootNameAndSet) {
   r.name = std::string(17, 'x');
   EXPECT_EQ(
       said(r), "broadcast \"xxxxxxxxxxxxxxxxx\": the name has 17 bytes; at most 16 are allowed");
+}
+
+TEST(RequestCheck, OfAScatterTheRootIsJudged) {
+  Request r = request(CollectiveKind::Scatter, {5});
+  r.signature.splits = {1, 2};
+  EXPECT_EQ(said(r), "scatter \"t\": splits [1,2] leave 2 of 5 rows over");
+  r.signature.splits = {1, 4};
+  r.signature.operand = {7};
+  EXPECT_EQ(said(r), "");
+  r.signature.operand = {7, 8};
+  EXPECT_EQ(said(r), "scatter \"t\": a number to tell belongs to scatter alone, which tells one");
+  r = request(CollectiveKind::Scatter, {});
+  EXPECT_EQ(said(r), "scatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
+  r.signature.root = 1;
+  EXPECT_EQ(said(r), "") << "the others take what comes";
+  Request plain = request(CollectiveKind::Allreduce, {1});
+  plain.signature.root = 1;
+  EXPECT_EQ(said(plain), "allreduce \"t\": it has no root rank, but 1 is given");
+}
+
+// Outputs are looked at where there is a result.
+TEST(RequestCheck, OverlapOfAReduceIsTheRootsAlone) {
+  float memory[8] = {};
+  Request r = request(CollectiveKind::Reduce, {4});
+  r.in = memory;
+  r.out = memory + 1;
+  EXPECT_THAT(said(r), testing::HasSubstr("overlap"));
+  r.signature.root = 1;
+  EXPECT_EQ(said(r), "");
 }
 
 TEST(RequestCheck, RootsAreRanksOfTheJobInEverySet) {

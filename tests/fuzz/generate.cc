@@ -122,9 +122,9 @@ Signature usual_signature(Input& in) {
   Signature s;
   s.kind = static_cast<CollectiveKind>(in.below(kCollectiveKindCount));
   s.dtype = DType::Float32;
-  if (s.kind == CollectiveKind::Allgather)
+  if (gathers(s.kind))
     s.shape = {in.between(0, 2), 2};
-  else if (s.kind == CollectiveKind::Alltoall)
+  else if (s.kind == CollectiveKind::Alltoall || s.kind == CollectiveKind::Scatter)
     s.shape = {in.flag() ? 3 : 6, 2};
   else if (s.kind != CollectiveKind::Barrier)
     s.shape = {4};
@@ -135,6 +135,8 @@ Signature usual_signature(Input& in) {
   }
   if (s.kind == CollectiveKind::Alltoall && s.shape[0] == 3 && in.flag())
     s.splits = {0, 1, 2};
+  if (s.kind == CollectiveKind::Scatter && in.flag())
+    s.operand = {in.between(0, 300)};
   return s;
 }
 

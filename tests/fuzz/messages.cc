@@ -174,8 +174,12 @@ void check_validation(Input& in) {
     return;
   }
   const CollectiveKind kind = signatures.front().kind;
-  const size_t wanted = kind == CollectiveKind::Allgather  ? members
+  const int root = signatures.front().root;
+  const size_t tail =
+      kind == CollectiveKind::Scatter ? signatures[static_cast<size_t>(root)].shape.size() - 1 : 0;
+  const size_t wanted = gathers(kind)                      ? members
                         : kind == CollectiveKind::Alltoall ? members * members
+                        : kind == CollectiveKind::Scatter  ? 2 + members + tail
                                                            : 0;
   require(extents.value().size() == wanted, "extents fit the kind");
   for (size_t rank = 0; rank < members; ++rank)

@@ -102,7 +102,15 @@ class Play {
   }
 
   std::vector<int64_t> fitting_extents(const Signature& s) {
-    const bool gather = s.kind == CollectiveKind::Allgather;
+    const bool gather = gathers(s.kind);
+    if (s.kind == CollectiveKind::Scatter && !s.shape.empty() && in_.flag()) {
+      std::vector<int64_t> extents{static_cast<int64_t>(s.dtype), 0};
+      const auto even = std::vector<int64_t>(kRanks, s.shape[0] / int64_t{kRanks});
+      const std::vector<int64_t>& rows = s.splits.size() == kRanks ? s.splits : even;
+      extents.insert(extents.end(), rows.begin(), rows.end());
+      extents.insert(extents.end(), s.shape.begin() + 1, s.shape.end());
+      return extents;
+    }
     if ((!gather && s.kind != CollectiveKind::Alltoall) || s.shape.empty())
       return {};
     std::vector<int64_t> extents(gather ? kRanks : kRanks * kRanks);
@@ -217,9 +225,9 @@ class Play {
 
   // As the executor does with what its coordinator told, of its own or to stand in for.
   static void lay_out_where_it_fits(const Signature& s, const std::vector<int64_t>& extents) {
-    if (!check_extents(s, extents, kRank, kRanks))
+    if (!check_extents(s, extents, kRank, kRanks, s.root))
       return;
-    const Layout layout = lay_out(s, extents, kRank, kRanks);
+    const Layout layout = lay_out(s, extents, kRank, kRanks, s.root);
     for (const int64_t n : layout.result_shape) require(n >= 0, "a result has a size");
     require(layout.received.empty() || layout.received.size() == kRanks, "all have sent");
   }

@@ -66,6 +66,17 @@ def test_adasum_on_two_hosts(communicator: str) -> None:
     assert all(r["checks"] > 80 for r in reports)
 
 
+@pytest.mark.parametrize(
+    ("ranks", "way", "communicator"),
+    [(2, "numpy", "auto"), (3, "torch", "auto"), (4, "numpy", "auto"), (3, "numpy", "gloo")],
+)
+def test_to_one_rank_and_from_one(ranks: int, way: str, communicator: str) -> None:
+    if way == "torch":
+        pytest.importorskip("torch")
+    reports = launch(ranks, "rooted.py", way, timeout=150, FARANDOLE_COMMUNICATOR=communicator)
+    assert all(r["checks"] > 500 and r["size"] == ranks for r in reports)
+
+
 def test_a_slow_process_set_delays_no_other() -> None:
     """Blocked for 5 s; a barrier of the other takes less than 50 ms. Where the machine is busy not
     each of them, but a delay by the other set would be one of all."""
@@ -81,9 +92,18 @@ def test_a_slow_process_set_delays_no_other() -> None:
         ("collectives.py", "h$((FARANDOLE_RANK / 2))", [0, 1, 0, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
         ("collectives.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("rooted.py numpy", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
+        ("rooted.py numpy", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
         ("torch_forms.py --one-dtype", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
     ],
-    ids=["neighbours", "alternating", "uneven", "uneven through torch"],
+    ids=[
+        "neighbours",
+        "alternating",
+        "uneven",
+        "uneven rooted",
+        "alternating rooted",
+        "uneven through torch",
+    ],
 )
 def test_collectives_on_two_hosts(program: str, host: str, local: list[int]) -> None:
     """Shared memory within each host and Gloo between them; the hosts are names alone."""

@@ -58,6 +58,7 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"ForgetTheRemoved", "what is announced after a goodbye waits for the rank that left"},
     {"KeepPending", "what waits for a rank that leaves is not rejected"},
     {"KeepOldExtents", "changed rows of an allgather are not told"},
+    {"TakeAnyForTheRoot", "of a scatter what another rank than the root said is kept"},
     {"NoQuotaOfStore", "a rank may publish any number of bytes"},
     {"LeaveStoreWaiting", "store requests wait on when the job fails"},
     {"ListenAfterTheEnd", "a worker listens after the verdict"},

@@ -100,6 +100,32 @@ TEST_F(CacheTest, RaggedAlltoallIsRememberedPerRank) {
   EXPECT_THAT(told()[1].ready, ElementsAre(ReadyOp{"a", 0, {2, 2, 0, 4}}));
 }
 
+// What another rank than the root says does not matter, whether or not it says it in full.
+TEST_F(CacheTest, OfAScatterTheRootIsRemembered) {
+  make(2);
+  Signature root = allreduce({4, 2});
+  root.kind = CollectiveKind::Scatter;
+  root.root = 1;
+  root.operand = {5};
+  Signature other = of_receiver(root);
+  const auto dtype = static_cast<int64_t>(root.dtype);
+  announce(0, "a", other);
+  announce(1, "a", root);
+  cluster_->settle();
+  EXPECT_THAT(told()[0].ready, ElementsAre(ReadyOp{"a", 0, {dtype, 5, 2, 2, 2}}));
+  other.shape = {7};
+  announce(0, "a", other);
+  announce(1, "a", root);
+  cluster_->settle();
+  EXPECT_EQ(told()[1].ready, told()[0].ready);
+  root.splits = {4, 0};
+  announce(0, "a", other);
+  announce(1, "a", root);
+  cluster_->settle();
+  EXPECT_THAT(told()[2].ready, ElementsAre(ReadyOp{"a", 0, {dtype, 5, 4, 0, 2}}));
+  EXPECT_EQ(cluster_->coordinator().cached(), 1U);
+}
+
 TEST_F(CacheTest, WithoutACacheNothingIsRemembered) {
   make(2, 0);
   const size_t first = step("a", allreduce({3}));

@@ -179,7 +179,13 @@ TEST_F(JoinTest, WithoutMeaningOneTextForAll) {
     return last_rejection();
   };
   EXPECT_EQ(rejected(s), "broadcast \"x\": its root, rank 1, has joined and sends nothing");
+  s.kind = CollectiveKind::Gather;
+  EXPECT_EQ(rejected(s), "gather \"x\": its root, rank 1, has joined and receives nothing");
   s.root = 0;
+  s.kind = CollectiveKind::Scatter;
+  EXPECT_EQ(
+      rejected(s),
+      "scatter \"x\": rank 1 has joined and receives nothing, but rank 0 has rows for it");
   s.kind = CollectiveKind::Alltoall;
   EXPECT_EQ(
       rejected(s),

@@ -62,7 +62,7 @@ TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
   envelope.version = 9;
   EXPECT_EQ(
       refusal(encode(envelope, Leave{})),
-      "it speaks version 9 of the protocol, this rank version 4");
+      "it speaks version 9 of the protocol, this rank version 5");
 }
 
 TEST(Messages, LongTextLosesItsEnd) {
@@ -101,8 +101,13 @@ const BadAnnouncement kBadAnnouncements[] = {
     {"an unknown kind of operation",
      [](Announcement& a) { a.signature.kind = static_cast<CollectiveKind>(kKindCount); }},
     {"a join has a name", [](Announcement& a) { a.signature.kind = CollectiveKind::Join; }},
-    {"an operand belongs to process sets alone",
+    {"an operand belongs to process sets and to scatter",
      [](Announcement& a) { a.signature.operand = {1}; }},
+    {"an operand belongs to process sets and to scatter",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::Scatter;
+       a.signature.operand = {1, 2};
+     }},
     {"an operand is out of range",
      [](Announcement& a) {
        a.signature.kind = CollectiveKind::AddProcessSet;
@@ -189,7 +194,7 @@ TEST(Messages, OtherLimitsAreChecked) {
   EXPECT_EQ(
       refusal(Round{.number = 1, .ready = {0}, .details = {Detail{}}}),
       "a tensor has neither id nor name");
-  Detail detail{.id = 1, .extents = std::vector<int64_t>(17)};
+  Detail detail{.id = 1, .extents = std::vector<int64_t>(83)};
   EXPECT_EQ(refusal(Round{.number = 1, .ready = {1}, .details = {detail}}), "too many extents");
   detail.extents = {-1};
   EXPECT_EQ(

@@ -312,7 +312,7 @@ def fields_of_splits(scene: Scene) -> Mistakes:
             ),
             (
                 {"split_count": 1, "splits": array},
-                OF_X + "splits belong to alltoall alone",
+                OF_X + "splits belong to alltoall and scatter alone",
                 INVALID,
             ),
         ],
@@ -342,7 +342,15 @@ def fields_of_operation() -> Mistakes:
             )
         ],
         "root": [
-            ({"root": v}, OF_X + "a root rank belongs to broadcast alone", INVALID) for v in (1, -1)
+            ({"root": v}, OF_X + f"it has no root rank, but {v} is given", INVALID) for v in (1, -1)
+        ],
+        "note": [
+            (
+                {"note": n},
+                OF_X + "a number to tell belongs to scatter alone, which tells one",
+                INVALID,
+            )
+            for n in (1, (1 << 32) - 1)
         ],
         "prescale": scales("prescale"),
         "postscale": scales("postscale"),

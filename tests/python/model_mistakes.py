@@ -17,6 +17,8 @@ from argument_mistakes import (
     types,
 )
 
+import farandole as fdl
+
 try:
     import torch
 except ImportError:  # this Python has none
@@ -161,6 +163,18 @@ def wrong_batches() -> Mistakes:
     }
 
 
+def of_scatter(module: ModuleType) -> Mistakes:
+    """None is right on other ranks, and a list holds a tensor for each rank."""
+    entry = (
+        "the tensor at index 0=1.0 is no NumPy array"
+        if module is fdl
+        else "a torch.Tensor is wanted, not a float"
+    )
+    nothing = "rank 0 is the root of this scatter and gives no tensor (None)"
+    usual = argument_mistakes.wrong_values(module, "gather", "tensor")
+    return {**usual, "NoneType": (None, nothing), "list": ([1.0], entry)}
+
+
 def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     """For one parameter of a function or method, which is named as "Class.method"."""
     if parameter == "input":
@@ -169,6 +183,8 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
         return MODEL_STATE
     if function == "DistributedSampler.load_state_dict":
         return SAMPLER_STATE
+    if parameter == "tensor" and function.startswith("scatter"):
+        return of_scatter(module)
     if parameter in WRONG and parameter not in argument_mistakes.WRONG:
         return WRONG[parameter]
     return argument_mistakes.wrong_values(module, function, parameter)

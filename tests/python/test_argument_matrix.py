@@ -38,7 +38,10 @@ OF_INIT = {"comm", "process_sets", "settings"}
 # Classes that nobody calls: exceptions, which hold whatever they are given, what only names others,
 # and what only the functions that end in _async make.
 NOT_CALLED = {"Compression", "Handle"}
-KINDS = ("allreduce", "allgather", "broadcast", "reducescatter", "alltoall")
+KINDS = (
+    *("allreduce", "allgather", "broadcast", "reducescatter", "alltoall"),
+    *("reduce", "gather", "scatter"),
+)
 
 
 class Subject(NamedTuple):

@@ -112,6 +112,10 @@ IN_PLACE: dict[str, Callable[[Any], Any]] = {
     "grouped_allreduce_async_": lambda x: fdl.grouped_allreduce_async_([ONES.copy(), x], name="x"),
     "grouped_broadcast_": lambda x: fdl.grouped_broadcast_([ONES.copy(), x], 0, name="x"),
     "grouped_broadcast_async_": lambda x: fdl.grouped_broadcast_async_([ONES.copy(), x], 0),
+    "reduce_": lambda x: fdl.reduce_(x, 0, name="x"),
+    "reduce_async_": lambda x: fdl.reduce_async_(x, 0, name="x"),
+    "grouped_reduce_": lambda x: fdl.grouped_reduce_([ONES.copy(), x], 0, name="x"),
+    "grouped_reduce_async_": lambda x: fdl.grouped_reduce_async_([ONES.copy(), x], 0),
 }
 
 
@@ -157,6 +161,9 @@ UNNAMED: dict[str, tuple[int, Callable[[], Any]]] = {
     "dtype": (_native.BROADCAST, lambda: fdl.broadcast_(np.ones(2, "u8"), 0)),
     "splits": (_native.ALLTOALL, lambda: fdl.alltoall(ONES, [])),
     "shape": (_native.REDUCESCATTER, lambda: fdl.reducescatter(np.ones(()))),
+    "no tensor": (_native.SCATTER, lambda: fdl.scatter(None, 0)),
+    "rows": (_native.GATHER, lambda: fdl.gather(np.ones(()), 0)),
+    "nobody": (_native.REDUCE, lambda: fdl.reduce(ONES, 7)),
     "root": (_native.BROADCAST, lambda: fdl.broadcast_object(1, root_rank=7)),
     "metrics": (_native.ALLGATHER, lambda: fdl.average_metrics({"loss": "low"})),
 }
@@ -183,6 +190,9 @@ def test_name_in_flight_twice() -> None:
         _native.BROADCAST,
         _native.ALLTOALL,
         _native.REDUCESCATTER,
+        _native.REDUCE,
+        _native.GATHER,
+        _native.SCATTER,
     ):
         before = fdl.counters()["submitted"]
         with pytest.raises(ValueError, match="twice"):
@@ -193,8 +203,14 @@ def test_name_in_flight_twice() -> None:
 
 
 def test_a_group_is_written_only_where_its_results_fit() -> None:
-    for kind in (_native.ALLGATHER, _native.ALLTOALL, _native.REDUCESCATTER):
-        with pytest.raises(ValueError, match="only allreduce and broadcast write to memory"):
+    for kind in (
+        _native.ALLGATHER,
+        _native.ALLTOALL,
+        _native.REDUCESCATTER,
+        _native.GATHER,
+        _native.SCATTER,
+    ):
+        with pytest.raises(ValueError, match="only allreduce, broadcast and reduce write to"):
             _session.submit_all(kind, ["a"], [ONES], [np.ones(2)])
     with pytest.raises(ValueError, match="must have the same length"):
         _session.current().submit_all(_native.ALLREDUCE, ["a"], [], [], 0, 0, 1.0, 1.0, [])

@@ -29,7 +29,11 @@ KINDS = {
     "broadcast": _native.BROADCAST,
     "alltoall": _native.ALLTOALL,
     "reducescatter": _native.REDUCESCATTER,
+    "reduce": _native.REDUCE,
+    "gather": _native.GATHER,
+    "scatter": _native.SCATTER,
 }
+ROOTED = ("broadcast", "reduce", "gather", "scatter")
 
 
 def forms() -> list[Any]:
@@ -50,7 +54,8 @@ def tensor(module: ModuleType) -> Any:
 
 def arguments(module: ModuleType, name: str, given: Any) -> dict[str, Any]:
     grouped = name.startswith("grouped")
-    root = {"root_rank": 0} if "broadcast" in name else {}
+    kind = next(k for k in KINDS if k in name)
+    root = {"root_rank": 0} if kind in ROOTED else {}
     return {("tensors" if grouped else "tensor"): [given] if grouped else given, **root}
 
 
@@ -59,7 +64,7 @@ def test_every_kind_has_every_form() -> None:
         names = set(module.__all__)
         for kind in KINDS:
             assert {f"{g}{kind}{a}" for g in ("", "grouped_") for a in ("", "_async")} <= names
-        for kind in ("allreduce", "broadcast"):
+        for kind in ("allreduce", "broadcast", "reduce"):
             assert {f"{g}{kind}{a}_" for g in ("", "grouped_") for a in ("", "_async")} <= names
 
 

@@ -100,6 +100,10 @@ IN_PLACE: dict[str, Callable[[Any], Any]] = {
     "grouped_allreduce_async_": lambda t: hvd.grouped_allreduce_async_([torch.ones(1), t]),
     "grouped_broadcast_": lambda t: hvd.grouped_broadcast_([torch.ones(1), t], 0),
     "grouped_broadcast_async_": lambda t: hvd.grouped_broadcast_async_([torch.ones(1), t], 0),
+    "reduce_": lambda t: hvd.reduce_(t, 0),
+    "reduce_async_": lambda t: hvd.reduce_async_(t, 0),
+    "grouped_reduce_": lambda t: hvd.grouped_reduce_([torch.ones(1), t], 0),
+    "grouped_reduce_async_": lambda t: hvd.grouped_reduce_async_([torch.ones(1), t], 0),
 }
 
 

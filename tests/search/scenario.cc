@@ -26,6 +26,16 @@ Op allgather(std::string name, int64_t rows, int after = -1) {
   return op;
 }
 
+// Rank 1 has `rows` rows for each rank, and so many more for the last.
+Op scatter(std::string name, int64_t rows, int64_t more, int after = -1) {
+  Op op = allreduce(std::move(name), rows, after);
+  for (Signature& s : op.signature) s = {.kind = CollectiveKind::Scatter, .root = 1};
+  Signature& root = op.signature[1];
+  root.splits = {rows, rows, rows + more};
+  root.shape = {kRanks * rows + more, 2};
+  return op;
+}
+
 Op of_pair(Op op) {
   op.process_set = 1;
   for (Signature& s : op.signature) s.process_set = 1;
@@ -108,7 +118,9 @@ void apply(Scenario& scenario, const Fault& fault) {
     return;
   Signature& s =
       scenario.ops[static_cast<size_t>(fault.other)].signature[static_cast<size_t>(fault.rank)];
-  if (is_collective(s.kind))
+  if (s.kind == CollectiveKind::Scatter)
+    s.root = 2;
+  else if (is_collective(s.kind))
     s.shape.push_back(7);
   else
     s.operand.back() = 2;
@@ -206,14 +218,59 @@ std::vector<Scenario> set_scenarios() {
       1);
 }
 
+std::vector<Scenario> scatter_scenarios() {
+  Scenario base{
+      .name = "scatter",
+      .limits = {},
+      .ops = {scatter("a", 1, 0), allreduce("b", 4), scatter("a", 1, 0, 0)},
+      .faults = {}};
+  // What another rank than the root says does not matter, but that rank says it in full.
+  base.ops[2].signature[2].shape = {7};
+  base.limits.cache_capacity = 1;
+  std::vector<Scenario> all = with_faults(std::move(base), 1);
+  Scenario joined{
+      .name = "scatter, join", .limits = {}, .ops = {scatter("a", 1, 0), join()}, .faults = {}};
+  std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));
+  return all;
+}
+
 Signatures all_of(const PerRank<Signature>& signature) {
   Signatures all;
   std::ranges::copy(signature, all.begin());
   return all;
 }
 
+namespace {
+
+// Of a scatter of all ranks: the root has what all need, and rows for nobody who is not there.
+std::optional<std::vector<int64_t>> scattered_extents(const Signatures& signature) {
+  const Signature* root = nullptr;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const std::optional<Signature>& own = signature[static_cast<size_t>(rank)];
+    if (own && (own->kind != CollectiveKind::Scatter || own->root != 1))
+      return std::nullopt;
+    if (own && rank == 1)
+      root = &*own;
+  }
+  if (root == nullptr)
+    return std::nullopt;
+  std::vector<int64_t> extents{static_cast<int64_t>(root->dtype), 0};
+  for (size_t rank = 0; rank < kRanks; ++rank) {
+    if (!signature[rank] && root->splits[rank] != 0)
+      return std::nullopt;
+    extents.push_back(root->splits[rank]);
+  }
+  extents.insert(extents.end(), root->shape.begin() + 1, root->shape.end());
+  return extents;
+}
+
+}  // namespace
+
 std::optional<std::vector<int64_t>> agreed_extents(
     uint32_t process_set, const Signatures& signature) {
+  if (std::ranges::any_of(
+          signature, [](const auto& own) { return own && own->kind == CollectiveKind::Scatter; }))
+    return scattered_extents(signature);
   std::vector<int64_t> rows;
   std::optional<Signature> first;
   for (int rank = 0; rank < kRanks; ++rank) {

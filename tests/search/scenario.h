@@ -80,6 +80,9 @@ std::vector<Scenario> store_scenarios();      // a tensor, and a rank that waits
 // added again. Without any: tensors that some join without, with room for one id.
 std::vector<Scenario> join_scenarios();
 std::vector<Scenario> set_scenarios();
+// With one fault at most: the rows of one rank, to whom the others only answer, with room for one
+// id.
+std::vector<Scenario> scatter_scenarios();
 
 inline bool is_member(uint32_t process_set, int rank) {
   return process_set == 0 || rank != (process_set == 1 ? 0 : 2);

@@ -22,7 +22,11 @@ constexpr double kSeconds = 20;
 std::vector<Scenario> all_scenarios() {
   std::vector<Scenario> all = agreement_scenarios();
   for (const auto& family :
-       {cache_scenarios(), store_scenarios(), join_scenarios(), set_scenarios()})
+       {cache_scenarios(),
+        store_scenarios(),
+        join_scenarios(),
+        set_scenarios(),
+        scatter_scenarios()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

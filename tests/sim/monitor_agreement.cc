@@ -6,20 +6,34 @@
 
 namespace farandole::sim {
 
+namespace {
+
+// What the root has of a scatter; null where it has joined.
+const Signature* of_root(
+    const std::vector<Signature>& signatures, const std::vector<int>& submitted) {
+  const auto root = std::ranges::find(submitted, signatures.front().root);
+  return root == submitted.end() ? nullptr
+                                 : &signatures[static_cast<size_t>(root - submitted.begin())];
+}
+
+}  // namespace
+
 bool fit(const std::vector<Signature>& signatures) {
   const Signature& first = signatures.front();
-  const bool rows_vary =
-      first.kind == CollectiveKind::Allgather || first.kind == CollectiveKind::Alltoall;
-  const bool adds =
-      first.kind == CollectiveKind::Allreduce || first.kind == CollectiveKind::Reducescatter;
+  const bool rows_vary = gathers(first.kind) || first.kind == CollectiveKind::Alltoall;
+  const bool adds = first.kind == CollectiveKind::Allreduce ||
+                    first.kind == CollectiveKind::Reducescatter ||
+                    first.kind == CollectiveKind::Reduce;
   return std::ranges::all_of(signatures, [&](const Signature& s) {
+    if (has_root(first.kind) && s.root != first.root)
+      return false;
+    if (first.kind == CollectiveKind::Scatter)  // the root alone says the rest
+      return s.kind == first.kind;
     if (s.kind != first.kind || s.dtype != first.dtype || s.shape.size() != first.shape.size())
       return false;
     if (s.operand != first.operand)
       return false;
     if (adds && (s.reduce != first.reduce || s.prescale != first.prescale))
-      return false;
-    if (first.kind == CollectiveKind::Broadcast && s.root != first.root)
       return false;
     return std::equal(
         s.shape.begin() + (rows_vary ? 1 : 0),
@@ -34,11 +48,18 @@ std::vector<int64_t> extents_of(
     const std::vector<int>& members) {
   std::vector<int64_t> extents;
   const CollectiveKind kind = signatures.front().kind;
+  if (const Signature* root = of_root(signatures, submitted);
+      kind == CollectiveKind::Scatter && root != nullptr) {
+    extents = {static_cast<int64_t>(root->dtype), 0};
+    extents.insert(extents.end(), root->splits.begin(), root->splits.end());
+    extents.insert(extents.end(), root->shape.begin() + 1, root->shape.end());
+    return extents;
+  }
   for (const int member : members) {
     const auto own = std::ranges::find(submitted, member);
     const bool joined = own == submitted.end();
     const Signature& s = signatures[joined ? 0 : static_cast<size_t>(own - submitted.begin())];
-    if (kind == CollectiveKind::Allgather)
+    if (gathers(kind))
       extents.push_back(joined ? 0 : s.shape.at(0));
     if (kind == CollectiveKind::Alltoall && joined)
       extents.insert(extents.end(), members.size(), 0);
@@ -55,9 +76,9 @@ bool needs_joined(
   const Signature& first = signatures.front();
   if (first.kind == CollectiveKind::AddProcessSet || first.kind == CollectiveKind::RemoveProcessSet)
     return !joined.empty();
-  if (first.kind == CollectiveKind::Broadcast)
-    return std::ranges::find(joined, first.root) != joined.end();
-  if (first.kind != CollectiveKind::Alltoall)
+  if (has_root(first.kind) && std::ranges::find(joined, first.root) != joined.end())
+    return true;
+  if (first.kind != CollectiveKind::Alltoall && first.kind != CollectiveKind::Scatter)
     return false;
   for (const Signature& s : signatures)
     for (size_t place = 0; place < members.size() && place < s.splits.size(); ++place)
@@ -82,8 +103,7 @@ std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
 // At any time of the newest round.
 bool AgreementMonitor::possible(const Signature& wanted, const std::vector<int>& members) const {
   if (is_collective(wanted.kind))
-    return wanted.kind != CollectiveKind::Broadcast ||
-           std::ranges::find(members, wanted.root) != members.end();
+    return !has_root(wanted.kind) || std::ranges::find(members, wanted.root) != members.end();
   const auto is_there = [&](uint32_t id) {
     return !removed_.contains(id) || removed_in_round_.contains(id);
   };

@@ -42,7 +42,7 @@ void make_misfit(Signature& s, int how, int size) {
         s.dtype = DType::Int32;
       break;
     default:
-      if (s.kind == CollectiveKind::Broadcast)
+      if (has_root(s.kind))
         s.root = (s.root + 1) % size;
       else if (s.kind == CollectiveKind::Allreduce)
         s.reduce = ReduceOp::Max;
@@ -128,14 +128,16 @@ Duration Plan::calm() const {
 Signature signature_of(const Plan& plan, const Op& op, int rank) {
   Signature s = op.signature;
   Rng random(plan.seed, mix(static_cast<uint64_t>(rank) * 1000 + static_cast<uint64_t>(op.step)));
-  if (s.kind == CollectiveKind::Allgather && op.ragged)
+  if (gathers(s.kind) && op.ragged)
     s.shape[0] = random.between(0, 5);
-  if (s.kind == CollectiveKind::Alltoall) {
+  if (s.kind == CollectiveKind::Alltoall || s.kind == CollectiveKind::Scatter) {
     s.splits.clear();
     for (size_t i = 0; i < plan.members(s.process_set).size(); ++i)
       s.splits.push_back(op.ragged ? random.between(0, 3) : 2);
     s.shape[0] = std::accumulate(s.splits.begin(), s.splits.end(), int64_t{0});
   }
+  if (s.kind == CollectiveKind::Scatter && s.root != rank)
+    s = of_receiver(s);
   if (op.misfit == rank)
     make_misfit(s, op.misfit_how, plan.size);
   return s;

@@ -2,6 +2,7 @@
 // that rare combinations get their turn and common ones do not drown them.
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -215,6 +216,39 @@ void draw_changes(Plan& plan, Rng& random) {
   }
 }
 
+// What some tensors are, with a root, instead of what is like it without.
+CollectiveKind rooted(CollectiveKind kind) {
+  switch (kind) {
+    case CollectiveKind::Allreduce:
+      return CollectiveKind::Reduce;
+    case CollectiveKind::Allgather:
+      return CollectiveKind::Gather;
+    case CollectiveKind::Alltoall:
+      return CollectiveKind::Scatter;
+    default:
+      return kind;
+  }
+}
+
+void draw_roots(Plan& plan, Rng& random) {
+  if (!random.chance(40))
+    return;
+  std::map<std::string, uint64_t> chosen;  // by name: whose root is the so manieth member; 0: none
+  for (Op& op : plan.ops) {
+    const auto [place, fresh] = chosen.try_emplace(op.name, 0);
+    if (fresh && random.chance(50))
+      place->second = random.between(1, plan.size);
+    Signature& s = op.signature;
+    std::vector<int> members = plan.members(s.process_set);
+    if (const Op* add = plan.adding(op.of_set))
+      members.assign(add->signature.operand.begin(), add->signature.operand.end());
+    if (place->second == 0 || members.empty() || rooted(s.kind) == s.kind)
+      continue;
+    s.kind = rooted(s.kind);
+    s.root = members[place->second % members.size()];
+  }
+}
+
 // Joins that `rank` can have in flight at once.
 size_t most_joins(const Plan& plan) {
   const auto adds = std::ranges::count_if(
@@ -330,6 +364,8 @@ Plan draw_plan(uint64_t seed) {
   draw_changes(plan, changes);
   Rng stalls(seed, 5);
   draw_stalls(plan, stalls);
+  Rng roots(seed, 6);
+  draw_roots(plan, roots);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

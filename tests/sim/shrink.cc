@@ -112,7 +112,7 @@ bool Shrinker::drop_rank(int gone) {
   std::erase_if(plan.stores, [&](const StoreUse& use) { return use.rank == gone; });
   for (StoreUse& use : plan.stores) renumber(use.rank);
   std::erase_if(plan.ops, [&](const Op& op) {
-    return op.signature.root == gone && op.signature.kind == CollectiveKind::Broadcast;
+    return op.signature.root == gone && has_root(op.signature.kind);
   });
   for (Op& op : plan.ops) {
     for (int* rank : {&op.misfit, &op.absent}) {

@@ -14,6 +14,9 @@ ALLGATHER: int
 BROADCAST: int
 REDUCESCATTER: int
 ALLTOALL: int
+REDUCE: int
+GATHER: int
+SCATTER: int
 SUM: int
 AVERAGE: int
 MIN: int
@@ -47,6 +50,7 @@ class Session:
         postscale: float = ...,
         splits: Sequence[int] | None = ...,
         process_set: int = ...,
+        note: int = ...,
     ) -> Handle: ...
     def submit_all(
         self,
@@ -60,6 +64,7 @@ class Session:
         postscale: float,
         splits: Sequence[Sequence[int] | None],
         process_set: int = ...,
+        notes: Sequence[int] = ...,
     ) -> list[Handle]: ...
     def barrier(self, process_set: int = ...) -> Handle: ...
     def add_process_set(self, ranks: Sequence[int]) -> Handle: ...

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from farandole import _native
@@ -312,6 +312,7 @@ def submit(
     postscale: Any = 1.0,
     splits: list[int] | None = None,
     process_set: int = 0,
+    note: int = 0,
 ) -> _native.Handle:
     """One operation of the default session; see ``_native.Session.submit``."""
     return current().submit(
@@ -325,6 +326,7 @@ def submit(
         check_scale("postscale_factor", postscale),
         splits,
         process_set,
+        note,
     )
 
 
@@ -339,11 +341,12 @@ def submit_all(
     postscale: Any = 1.0,
     splits: list[list[int] | None] | None = None,
     process_set: int = 0,
+    notes: Sequence[int] = (),
 ) -> list[_native.Handle]:
     """Operations of one kind, all or none; see ``_native.Session.submit_all``."""
     scales = (check_scale("prescale_factor", prescale), check_scale("postscale_factor", postscale))
     each = [None] * len(names) if splits is None else splits
-    how = (op, check_root(root), *scales, each, process_set)
+    how = (op, check_root(root), *scales, each, process_set, notes)
     return current().submit_all(kind, names, tensors, outputs, *how)
 
 

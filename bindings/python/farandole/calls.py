@@ -70,7 +70,19 @@ def reducescatter_call(
     return Call(_native.REDUCESCATTER, name, check_op(op), 0, prescale, postscale, process_set)
 
 
+def reduce_call(
+    root_rank: Any,
+    name: str | None,
+    op: int,
+    process_set: ProcessSet,
+    prescale: float,
+    postscale: float,
+) -> Call:
+    name = named(_native.REDUCE, name, process_set)
+    return Call(_native.REDUCE, name, check_op(op), root_rank, prescale, postscale, process_set)
+
+
 def moving_call(kind: int, name: str | None, process_set: ProcessSet, root_rank: Any = 0) -> Call:
-    """Of an allgather, broadcast or alltoall."""
+    """Of what moves values and computes nothing with them."""
     name = named(kind, name, process_set)
     return Call(kind, name, root=root_rank, process_set=process_set)

@@ -88,11 +88,18 @@ def check_context(ctx: object, dtype: type) -> None:
 
 def bfloat16() -> np.dtype[Any]:
     """NumPy's dtype for bfloat16, which a package of its own brings."""
+    return ml_dtype("bfloat16")
+
+
+def ml_dtype(name: str) -> np.dtype[Any]:
+    """NumPy's dtype of that name, which a package of its own brings."""
     try:
         import ml_dtypes
     except ImportError as error:
-        raise UnsupportedError("bfloat16 arrays need the package ml_dtypes") from error
-    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        raise UnsupportedError(f"{name} arrays need the package ml_dtypes") from error
+    if not hasattr(ml_dtypes, name):
+        raise UnsupportedError(f"{name} arrays need a newer ml_dtypes")
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return dtype
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from farandole import _native
 from farandole.arguments import check_no_overlap, shown
-from farandole.compression import bfloat16
+from farandole.compression import bfloat16, ml_dtype
 from farandole.errors import InvalidArgumentError
-from farandole.small_floats import dimensions_of_kind
+from farandole.small_floats import dimensions_of_kind, kind_of_number, number_of_kind
 
 if TYPE_CHECKING:
     from farandole.calls import Call
@@ -63,6 +63,25 @@ class Framework:
         """Numbers of rows as a tensor, int32."""
         raise NotImplementedError
 
+    def joined(self, tensors: Sequence[Any]) -> Any:
+        """The tensors, one or more, one behind the other along the first dimension. Refuses those
+        of which that cannot be made without converting one."""
+        raise NotImplementedError
+
+    def coded(self, tensor: Any) -> tuple[Any, int]:
+        """The tensor's elements as contiguous memory, and the number of their dtype where they
+        travel as bytes."""
+        raise NotImplementedError
+
+    def decoded(self, native: _native.Handle, number: int) -> Any:
+        """A result of elements that ``coded`` gave that number, as a new tensor."""
+        raise NotImplementedError
+
+    def into(self, out: Any) -> Callable[[Any], Any]:
+        """What copies a result, of which nothing is known yet, to the caller's tensor. Refuses one
+        that nothing can be copied to."""
+        raise NotImplementedError
+
     def differentiates(self, tensors: Sequence[Any], outs: Sequence[Any], in_place: bool) -> bool:
         """Whether the results will be part of a graph. Refuses outputs of the caller then."""
         return False
@@ -71,7 +90,7 @@ class Framework:
         self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
     ) -> list[Any]:
         """The results, as part of the graph of what they were made of."""
-        raise NotImplementedError
+        return [member.result for member in members]
 
 
 class Member(NamedTuple):
@@ -86,6 +105,20 @@ class Member(NamedTuple):
     result: Any
     sent: list[int] | None
     received: list[int] | None
+
+
+def check_alike(parts: Sequence[Any]) -> None:
+    """Refuses tensors of unlike dtypes, or of which one has no rows or unlike ones."""
+    first = parts[0]
+    for i, part in enumerate(parts):
+        what = f"the tensor at index {i} is {part.dtype} of shape {list(part.shape)}"
+        if part.ndim == 0:
+            raise InvalidArgumentError(f"{what}; one of one dimension or more is wanted")
+        if part.dtype != first.dtype or tuple(part.shape[1:]) != tuple(first.shape[1:]):
+            raise InvalidArgumentError(
+                f"{what}, that at index 0 {first.dtype} of shape {list(first.shape)}; they may "
+                "differ in the first extent alone"
+            )
 
 
 def check_out(out: Any, shape: Sequence[int], dtype: Any, first: bool = True) -> None:
@@ -104,7 +137,12 @@ def check_out(out: Any, shape: Sequence[int], dtype: Any, first: bool = True) ->
 
 def keeps_shape(kind: int) -> bool:
     """Whether the result is of the input's shape: what Farandole writes to others' memory."""
-    return kind in (_native.ALLREDUCE, _native.BROADCAST)
+    return kind in (_native.ALLREDUCE, _native.BROADCAST, _native.REDUCE)
+
+
+def ends_at_root(kind: int) -> bool:
+    """Whether the result is the root's alone."""
+    return kind in (_native.REDUCE, _native.GATHER)
 
 
 def _plain(array: Any) -> Any:
@@ -154,8 +192,7 @@ class NumpyFramework(Framework):
         return Place(_carried(kind, plain), finish)
 
     def given(self, kind: int, tensor: Any, out: Any) -> Place:
-        if not isinstance(out, np.ndarray):
-            raise InvalidArgumentError(f"out={shown(out)} is no NumPy array")
+        _check_array("out", out)
         _check_writable("out", out)
         if keeps_shape(kind) and isinstance(tensor, np.ndarray):
             check_out(out, tensor.shape, tensor.dtype)
@@ -171,8 +208,34 @@ class NumpyFramework(Framework):
         np.copyto(out, result)
         return out
 
+    def into(self, out: Any) -> Callable[[Any], Any]:
+        _check_array("out", out)
+        _check_writable("out", out)
+        return lambda result: self.fill(out, result)
+
+    def joined(self, tensors: Sequence[Any]) -> Any:
+        for i, tensor in enumerate(tensors):
+            _check_array(f"the tensor at index {i}", tensor)
+        check_alike(tensors)
+        return np.concatenate(tensors)
+
+    def coded(self, tensor: Any) -> tuple[Any, int]:
+        memory = _plain(tensor)
+        name = memory.dtype.name if isinstance(memory, np.ndarray) else ""
+        number = number_of_kind(name)
+        return memory.view(np.uint8) if number else memory, number
+
+    def decoded(self, native: _native.Handle, number: int) -> Any:
+        array = _array_of(native)
+        return array.view(ml_dtype(kind_of_number(number))) if number else array
+
     def counts(self, rows: Sequence[int]) -> Any:
         return np.array(rows, dtype=np.int32)
+
+
+def _check_array(what: str, array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise InvalidArgumentError(f"{what}={shown(array)} is no NumPy array")
 
 
 def _array_of(native: _native.Handle) -> Any:

@@ -11,11 +11,15 @@ from typing import Any
 from farandole.collectives import Collectives, barrier, barrier_async
 from farandole.framework import NumpyFramework
 from farandole.groups import GroupedCollectives
+from farandole.rooted import RootedCollectives
+from farandole.rooted_groups import GroupedRootedCollectives
 from farandole.submission import Submitter
 
 _submitter = Submitter(NumpyFramework())
 _one: Collectives[Any] = Collectives(_submitter)
 _several: GroupedCollectives[Any] = GroupedCollectives(_submitter)
+_rooted: RootedCollectives[Any] = RootedCollectives(_submitter)
+_several_rooted: GroupedRootedCollectives[Any] = GroupedRootedCollectives(_submitter)
 
 allgather = _one.allgather
 allgather_async = _one.allgather_async
@@ -29,6 +33,8 @@ broadcast = _one.broadcast
 broadcast_ = _one.broadcast_
 broadcast_async = _one.broadcast_async
 broadcast_async_ = _one.broadcast_async_
+gather = _rooted.gather
+gather_async = _rooted.gather_async
 grouped_allgather = _several.grouped_allgather
 grouped_allgather_async = _several.grouped_allgather_async
 grouped_allreduce = _several.grouped_allreduce
@@ -41,10 +47,24 @@ grouped_broadcast = _several.grouped_broadcast
 grouped_broadcast_ = _several.grouped_broadcast_
 grouped_broadcast_async = _several.grouped_broadcast_async
 grouped_broadcast_async_ = _several.grouped_broadcast_async_
+grouped_gather = _several_rooted.grouped_gather
+grouped_gather_async = _several_rooted.grouped_gather_async
+grouped_reduce = _several_rooted.grouped_reduce
+grouped_reduce_ = _several_rooted.grouped_reduce_
+grouped_reduce_async = _several_rooted.grouped_reduce_async
+grouped_reduce_async_ = _several_rooted.grouped_reduce_async_
 grouped_reducescatter = _several.grouped_reducescatter
 grouped_reducescatter_async = _several.grouped_reducescatter_async
+grouped_scatter = _several_rooted.grouped_scatter
+grouped_scatter_async = _several_rooted.grouped_scatter_async
+reduce = _rooted.reduce
+reduce_ = _rooted.reduce_
+reduce_async = _rooted.reduce_async
+reduce_async_ = _rooted.reduce_async_
 reducescatter = _one.reducescatter
 reducescatter_async = _one.reducescatter_async
+scatter = _rooted.scatter
+scatter_async = _rooted.scatter_async
 
 __all__ = [
     "allgather",
@@ -61,6 +81,8 @@ __all__ = [
     "broadcast_",
     "broadcast_async",
     "broadcast_async_",
+    "gather",
+    "gather_async",
     "grouped_allgather",
     "grouped_allgather_async",
     "grouped_allreduce",
@@ -73,8 +95,22 @@ __all__ = [
     "grouped_broadcast_",
     "grouped_broadcast_async",
     "grouped_broadcast_async_",
+    "grouped_gather",
+    "grouped_gather_async",
+    "grouped_reduce",
+    "grouped_reduce_",
+    "grouped_reduce_async",
+    "grouped_reduce_async_",
     "grouped_reducescatter",
     "grouped_reducescatter_async",
+    "grouped_scatter",
+    "grouped_scatter_async",
+    "reduce",
+    "reduce_",
+    "reduce_async",
+    "reduce_async_",
     "reducescatter",
     "reducescatter_async",
+    "scatter",
+    "scatter_async",
 ]

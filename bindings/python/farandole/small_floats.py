@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 
 from farandole import _native
-from farandole.errors import MismatchError
+from farandole.errors import MismatchError, UnsupportedError
 
 # What moves values and computes nothing with them.
-_MOVING = frozenset({_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL})
+_MOVING = frozenset({_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL, _native.GATHER})
 
 # One after the other, so that ranks with unlike versions of Farandole's find that out, too.
 _KINDS = (
@@ -38,6 +38,20 @@ def dimensions_of_kind(collective: int, dtype: str) -> tuple[int, ...] | None:
     if not dtype.startswith("float") or dtype not in _KINDS or collective not in _MOVING:
         return None
     return (1,) * (_STRIDE * (_KINDS.index(dtype) + 1))
+
+
+def number_of_kind(dtype: str) -> int:
+    """By which the root of a scatter tells what its bytes are: from 1; 0 for any other dtype."""
+    return _KINDS.index(dtype) + 1 if dtype in _KINDS else 0
+
+
+def kind_of_number(number: int) -> str:
+    """The dtype of that number."""
+    if number > len(_KINDS):
+        raise UnsupportedError(
+            f"a scatter of dtype number {number}, which this version of Farandole does not know"
+        )
+    return _KINDS[number - 1]
 
 
 def with_kinds(error: MismatchError) -> MismatchError:

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from farandole import _native, _session
-from farandole.arguments import check_compression, check_tensors, shown
+from farandole.arguments import check_compression, check_root, check_tensors, shown
 from farandole.calls import PLAIN, Call, Options
 from farandole.compression import Compression
 from farandole.errors import InvalidArgumentError
-from farandole.framework import Framework, Member, Place
+from farandole.framework import Framework, Member, Place, check_out, ends_at_root
 from farandole.handles import GroupHandle, Handle, checked_limit
 from farandole.process_sets import check_process_set
 from farandole.splits import split_rows
+
+# What the root of a scatter tells: the number of the dtype, and whether it wants a gradient.
+_DTYPE = 0xFF
+_GRAPH = 0x100
 
 
 class _Prepared(NamedTuple):
@@ -24,6 +28,7 @@ class _Prepared(NamedTuple):
     source: Any
     place: Place
     rows: list[int] | None = None
+    note: int = 0
 
     def member(self, native: _native.Handle, result: Any) -> Member:
         return Member(self.name, self.tensor, result, self.rows, native.splits)
@@ -45,18 +50,22 @@ class Submitter:
         were given a pair, with the rows from each rank."""
         if options.compression is not Compression.none:
             return self._start_smaller(call, tensor, options)
-        graph = self._framework.differentiates([tensor], [options.out], options.in_place)
+        scatters = call.kind == _native.SCATTER
+        graph = not scatters and self._framework.differentiates(
+            [tensor], [options.out], options.in_place
+        )
         one = self._prepare(call, call.name, tensor, options.splits, options.out, options.in_place)
         native = _submit(call, one)
         handle = Handle(native, one.place.finish)
-        if not graph and options.splits is None:
+        counts = options.splits is not None and not scatters
+        if not graph and not counts and not scatters:
             return handle
 
         def combine(results: list[Any]) -> Any:
-            if graph:
+            if graph or (scatters and native.value & _GRAPH):
                 made = [one.member(native, results[0])]
                 results = self._framework.attach(self, call, made, options.in_place)
-            return results[0] if options.splits is None else self._with_rows(results[0], native)
+            return self._with_rows(results[0], native) if counts else results[0]
 
         return GroupHandle([handle], combine)
 
@@ -75,16 +84,25 @@ class Submitter:
         outs = _one_each("out", options.out, len(tensors))
         if options.compression is not Compression.none:
             return self._start_all_smaller(call, tensors, outs, options)
-        graph = self._framework.differentiates(tensors, outs, options.in_place)
+        scatters = call.kind == _native.SCATTER
+        graph = not scatters and self._framework.differentiates(tensors, outs, options.in_place)
         each = zip(group_names(call.name, len(tensors)), tensors, splits, outs, strict=True)
         prepared = [self._prepare(call, *one, options.in_place) for one in each]
         natives = _submit_all(call, prepared)
 
         def combine(results: list[Any]) -> list[Any]:
-            if graph:
-                each = zip(prepared, natives, results, strict=True)
-                made = [one.member(native, result) for one, native, result in each]
-                results = self._framework.attach(self, call, made, options.in_place)
+            places = [
+                i
+                for i, native in enumerate(natives)
+                if graph or (scatters and native.value & _GRAPH)
+            ]
+            made = [prepared[i].member(natives[i], results[i]) for i in places]
+            if made:
+                attached = self._framework.attach(self, call, made, options.in_place)
+                for i, result in zip(places, attached, strict=True):
+                    results[i] = result
+            if scatters:
+                return results
             return [
                 result if given is None else self._with_rows(result, native)
                 for result, given, native in zip(results, splits, natives, strict=True)
@@ -109,7 +127,7 @@ class Submitter:
         handle = self.start(call, small, options._replace(compression=Compression.none, out=None))
 
         def combine(results: list[Any]) -> Any:
-            return self._at(out, compression.decompress(results[0], context))
+            return self._larger(compression, out, results[0], context)
 
         return GroupHandle([handle], combine)
 
@@ -125,7 +143,7 @@ class Submitter:
 
         def combine(results: list[Any]) -> list[Any]:
             return [
-                self._at(out, compression.decompress(result, context))
+                self._larger(compression, out, result, context)
                 for out, result, (_, context) in zip(outs, results[0], small, strict=True)
             ]
 
@@ -135,6 +153,10 @@ class Submitter:
         self, call: Call, name: str, tensor: Any, splits: Any, out: Any, in_place: bool
     ) -> _Prepared:
         framework = self._framework
+        if call.kind == _native.SCATTER:
+            return self._prepare_scatter(call, name, tensor, splits, out)
+        if ends_at_root(call.kind) and not _is_root(call):
+            return _Prepared(name, tensor, framework.source(call.kind, tensor), _NOWHERE)
         if in_place:
             place = framework.in_place(call.kind, tensor)
             return _Prepared(name, tensor, place.memory, place)
@@ -145,11 +167,68 @@ class Submitter:
             place = framework.given(call.kind, tensor, out)
         return _Prepared(name, tensor, source, place, split_rows(splits))
 
-    def _at(self, out: Any, result: Any) -> Any:
+    def _prepare_scatter(
+        self, call: Call, name: str, tensor: Any, splits: Any, out: Any
+    ) -> _Prepared:
+        framework = self._framework
+        into = None if out is None else framework.into(out)
+        source, rows, note = None, None, 0  # what others than the root give is not sent
+        if _is_root(call):
+            tensor, rows = self._parts(call, tensor, splits)
+            if out is not None and isinstance(tensor, type(out)):
+                check_out(out, tensor.shape, tensor.dtype, first=False)
+            source, note = framework.coded(tensor)
+            if framework.differentiates([tensor], [out], False):
+                note |= _GRAPH
+
+        def finish(native: _native.Handle) -> Any:
+            result = framework.decoded(native, native.value & _DTYPE)
+            if into is None:
+                return result
+            if native.value & _GRAPH:
+                raise InvalidArgumentError(
+                    "out= is not differentiable, and the root wants a gradient; use the result "
+                    "that is returned"
+                )
+            return into(result)
+
+        return _Prepared(name, tensor, source, Place(None, finish), rows, note)
+
+    def _parts(self, call: Call, tensor: Any, splits: Any) -> tuple[Any, list[int] | None]:
+        """What the root of a scatter gives, as one tensor, and the rows for each rank."""
+        if tensor is None:
+            raise InvalidArgumentError(
+                f"rank {_session.rank()} is the root of this scatter and gives no tensor (None)"
+            )
+        if not isinstance(tensor, (list, tuple)):
+            return self._framework.check(tensor), split_rows(splits)
+        if splits is not None:
+            raise InvalidArgumentError(
+                "splits are given, and a list of tensors, which has its own; leave one out"
+            )
+        size = call.process_set.size()
+        if len(tensor) != size:
+            raise InvalidArgumentError(
+                f"{len(tensor)} tensors for {size} ranks; one for each is wanted"
+            )
+        whole = self._framework.joined(tensor)
+        return whole, [int(part.shape[0]) for part in tensor]
+
+    def _larger(self, compression: Any, out: Any, result: Any, context: Any) -> Any:
+        if result is None:  # this rank is not the root
+            return None
+        result = compression.decompress(result, context)
         return result if out is None else self._framework.fill(out, result)
 
     def _with_rows(self, result: Any, native: _native.Handle) -> tuple[Any, Any]:
         return result, self._framework.counts(native.splits or ())
+
+
+_NOWHERE = Place(None, lambda _: None)
+
+
+def _is_root(call: Call) -> bool:
+    return _session.rank() == check_root(call.root)
 
 
 def _submit(call: Call, one: _Prepared) -> _native.Handle:
@@ -164,6 +243,7 @@ def _submit(call: Call, one: _Prepared) -> _native.Handle:
         call.postscale,
         one.rows,
         check_process_set(call.process_set),
+        one.note,
     )
 
 
@@ -180,6 +260,7 @@ def _submit_all(call: Call, prepared: Sequence[_Prepared]) -> list[_native.Handl
         call.postscale,
         [one.rows for one in prepared],
         check_process_set(call.process_set),
+        [one.note for one in prepared],
     )
 
 

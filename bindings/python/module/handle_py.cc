@@ -143,10 +143,13 @@ void register_handle(py::module_& module) {
       .def("dlpack", &PyHandle::dlpack, "The result as a DLPack capsule without a copy.")
       .def("tobytes", &PyHandle::tobytes, "A copy of the result's memory.")
       .def_property_readonly("shape", &PyHandle::shape)
-      .def_property_readonly("splits", &PyHandle::splits, "alltoall: rows received per rank.")
+      .def_property_readonly(
+          "splits", &PyHandle::splits, "alltoall, gather: rows received per rank.")
       .def_property_readonly("dtype", &PyHandle::dtype)
       .def_property_readonly(
-          "value", &PyHandle::value, "join: the last rank; add_process_set: the new number.");
+          "value",
+          &PyHandle::value,
+          "join: the last rank; add_process_set: the new number; scatter: the note.");
 }
 
 }  // namespace farandole::python

@@ -44,6 +44,9 @@ PYBIND11_MODULE(_native, module) {
   module.attr("BROADCAST") = static_cast<int>(FDL_BROADCAST);
   module.attr("REDUCESCATTER") = static_cast<int>(FDL_REDUCESCATTER);
   module.attr("ALLTOALL") = static_cast<int>(FDL_ALLTOALL);
+  module.attr("REDUCE") = static_cast<int>(FDL_REDUCE);
+  module.attr("GATHER") = static_cast<int>(FDL_GATHER);
+  module.attr("SCATTER") = static_cast<int>(FDL_SCATTER);
   module.attr("SUM") = static_cast<int>(FDL_SUM);
   module.attr("AVERAGE") = static_cast<int>(FDL_AVERAGE);
   module.attr("MIN") = static_cast<int>(FDL_MIN);

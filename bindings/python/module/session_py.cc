@@ -12,6 +12,7 @@
 #include "bindings/python/module/callbacks_py.h"
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/handle_py.h"
+#include "bindings/python/module/names_py.h"
 #include "bindings/python/module/operation.h"
 #include "bindings/python/module/without_gil.h"
 
@@ -61,7 +62,8 @@ class PySession {
       double prescale,
       double postscale,
       const std::optional<std::vector<int64_t>>& splits,
-      uint32_t process_set);
+      uint32_t process_set,
+      uint32_t note);
   std::vector<HandlePtr> submit_all(
       int kind,
       const std::vector<std::string>& names,
@@ -72,7 +74,8 @@ class PySession {
       double prescale,
       double postscale,
       const std::vector<std::optional<std::vector<int64_t>>>& splits,
-      uint32_t process_set);
+      uint32_t process_set,
+      const std::vector<uint32_t>& notes);
   HandlePtr barrier(uint32_t process_set);
   HandlePtr add_process_set(const std::vector<int>& ranks);
   HandlePtr remove_process_set(uint32_t process_set);
@@ -96,22 +99,6 @@ template <typename Call>
 fdl_code unlocked(const Call& call) {
   const WithoutGil given_away;
   return call();
-}
-
-std::string checked_name(const std::string& name) {
-  if (name.find('\0') != std::string::npos)
-    raise_invalid("the name contains a null character");
-  return name;
-}
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const int64_t extent : shape) {
-    if (text.size() > 1)
-      text += ',';
-    text += std::to_string(extent);
-  }
-  return text += ']';
 }
 
 PySession::PySession(const Settings& settings, py::object given_up, py::object stacks)
@@ -163,12 +150,15 @@ py::dict PySession::counters() const {
 }
 
 void PySession::read(Prepared& prepared, const py::object& input, const py::object& output) {
-  prepared.input = state_->reader().read(input, Access::Read);
+  const fdl_kind kind = prepared.request.kind;
+  if (kind == FDL_SCATTER && input.is_none())
+    prepared.input.keep = input;  // the root alone has one
+  else
+    prepared.input = state_->reader().read(input, Access::Read);
   if (output.is_none())
     return;
-  const fdl_kind kind = prepared.request.kind;
-  if (kind != FDL_ALLREDUCE && kind != FDL_BROADCAST)
-    raise_invalid("only allreduce and broadcast write to memory of the caller");
+  if (kind != FDL_ALLREDUCE && kind != FDL_BROADCAST && kind != FDL_REDUCE)
+    raise_invalid("only allreduce, broadcast and reduce write to memory of the caller");
   prepared.output = state_->reader().read(output, Access::Write);
   if (prepared.output.dtype != prepared.input.dtype)
     raise_invalid(
@@ -183,8 +173,16 @@ void PySession::read(Prepared& prepared, const py::object& input, const py::obje
 
 HandlePtr PySession::wrap(fdl_handle* handle, const Prepared& prepared) const {
   Loan loan{std::make_shared<Operation>(handle), prepared.input.keep, prepared.output.keep};
-  static constexpr std::array<const char*, FDL_BARRIER + 1> kKinds{
-      "allreduce", "allgather", "broadcast", "reducescatter", "alltoall", "barrier"};
+  static constexpr std::array<const char*, FDL_SCATTER + 1> kKinds{
+      "allreduce",
+      "allgather",
+      "broadcast",
+      "reducescatter",
+      "alltoall",
+      "barrier",
+      "reduce",
+      "gather",
+      "scatter"};
   return std::make_unique<PyHandle>(
       state_, std::move(loan), kKinds.at(prepared.request.kind), prepared.name);
 }
@@ -205,7 +203,8 @@ HandlePtr PySession::submit(
     double prescale,
     double postscale,
     const std::optional<std::vector<int64_t>>& splits,
-    uint32_t process_set) {
+    uint32_t process_set,
+    uint32_t note) {
   state_->release_settled();
   Prepared prepared;
   fdl_request& request = prepared.request;
@@ -215,6 +214,7 @@ HandlePtr PySession::submit(
   request.prescale = prescale;
   request.postscale = postscale;
   request.process_set = process_set;
+  request.note = note;
   prepared.name = checked_name(name);
   read(prepared, input, output);
   if (splits)
@@ -235,11 +235,13 @@ std::vector<HandlePtr> PySession::submit_all(
     double prescale,
     double postscale,
     const std::vector<std::optional<std::vector<int64_t>>>& splits,
-    uint32_t process_set) {
+    uint32_t process_set,
+    const std::vector<uint32_t>& notes) {
   state_->release_settled();
   const size_t count = inputs.size();
-  if (names.size() != count || outputs.size() != count || splits.size() != count)
-    raise_invalid("names, inputs, outputs and splits must have the same length");
+  if (names.size() != count || outputs.size() != count || splits.size() != count ||
+      (!notes.empty() && notes.size() != count))
+    raise_invalid("names, inputs, outputs, splits and notes must have the same length");
   Prepared common;
   common.request.kind = static_cast<fdl_kind>(kind);
   common.request.reduce_op = static_cast<fdl_reduce_op>(reduce_op);
@@ -256,6 +258,7 @@ std::vector<HandlePtr> PySession::submit_all(
     read(one, inputs[i], outputs[i]);
     if (splits[i])
       one.splits = *splits[i];
+    one.request.note = notes.empty() ? 0 : notes[i];
     one.link();
     requests.push_back(one.request);
   }
@@ -311,10 +314,47 @@ void PySession::stop_timeline() {
   check(unlocked([&] { return fdl_stop_timeline(state_->get()); }));
 }
 
+void register_submissions(py::class_<PySession>& session) {
+  session
+      .def(
+          "submit",
+          &PySession::submit,
+          py::arg("kind"),
+          py::arg("name"),
+          py::arg("input"),
+          py::arg("output") = py::none(),
+          py::arg("reduce_op") = 0,
+          py::arg("root") = 0,
+          py::arg("prescale") = 1.0,
+          py::arg("postscale") = 1.0,
+          py::arg("splits") = py::none(),
+          py::arg("process_set") = 0,
+          py::arg("note") = 0,
+          "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
+      .def(
+          "submit_all",
+          &PySession::submit_all,
+          py::arg("kind"),
+          py::arg("names"),
+          py::arg("inputs"),
+          py::arg("outputs"),
+          py::arg("reduce_op"),
+          py::arg("root"),
+          py::arg("prescale"),
+          py::arg("postscale"),
+          py::arg("splits"),
+          py::arg("process_set") = 0,
+          py::arg("notes") = std::vector<uint32_t>(),
+          "Submits several tensors, all or none; outputs, splits and notes as of submit, one "
+          "each.");
+}
+
 }  // namespace
 
 void register_session(py::module_& module) {
-  py::class_<PySession>(module, "Session", "One rank's membership in one job.")
+  py::class_<PySession> session(module, "Session", "One rank's membership in one job.");
+  register_submissions(session);
+  session
       .def(
           py::init<const Settings&, py::object, py::object>(),
           py::arg("settings"),
@@ -335,34 +375,6 @@ void register_session(py::module_& module) {
           "counters",
           &PySession::counters,
           "What this rank has done so far; the fields of fdl_counters.")
-      .def(
-          "submit",
-          &PySession::submit,
-          py::arg("kind"),
-          py::arg("name"),
-          py::arg("input"),
-          py::arg("output") = py::none(),
-          py::arg("reduce_op") = 0,
-          py::arg("root") = 0,
-          py::arg("prescale") = 1.0,
-          py::arg("postscale") = 1.0,
-          py::arg("splits") = py::none(),
-          py::arg("process_set") = 0,
-          "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
-      .def(
-          "submit_all",
-          &PySession::submit_all,
-          py::arg("kind"),
-          py::arg("names"),
-          py::arg("inputs"),
-          py::arg("outputs"),
-          py::arg("reduce_op"),
-          py::arg("root"),
-          py::arg("prescale"),
-          py::arg("postscale"),
-          py::arg("splits"),
-          py::arg("process_set") = 0,
-          "Submits several tensors, all or none; outputs and splits as of submit, one for each.")
       .def("barrier", &PySession::barrier, py::arg("process_set") = 0)
       .def("add_process_set", &PySession::add_process_set, py::arg("ranks"))
       .def("remove_process_set", &PySession::remove_process_set, py::arg("process_set"))

@@ -118,7 +118,7 @@ def linear_functions(place: Place) -> dict[str, tuple[Function, float]]:
     def grouped_broadcast(x: torch.Tensor) -> torch.Tensor:
         return torch.cat(hvd.grouped_broadcast([x, x[:1]], first, **inside))
 
-    return {
+    linear = {
         "sum": (lambda x: hvd.allreduce(x, op=hvd.Sum, prescale_factor=0.5, **inside), 1),
         "average": (lambda x: hvd.allreduce(x, postscale_factor=3.0, **inside), 1),
         "in place": (in_place, 1),
@@ -138,6 +138,58 @@ def linear_functions(place: Place) -> dict[str, tuple[Function, float]]:
         "grouped scatter": (grouped_scatter, 1 / size),
         "grouped swap": (grouped_swap, 1),
         "gathered rows": (lambda x: hvd.allgather(x[: rows[rank]], **inside)[: of_all - 1], size),
+    }
+    return linear | {name: (function, 1) for name, function in rooted_functions(place).items()}
+
+
+def rooted_functions(place: Place) -> dict[str, Function]:
+    """What ends or begins at one rank; where there is no result, of nothing but padding."""
+    rank, size, process_set = place
+    first, last = process_set.ranks[0], process_set.ranks[-1]
+    inside: Any = {"process_set": process_set}
+    splits = [0] * (size - 1) + [size + 1]
+
+    def same(result: Any, most: int) -> torch.Tensor:
+        return padded(result.reshape(-1, 2), most)
+
+    def summed(x: torch.Tensor) -> torch.Tensor:
+        scales: Any = {"prescale_factor": 0.5, "postscale_factor": 3.0}
+        return same(hvd.reduce(x, last, op=hvd.Sum, **scales, **inside), size + 1)
+
+    def in_place(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        token: Any = hvd.reduce_(y[1:], first, op=hvd.Sum, **inside)
+        return y + (0 if rank == 0 else token.sum())
+
+    def gathered(x: torch.Tensor) -> torch.Tensor:
+        return same(hvd.gather(x[: rank + 1], last, **inside), size * size)
+
+    def scattered(x: torch.Tensor) -> torch.Tensor:
+        return hvd.scatter(x[:size] * 2, first, **inside)
+
+    def scattered_unevenly(x: torch.Tensor) -> torch.Tensor:
+        part = hvd.synchronize(hvd.scatter_async(x, last, splits, **inside))
+        return same(part, size + 1)
+
+    def scattered_list(x: torch.Tensor) -> torch.Tensor:
+        given = list(x[:size].split(1)) if rank == 0 else x
+        return hvd.scatter(given, first, **inside)
+
+    def grouped(x: torch.Tensor) -> torch.Tensor:
+        sums = hvd.grouped_reduce([x, x[:1] * 2], first, **inside)
+        rows = hvd.grouped_gather([x[:1], x[: rank + 1]], last, **inside)
+        parts = hvd.grouped_scatter([x[:size], x[:size] * 3], first, **inside)
+        return torch.cat([same(part, size * size) for part in (*sums, *rows, *parts)])
+
+    return {
+        "reduce": summed,
+        "mean": lambda x: same(hvd.reduce(x, first, **inside), size + 1),
+        "reduce in place": in_place,
+        "gather to one": gathered,
+        "scatter from one": scattered,
+        "uneven scatter from one": scattered_unevenly,
+        "scattered list": scattered_list,
+        "grouped rooted": grouped,
     }
 
 
@@ -177,6 +229,36 @@ def gradient(result: Any, x: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
     return x.grad
 
 
+def gradients_of_one_rank(rank: int, size: int, x: torch.Tensor) -> None:
+    """Exact ones; others than the root go backward through an empty tensor."""
+    ones, weight = torch.ones(size, 2), float(rank + 1)
+    options = {"root_rank": 1}
+    for name, given, wanted in (
+        ("reduce", x, ones * 2 / size),
+        ("gather", x, ones * 2),
+        ("scatter", x if rank == 1 else None, torch.arange(1.0, size + 1).view(-1, 1) * ones),
+    ):
+        one, later = getattr(hvd, name), getattr(hvd, f"{name}_async")
+        several = getattr(hvd, f"grouped_{name}")
+        for result in (
+            one(given, **options),
+            one(given, name="named", **options),
+            hvd.synchronize(later(given, **options)),
+            several([given, given], **options)[1],
+        ):
+            assert result.requires_grad and (rank == 1 or name == "scatter" or result.shape == (0,))
+            if name == "scatter" and rank != 1:
+                torch.autograd.backward((result * weight).sum())
+                continue
+            assert torch.allclose(gradient(result, x, weight), wanted), (name, x.grad, wanted)
+    try:
+        hvd.scatter(x if rank == 1 else None, 1, out=None if rank == 1 else torch.zeros(1, 2))
+    except hvd.InvalidArgumentError as error:
+        assert rank != 1 and "out= is not differentiable" in str(error), error
+    else:
+        assert rank == 1, "a gradient through out"
+
+
 def check_values_of_gradients(rank: int, size: int) -> None:
     """Horovod's, in every form; rank r weighs its result with r + 1."""
     x = torch.full((size, 2), float(rank + 1), requires_grad=True)
@@ -201,8 +283,11 @@ def check_values_of_gradients(rank: int, size: int) -> None:
         ]
         for result in results:
             assert torch.allclose(gradient(result, x, weight), wanted), (name, x.grad, wanted)
+    gradients_of_one_rank(rank, size, x)
     with torch.no_grad():
         assert not hvd.allreduce(x).requires_grad
+        assert (hvd.reduce(x, 0) is None) == (rank != 0)
+        assert not hvd.scatter(x, 0).requires_grad
     for sparse_gradient in (hvd.Max, hvd.Min, hvd.Product):
         try:
             gradient(hvd.allreduce(x, op=sparse_gradient), x)

@@ -48,7 +48,10 @@ typedef enum fdl_kind FDL_AS_INT {
   FDL_BROADCAST = 2,
   FDL_REDUCESCATTER = 3,
   FDL_ALLTOALL = 4,
-  FDL_BARRIER = 5
+  FDL_BARRIER = 5,
+  FDL_REDUCE = 6,
+  FDL_GATHER = 7,
+  FDL_SCATTER = 8
 } fdl_kind;
 
 typedef enum fdl_reduce_op FDL_AS_INT {

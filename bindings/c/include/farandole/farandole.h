@@ -180,18 +180,22 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *   alltoall       rows of this rank from every rank, in rank order; splits[i] rows go to rank i,
  *                  equal parts where splits is NULL
  *   barrier        none; uses kind and process_set only
- * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce and broadcast;
- * otherwise they must not overlap. Reductions compute postscale * op(prescale * x), elementwise and
- * with the same bits on all ranks; inside a host with the same on every run. FDL_ADASUM combines
- * whole tensors (docs/guide.md), in the order of the ranks, which gives the same bits everywhere.
- * They take:
- *   integers   every op but FDL_ADASUM. FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch;
- *              FDL_AVERAGE is that of the exact sum. Averages and scaled values are cut towards
- *              zero.
- *   floats     every op. Half types are computed in float32 and rounded once, to the nearest, ties
- *              to even. FDL_MIN and FDL_MAX give NaN where any rank has one.
- *   complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real
- *   bool       FDL_SUM and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales */
+ *   reduce         allreduce, for the root alone: on other ranks `out` is not looked at, and the
+ *                  result has no data, no bytes and the shape [0]
+ *   gather         allgather, likewise
+ *   scatter        rows of the root's tensor: splits[i] for rank i, equal parts where splits is
+ *                  NULL. The root alone says dtype, shape, in, splits and note; of the other ranks'
+ *                  requests these are not looked at: what arrives is known from the result
+ * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce, broadcast and
+ * reduce; otherwise they must not overlap. Reductions compute postscale * op(prescale * x),
+ * elementwise and with the same bits on all ranks; inside a host with the same on every run.
+ * FDL_ADASUM, of allreduce alone, combines whole tensors (docs/guide.md), in the order of the
+ * ranks, which gives the same bits everywhere. They take: integers   every op but FDL_ADASUM.
+ * FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch; FDL_AVERAGE is that of the exact sum.
+ * Averages and scaled values are cut towards zero. floats     every op. Half types are computed in
+ * float32 and rounded once, to the nearest, ties to even. FDL_MIN and FDL_MAX give NaN where any
+ * rank has one. complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real bool       FDL_SUM
+ * and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales */
 typedef struct fdl_request {
   size_t struct_size;
   fdl_kind kind;
@@ -202,20 +206,21 @@ typedef struct fdl_request {
   const void* in; /* may be NULL where there is no element */
   void* out;      /* NULL: Farandole allocates, see fdl_result */
   fdl_reduce_op reduce_op;
-  int root; /* broadcast */
+  int root; /* broadcast, reduce, gather, scatter: a rank of the job */
   double prescale;
   double postscale;
-  const int64_t* splits; /* alltoall: as many values as ranks, or NULL */
+  const int64_t* splits; /* alltoall, scatter: as many values as ranks, or NULL */
   size_t split_count;
   fdl_device_type device_type;
   int device_index;
   uint64_t stream;      /* of the device's framework; 0 on the CPU */
   uint32_t process_set; /* process_sets.h; 0: all ranks */
+  uint32_t note;        /* scatter: a number for all ranks, fdl_result.value; means what you like */
 } fdl_request;
 #define FDL_REQUEST_INIT                                                                         \
   {                                                                                              \
     sizeof(fdl_request), FDL_ALLREDUCE, FDL_FLOAT32, NULL, NULL, 0, NULL, NULL, FDL_SUM, 0, 1.0, \
-        1.0, NULL, 0, FDL_CPU, 0, 0, 0                                                           \
+        1.0, NULL, 0, FDL_CPU, 0, 0, 0, 0                                                        \
   }
 
 /* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All requests
@@ -248,9 +253,10 @@ typedef struct fdl_result {
   fdl_dtype dtype;
   size_t ndim;
   const int64_t* shape;  /* until fdl_release, like splits */
-  const int64_t* splits; /* alltoall: rows received from each rank; else NULL */
+  const int64_t* splits; /* alltoall, gather's root: rows received from each rank; else NULL */
   size_t split_count;
-  int64_t value; /* join: the rank that joined last; add_process_set: the new id; else -1 */
+  /* join: the rank that joined last; add_process_set: the new id; scatter: the note; else -1 */
+  int64_t value;
 } fdl_result;
 #define FDL_RESULT_INIT \
   { sizeof(fdl_result), NULL, 0, FDL_FLOAT32, 0, NULL, NULL, 0, -1 }
@@ -358,4 +364,5 @@ FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
 #endif
 #include <farandole/observing.h>
 #include <farandole/process_sets.h>
+#include <farandole/rooted.h>
 #endif

@@ -176,6 +176,80 @@ class Operations {
     return all_of<T>(reducescatter_async<T>(in, op, row, name));
   }
 
+  // For the root alone; `out` is not looked at on other ranks and may be empty there.
+  template <typename T>
+  Handle reduce_async(
+      Span<const T> in,
+      Span<T> out,
+      int root = 0,
+      fdl_reduce_op op = FDL_SUM,
+      const char* name = nullptr) {
+    if (in.size() != out.size() && fdl_rank(session_) == root)
+      refuse(
+          FDL_REDUCE,
+          name,
+          "in has " + std::to_string(in.size()) + " elements, out has " +
+              std::to_string(out.size()));
+    const auto count = static_cast<int64_t>(in.size());
+    fdl_request request = request_of<T>(FDL_REDUCE, name, &count, 1);
+    request.in = in.data();
+    request.out = out.data();
+    request.reduce_op = op;
+    request.root = root;
+    return send(request);
+  }
+  template <typename T>
+  void reduce(
+      Span<const T> in,
+      Span<T> out,
+      int root = 0,
+      fdl_reduce_op op = FDL_SUM,
+      const char* name = nullptr) {
+    reduce_async<T>(in, out, root, op, name).wait();
+  }
+
+  // As allgather, for the root alone: others have no elements.
+  template <typename T>
+  Handle gather_async(Span<const T> in, int root = 0, size_t row = 1, const char* name = nullptr) {
+    const Shape shape = rows_of(FDL_GATHER, in.size(), row, name);
+    fdl_request request = request_of<T>(FDL_GATHER, name, shape.extents, 2);
+    request.in = in.data();
+    request.root = root;
+    return send(request);
+  }
+  template <typename T>
+  std::vector<T> gather(
+      Span<const T> in, int root = 0, size_t row = 1, const char* name = nullptr) {
+    return all_of<T>(gather_async<T>(in, root, row, name));
+  }
+
+  // Rows of the root's `in`; that of others is not looked at. splits: as of alltoall.
+  template <typename T>
+  Handle scatter_async(
+      Span<const T> in,
+      int root = 0,
+      const std::vector<int64_t>& splits = {},
+      size_t row = 1,
+      const char* name = nullptr) {
+    const bool gives = fdl_rank(session_) == root;
+    const Shape shape = rows_of(FDL_SCATTER, gives ? in.size() : 0, row, name);
+    fdl_request request = request_of<T>(FDL_SCATTER, name, shape.extents, 2);
+    request.in = in.data();
+    request.splits = splits.data();
+    request.split_count = splits.size();
+    request.root = root;
+    return send(request);
+  }
+  template <typename T>
+  std::vector<T> scatter(
+      Span<const T> in,
+      int root = 0,
+      const std::vector<int64_t>& splits = {},
+      size_t row = 1,
+      const char* name = nullptr) {
+    return all_of<T>(scatter_async<T>(in, root, splits, row, name));
+  }
+
   Handle barrier_async() {
     fdl_request request = FDL_REQUEST_INIT;
     request.kind = FDL_BARRIER;

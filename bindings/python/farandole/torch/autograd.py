@@ -47,7 +47,7 @@ def attach_members(
         linear = _linear(submitter, call, chosen)
         tensors = [member.tensor for member in chosen]
         with torch.enable_grad():
-            made = _attach(linear, tensors, [results[i] for i in part], in_place)
+            made = attach(linear, tensors, [results[i] for i in part], in_place)
         for i, result in zip(part, made, strict=True):
             results[i] = result
     return results
@@ -105,7 +105,7 @@ class Reduction(Linear):
         return self.exchange(self.call, "", tensors)
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
-        _check_linear(self.call.op)
+        check_linear(self.call.op)
         return replace(self, names=self.gradient_names())
 
 
@@ -114,7 +114,7 @@ class Gather(Linear):
     """allgather."""
 
     def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        return self.exchange(Call(_native.ALLGATHER, ""), "", _scaled(tensors, self.factor))
+        return self.exchange(Call(_native.ALLGATHER, ""), "", scaled(tensors, self.factor))
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
         rows = [shape[0] for shape in inputs]
@@ -160,7 +160,7 @@ class Scatter(Linear):
         return chosen.exchange(call, "", [tensors[i] for i in places], splits)
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
-        _check_linear(self.op)
+        check_linear(self.op)
         return Gather(self.submitter, self.gradient_names(), self.process_set, self.factor)
 
 
@@ -172,7 +172,7 @@ class Broadcast(Linear):
 
     def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         call = Call(_native.BROADCAST, "", root=self.root)
-        return self.exchange(call, "", _scaled(tensors, self.factor))
+        return self.exchange(call, "", scaled(tensors, self.factor))
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
         names = self.gradient_names()
@@ -242,12 +242,12 @@ def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Line
     return Swap(*common, 1.0, sent, [member.received or [] for member in members])
 
 
-def _check_linear(op: int) -> None:
+def check_linear(op: int) -> None:
     if op not in (Sum, Average):
         raise UnsupportedError(f"the gradient of op={ReduceOp(op)!r} is not supported")
 
 
-def _scaled(tensors: list[torch.Tensor], factor: float) -> list[torch.Tensor]:
+def scaled(tensors: list[torch.Tensor], factor: float) -> list[torch.Tensor]:
     return tensors if factor == 1.0 else [tensor * factor for tensor in tensors]
 
 
@@ -278,10 +278,10 @@ class _Node(torch.autograd.Function):
         linear = ctx.linear.transposed(ctx.inputs)
         with torch.no_grad():
             results = linear.compute([gradient.detach() for gradient in gradients])
-        return None, None, *_attach(linear, gradients, results, False)
+        return None, None, *attach(linear, gradients, results, False)
 
 
-def _attach(
+def attach(
     linear: Linear,
     tensors: Sequence[torch.Tensor],
     results: list[torch.Tensor],

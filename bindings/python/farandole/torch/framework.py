@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,10 +10,18 @@ from torch.utils import dlpack
 
 from farandole import _native
 from farandole.arguments import check_no_overlap
-from farandole.errors import InvalidArgumentError
-from farandole.framework import Framework, Member, Place, check_out, keeps_shape
-from farandole.small_floats import dimensions_of_kind
-from farandole.torch import autograd
+from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole.framework import (
+    Framework,
+    Member,
+    Place,
+    check_alike,
+    check_out,
+    ends_at_root,
+    keeps_shape,
+)
+from farandole.small_floats import dimensions_of_kind, kind_of_number, number_of_kind
+from farandole.torch import autograd, rooted
 from farandole.torch.tensors import check_tensor, plain
 from farandole.uncompiled import uncompiled
 
@@ -70,6 +78,34 @@ class TorchFramework(Framework):
         check_out(check_tensor(out), result.shape, result.dtype)
         return _copied(out, result)
 
+    def into(self, out: Any) -> Callable[[Any], torch.Tensor]:
+        if plain(check_tensor(out)) is not out:
+            _check_copied("out", out)
+        return lambda result: self.fill(out, result)
+
+    def joined(self, tensors: Sequence[Any]) -> torch.Tensor:
+        parts = [check_tensor(tensor) for tensor in tensors]
+        check_alike(parts)
+        if number_of_kind(str(parts[0].dtype).removeprefix("torch.")):
+            whole = torch.cat([plain(part).view(torch.uint8) for part in parts])
+            return whole.view(parts[0].dtype)
+        return torch.cat(parts)
+
+    def coded(self, tensor: torch.Tensor) -> tuple[torch.Tensor, int]:
+        memory = plain(tensor)
+        number = number_of_kind(str(memory.dtype).removeprefix("torch."))
+        return memory.view(torch.uint8) if number else memory, number
+
+    def decoded(self, native: _native.Handle, number: int) -> torch.Tensor:
+        result = _result_of(native)
+        if not number:
+            return result
+        name = kind_of_number(number)
+        dtype = getattr(torch, name, None)
+        if dtype is None:
+            raise UnsupportedError(f"this torch has no {name}, which another rank has scattered")
+        return result.view(dtype)
+
     def counts(self, rows: Sequence[int]) -> torch.Tensor:
         return torch.tensor(rows, dtype=torch.int32)
 
@@ -91,6 +127,8 @@ class TorchFramework(Framework):
     def attach(
         self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
     ) -> list[torch.Tensor]:
+        if ends_at_root(call.kind) or call.kind == _native.SCATTER:
+            return rooted.attach_members(submitter, call, members, in_place)
         return autograd.attach_members(submitter, call, members, in_place)
 
 

@@ -12,6 +12,8 @@ import torch
 from farandole import collectives, process_sets
 from farandole.collectives import Collectives
 from farandole.groups import GroupedCollectives
+from farandole.rooted import RootedCollectives
+from farandole.rooted_groups import GroupedRootedCollectives
 from farandole.submission import Submitter
 from farandole.torch.eager import eager
 from farandole.torch.framework import TorchFramework
@@ -19,6 +21,8 @@ from farandole.torch.framework import TorchFramework
 _submitter = Submitter(TorchFramework())
 _one: Collectives[torch.Tensor] = Collectives(_submitter)
 _several: GroupedCollectives[torch.Tensor] = GroupedCollectives(_submitter)
+_rooted: RootedCollectives[torch.Tensor] = RootedCollectives(_submitter)
+_several_rooted: GroupedRootedCollectives[torch.Tensor] = GroupedRootedCollectives(_submitter)
 
 allgather = eager(_one.allgather)
 allgather_async = eager(_one.allgather_async)
@@ -34,6 +38,8 @@ broadcast = eager(_one.broadcast)
 broadcast_ = eager(_one.broadcast_)
 broadcast_async = eager(_one.broadcast_async)
 broadcast_async_ = eager(_one.broadcast_async_)
+gather = eager(_rooted.gather)
+gather_async = eager(_rooted.gather_async)
 grouped_allgather = eager(_several.grouped_allgather)
 grouped_allgather_async = eager(_several.grouped_allgather_async)
 grouped_allreduce = eager(_several.grouped_allreduce)
@@ -46,11 +52,25 @@ grouped_broadcast = eager(_several.grouped_broadcast)
 grouped_broadcast_ = eager(_several.grouped_broadcast_)
 grouped_broadcast_async = eager(_several.grouped_broadcast_async)
 grouped_broadcast_async_ = eager(_several.grouped_broadcast_async_)
+grouped_gather = eager(_several_rooted.grouped_gather)
+grouped_gather_async = eager(_several_rooted.grouped_gather_async)
+grouped_reduce = eager(_several_rooted.grouped_reduce)
+grouped_reduce_ = eager(_several_rooted.grouped_reduce_)
+grouped_reduce_async = eager(_several_rooted.grouped_reduce_async)
+grouped_reduce_async_ = eager(_several_rooted.grouped_reduce_async_)
 grouped_reducescatter = eager(_several.grouped_reducescatter)
 grouped_reducescatter_async = eager(_several.grouped_reducescatter_async)
+grouped_scatter = eager(_several_rooted.grouped_scatter)
+grouped_scatter_async = eager(_several_rooted.grouped_scatter_async)
 join = eager(process_sets.join)
+reduce = eager(_rooted.reduce)
+reduce_ = eager(_rooted.reduce_)
+reduce_async = eager(_rooted.reduce_async)
+reduce_async_ = eager(_rooted.reduce_async_)
 reducescatter = eager(_one.reducescatter)
 reducescatter_async = eager(_one.reducescatter_async)
+scatter = eager(_rooted.scatter)
+scatter_async = eager(_rooted.scatter_async)
 
 __all__ = [
     "allgather",
@@ -67,6 +87,8 @@ __all__ = [
     "broadcast_",
     "broadcast_async",
     "broadcast_async_",
+    "gather",
+    "gather_async",
     "grouped_allgather",
     "grouped_allgather_async",
     "grouped_allreduce",
@@ -79,9 +101,23 @@ __all__ = [
     "grouped_broadcast_",
     "grouped_broadcast_async",
     "grouped_broadcast_async_",
+    "grouped_gather",
+    "grouped_gather_async",
+    "grouped_reduce",
+    "grouped_reduce_",
+    "grouped_reduce_async",
+    "grouped_reduce_async_",
     "grouped_reducescatter",
     "grouped_reducescatter_async",
+    "grouped_scatter",
+    "grouped_scatter_async",
     "join",
+    "reduce",
+    "reduce_",
+    "reduce_async",
+    "reduce_async_",
     "reducescatter",
     "reducescatter_async",
+    "scatter",
+    "scatter_async",
 ]
