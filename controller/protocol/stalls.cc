@@ -71,7 +71,7 @@ Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) 
   Question question;
   const bool begins = !open_;
   if (begins) {
-    open_.emplace();
+    open_ = Open();  // emplace() does not compile with clang 14
     open_->due = now + patience_;
     open_->number = ++asked_;
   }
