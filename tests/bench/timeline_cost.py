@@ -1,5 +1,6 @@
 """What recording a timeline costs: steps with and without one take turns in one job, and their
-medians are compared pair by pair (`make timeline-cost`).
+medians are compared pair by pair (`make timeline-cost`): of the time that passes, and of the
+processor's time that rank 0 uses, all its threads together, which a busy machine disturbs less.
 
     farandolerun -np 2 python tests/bench/timeline_cost.py [--pairs 30]
 
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -59,38 +61,64 @@ def tiny_step() -> Callable[[], None]:
     return step
 
 
-def median_of(step: Callable[[], None], count: int) -> float:
+class Cost(NamedTuple):
+    """Of a step, in seconds."""
+
+    wall: float
+    processor: float
+    writer: float  # of the processor's time: of the thread that writes the timeline
+
+
+def writer_time() -> float:
+    """Seconds for which the thread that writes the timeline has run, where there is one."""
+    for task in Path("/proc/self/task").iterdir():
+        if (task / "comm").read_text() == "fdl-timeline\n":
+            return int((task / "schedstat").read_text().split()[0]) * 1e-9
+    return 0.0
+
+
+def cost_of(step: Callable[[], None], count: int) -> Cost:
     hvd.barrier()
     times = []
+    used, written = time.process_time(), writer_time()
     for _ in range(count):
         begin = time.perf_counter()
         step()
         times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+    used, written = time.process_time() - used, writer_time() - written
+    return Cost(statistics.median(times), used / count, written / count)
+
+
+def changes(pairs: list[tuple[float, float]]) -> str:
+    """Of the second beside the first."""
+    low, middle, high = statistics.quantiles((after / before for before, after in pairs), n=4)
+    quartiles = f"{(low - 1) * 100:+.1f} to {(high - 1) * 100:+.1f}"
+    return f"{(middle - 1) * 100:+.1f} % ({quartiles})"
 
 
 def measure(name: str, step: Callable[[], None], pairs: int, count: int, folder: str) -> None:
     """One pair has both, in an order that alternates; all ranks record."""
     for _ in range(5):
         step()
-    without, ratios = [], []
+    found: list[tuple[Cost, Cost]] = []
     for pair in range(pairs):
         taken = {}
         for recorded in (False, True) if pair % 2 else (True, False):
             if recorded:
                 hvd.start_timeline(f"{folder}/{name}.{{rank}}.json", mark_cycles=True)
-            taken[recorded] = median_of(step, count)
+            taken[recorded] = cost_of(step, count)
             if recorded:
                 hvd.stop_timeline()
-        without.append(taken[False])
-        ratios.append(taken[True] / taken[False])
+        found.append((taken[False], taken[True]))
     if hvd.rank() != 0:
         return
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    writer = statistics.median(recorded.writer for _, recorded in found) * 1e6
     print(
-        f"{name}: {statistics.median(without) * 1e3:.2f} ms a step; recording costs "
-        f"{(middle - 1) * 100:+.1f} % (quartiles {(low - 1) * 100:+.1f} and "
-        f"{(high - 1) * 100:+.1f}), {pairs} pairs of {count} steps, {hvd.size()} ranks",
+        f"{name}: {statistics.median(before.wall for before, _ in found) * 1e3:.1f} ms a step; "
+        f"recording costs {changes([(a.wall, b.wall) for a, b in found])} of it, and "
+        f"{changes([(a.processor, b.processor) for a, b in found])} of the processor's time; "
+        f"the thread that writes takes {writer:.0f} us a step; {pairs} pairs of {count} steps, "
+        f"{hvd.size()} ranks",
         flush=True,
     )
 
