@@ -1,7 +1,5 @@
 #include "collectives/cpu/staging.h"
 
-#include <stdexcept>
-
 #include "core/base/format.h"
 
 namespace farandole::cpu {
@@ -16,16 +14,15 @@ Status NoStaging::about(const CollectiveOp& op) const {
 }
 
 uint8_t* Staging::take(size_t bytes) {
-  if (memory_.size() >= bytes)
-    return memory_.data();
+  if (bytes_ >= bytes)
+    return memory_.get();
   try {
-    memory_.resize(bytes);
+    memory_ = std::make_unique_for_overwrite<uint8_t[]>(bytes);
   } catch (const std::bad_alloc&) {
     throw NoStaging(bytes);
-  } catch (const std::length_error&) {
-    throw NoStaging(bytes);
   }
-  return memory_.data();
+  bytes_ = bytes;
+  return memory_.get();
 }
 
 }  // namespace farandole::cpu

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
-#include <vector>
 
 #include "core/communicator.h"
 
@@ -25,11 +25,13 @@ class NoStaging final : public std::bad_alloc {
 
 class Staging {
  public:
-  // At least so many bytes; what they held is lost. Fails: throws NoStaging.
+  // At least so many bytes; what they hold is anything: filling them would delay an abort. Fails:
+  // throws NoStaging.
   uint8_t* take(size_t bytes);
 
  private:
-  std::vector<uint8_t> memory_;
+  std::unique_ptr<uint8_t[]> memory_;
+  size_t bytes_ = 0;
 };
 
 }  // namespace farandole::cpu
