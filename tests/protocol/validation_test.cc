@@ -160,7 +160,7 @@ const Rejected kRejected[] = {
           }),
       make(CollectiveKind::Scatter, {})}},
     {Code::InvalidArgument,
-     "scatter \"grad/12\": the result has more than 2^63 bytes",
+     "scatter \"grad/12\": all parts together have more than 2^63 bytes",
      {make(CollectiveKind::Scatter, {0, kHuge, 0, kHuge}), make(CollectiveKind::Scatter, {})}},
     {Code::InvalidArgument,
      "broadcast \"grad/12\": root rank 1 is not in process set 0",
