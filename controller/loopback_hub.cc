@@ -106,6 +106,8 @@ Status LoopbackHub::Impl::start(
   own.open = true;
   if (rank == 0)
     open_coordinator(config);
+  else if (membership_)
+    by_coordinator(membership_->on_connected(rank));
   by_worker(rank, own.worker->join(self, control::shared_settings(config)));
   pump();
   while (!own.started && !own.stopped && steady_now() < deadline)
@@ -128,6 +130,9 @@ void LoopbackHub::Impl::open_coordinator(const Config& config) {
   options.start = steady_now();
   options.deadline = options.start + config.start_timeout;
   membership_ = std::make_unique<control::Membership>(std::move(options));
+  for (size_t rank = 1; rank < ports_.size(); ++rank)
+    if (ports_[rank].worker)
+      by_coordinator(membership_->on_connected(static_cast<int>(rank)));
 }
 
 // The start deadline of `rank` has passed.

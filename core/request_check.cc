@@ -25,9 +25,9 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
   for (const int64_t extent : shape) {
     if (extent < 0)
       return wrong(r, "shape [{}] has a negative extent", fmt::join(shape, ","));
-    if (extent != 0 && bytes > std::numeric_limits<int64_t>::max() / extent)
+    // Whatever one of them is, the others have to be sane on their own.
+    if (extent != 0 && __builtin_mul_overflow(bytes, extent, &bytes))
       return wrong(r, "shape [{}] does not fit into memory", fmt::join(shape, ","));
-    bytes *= extent;
   }
   const CollectiveKind kind = r.signature.kind;
   const bool needs_rows = gathers(kind) || kind == CollectiveKind::Reducescatter ||

@@ -111,7 +111,18 @@ std::string shown(const fdl_request& r, size_t i) {
                            : fmt::format("request {}", i);
 }
 
-Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
+// Of a scatter the root alone says what there is; on other ranks these may be anything.
+void leave_to_the_root(fdl_request& r) {
+  r.dtype = FDL_FLOAT32;
+  r.shape = nullptr;
+  r.ndim = 0;
+  r.splits = nullptr;
+  r.split_count = 0;
+  r.in = nullptr;
+  r.note = 0;
+}
+
+Result<std::vector<Request>> translate(const fdl_request* first, size_t count, int rank) {
   std::vector<Request> requests;
   requests.reserve(count);
   for (size_t i = 0; i < count; ++i) {
@@ -125,6 +136,8 @@ Result<std::vector<Request>> translate(const fdl_request* first, size_t count) {
           first->struct_size);
     fdl_request request = FDL_REQUEST_INIT;
     FARANDOLE_RETURN_IF_ERROR(read_sized(from, request, "fdl_request"));
+    if (request.kind == FDL_SCATTER && request.root != rank)
+      leave_to_the_root(request);
     if (const Status status = check(request); !status)
       return error(status.code(), "{}: {}", shown(request, i), status.message());
     requests.push_back(translate(request));
@@ -192,7 +205,7 @@ Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_
     count_names(target, first, count);
     return {Code::InvalidArgument, "fdl_submit: handles is NULL"};
   }
-  Result<std::vector<Request>> requests = translate(first, count);
+  Result<std::vector<Request>> requests = translate(first, count, target.topology().rank);
   if (!requests) {
     count_names(target, first, count);
     return requests.status();

@@ -1,6 +1,7 @@
 #include "collectives/cpu/adasum.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -37,6 +38,9 @@ struct Factors {
 
 Factors factors(const Products& p) {
   constexpr double kLeast = std::numeric_limits<double>::min();
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (!std::isfinite(p.aa) || !std::isfinite(p.bb) || !std::isfinite(p.ab))
+    return {kNone, kNone};
   if (p.aa < kLeast || p.bb < kLeast)
     return {};
   return {1 - p.ab / p.aa * 0.5, 1 - p.ab / p.bb * 0.5};

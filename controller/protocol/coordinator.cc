@@ -63,6 +63,9 @@ Actions Coordinator::fail(PeerFailure failure, int unreachable) {
     actions = tell();
     actions.resize(1);
   }
+  // What was waited for may be why.
+  if (std::optional<StallReport> report = inquiries_.take())
+    actions.push_back(TellStalls{std::move(*report)});
   broadcast(Failure{std::move(failure)}, skip, actions);
   return actions;
 }

@@ -1,6 +1,7 @@
 #include "controller/protocol/stalls.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -79,6 +80,7 @@ Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) 
     for (const int rank : stall.missing)
       if (begins)
         open_->told.try_emplace(rank);
+    while (open_->told.size() > kMostAsked) open_->told.erase(std::prev(open_->told.end()));
     const auto same = std::ranges::find_if(open_->report.stalls, [&](const Stall& told) {
       return told.process_set == stall.process_set && told.name == stall.name;
     });
@@ -121,6 +123,12 @@ std::optional<StallReport> Inquiries::take(TimePoint now) {
     return std::ranges::all_of(told, [](const auto& one) { return one.second.has_value(); });
   };
   if (!open_ || (now < open_->due && !all_told(open_->told)))
+    return std::nullopt;
+  return take();
+}
+
+std::optional<StallReport> Inquiries::take() {
+  if (!open_)
     return std::nullopt;
   for (auto& [rank, told] : open_->told)
     open_->report.testimonies.push_back({rank, told.value_or("does not answer")});

@@ -70,6 +70,10 @@ std::vector<std::string> lines_of(const StallReport& report);
 // asked one question at a time and answers each once, so it cannot say more than it is asked.
 class Inquiries {
  public:
+  // Ranks asked for one report at most, the lowest: a log shows no more, and they mostly are where
+  // the others are.
+  static constexpr size_t kMostAsked = 8;
+
   Inquiries(size_t size, Duration patience) : patience_(patience), owed_(size) {}
 
   // Puts these into the report that is being made, or begins one. Gives the ranks to be asked, and
@@ -83,6 +87,8 @@ class Inquiries {
   Status answer(int rank, uint64_t number, std::string text);
   // The report, once every rank has answered or its time is up.
   std::optional<StallReport> take(TimePoint now);
+  // The report as far as it has come.
+  std::optional<StallReport> take();
   std::optional<TimePoint> deadline() const noexcept;
 
  private:

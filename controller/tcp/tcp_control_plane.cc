@@ -337,9 +337,10 @@ bool TcpControlPlane::Impl::stop(TimePoint until) {
     return answered;
   if (driver)
     answered = stop_driver(until);
-  if (driver && answered)
-    answered = teller->stop(loop_deadline());
   store.close({Code::Aborted, "the session is shut down"});
+  // Its thread owns what it uses, and nobody listens to it any more.
+  if (driver && answered && !teller->stop(loop_deadline()))
+    FARANDOLE_LOG(Warning, "the program still has not said where it is (fdl_options.stacks)");
   if (heartbeat && !heartbeat->stop(loop_deadline()))
     answered = false;
   // A loop that is only late still hands it what has come.

@@ -113,12 +113,12 @@ TEST_F(ArgumentTest, EnumerationsOutOfRange) {
     EXPECT_EQ(handle, nullptr);
     request = FDL_REQUEST_INIT;
   };
-  request.kind = static_cast<fdl_kind>(6);
-  refused("kind 6 does not exist");
+  request.kind = static_cast<fdl_kind>(FDL_SCATTER + 1);
+  refused("kind 9 does not exist; 0 to 8 do");
   request.dtype = static_cast<fdl_dtype>(-1);
   refused("dtype -1 does not exist");
-  request.reduce_op = static_cast<fdl_reduce_op>(5);
-  refused("reduce operation 5 does not exist");
+  request.reduce_op = static_cast<fdl_reduce_op>(FDL_ADASUM + 1);
+  refused("reduce operation 6 does not exist; 0 to 5 do");
   request.device_type = static_cast<fdl_device_type>(9);
   refused("device type 9 does not exist");
   request.ndim = 2;
@@ -190,9 +190,9 @@ TEST_F(ArgumentTest, UnnamedRequestsThatAreRefusedCount) {
   EXPECT_STREQ(name.data(), "broad");
   EXPECT_FAILS(fdl_next_name(session_, FDL_BROADCAST, 0, nullptr, 6), FDL_INVALID_ARGUMENT, "room");
   EXPECT_FAILS(
-      fdl_next_name(session_, static_cast<fdl_kind>(6), 0, name.data(), 6),
+      fdl_next_name(session_, static_cast<fdl_kind>(FDL_SCATTER + 1), 0, name.data(), 6),
       FDL_INVALID_ARGUMENT,
-      "the kind 6");
+      "the kind 9");
 }
 
 TEST_F(ArgumentTest, RequestOfAnOlderCallerHasDefaults) {

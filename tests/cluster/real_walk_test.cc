@@ -34,6 +34,8 @@ std::string thread_name() {
 class Recorder final : public Observer {
  public:
   void on(const Event& event) noexcept override {
+    if (event.kind == EventKind::Round)
+      return;  // of all its tensors, and of none
     if (event.kind == EventKind::PeerFailed)
       return;  // the other rank may leave while this one still finishes
     MutexLock lock(mutex_);

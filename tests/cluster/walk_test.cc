@@ -25,6 +25,8 @@ struct Step {
 class Recorder final : public Observer {
  public:
   void on(const Event& event) noexcept override {
+    if (event.kind == EventKind::Round)
+      return;  // of all its tensors, and of none
     if (event.kind == EventKind::PeerFailed)
       return;  // the other rank may leave while this one still finishes: no step of the tensor
     MutexLock lock(mutex_);

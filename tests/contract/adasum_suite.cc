@@ -97,11 +97,12 @@ void leave_out_zeros_and_the_absent(Group& group, size_t count) {
 void spoil_by_what_is_not_finite(Group& group, size_t count) {
   if (group.size() == 1)
     return;
-  for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
-    Values values(static_cast<size_t>(group.size()), std::vector<float>(count, 1.0F));
-    values.back()[count / 2] = bad;
-    for (const float value : combine(group, values)) ASSERT_TRUE(std::isnan(value));
-  }
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")})
+    for (const float other : {1.0F, 0.0F}) {
+      Values values(static_cast<size_t>(group.size()), std::vector<float>(count, other));
+      values.back()[count / 2] = bad;
+      for (const float value : combine(group, values)) ASSERT_TRUE(std::isnan(value));
+    }
 }
 
 // The value of a tensor does not depend on what travels with it.

@@ -61,6 +61,9 @@ TEST(RequestCheck, Shapes) {
       said(request(CollectiveKind::Allreduce, {int64_t{1} << 40, int64_t{1} << 40})),
       "allreduce \"t\": shape [1099511627776,1099511627776] does not fit into memory");
   EXPECT_EQ(
+      said(request(CollectiveKind::Allreduce, {0, int64_t{1} << 40, int64_t{1} << 40})),
+      "allreduce \"t\": shape [0,1099511627776,1099511627776] does not fit into memory");
+  EXPECT_EQ(
       said(request(CollectiveKind::Reducescatter, {})),
       "reducescatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
   Request null = request(CollectiveKind::Allreduce, {2});

@@ -34,12 +34,13 @@ Announcement tensor_of_worker() {
   return tensor;
 }
 
+// Braces: as with all ranks, heartbeats are connected after the control connection.
 RankClient::RankClient(const JobFacts& facts, int rank)
-    : RankClient(
+    : RankClient{
           facts,
           rank,
           connection(facts, rank, net::Role::Control),
-          connection(facts, rank, net::Role::Heartbeat)) {}
+          connection(facts, rank, net::Role::Heartbeat)} {}
 
 RankClient::RankClient(
     const JobFacts& facts, int rank, net::Established control, net::Established beats)

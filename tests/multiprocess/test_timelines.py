@@ -109,11 +109,17 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout == "rank 0: the same clock\nrank 1: the same clock\n"
     assert set(read(tmp_path / "m.json").about) == {0, 1}
-    (tmp_path / "other.json").write_text("{}")
-    twice, other = paths[0], tmp_path / "other.json"
+    for number, text in enumerate(['{"traceEvents": []}', "[1]", "{}", "[", "\x00"]):
+        other = tmp_path / f"other{number}.json"
+        other.write_text(text)
+        said = command(tmp_path / "m.json", other)
+        assert (said.returncode, said.stdout) == (1, "")
+        assert said.stderr == f"farandole.timeline: {other} is no timeline of Farandole\n"
+    twice, merged = paths[0], tmp_path / "m.json"
     for words, why in {
         (twice, twice): f"{twice} and {twice} are both of rank 0; give one of each rank",
-        (other,): f"{other} is no timeline of Farandole",
+        (merged,): f"{merged} is to be read and written; name the merged file first, and another "
+        "one",
     }.items():
         said = command(tmp_path / "m.json", *words)
         assert (said.returncode, said.stdout) == (1, "")

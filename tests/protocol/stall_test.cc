@@ -194,12 +194,42 @@ TEST_F(StallTest, AJoinDoesNotWaitTooLongWhileTheOthersGoOn) {
 
 TEST_F(StallTest, ManyAreToldByTheOldest) {
   start({.report = 10s}, 2);
-  for (int i = 0; i < 40; ++i) submit(0, std::to_string(i));
-  at(10s);
+  for (int i = 40; i-- > 0;) {
+    cluster_->now += 1s;
+    submit(0, std::to_string(i));
+  }
+  at(60s);
   answer(1, "");
   const StallReport told = report();
-  EXPECT_THAT(told.stalls, SizeIs(StallReport::kMost));
+  ASSERT_THAT(told.stalls, SizeIs(StallReport::kMost));
+  for (size_t i = 0; i < StallReport::kMost; ++i)
+    EXPECT_EQ(told.stalls[i].name, std::to_string(39 - i));
   EXPECT_EQ(told.more, 40 - StallReport::kMost);
+}
+
+TEST_F(StallTest, OfManyMissingRanksSomeAreAsked) {
+  constexpr int kRanks = 12, kAsked = static_cast<int>(Inquiries::kMostAsked);
+  start({.report = 10s}, kRanks);
+  submit(0, "x");
+  at(10s);
+  for (int rank = 1; rank < kRanks; ++rank)
+    EXPECT_THAT(cluster_->seen(rank).questions, SizeIs(rank <= kAsked ? 1 : 0)) << rank;
+  for (int rank = 1; rank <= kAsked; ++rank) answer(rank, "there");
+  const StallReport told = report();
+  EXPECT_THAT(told.stalls.at(0).missing, SizeIs(kRanks - 1));
+  EXPECT_THAT(told.testimonies, SizeIs(kAsked));
+}
+
+TEST_F(StallTest, WhatIsKnownWhenTheJobEndsIsTold) {
+  start({.report = 10s, .abort = 12s});
+  for (const int rank : {0, 3}) submit(rank, "x");
+  at(10s);
+  answer(1, "there");
+  EXPECT_TRUE(silent());
+  at(12s);
+  EXPECT_TRUE(cluster_->coordinator().failed());
+  EXPECT_THAT(
+      report().testimonies, ElementsAre(Testimony{1, "there"}, Testimony{2, "does not answer"}));
 }
 
 TEST_F(StallTest, ThePolicyEndsTheJobOnAllRanks) {

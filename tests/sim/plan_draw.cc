@@ -362,7 +362,7 @@ Plan draw_plan(uint64_t seed) {
   draw_joins(plan, joins);
   Rng changes(seed, 4);
   draw_changes(plan, changes);
-  Rng stalls(seed, 5);
+  Rng stalls(seed, 7);
   draw_stalls(plan, stalls);
   Rng roots(seed, 6);
   draw_roots(plan, roots);

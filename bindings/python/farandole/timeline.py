@@ -56,8 +56,14 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
     """Writes the timelines of several ranks to `output` as one, on the clock of the lowest rank;
     how those of the others were brought to it, by rank.
 
-    Raises InvalidArgumentError for a file that is no timeline, and for two of one rank; OSError.
+    Raises InvalidArgumentError for a file that is no timeline, for two of one rank, and
+    where `output` is one of `paths`; OSError.
     """
+    for path in map(Path, paths):
+        if path.exists() and Path(output).exists() and path.samefile(output):
+            raise InvalidArgumentError(
+                f"{path} is to be read and written; name the merged file first, and another one"
+            )
     recordings = sorted(map(_read, map(Path, paths)), key=lambda recording: recording.rank)
     for one, other in itertools.pairwise(recordings):
         if one.rank == other.rank:
@@ -77,12 +83,17 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
 
 
 def _read(path: Path) -> _Recording:
+    text = path.read_bytes()
     try:
-        events = json.loads(path.read_text())
-        about = next(e for e in events if e.get("name") == "farandole_timeline")
-        rank, clock = about["pid"], about["args"]["clock"]
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        return _parse(path, text)
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
         raise InvalidArgumentError(f"{path} is no timeline of Farandole") from error
+
+
+def _parse(path: Path, text: bytes) -> _Recording:
+    events = json.loads(text)
+    about = next(e for e in events if e.get("name") == "farandole_timeline")
+    rank, clock = about["pid"], about["args"]["clock"]
     tracks = {e["tid"]: e["args"]["name"] for e in events if e.get("name") == "thread_name"}
     submitted: dict[_Key, float] = {}
     agreed: dict[_Key, float] = {}

@@ -39,7 +39,7 @@ struct Loan {
 
 // One session of the C interface and the loans that outlive their handles: a Python handle that is
 // dropped while its operation is in flight leaves its loan here, to be released under the GIL by a
-// later call or at the end. So no thread of Farandole ever touches a Python object.
+// later call or at the end. So no thread of Farandole ever waits for the GIL to release one.
 // Thread: under the GIL.
 class SessionState {
  public:

@@ -90,7 +90,7 @@ class PySession {
   HandlePtr wrap(fdl_handle* handle, const Prepared& prepared) const;
   HandlePtr wrap(fdl_handle* handle, const char* kind) const;
 
-  const std::unique_ptr<Callbacks> callbacks_;  // declared first: goes after the session
+  const CallbacksPtr callbacks_;  // declared first: goes after the session
   std::shared_ptr<SessionState> state_;
 };
 

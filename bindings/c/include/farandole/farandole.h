@@ -106,7 +106,8 @@ typedef struct fdl_options {
   /* Called on a thread of its own, from within fdl_init to the end of fdl_shutdown, with `user`,
    * when other ranks have waited for this one for stall_check_time: writes where the threads of the
    * program are to `text`, as lines of UTF-8, at most `capacity` bytes, and returns how many. They
-   * go to the log of rank 0. NULL: that this program does not say. */
+   * go to the log of rank 0. A call that lasts for 5 s longer than the session is left behind, and
+   * needs `user` until it returns. NULL: that this program does not say. */
   size_t (*stacks)(void* user, char* text, size_t capacity);
 } fdl_options;
 #define FDL_OPTIONS_INIT \
@@ -190,12 +191,14 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  * reduce; otherwise they must not overlap. Reductions compute postscale * op(prescale * x),
  * elementwise and with the same bits on all ranks; inside a host with the same on every run.
  * FDL_ADASUM, of allreduce alone, combines whole tensors (docs/guide.md), in the order of the
- * ranks, which gives the same bits everywhere. They take: integers   every op but FDL_ADASUM.
- * FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch; FDL_AVERAGE is that of the exact sum.
- * Averages and scaled values are cut towards zero. floats     every op. Half types are computed in
- * float32 and rounded once, to the nearest, ties to even. FDL_MIN and FDL_MAX give NaN where any
- * rank has one. complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real bool       FDL_SUM
- * and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales */
+ * ranks, which gives the same bits everywhere. They take:
+ *   integers   every op but FDL_ADASUM. FDL_SUM and FDL_PRODUCT wrap, as in NumPy and torch;
+ *              FDL_AVERAGE is that of the exact sum. Averages and scaled values are cut towards
+ *              zero.
+ *   floats     every op. Half types are computed in float32 and rounded once, to the nearest, ties
+ *              to even. FDL_MIN and FDL_MAX give NaN where any rank has one.
+ *   complex    FDL_SUM, FDL_AVERAGE, FDL_PRODUCT; scales are real
+ *   bool       FDL_SUM and FDL_MAX are "or", FDL_PRODUCT and FDL_MIN "and"; no scales */
 typedef struct fdl_request {
   size_t struct_size;
   fdl_kind kind;

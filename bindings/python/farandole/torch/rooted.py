@@ -36,12 +36,17 @@ def attach_members(
         for i in places:
             if results[i] is None:
                 results[i] = members[i].tensor.new_empty(0)
-    changed = in_place and results[places[0]] is tensors[0]
-    linear = _linear(submitter, call, [members[i] for i in places])
-    with torch.enable_grad():
-        made = attach(linear, tensors, [results[i] for i in places], changed)
-    for i, result in zip(places, made, strict=True):
-        results[i] = result
+    given = dict(zip(places, tensors, strict=True))
+    # What is modified in place needs a node of its own where it is a view; on other ranks than the
+    # root, too, whose backward has to ask for the same.
+    for part in [[i] for i in places] if in_place else [places]:
+        chosen = [given[i] for i in part]
+        linear = _linear(submitter, call, [members[i] for i in part])
+        changed = in_place and results[part[0]] is chosen[0]
+        with torch.enable_grad():
+            made = attach(linear, chosen, [results[i] for i in part], changed)
+        for i, result in zip(part, made, strict=True):
+            results[i] = result
     return results
 
 
