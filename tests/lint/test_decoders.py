@@ -36,8 +36,8 @@ NOT_FUZZED = {
     "bindings/python/farandole/_rank_of_run.py:_failure": "this rank's own pickle",
     "bindings/python/farandole/_rank_of_run.py:_receive": "the length of what the caller sends",
     "bindings/python/farandole/_rank_of_run.py:main": "what the caller of run() says",
-    "bindings/python/farandole/timeline.py:_parse": "files that the user names; what is no timeline "
-    "is refused",
+    "bindings/python/farandole/timeline.py:_parse": "files that the user names; what is no "
+    "timeline is refused",
     "core/session_timeline.cc:clock_name": "a line of the kernel's",
     "bindings/python/farandole/running.py:_Job": "pickle of its own ranks, whole by its sum",
     "bindings/python/farandole/objects.py:_size_in": "a number, of which any is right: there is no "
