@@ -112,7 +112,7 @@ class Formation:
         self.begun = threading.Event()
         self.count = 0
 
-    def __call__(self, _: object, is_given_up: Callable[[], bool]) -> None:
+    def __call__(self, _: object, is_given_up: Callable[[], bool], __: object) -> None:
         self.count += 1
         self.begun.set()
         assert self._leavers.someone.wait(30)
