@@ -56,6 +56,7 @@ void AlarmMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
 void AlarmMonitor::on_not_formed(int rank, const Status& why) {
   if (why.culprit() >= 0)
     judge(rank, why.culprit(), why.message());
+  mark(rank);  // it ends, and who still hopes for the group hears that
 }
 
 void AlarmMonitor::judge(int rank, int culprit, const std::string& cause) {
