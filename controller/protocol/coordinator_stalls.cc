@@ -1,11 +1,9 @@
 // Coordinator: operations that some ranks wait for and others have not submitted.
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "controller/protocol/coordinator.h"
-#include "core/base/format.h"
 
 namespace farandole::control {
 

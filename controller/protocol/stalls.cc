@@ -80,7 +80,6 @@ Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) 
     for (const int rank : stall.missing)
       if (begins)
         open_->told.try_emplace(rank);
-    while (open_->told.size() > kMostAsked) open_->told.erase(std::prev(open_->told.end()));
     const auto same = std::ranges::find_if(open_->report.stalls, [&](const Stall& told) {
       return told.process_set == stall.process_set && told.name == stall.name;
     });
@@ -93,6 +92,7 @@ Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) 
   }
   if (!begins)
     return question;
+  while (open_->told.size() > kMostAsked) open_->told.erase(std::prev(open_->told.end()));
   question.number = open_->number;
   for (auto& [rank, told] : open_->told) {
     uint64_t& owed = owed_.at(static_cast<size_t>(rank));
