@@ -158,7 +158,7 @@ Result<std::unique_ptr<Session>> make_session(
     return bound;
   }
   if (io) {
-    io->linger(linger_of(topology, config, cores_for_ranks(config)));
+    io->linger(linger_of(topology, config, cores_for_ranks(config, topology.local_size)));
     FARANDOLE_LOG(Info, "joined job {} of {} ranks", config.job, config.size);
   }
   record(*session.value(), config);

@@ -92,6 +92,7 @@ struct GroupSpec {
   std::string job;
   // Ends forming the group; none: nothing does but a deadline.
   std::shared_ptr<const Interrupt> interrupt;
+  int local_size = 0;  // ranks of the job on this member's host, here or not; 0: not known
 };
 
 }  // namespace farandole

@@ -7,6 +7,7 @@
 #include "core/base/format.h"
 #include "core/base/refusal.h"
 #include "core/process_set_list.h"
+#include "core/topology.h"
 
 namespace farandole {
 
@@ -31,6 +32,7 @@ std::shared_ptr<Group> GroupMaker::make(uint32_t id, std::vector<int> members) c
     for (const int member : ranks) spec.members.push_back(all.at(static_cast<size_t>(member)));
     spec.secret = session->secret;
     spec.job = session->config.job;
+    spec.local_size = topology_of(ranks.at(static_cast<size_t>(index)), all).local_size;
     return session->connect(spec, session->control->store());
   };
   return std::make_shared<Group>(id, fmt::format("fdl-lane-{}", id), std::move(of));

@@ -1,9 +1,13 @@
 #include "core/session_timeline.h"
 
+#include <cerrno>
 #include <fstream>
 #include <string_view>
 
 #include "core/base/format.h"
+#include "core/base/log.h"
+#include "core/base/rank_cores.h"
+#include "core/base/thread.h"
 
 namespace farandole {
 namespace {
@@ -16,6 +20,20 @@ std::string clock_name(const Topology& topology, const Member& self) {
   std::string name;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), name);
   return name.empty() ? fmt::format("{}/{}", self.host, topology.rank) : name;
+}
+
+// The writer, as the session's other threads are bound already. Where it cannot be, it writes all
+// the same.
+void bind_writer(StartedThreads& started, const Config& config, const Topology& topology) {
+  if (config.thread_affinity.empty())
+    return;
+  const auto core = thread_core(config.thread_affinity, topology.local_rank, topology.local_size);
+  const int why = core ? started.bind({core.value()}) : EINVAL;
+  if (why != 0)
+    FARANDOLE_LOG(
+        Warning,
+        "{}",
+        system_error("binding the thread of the timeline to its core", why).message());
 }
 
 }  // namespace
@@ -33,8 +51,11 @@ Status start_timeline(Session& session, const std::string& path, bool mark_cycle
   for (; at != std::string::npos; at = own.find(kRank, at))
     own.replace(at, kRank.size(), std::to_string(topology.rank));
   const Member& self = session.members().at(static_cast<size_t>(topology.rank));
-  return session.timeline().start(
-      own, mark_cycles, {topology.rank, topology.size, self.host, clock_name(topology, self)});
+  StartedThreads started;
+  FARANDOLE_RETURN_IF_ERROR(session.timeline().start(
+      own, mark_cycles, {topology.rank, topology.size, self.host, clock_name(topology, self)}));
+  bind_writer(started, session.config(), topology);
+  return Status::ok();
 }
 
 }  // namespace farandole

@@ -13,6 +13,7 @@ GroupSpec part_of(const GroupSpec& group, const std::vector<size_t>& members, si
   for (const size_t member : members) part.members.push_back(group.members[member]);
   part.secret = group.secret;
   part.job = group.job;
+  part.local_size = group.local_size;
   return part;
 }
 

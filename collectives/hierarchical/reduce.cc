@@ -24,11 +24,13 @@ Status HierarchicalCommunicator::reduce(const CollectiveOp& op, const Segment& s
     else
       std::memcpy(data, in, count * element);
     FARANDOLE_RETURN_IF_ERROR(reduce_round(op, how, data, count));
-    uint8_t* out = static_cast<uint8_t*>(segment.out) + done * element;
-    if (receives && how.widened)
-      cpu::narrow(op.dtype, reinterpret_cast<const float*>(data), out, count);
-    else if (receives)
-      std::memcpy(out, data, count * element);
+    if (receives) {
+      uint8_t* out = static_cast<uint8_t*>(segment.out) + done * element;
+      if (how.widened)
+        cpu::narrow(op.dtype, reinterpret_cast<const float*>(data), out, count);
+      else
+        std::memcpy(out, data, count * element);
+    }
     FARANDOLE_RETURN_IF_ERROR(failure());
   }
   return Status::ok();

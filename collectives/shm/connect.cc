@@ -165,7 +165,8 @@ Result<std::unique_ptr<Communicator>> connect(
   if (!segment)
     return segment.status();
   const auto ranks = static_cast<int64_t>(spec.members.size());
-  const double cores = cores_for_ranks(config);
+  const double cores = cores_for_ranks(
+      config, spec.local_size > 0 ? spec.local_size : static_cast<int>(spec.members.size()));
   ShmOptions options;
   options.members = spec.members;
   options.index = static_cast<uint32_t>(spec.index);

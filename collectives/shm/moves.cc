@@ -151,8 +151,9 @@ Status ShmCommunicator::alltoall(const CollectiveOp& op) {
   const uint64_t first = barrier_.step();
   const auto* in = static_cast<const std::byte*>(op.segments[0].in);
   auto* out = static_cast<std::byte*>(op.segments[0].out);
-  copy_across(out + receives[me].begin, in + sends[me].begin, sends[me].bytes);
   for (size_t t = 0; t < chunks + 1; ++t) {
+    const Run own = sends[me].chunk(t, region);
+    copy_across(out + receives[me].chunk(t, region).begin, in + own.begin, own.bytes);
     for (uint32_t i = 1; i < n; ++i) {
       const auto member = static_cast<uint32_t>((me + i) % n);
       const Run run = sends[member].chunk(t, region);

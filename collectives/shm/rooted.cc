@@ -24,6 +24,14 @@ size_t chunks_of(size_t bytes, size_t chunk_bytes) {
   return (bytes + chunk_bytes - 1) / chunk_bytes;
 }
 
+// Chunk `t` of what the root has for itself: in step with the others', so that an abort is seen in
+// between however large it is.
+void copy_own(std::byte* to, const std::byte* from, size_t bytes, size_t t, size_t chunk_bytes) {
+  const size_t part = bytes_of(bytes, t, chunk_bytes);
+  if (part != 0 && to != from)
+    std::memcpy(to + t * chunk_bytes, from + t * chunk_bytes, part);
+}
+
 }  // namespace
 
 // As a pipelined allreduce: each member reduces its part of every chunk; the root copies them out.
@@ -79,10 +87,10 @@ Status ShmCommunicator::gather(const CollectiveOp& op) {
   const uint32_t me = options_.index, root = static_cast<uint32_t>(op.root);
   const auto* in = static_cast<const std::byte*>(op.segments[0].in);
   auto* out = static_cast<std::byte*>(op.segments[0].out);
-  if (std::byte* own = me == root ? out + elements_before(op, me) * element : nullptr;
-      own != nullptr && own != in && op.counts[me] != 0)
-    std::memcpy(own, in, op.counts[me] * element);
   for (size_t t = 0; t < chunks + 1; ++t) {
+    if (me == root)
+      copy_own(
+          out + elements_before(op, me) * element, in, op.counts[me] * element, t, chunk_bytes);
     const size_t given = me == root ? 0 : bytes_of(op.counts[me] * element, t, chunk_bytes);
     if (given != 0)
       cpu::copy(slot(me, first + t), in + t * chunk_bytes, given, policy());
@@ -108,10 +116,9 @@ Status ShmCommunicator::scatter(const CollectiveOp& op) {
   const uint32_t me = options_.index, root = static_cast<uint32_t>(op.root);
   const auto* in = static_cast<const std::byte*>(op.segments[0].in);
   auto* out = static_cast<std::byte*>(op.segments[0].out);
-  if (const std::byte* own = me == root ? in + elements_before(op, me) * element : nullptr;
-      own != nullptr && own != out && op.counts[me] != 0)
-    std::memcpy(out, own, op.counts[me] * element);
   for (size_t t = 0; t < chunks + 1; ++t) {
+    if (me == root)
+      copy_own(out, in + elements_before(op, me) * element, op.counts[me] * element, t, region);
     for (uint32_t i = 1; i < size() && t < chunks && me == root; ++i) {
       const uint32_t member = (me + i) % size();
       const size_t given = bytes_of(op.counts[member] * element, t, region);

@@ -25,7 +25,8 @@ class SegmentList {
 
   size_t bytes() const noexcept { return bytes_; }
 
-  // Calls body(in, out, bytes) for the pieces that make up [begin, begin + bytes), in order.
+  // Calls body(in, out, bytes) for the pieces that make up [begin, begin + bytes), in order; null
+  // where a segment has no such memory.
   template <typename Body>
   void for_range(size_t begin, size_t bytes, Body&& body) const {
     if (bytes == 0)
@@ -39,10 +40,8 @@ class SegmentList {
         continue;  // an empty segment
       const size_t offset = begin - begins_[i];
       const auto* in = static_cast<const std::byte*>(segments_[i].in);
-      body(
-          in == nullptr ? nullptr : in + offset,
-          static_cast<std::byte*>(segments_[i].out) + offset,
-          part);
+      auto* out = static_cast<std::byte*>(segments_[i].out);
+      body(in ? in + offset : nullptr, out ? out + offset : nullptr, part);
       begin += part;
     }
   }

@@ -1,5 +1,6 @@
 #include "core/base/rank_cores.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -48,9 +49,10 @@ Result<int> thread_core(const std::vector<int>& cores, int local_rank, int local
       local_size);
 }
 
-double cores_for_ranks(const Config& config) {
+double cores_for_ranks(const Config& config, int local_size) {
   const std::vector<int>& cores = config.thread_affinity;
-  if (std::set(cores.begin(), cores.end()).size() < cores.size())
+  const size_t named = std::min(cores.size(), static_cast<size_t>(local_size));
+  if (std::set(cores.begin(), cores.begin() + static_cast<ptrdiff_t>(named)).size() < named)
     return 0;
   return config.host_cores > 0 ? static_cast<double>(config.host_cores) : usable_cores();
 }

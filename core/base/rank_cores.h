@@ -23,7 +23,8 @@ Result<int> thread_core(const std::vector<int>& cores, int local_rank, int local
 
 // By how many cores a rank judges whether there is one for each rank of its host, so that one that
 // waits may look for a while: those of the settings, else those that the calling thread may use.
-// None where threads of several ranks are bound to the same core.
-double cores_for_ranks(const Config& config);
+// None where threads of several of the host's ranks are bound to the same core; the list may go on
+// behind theirs.
+double cores_for_ranks(const Config& config, int local_size);
 
 }  // namespace farandole

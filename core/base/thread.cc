@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include <cerrno>
-#include <set>
+#include <list>
 #include <system_error>
 #include <utility>
 
@@ -17,7 +17,7 @@ namespace farandole {
 // Those that have not ended: a thread leaves before its handle means nothing any more.
 struct StartedThreads::Roll {
   Mutex mutex;
-  std::set<pthread_t> running FARANDOLE_GUARDED_BY(mutex);
+  std::list<pthread_t> running FARANDOLE_GUARDED_BY(mutex);
 };
 
 namespace {
@@ -27,16 +27,20 @@ using Roll = std::shared_ptr<StartedThreads::Roll>;
 // Points into the thread's innermost StartedThreads.
 thread_local const Roll* thread_roll = nullptr;
 
-// The lock is held until the thread is entered, so that it cannot leave before.
+// Its place on the roll is there before the thread is, so that nothing can fail once it runs. The
+// lock is held until the place is filled: nobody sees it empty, and the thread cannot leave before.
 std::thread start_on(const Roll& roll, std::function<void()> body) {
+  std::list<pthread_t> place(1);
+  const auto entry = place.begin();
   MutexLock lock(roll->mutex);
-  std::thread thread([roll, body = std::move(body)]() mutable {
+  std::thread thread([roll, entry, body = std::move(body)]() mutable {
     body();
     body = nullptr;
     MutexLock leaving(roll->mutex);
-    roll->running.erase(pthread_self());
+    roll->running.erase(entry);
   });
-  roll->running.insert(thread.native_handle());
+  *entry = thread.native_handle();
+  roll->running.splice(roll->running.end(), place);
   return thread;
 }
 

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <new>
 #include <optional>
+#include <thread>
 #include <utility>
 
+#include "core/base/thread.h"
 #include "core/executor.h"
 #include "core/inbox.h"
 #include "tests/core/session_fixture.h"
@@ -271,6 +273,25 @@ TEST(NoMemory, AMessageWithoutAPlaceIsAsItWas) {
   loop.run();
   EXPECT_GT(refusals, 0);
   EXPECT_EQ(handled, 1001U - refusals);
+}
+
+// A thread that starts is known; one that does not was never there.
+TEST(NoMemory, AThreadStartsOrItDoesNot) {
+  StartedThreads started;
+  int bodies = 0;
+  with_ever_more_memory(2, [&](int allocations) {
+    std::thread thread;
+    try {
+      const Scarcity scarcity(allocations);
+      thread = start_thread("poor", [&bodies] { ++bodies; });
+    } catch (const std::bad_alloc&) {
+      EXPECT_TRUE(refused);
+    }
+    if (thread.joinable())
+      thread.join();
+    EXPECT_EQ(started.bind(own_affinity().value()), 0);
+  });
+  EXPECT_EQ(bodies, 1);
 }
 
 // The loop gets the exception once those behind have been handled; the inbox is neither locked nor

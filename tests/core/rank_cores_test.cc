@@ -37,18 +37,19 @@ TEST(RankCores, EachLocalRankHasItsOwn) {
 
 TEST(RankCores, AreCountedWhereNobodySaysHowMany) {
   Config config;
-  EXPECT_EQ(cores_for_ranks(config), usable_cores());
+  EXPECT_EQ(cores_for_ranks(config, 2), usable_cores());
   config.host_cores = 4711;
-  EXPECT_EQ(cores_for_ranks(config), 4711);
+  EXPECT_EQ(cores_for_ranks(config, 2), 4711);
   config.thread_affinity = {3, 1};
-  EXPECT_EQ(cores_for_ranks(config), 4711);
+  EXPECT_EQ(cores_for_ranks(config, 2), 4711);
 }
 
 TEST(RankCores, AreNotEnoughWhereRanksShareOne) {
   Config config;
   config.host_cores = 4711;
   config.thread_affinity = {3, 1, 3};
-  EXPECT_EQ(cores_for_ranks(config), 0);
+  EXPECT_EQ(cores_for_ranks(config, 3), 0);
+  EXPECT_EQ(cores_for_ranks(config, 2), 4711) << "no rank of this host is bound to the third";
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ std::vector<int> ranks(const GroupSpec& group) {
 }
 
 TEST(Layout, AlikeHostsHaveOneStreamForEachPlace) {
-  const GroupSpec group = group_on({"a", "b", "a", "b"}, 3);
+  GroupSpec group = group_on({"a", "b", "a", "b"}, 3);
+  group.local_size = 7;
   const auto layout = hierarchical::make_layout(group);
   EXPECT_EQ(layout.hosts, (std::vector<Places>{{0, 2}, {1, 3}}));
   EXPECT_EQ(layout.host, 1u);
@@ -41,6 +42,7 @@ TEST(Layout, AlikeHostsHaveOneStreamForEachPlace) {
   EXPECT_EQ(local.tag, "t/host/1");
   EXPECT_EQ(ranks(local), (std::vector<int>{11, 13}));
   EXPECT_EQ(local.index, 1);
+  EXPECT_EQ(local.local_size, 7);
   const GroupSpec across = hierarchical::across_group(group, layout);
   EXPECT_EQ(across.tag, "t/across/1");
   EXPECT_EQ(ranks(across), (std::vector<int>{12, 13}));

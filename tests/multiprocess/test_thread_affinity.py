@@ -58,6 +58,13 @@ def test_by_the_flag_which_goes_before_the_variable(unbound: dict[str, str]) -> 
     assert output.count(f"threads are bound to core {LAST}") == 2, output
 
 
+def test_the_writer_of_a_timeline_whenever_it_begins(unbound: dict[str, str]) -> None:
+    chosen: Any = {"FARANDOLE_THREAD_AFFINITY": f"{LAST},{FIRST}"}
+    reports = launch(2, "places.py", "--timeline", **chosen)
+    check(reports, [LAST, FIRST], unbound)
+    assert all("fdl-timeline" in report["places"] for report in reports)
+
+
 def test_one_rank_alone(unbound: dict[str, str]) -> None:
     assert cores(unbound) == cores(unbound, "caller")
     assert {"fdl-engine", "fdl-loopback", "fdl-lane-0"} <= set(unbound)

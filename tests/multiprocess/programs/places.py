@@ -1,11 +1,12 @@
 """Where the threads of a session may run, by name, beside this program's own; or how it does not
-start. --sets: with the lane of a process set of its own."""
+start. --sets: with the lane of a process set of its own; --timeline: while one is recorded."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -39,7 +40,14 @@ def main() -> None:
         if "--sets" in sys.argv:
             alone = [fdl.add_process_set([rank]) for rank in range(fdl.size())]
             fdl.allreduce(np.ones(1000), process_set=alone[fdl.rank()])
-        report(rank, places=places(), local=fdl.local_rank())
+        if "--timeline" in sys.argv:
+            with tempfile.TemporaryDirectory() as folder:
+                fdl.start_timeline(f"{folder}/{{rank}}.json")
+                found = places()
+                fdl.stop_timeline()
+        else:
+            found = places()
+        report(rank, places=found, local=fdl.local_rank())
         fdl.barrier()
     except (fdl.HorovodInternalError, fdl.InvalidArgumentError) as refused:
         report(rank, kind=type(refused).__name__, text=str(refused))
