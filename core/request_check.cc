@@ -53,12 +53,16 @@ int64_t known_output_bytes(const Request& r, int64_t input_bytes, int members) {
   }
 }
 
-// In place means the same memory; anything between would be read after it was written.
+// In place means the same memory, where result and input have one shape; anything else would be
+// read after it was written.
 Status check_overlap(const Request& r, const RequestLimits& limits) {
   const int64_t bytes =
       element_count(r.signature.shape) * static_cast<int64_t>(size_of(r.signature.dtype));
   const bool written_here = !ends_at_root(r.signature.kind) || r.signature.root == limits.rank;
-  if (!r.in || !r.out || r.in == r.out || bytes == 0 || !written_here)
+  const CollectiveKind kind = r.signature.kind;
+  const bool takes_in_place = kind == CollectiveKind::Allreduce ||
+                              kind == CollectiveKind::Broadcast || kind == CollectiveKind::Reduce;
+  if (!r.in || !r.out || (takes_in_place && r.in == r.out) || bytes == 0 || !written_here)
     return Status::ok();
   const auto in = reinterpret_cast<uintptr_t>(r.in);
   const auto out = reinterpret_cast<uintptr_t>(r.out);
@@ -66,7 +70,9 @@ Status check_overlap(const Request& r, const RequestLimits& limits) {
   if (out >= in + static_cast<uintptr_t>(bytes) || in >= out + static_cast<uintptr_t>(written))
     return Status::ok();
   return wrong(
-      r, "input and output overlap; give the same memory (in place), or memory apart from it");
+      r,
+      "input and output overlap; give {}memory apart from it",
+      takes_in_place ? "the same memory (in place), or " : "");
 }
 
 Status check_splits(const Request& r, const RequestLimits& limits) {
@@ -206,9 +212,15 @@ Status check_request(const Request& r, const RequestLimits& limits) {
     FARANDOLE_RETURN_IF_ERROR(check_root(r, limits));
   else if (s.root != 0)
     return wrong(r, "it has no root rank, but {} is given", s.root);
-  // The root tells the others all about what they get.
+  // The root tells the others all about what they get: nobody can say that it fits into `out`.
   if (tells && s.root != limits.rank)
-    return Status::ok();
+    return r.out
+               ? wrong(
+                     r,
+                     "output is given, but rank {} alone knows how large it must be; leave it out "
+                     "(NULL), and copy the result",
+                     s.root)
+               : Status::ok();
   FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_overlap(r, limits));
   FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));

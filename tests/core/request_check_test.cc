@@ -82,14 +82,24 @@ TEST(RequestCheck, OverlapThatIsNotInPlace) {
   };
   const std::string overlap =
       "input and output overlap; give the same memory (in place), or memory apart from it";
+  const std::string apart = "input and output overlap; give memory apart from it";
   EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 0), "");
   EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 4), "");
   EXPECT_EQ(of(CollectiveKind::Allreduce, 4, 0), "");
   EXPECT_EQ(of(CollectiveKind::Allreduce, 0, 1), "allreduce \"t\": " + overlap);
   EXPECT_EQ(of(CollectiveKind::Broadcast, 3, 0), "broadcast \"t\": " + overlap);
   EXPECT_EQ(of(CollectiveKind::Reducescatter, 2, 0), "");
-  EXPECT_EQ(of(CollectiveKind::Reducescatter, 1, 0), "reducescatter \"t\": " + overlap);
-  EXPECT_EQ(of(CollectiveKind::Allgather, 0, 3), "allgather \"t\": " + overlap);
+  EXPECT_EQ(of(CollectiveKind::Reduce, 0, 0), "");
+  EXPECT_EQ(of(CollectiveKind::Broadcast, 0, 0), "");
+  EXPECT_EQ(of(CollectiveKind::Reducescatter, 1, 0), "reducescatter \"t\": " + apart);
+  EXPECT_EQ(of(CollectiveKind::Allgather, 0, 3), "allgather \"t\": " + apart);
+  for (const auto kind :
+       {CollectiveKind::Allgather,
+        CollectiveKind::Reducescatter,
+        CollectiveKind::Alltoall,
+        CollectiveKind::Gather,
+        CollectiveKind::Scatter})
+    EXPECT_EQ(of(kind, 0, 0), std::string(name_of(kind)) + " \"t\": " + apart);
 }
 
 TEST(RequestCheck, Splits) {
@@ -149,6 +159,15 @@ TEST(RequestCheck, OfAScatterTheRootIsJudged) {
   EXPECT_EQ(said(r), "scatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
   r.signature.root = 1;
   EXPECT_EQ(said(r), "") << "the others take what comes";
+  r.out = &memory;
+  EXPECT_EQ(
+      said(r),
+      "scatter \"t\": output is given, but rank 1 alone knows how large it must be; leave it out "
+      "(NULL), and copy the result");
+  r.signature.root = 0;
+  r.signature.shape = {2};
+  r.in = nullptr;
+  EXPECT_EQ(said(r), "scatter \"t\": input is null, but the shape is [2]");
   Request plain = request(CollectiveKind::Allreduce, {1});
   plain.signature.root = 1;
   EXPECT_EQ(said(plain), "allreduce \"t\": it has no root rank, but 1 is given");
