@@ -108,7 +108,10 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     outcome.shape = std::move(layout.result_shape);
     outcome.splits = std::move(layout.received);
     outcome.dtype = layout.dtype;
-    outcome.value = layout.value;
+    if (signature.kind == CollectiveKind::Scatter)
+      outcome.value = layout.value;
+    else if (signature.kind != CollectiveKind::Barrier)
+      outcome.value = tensor.contributors == 0 ? members : tensor.contributors;
     plan.outcomes.push_back(std::move(outcome));
   }
   return plan;

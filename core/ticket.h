@@ -21,7 +21,7 @@ struct Outcome {
   std::vector<int64_t> shape;   // of the result; [0] where this rank has none
   std::vector<int64_t> splits;  // alltoall, and gather on its root: rows received from each member
   // join: the rank that joined last; add_process_set: the new id; scatter: the root's number.
-  int64_t value = -1;
+  int64_t value = -1;  // other collectives, but a barrier: members that took part, and not joined
   DType dtype = DType::Float32;  // of the result
 };
 

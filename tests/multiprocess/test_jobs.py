@@ -77,6 +77,18 @@ def test_to_one_rank_and_from_one(ranks: int, way: str, communicator: str) -> No
     assert all(r["checks"] > 500 and r["size"] == ranks for r in reports)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_gradients_to_one_rank_and_from_one(ranks: int) -> None:
+    pytest.importorskip("torch")
+    reports = launch(ranks, "rooted_gradients.py", timeout=150)
+    assert len(reports) == ranks and all(r["cases"] >= 9 for r in reports)
+
+
+def test_one_rank_uses_torch_and_the_others_numpy() -> None:
+    pytest.importorskip("torch")
+    assert [r["size"] for r in launch(3, "mixed.py")] == [3, 3, 3]
+
+
 def test_a_slow_process_set_delays_no_other() -> None:
     """Blocked for 5 s; a barrier of the other takes less than 50 ms. Where the machine is busy not
     each of them, but a delay by the other set would be one of all."""

@@ -86,6 +86,10 @@ class Framework:
         """Whether the results will be part of a graph. Refuses outputs of the caller then."""
         return False
 
+    def recording(self) -> bool:
+        """Whether what is called now may become part of a graph."""
+        return False
+
     def attach(
         self, submitter: Submitter, call: Call, members: Sequence[Member], in_place: bool
     ) -> list[Any]:
@@ -98,6 +102,7 @@ class Member(NamedTuple):
 
     name: of the operation on it.
     sent, received: alltoall: the rows to each rank, where the caller gave them, and from each.
+    ranks: how many took part, those that have joined left out; not of a scatter.
     """
 
     name: str
@@ -105,6 +110,7 @@ class Member(NamedTuple):
     result: Any
     sent: list[int] | None
     received: list[int] | None
+    ranks: int
 
 
 def check_alike(parts: Sequence[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from farandole import _native, _session
@@ -29,9 +29,13 @@ class _Prepared(NamedTuple):
     place: Place
     rows: list[int] | None = None
     note: int = 0
+    into: Callable[[Any], Any] | None = None  # what the result is given to at last
 
     def member(self, native: _native.Handle, result: Any) -> Member:
-        return Member(self.name, self.tensor, result, self.rows, native.splits)
+        return Member(self.name, self.tensor, result, self.rows, native.splits, native.value)
+
+    def given(self, result: Any) -> Any:
+        return result if self.into is None else self.into(result)
 
 
 class Submitter:
@@ -51,6 +55,7 @@ class Submitter:
         if options.compression is not Compression.none:
             return self._start_smaller(call, tensor, options)
         scatters = call.kind == _native.SCATTER
+        recording = scatters and self._framework.recording()
         graph = not scatters and self._framework.differentiates(
             [tensor], [options.out], options.in_place
         )
@@ -62,10 +67,11 @@ class Submitter:
             return handle
 
         def combine(results: list[Any]) -> Any:
-            if graph or (scatters and native.value & _GRAPH):
+            if graph or (recording and native.value & _GRAPH):
                 made = [one.member(native, results[0])]
                 results = self._framework.attach(self, call, made, options.in_place)
-            return self._with_rows(results[0], native) if counts else results[0]
+            result = one.given(results[0])
+            return self._with_rows(result, native) if counts else result
 
         return GroupHandle([handle], combine)
 
@@ -85,6 +91,7 @@ class Submitter:
         if options.compression is not Compression.none:
             return self._start_all_smaller(call, tensors, outs, options)
         scatters = call.kind == _native.SCATTER
+        recording = scatters and self._framework.recording()
         graph = not scatters and self._framework.differentiates(tensors, outs, options.in_place)
         each = zip(group_names(call.name, len(tensors)), tensors, splits, outs, strict=True)
         prepared = [self._prepare(call, *one, options.in_place) for one in each]
@@ -94,7 +101,7 @@ class Submitter:
             places = [
                 i
                 for i, native in enumerate(natives)
-                if graph or (scatters and native.value & _GRAPH)
+                if graph or (recording and native.value & _GRAPH)
             ]
             made = [prepared[i].member(natives[i], results[i]) for i in places]
             if made:
@@ -102,7 +109,7 @@ class Submitter:
                 for i, result in zip(places, attached, strict=True):
                     results[i] = result
             if scatters:
-                return results
+                return [one.given(result) for one, result in zip(prepared, results, strict=True)]
             return [
                 result if given is None else self._with_rows(result, native)
                 for result, given, native in zip(results, splits, natives, strict=True)
@@ -171,7 +178,6 @@ class Submitter:
         self, call: Call, name: str, tensor: Any, splits: Any, out: Any
     ) -> _Prepared:
         framework = self._framework
-        into = None if out is None else framework.into(out)
         source, rows, note = None, None, 0  # what others than the root give is not sent
         if _is_root(call):
             tensor, rows = self._parts(call, tensor, splits)
@@ -181,18 +187,12 @@ class Submitter:
             if framework.differentiates([tensor], [out], False):
                 note |= _GRAPH
 
-        def finish(native: _native.Handle) -> Any:
-            result = framework.decoded(native, native.value & _DTYPE)
-            if into is None:
-                return result
-            if native.value & _GRAPH:
-                raise InvalidArgumentError(
-                    "out= is not differentiable, and the root wants a gradient; use the result "
-                    "that is returned"
-                )
-            return into(result)
+        into = None if out is None else framework.into(out)
 
-        return _Prepared(name, tensor, source, Place(None, finish), rows, note)
+        def finish(native: _native.Handle) -> Any:
+            return framework.decoded(native, native.value & _DTYPE)
+
+        return _Prepared(name, tensor, source, Place(None, finish), rows, note, into)
 
     def _parts(self, call: Call, tensor: Any, splits: Any) -> tuple[Any, list[int] | None]:
         """What the root of a scatter gives, as one tensor, and the rows for each rank."""

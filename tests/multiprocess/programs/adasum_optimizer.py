@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -69,6 +70,12 @@ def adam(model: Net) -> torch.optim.Optimizer:
     """The embedding's gradient is sparse, which Adam does not take."""
     dense = [p for name, p in model.named_parameters() if name != "words.weight"]
     return torch.optim.AdamW(dense, lr=0.02, weight_decay=0.1)
+
+
+def adam_in_one(model: Net) -> torch.optim.Optimizer:
+    """Takes a scaler's scale itself."""
+    dense = [p for name, p in model.named_parameters() if name != "words.weight"]
+    return torch.optim.AdamW(dense, lr=0.02, weight_decay=0.1, fused=True)
 
 
 def lbfgs(model: Net) -> torch.optim.Optimizer:
@@ -215,10 +222,10 @@ def more_passes_than_said() -> None:
 
 @case
 def an_overflow_leaves_the_step_out_everywhere() -> None:
-    """Whoever unscales first."""
-    for unscaled_before in (False, True):
-        model, alone = Net(), Alone(sgd, range(hvd.size()))
-        optimizer = wrapped(model, sgd, sparse_as_dense=True)
+    """Whoever unscales first. Each rank's scaler goes by its own gradients."""
+    for make, unscaled_before in ((sgd, False), (sgd, True), (adam_in_one, False)):
+        model, alone = Net(), Alone(make, range(hvd.size()))
+        optimizer = wrapped(model, make, sparse_as_dense=True)
         scaler = torch.amp.GradScaler("cpu", init_scale=512.0)
         for number in range(4):
             optimizer.zero_grad()
@@ -237,8 +244,63 @@ def an_overflow_leaves_the_step_out_everywhere() -> None:
             else:
                 alone.step([number])
                 compare(model, alone, number)
-        if not unscaled_before:
-            assert scaler.get_scale() == 256.0
+        assert scaler.get_scale() == (512.0 if hvd.rank() else 256.0)
+
+
+@case
+def who_looks_at_an_optimizer_sends_nothing() -> None:
+    """On one rank alone, where the others would not answer; and nothing is left of a step that was
+    not taken."""
+    model, alone = Net(), Alone(sgd, range(hvd.size()))
+    optimizer = wrapped(model, sgd)
+    if hvd.rank() == 0:
+        before = hvd.counters()["submitted"]
+        torch.autograd.backward(model.loss(0, 0) * float("inf"))
+        assert optimizer._step_supports_amp_scaling
+        assert hvd.counters()["submitted"] == before
+    hvd.barrier()
+    optimizer.zero_grad()
+    torch.autograd.backward(model.loss(hvd.rank(), 0))
+    optimizer.step()
+    alone.step([0])
+    compare(model, alone, "after a look")
+
+
+@case
+def what_a_scaler_told_ends_with_the_step() -> None:
+    parameter = nn.Parameter(torch.ones(3 + hvd.rank()))
+    optimizer = hvd.DistributedOptimizer(torch.optim.SGD([parameter], lr=0.5), op=hvd.Adasum)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    torch.autograd.backward(scaler.scale(parameter.sum()))
+    raises(lambda: scaler.step(optimizer), hvd.MismatchError, "shape")
+    assert not hasattr(optimizer, "found_inf") and not hasattr(optimizer, "grad_scale")
+
+
+@case
+def two_optimizers_scaled_at_once() -> None:
+    """In two threads, whose turns the ranks take as they come."""
+    names = ("one", "two")
+    start = [nn.Parameter(torch.full((4,), 1.0)) for _ in names]
+    optimizers = [
+        hvd.DistributedOptimizer(torch.optim.SGD([p], lr=0.5), [(name, p)], op=hvd.Adasum)
+        for name, p in zip(names, start, strict=True)
+    ]
+
+    def train(which: int) -> None:
+        scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1000)
+        for number in range(20):
+            optimizers[which].zero_grad()
+            overflows = which == 1 and number % 2 == 1 and hvd.rank() == 0
+            loss = start[which].sum() * (float("inf") if overflows else 1.0)
+            torch.autograd.backward(scaler.scale(loss))
+            scaler.step(optimizers[which])
+            scaler.update()
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(train, range(2)))
+    # Moves are the same on all ranks, and their Adasum is each of them.
+    torch.testing.assert_close(start[0].detach(), torch.full((4,), 1.0 - 20 * 0.5))
+    torch.testing.assert_close(start[1].detach(), torch.full((4,), 1.0 - 10 * 0.5))
 
 
 @case

@@ -186,7 +186,7 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *   gather         allgather, likewise
  *   scatter        rows of the root's tensor: splits[i] for rank i, equal parts where splits is
  *                  NULL. The root alone says dtype, shape, in, splits and note; of the other ranks'
- *                  requests these are not looked at: what arrives is known from the result
+ *                  requests these are not looked at, and out is NULL: the result tells what came
  * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce, broadcast and
  * reduce; otherwise they must not overlap. Reductions compute postscale * op(prescale * x),
  * elementwise and with the same bits on all ranks; inside a host with the same on every run.
@@ -258,7 +258,7 @@ typedef struct fdl_result {
   const int64_t* shape;  /* until fdl_release, like splits */
   const int64_t* splits; /* alltoall, gather's root: rows received from each rank; else NULL */
   size_t split_count;
-  /* join: the rank that joined last; add_process_set: the new id; scatter: the note; else -1 */
+  /* join: last rank; add_process_set: new id; scatter: note; barrier: -1; else: ranks in it */
   int64_t value;
 } fdl_result;
 #define FDL_RESULT_INIT \

@@ -8,7 +8,7 @@ the number of ranks. Maps have a gradient of their own, so that there are second
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +78,17 @@ class Linear:
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
         raise NotImplementedError
+
+    def token(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor | None:
+        """An empty tensor of another output, for ``graph``; None where that needs none."""
+        return None
+
+    def graph(
+        self, gradients: Sequence[torch.Tensor], token: Callable[[], torch.Tensor]
+    ) -> Sequence[torch.Tensor]:
+        """The gradients that this map was computed of, such that those that require a gradient say
+        whether the results will."""
+        return gradients
 
     def gradient_names(self) -> list[str]:
         return [f"{name}.gradient" for name in self.names]
@@ -232,11 +243,12 @@ def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Line
     if call.kind == _native.ALLREDUCE:
         return Reduction(*common, 1.0, call)
     if call.kind == _native.ALLGATHER:
-        return Gather(*common, 1.0 / size)
+        return Gather(*common, 1.0 / members[0].ranks)
     if call.kind == _native.BROADCAST:
         return Broadcast(*common, 1.0 / size, int(call.root))
     if call.kind == _native.REDUCESCATTER:
-        factor = call.prescale * call.postscale * (size if call.op == Sum else 1)
+        # Of an Average the forward has divided by as many.
+        factor = call.prescale * call.postscale * (members[0].ranks if call.op == Sum else 1)
         return Scatter(*common, factor, [len(member.result) for member in members], call.op)
     sent = [member.sent or [len(member.tensor) // size] * size for member in members]
     return Swap(*common, 1.0, sent, [member.received or [] for member in members])
@@ -270,15 +282,22 @@ class _Node(torch.autograd.Function):
         ctx.inputs = [tensor.shape for tensor in tensors]
         if results is None:
             ctx.mark_dirty(*tensors)
-        return tensors if results is None else tuple(results)
+            return tensors
+        token = linear.token(tensors)
+        if token is None:
+            return tuple(results)
+        ctx.save_for_backward(token)
+        return (*results, token)
 
     @staticmethod
     @uncompiled
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         linear = ctx.linear.transposed(ctx.inputs)
+        own = gradients[: len(ctx.inputs)]
         with torch.no_grad():
-            results = linear.compute([gradient.detach() for gradient in gradients])
-        return None, None, *attach(linear, gradients, results, False)
+            results = linear.compute([gradient.detach() for gradient in own])
+        own = linear.graph(own, lambda: ctx.saved_tensors[0])
+        return None, None, *attach(linear, own, results, False)
 
 
 def attach(
@@ -289,4 +308,5 @@ def attach(
 ) -> list[torch.Tensor]:
     if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in tensors):
         return results
-    return list(apply(_Node, linear, None if in_place else results, *tensors))
+    made = apply(_Node, linear, None if in_place else results, *tensors)
+    return list(made[: len(tensors)])

@@ -69,27 +69,29 @@ class DeltaExchange(GradientExchange):
     def _start(self, parameters: Sequence[torch.Tensor]) -> None:
         """Backward has all of these: nothing travels yet."""
 
-    def agree_on_overflow(self) -> bool:
-        """Whether some rank's gradients are not finite. Then none's are, so that each rank's scaler
-        finds it."""
-        if self._alone:
-            return False
-        gradients = [_values(p.grad) for p in self.names if p.grad is not None]
-        mine = torch.tensor([not all(torch.isfinite(values).all() for values in gradients)])
+    def overflows(self, mine: Any) -> bool:
+        """Whether some rank's gradients are not finite. Every rank asks, with what it has found."""
+        if self._alone or not self.names:
+            return bool(mine)
+        found = torch.tensor([bool(mine)])
         native = _session.submit(
             _native.ALLREDUCE,
-            f"{self._prefix}.overflow",
-            mine,
-            mine,
+            f"{self._asked()}.overflow",
+            found,
+            found,
             _native.MAX,
             process_set=self._set_id,
         )
         native.wait()
-        overflow = bool(mine.item())
-        if overflow:
-            for values in gradients:
-                values.fill_(float("nan"))
-        return overflow
+        return bool(found.item())
+
+    def unscale(self, scale: torch.Tensor) -> None:
+        """Divides this rank's gradients by it."""
+        inverse = scale.double().reciprocal().float()
+        with torch.no_grad():
+            for p in self.names:
+                if p.grad is not None:
+                    _values(p.grad).mul_(inverse)
 
 
 def _values(gradient: torch.Tensor) -> torch.Tensor:

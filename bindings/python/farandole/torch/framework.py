@@ -81,7 +81,21 @@ class TorchFramework(Framework):
     def into(self, out: Any) -> Callable[[Any], torch.Tensor]:
         if plain(check_tensor(out)) is not out:
             _check_copied("out", out)
-        return lambda result: self.fill(out, result)
+        if torch.is_grad_enabled() and out.requires_grad:
+            raise InvalidArgumentError(
+                "out= is part of a graph already, whose backward would come along; give "
+                "out.detach(), or call it within torch.no_grad()"
+            )
+
+        def copy(result: torch.Tensor) -> torch.Tensor:
+            if not result.requires_grad:
+                return self.fill(out, result)
+            check_out(out, result.shape, result.dtype)
+            with torch.enable_grad():
+                filled: torch.Tensor = out.copy_(result)
+            return filled
+
+        return copy
 
     def joined(self, tensors: Sequence[Any]) -> torch.Tensor:
         parts = [check_tensor(tensor) for tensor in tensors]
@@ -122,6 +136,9 @@ class TorchFramework(Framework):
                     "torch.no_grad(), or use the result that is returned"
                 )
         return graph
+
+    def recording(self) -> bool:
+        return torch.is_grad_enabled()
 
     @uncompiled
     def attach(

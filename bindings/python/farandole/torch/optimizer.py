@@ -20,6 +20,9 @@ from farandole.torch.gradients import ExchangeOptions, GradientExchange
 from farandole.torch.parameters import Names, groups_of
 from farandole.torch.tensors import check_optimizer
 
+# By which torch.amp.GradScaler tells a step what it has found on this rank, and its scale.
+_TOLD = ("found_inf", "grad_scale")
+
 
 class _DistributedOptimizer(torch.optim.Optimizer):
     """The methods that the user's optimizer gets. See DistributedOptimizer."""
@@ -166,13 +169,17 @@ class _DistributedAdasumOptimizer(_DistributedOptimizer):
     have moved is combined."""
 
     _exchange: DeltaExchange
-    _overflow: bool
 
-    def _before_unscaling(self) -> None:
-        """Where a rank leaves a step out, because its scaler finds an overflow, all do."""
-        self._follow()
-        self._exchange.reset()
-        self._overflow = self._exchange.agree_on_overflow()
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """To torch.amp.GradScaler: that ``step`` takes its scale, and what overflow it has found on
+        this rank, as ``grad_scale`` and ``found_inf``, and that it is called whatever was found.
+        The ranks agree in there, which all of them come to."""
+        return True
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, supports: bool) -> None:
+        self.__dict__["_step_supports_amp_scaling"] = supports
 
     def synchronize(self) -> None:
         """Nothing: gradients are this rank's own, and may be changed until the step."""
@@ -186,15 +193,36 @@ class _DistributedAdasumOptimizer(_DistributedOptimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         _check_closure(closure)
         self._follow()
-        if self._overflow:
-            self._overflow = False
+        # What a scaler tells of this step; it takes it back, but not where the step raises.
+        told = {name: self.__dict__.pop(name) for name in _TOLD if name in self.__dict__}
+        result = self._step(closure, told)
+        self.__dict__.update(told)
+        return result
+
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _step(self, closure: Callable[[], Any] | None, told: dict[str, Any]) -> Any:
+        """Where a scaler has found an overflow on one rank, all leave the step out. Gradients are
+        unscaled otherwise, but where the wrapped optimizer does that itself."""
+        if told and self._exchange.overflows(told["found_inf"]):
             self._exchange.reset()
             return None
         own = super(_DistributedOptimizer, self).step
         again = None if closure is None else self._uncounted(closure)
-        return self._exchange.combine(lambda: own(again))
+        itself = self.__dict__.get("_step_supports_amp_scaling", False)
+        if not itself and told.get("grad_scale") is not None:
+            self._exchange.unscale(told["grad_scale"])
 
-    step.hooked = True  # type: ignore[attr-defined]
+        def step() -> Any:
+            if itself:
+                self.__dict__.update(told)
+            try:
+                return own(again)
+            finally:
+                for name in told:
+                    self.__dict__.pop(name, None)
+
+        return self._exchange.combine(step)
 
     def _uncounted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         """The closure runs backward as often as the optimizer calls it."""
@@ -206,7 +234,6 @@ class _DistributedAdasumOptimizer(_DistributedOptimizer):
         return call
 
     def zero_grad(self, *args: Any, **kwargs: Any) -> None:
-        self._overflow = False
         self._exchange.reset()
         super().zero_grad(*args, **kwargs)
 
@@ -300,8 +327,6 @@ def DistributedOptimizer(
         wrapped._arguments["process_set"] = process_set
     wrapped._synchronized = False
     wrapped._should_synchronize = True
-    if isinstance(wrapped, _DistributedAdasumOptimizer):
-        wrapped._overflow = False
     return wrapped
 
 

@@ -3,19 +3,23 @@
 What goes to the root alone has no result elsewhere. Where a gradient is wanted, other ranks get an
 empty tensor in its stead, through which they go backward, so that the root's gradient has takers.
 What comes from the root alone has a gradient of zeros elsewhere, for the tensor given there.
+
+Second derivatives need a graph of the gradients on every rank or on none, whatever the losses of
+each are, and so the ranks agree on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from farandole import _native
 from farandole.calls import Call
+from farandole.errors import UnsupportedError
 from farandole.framework import Member
-from farandole.reduce_ops import Average, Sum
+from farandole.reduce_ops import Average, Max, Sum
 from farandole.submission import Submitter
 from farandole.torch.autograd import Linear, attach, check_linear, scaled, takes_part
 
@@ -26,28 +30,27 @@ def attach_members(
     """The results of such an operation, as part of the graph of what they were made of."""
     results = [member.result for member in members]
     if call.kind == _native.SCATTER:
-        if not torch.is_grad_enabled():
-            return results
         places = list(range(len(members)))
         tensors = [_given(member) for member in members]
     else:
         places = [i for i, member in enumerate(members) if takes_part(member.tensor, in_place)]
         tensors = [members[i].tensor for i in places]
-        for i in places:
-            if results[i] is None:
-                results[i] = members[i].tensor.new_empty(0)
-    given = dict(zip(places, tensors, strict=True))
-    # What is modified in place needs a node of its own where it is a view; on other ranks than the
-    # root, too, whose backward has to ask for the same.
-    for part in [[i] for i in places] if in_place else [places]:
-        chosen = [given[i] for i in part]
-        linear = _linear(submitter, call, [members[i] for i in part])
-        changed = in_place and results[part[0]] is chosen[0]
-        with torch.enable_grad():
-            made = attach(linear, chosen, [results[i] for i in part], changed)
-        for i, result in zip(part, made, strict=True):
-            results[i] = result
+    if not places:
+        return results
+    made_of = [_apart(results[i], tensor) for i, tensor in zip(places, tensors, strict=True)]
+    linear = _linear(submitter, call, [members[i] for i in places])
+    with torch.enable_grad():
+        made = attach(linear, tensors, made_of, False)
+        for i, tensor, result in zip(places, tensors, made, strict=True):
+            results[i] = tensor.copy_(result) if results[i] is tensor else result
     return results
+
+
+def _apart(result: torch.Tensor | None, tensor: torch.Tensor) -> torch.Tensor:
+    """The result as an output of a node, which is no input of it."""
+    if result is None:
+        return tensor.new_empty(0)
+    return result.detach().clone() if result is tensor else result
 
 
 def _given(member: Member) -> torch.Tensor:
@@ -64,7 +67,7 @@ def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Line
     if call.kind == _native.REDUCE:
         factor = float(call.prescale) * float(call.postscale)
         if call.op == Average:
-            factor /= call.process_set.size()
+            factor /= members[0].ranks  # as the forward did
         return ToRoot(*common, factor, root, [], call.op)
     if call.kind == _native.GATHER:
         received = [member.received or [] for member in members]
@@ -81,6 +84,33 @@ class _Rooted(Linear):
 
     def at_root(self) -> bool:
         return self.process_set.ranks[self.process_set.rank()] == self.root
+
+    def is_heard(self) -> bool:
+        """Whether what this rank puts in comes out anywhere."""
+        return True
+
+    def token(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor | None:
+        return torch.empty(0, dtype=torch.float32)
+
+    def graph(
+        self, gradients: Sequence[torch.Tensor], token: Callable[[], torch.Tensor]
+    ) -> Sequence[torch.Tensor]:
+        """With a way back to the operation whose gradients these are, by which every rank comes to
+        it in the next backward, or no rank does."""
+        able = torch.is_grad_enabled()
+        wanted = able and self.is_heard() and any(g.requires_grad for g in gradients)
+        flags = torch.tensor([wanted, not able], dtype=torch.uint8)
+        (flags,) = self.exchange(Call(_native.ALLREDUCE, "", op=Max), ".graph", [flags])
+        on_some, not_on_all = flags.tolist()
+        if not on_some:
+            return [gradient.detach() for gradient in gradients]
+        if not_on_all:
+            raise UnsupportedError(
+                f'the gradient "{self.names[0]}" is to be part of a graph on some ranks and on '
+                "others not; give create_graph=True on all, or on none"
+            )
+        way = token().sum()
+        return [gradient + way for gradient in gradients]
 
 
 @dataclass(frozen=True)
@@ -114,7 +144,13 @@ class ToRoot(_ToRoot):
 
 
 @dataclass(frozen=True)
-class FromRoot(_Rooted):
+class _FromRoot(_Rooted):
+    def is_heard(self) -> bool:
+        return self.at_root()
+
+
+@dataclass(frozen=True)
+class FromRoot(_FromRoot):
     """The root's tensors, on every rank. shapes: theirs."""
 
     shapes: list[torch.Size]
@@ -149,7 +185,7 @@ class GatherAtRoot(_ToRoot):
 
 
 @dataclass(frozen=True)
-class FromRootInParts(_Rooted):
+class FromRootInParts(_FromRoot):
     """scatter. rows: to each rank, of each tensor; known to the root."""
 
     rows: list[list[int]]
