@@ -50,7 +50,7 @@ TEST_F(SessionSetsTest, ASetConnectsItsRanksWhenItIsUsed) {
   connect_ = [&](const GroupSpec& spec) {
     for (const Member& member : spec.members) connected.push_back(member.rank);
     EXPECT_EQ(spec.tag, "g1.e0");
-    EXPECT_EQ(spec.local_size, 1) << "of the host, whoever is in the set";
+    EXPECT_EQ(spec.local_size, 3) << "of the host, whoever is in the set";
     return Status::ok();
   };
   start();
