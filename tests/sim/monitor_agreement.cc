@@ -42,6 +42,20 @@ bool fit(const std::vector<Signature>& signatures) {
   });
 }
 
+bool can_be_done(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& submitted,
+    const std::vector<int>& members) {
+  const Signature& first = signatures.front();
+  if (has_root(first.kind) && std::ranges::find(members, first.root) == members.end())
+    return false;
+  const Signature* const root = of_root(signatures, submitted);
+  if (first.kind == CollectiveKind::Scatter && root != nullptr && root->shape.empty())
+    return false;
+  return !reduces(first.kind) || first.reduce != ReduceOp::Adasum ||
+         first.kind == CollectiveKind::Allreduce;
+}
+
 std::vector<int64_t> extents_of(
     const std::vector<Signature>& signatures,
     const std::vector<int>& submitted,
@@ -101,9 +115,10 @@ std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
 }
 
 // At any time of the newest round.
-bool AgreementMonitor::possible(const Signature& wanted, const std::vector<int>& members) const {
+bool AgreementMonitor::possible(const Collected& found, const std::vector<int>& members) const {
+  const Signature& wanted = found.signatures.front();
   if (is_collective(wanted.kind))
-    return !has_root(wanted.kind) || std::ranges::find(members, wanted.root) != members.end();
+    return can_be_done(found.signatures, found.submitted, members);
   const auto is_there = [&](uint32_t id) {
     return !removed_.contains(id) || removed_in_round_.contains(id);
   };
@@ -213,6 +228,12 @@ void AgreementMonitor::check_ready(const ReadyOp& op) {
     violated(fmt::format("I4: \"{}\" was agreed upon and does not fit together", op.name));
   else if (op.name.empty())
     check_join(op, members);
+  else if (needs_joined(found.signatures, members, found.joined))
+    violated(fmt::format("I4: \"{}\" was agreed upon and needs who has joined", op.name));
+  else if (
+      is_collective(found.signatures.front().kind) &&
+      !can_be_done(found.signatures, found.submitted, members))
+    violated(fmt::format("I4: \"{}\" was agreed upon and cannot be done", op.name));
   else if (!is_collective(found.signatures.front().kind))
     check_change(op, found.signatures.front());
   else if (op.extents != extents_of(found.signatures, found.submitted, members))
@@ -233,7 +254,7 @@ void AgreementMonitor::check_rejected(const Rejection& rejection, const Collecte
     case Code::InvalidArgument: {
       if (members.empty() || removed_.contains(rejection.process_set))
         return;
-      if (!found.whole(members.size()) || possible(found.signatures.front(), members))
+      if (!found.whole(members.size()) || !fit(found.signatures) || possible(found, members))
         violated("I4: rejected without cause: " + rejection.why.message());
       return;
     }

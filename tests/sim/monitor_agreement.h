@@ -28,14 +28,6 @@ class AgreementMonitor final : public Monitor {
     bool alone = false;
     bool failed = false;
   };
-  // Also of a set that was removed; empty where there has been none.
-  std::vector<int> members(uint32_t process_set) const;
-  // Of what adds or removes a set.
-  void check_change(const ReadyOp& op, const Signature& wanted);
-  // Whether what all members want alike can be.
-  bool possible(const Signature& wanted, const std::vector<int>& members) const;
-  Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
-  void check_ready(const ReadyOp& op);
   // What the members have in flight, in their order, and who of them has joined instead; others
   // are in neither.
   struct Collected {
@@ -46,6 +38,14 @@ class AgreementMonitor final : public Monitor {
       return !signatures.empty() && signatures.size() + joined.size() == members;
     }
   };
+  // Also of a set that was removed; empty where there has been none.
+  std::vector<int> members(uint32_t process_set) const;
+  // Of what adds or removes a set.
+  void check_change(const ReadyOp& op, const Signature& wanted);
+  // Whether what all members want alike can be.
+  bool possible(const Collected& found, const std::vector<int>& members) const;
+  Seen& seen(int rank) { return seen_[static_cast<size_t>(rank)]; }
+  void check_ready(const ReadyOp& op);
   void check_rejected(const Rejection& rejection, const Collected& found);
   Collected collect(const control::Key& key, const std::vector<int>& members);
   bool waits(int rank, const control::Key& key);
@@ -65,6 +65,12 @@ class AgreementMonitor final : public Monitor {
 
 // Whether operations of these signatures can be one, judged anew: no code of the product is used.
 bool fit(const std::vector<Signature>& signatures);
+// Whether signatures that fit are of what can be done: a root is a member, and of a scatter it has
+// rows, and not what receivers have; and Adasum is an allreduce.
+bool can_be_done(
+    const std::vector<Signature>& signatures,
+    const std::vector<int>& submitted,
+    const std::vector<int>& members);
 // As ReadyOp::extents, of those who submitted; nothing of the other members.
 std::vector<int64_t> extents_of(
     const std::vector<Signature>& signatures,

@@ -199,8 +199,9 @@ std::string to_string(const Plan& plan) {
   for (const Op& op : plan.ops) {
     const Signature& s = op.signature;
     text += fmt::format(
-        "step {}: {} \"{}\" set {}{}",
+        "step {}: {}{} \"{}\" set {}{}",
         op.step,
+        s.reduce == ReduceOp::Adasum ? "Adasum " : "",
         name_of(s.kind),
         op.name,
         s.process_set,

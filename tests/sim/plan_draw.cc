@@ -81,6 +81,8 @@ void draw_program(Plan& plan, Rng& random) {
          CollectiveKind::Allgather,
          CollectiveKind::Broadcast,
          CollectiveKind::Alltoall});
+    if (s.kind == CollectiveKind::Allreduce && t % 4 == 3)
+      s.reduce = ReduceOp::Adasum;
     s.shape = {random.between(1, 8), random.between(1, 3)};
     op.ragged = random.chance(50);
     if (!plan.process_sets.empty() && random.chance(40))
@@ -216,7 +218,8 @@ void draw_changes(Plan& plan, Rng& random) {
   }
 }
 
-// What some tensors are, with a root, instead of what is like it without.
+// What some tensors are, with a root, instead of what is like it without. An Adasum that this makes
+// of a reduce is refused: there is none.
 CollectiveKind rooted(CollectiveKind kind) {
   switch (kind) {
     case CollectiveKind::Allreduce:

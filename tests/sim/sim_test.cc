@@ -176,6 +176,45 @@ TEST_F(AgreementMonitorTest, SeesARejectionWithoutCause) {
   EXPECT_FALSE(findings_.empty());
 }
 
+// What two ranks want alike, and what it is that cannot be.
+TEST_F(AgreementMonitorTest, KnowsWhatCannotBeDone) {
+  const Signature adasum{.kind = CollectiveKind::Reduce, .reduce = ReduceOp::Adasum, .shape = {1}};
+  const Signature scatter{.kind = CollectiveKind::Scatter};
+  const Signature broadcast{.kind = CollectiveKind::Broadcast, .root = 2, .shape = {1}};
+  for (const Signature& s : {adasum, scatter, broadcast}) {
+    for (const Code code : {Code::Ok, Code::InvalidArgument, Code::Mismatch}) {
+      findings_ = {};
+      AgreementMonitor monitor(plan_, findings_);
+      monitor.on_submitted(0, {0, "a"}, s);
+      monitor.on_submitted(1, {0, "a"}, s);
+      Agreement agreement = round_of(1, {});
+      if (code == Code::Ok)
+        agreement.ready.push_back({"a", 0, {}});
+      else
+        agreement.rejected.push_back({"a", 0, {code, "why"}});
+      monitor.on_agreement(0, agreement);
+      EXPECT_EQ(findings_.empty(), code == Code::InvalidArgument) << name_of(s.kind);
+    }
+  }
+}
+
+// Adasum is an allreduce, which can be done; and of a scatter, what its root has.
+TEST_F(AgreementMonitorTest, KnowsWhatCanBeDone) {
+  Signature root{.kind = CollectiveKind::Scatter, .shape = {2}};
+  root.splits = {1, 1};
+  const Signature adasum{.reduce = ReduceOp::Adasum, .shape = {1}};
+  for (const Signature& s : {root, adasum}) {
+    findings_ = {};
+    AgreementMonitor monitor(plan_, findings_);
+    monitor.on_submitted(0, {0, "a"}, s);
+    monitor.on_submitted(1, {0, "a"}, s.kind == CollectiveKind::Scatter ? of_receiver(s) : s);
+    Agreement agreement = round_of(1, {});
+    agreement.rejected.push_back({"a", 0, {Code::InvalidArgument, "why"}});
+    monitor.on_agreement(0, agreement);
+    EXPECT_FALSE(findings_.empty()) << name_of(s.kind);
+  }
+}
+
 TEST_F(AgreementMonitorTest, SeesALossThatNobodyCaused) {
   submit(0, {1});
   reject(Code::PeerLost);
