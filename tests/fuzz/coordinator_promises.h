@@ -78,8 +78,10 @@ class Promises {
  protected:
   explicit Promises(Input& in)
       : hostile_(1 + static_cast<int>(in.below(2))),
-        limits_(limits(in)),
-        cluster_({limits_, kProcessSets, kSettings, {.report = std::chrono::seconds(1)}}) {}
+        kind_(in.below(8)),
+        limits_(limits(kind_)),
+        stalls_(stalls(kind_)),
+        cluster_({limits_, kProcessSets, kSettings, stalls_}) {}
 
   Coordinator& coordinator() { return cluster_.coordinator(); }
   Honest& honest(int rank) { return honest_[static_cast<size_t>(rank)]; }
@@ -139,7 +141,7 @@ class Promises {
       }
       require(!mine.ended, "there is one verdict");
       require(
-          failure.rank == hostile_ || accused_.contains(failure.rank),
+          failure.rank == hostile_ || accused_.contains(failure.rank) || gives_up_waiting(failure),
           "only the hostile rank, or whom it accused, is blamed");
       if (verdict_)
         require(*verdict_ == failure, "all are told the same verdict");
@@ -147,6 +149,13 @@ class Promises {
       mine.ended = true;
       mine.in_flight.clear();
     }
+  }
+
+  // Where others wait for them too long, whoever they are; the hostile one may have begun alone.
+  bool gives_up_waiting(const PeerFailure& failure) const {
+    return stalls_.abort > Duration(0) && cluster_.now - kStart >= stalls_.abort &&
+           failure.code == Code::Timeout &&
+           failure.cause.ends_with("(FARANDOLE_STALL_SHUTDOWN_TIME)");
   }
 
   void check_agreements(int rank) {
@@ -196,17 +205,23 @@ class Promises {
   }
 
   const int hostile_;
+  const size_t kind_;  // of job
   const Limits limits_;
+  const StallPolicy stalls_;
   Cluster cluster_;
   uint64_t said_ = 0;      // messages of the hostile rank
   std::set<int> accused_;  // by it
   size_t taken_back_ = 0;  // requests of honest ranks to the store
 
  private:
-  static Limits limits(Input& in) {
+  static Limits limits(size_t kind) {
     Limits limits = tight_limits();
-    limits.cache_capacity = in.below(4);
+    limits.cache_capacity = kind % 4;
     return limits;
+  }
+  static StallPolicy stalls(size_t kind) {
+    const Duration report = std::chrono::seconds(1);
+    return {.report = report, .abort = kind < 4 ? Duration(0) : report * 3 / 2};
   }
 
   std::vector<Agreement> rounds_;

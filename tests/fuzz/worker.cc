@@ -3,6 +3,7 @@
 
 #include "controller/protocol/worker.h"
 
+#include <limits>
 #include <set>
 
 #include "core/layout.h"
@@ -82,7 +83,7 @@ class Play {
         detail.name = key.second;
         ids_[key] = id;
       }
-      detail.extents = in_.byte() < 192 ? fitting_extents(signature) : any_extents();
+      detail.extents = extents(signature);
       round.details.push_back(std::move(detail));
     }
     if (in_.byte() < 224)
@@ -93,6 +94,17 @@ class Play {
   void evict(Round& round, uint32_t id) {
     round.evicted.push_back(id);
     std::erase_if(ids_, [id](const auto& entry) { return entry.second == id; });
+  }
+
+  // Such as fit, any, or such as fit but for their sizes, whose product does not exist.
+  std::vector<int64_t> extents(const Signature& s) {
+    const uint8_t way = in_.byte();
+    if (way >= 192 && way < 248)
+      return any_extents();
+    std::vector<int64_t> extents = fitting_extents(s);
+    if (way >= 248 && !extents.empty())
+      extents.back() = std::numeric_limits<int64_t>::max() / 4;
+    return extents;
   }
 
   std::vector<int64_t> any_extents() {
@@ -130,6 +142,8 @@ class Play {
     for (size_t n = 1 + in_.below(3); n > 0; --n) {
       Announcement item = in_.below(8) == 0 ? change_of_sets(in_)
                                             : Announcement{tensor_name(in_), lawful_signature(in_)};
+      if (has_root(item.signature.kind) && item.name == "b")
+        item.signature.root = kRank;
       const bool joins = item.signature.kind == CollectiveKind::Join;
       if (item.name.empty() != joins || item.name.size() > limits_.max_name_bytes || ended_)
         continue;
@@ -158,6 +172,17 @@ class Play {
       take(worker_.store_cancel(request));
   }
 
+  // Where it is; more than may be said is cut.
+  void answer() {
+    std::string text = in_.text(40);
+    if (text.size() == 40)
+      text.resize(kMaxStackBytes + 1, 'x');
+    // It fits every frame that can be configured; those of this play are smaller.
+    most_said_ = kMaxStackBytes + 1024;
+    take(worker_.answer(std::exchange(asked_, 0), std::move(text)));
+    most_said_ = limits_.max_frame_bytes;
+  }
+
   void step() {
     switch (in_.below(16)) {
       case 0:
@@ -178,7 +203,7 @@ class Play {
         return in_.byte() < 8 ? take(worker_.on_silent("silent")) : say_anything();
       case 9:
         if (asked_ > 0 && in_.flag())
-          return take(worker_.answer(std::exchange(asked_, 0), in_.text(40)));
+          return answer();
         return take(worker_.finished());
       case 10:
         return ask_again();
@@ -202,7 +227,9 @@ class Play {
 
   void on(SendTo& send) {
     require(send.rank == 0, "a rank talks to the coordinator");
-    require(decode(send.bytes, limits_).has_value(), "a rank says nothing malformed");
+    Limits limits = limits_;
+    limits.max_frame_bytes = most_said_;
+    require(decode(send.bytes, limits).has_value(), "a rank says nothing malformed");
   }
 
   void on(Deliver& deliver) {
@@ -267,7 +294,8 @@ class Play {
   uint64_t said_ = 0;
   uint64_t rounds_ = 0;
   uint64_t request_ = 0;
-  uint64_t asked_ = 0;    // what it has not answered
+  uint64_t asked_ = 0;  // what it has not answered
+  size_t most_said_ = limits_.max_frame_bytes;
   uint32_t id_ = 0;       // the last that was given
   uint32_t evicted_ = 0;  // the last that was taken back
   std::map<std::pair<uint32_t, std::string>, uint32_t> ids_;
