@@ -102,5 +102,18 @@ TEST_F(AlarmMonitorTest, SeesAGroupThatIsRefusedForNoReason) {
   EXPECT_FALSE(findings_.empty());
 }
 
+// Their connection, and nothing else; and others not at all.
+TEST_F(AlarmMonitorTest, AdmitsThatWhoComesAgainCrossesWithItsEarlierProcess) {
+  const auto lost = [](const char* why) { return Status(Code::PeerLost, why).blame(0); };
+  monitor_.on_death(1, kNow);
+  monitor_.on_not_formed(1, lost("rank 0 was lost: connection closed"));
+  EXPECT_TRUE(findings_.empty());
+  monitor_.on_not_formed(1, lost("rank 0 was lost: no heartbeat for 1.0 s"));
+  EXPECT_FALSE(findings_.empty());
+  findings_ = {};
+  monitor_.on_not_formed(2, lost("rank 0 was lost: connection closed"));
+  EXPECT_FALSE(findings_.empty());
+}
+
 }  // namespace
 }  // namespace farandole::sim

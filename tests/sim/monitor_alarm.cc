@@ -14,7 +14,8 @@ AlarmMonitor::AlarmMonitor(const Plan& plan, Findings& findings)
           2 * plan.heartbeat_interval + 4 * plan.delay_most + plan.retry + 20 * plan.slowness +
           5ms),
       gone_(static_cast<size_t>(plan.size)),
-      displaced_(static_cast<size_t>(plan.size)) {}
+      displaced_(static_cast<size_t>(plan.size)),
+      died_(static_cast<size_t>(plan.size)) {}
 
 void AlarmMonitor::on_fault(const Fault& fault) {
   switch (fault.kind) {
@@ -41,6 +42,7 @@ void AlarmMonitor::on_fault(const Fault& fault) {
 
 void AlarmMonitor::on_death(int rank, TimePoint) {
   mark(rank);
+  died_[static_cast<size_t>(rank)] = true;
 }
 
 void AlarmMonitor::on_overdue(int rank) {
@@ -52,9 +54,13 @@ void AlarmMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
     judge(rank, failure.rank, failure.cause);
 }
 
-// That somebody is missing or disagrees is another matter.
+// That somebody is missing or disagrees is another matter. Who comes again may connect while the
+// last words of its earlier process reach rank 0, which has its place then: the new connection is
+// closed.
 void AlarmMonitor::on_not_formed(int rank, const Status& why) {
-  if (why.culprit() >= 0)
+  const bool crossed = why.culprit() == 0 && died_[static_cast<size_t>(rank)] &&
+                       why.message().ends_with("connection closed");
+  if (why.culprit() >= 0 && !crossed)
     judge(rank, why.culprit(), why.message());
   mark(rank);  // it ends, and who still hopes for the group hears that
 }

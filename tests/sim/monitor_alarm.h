@@ -26,6 +26,7 @@ class AlarmMonitor final : public Monitor {
   Duration disturbed_{};         // all silence that faults have caused so far, were it one
   std::vector<bool> gone_;       // dead, or a connection with it broke
   std::vector<bool> displaced_;  // another process has taken its place, and its connection
+  std::vector<bool> died_;       // an earlier process of it
 };
 
 }  // namespace farandole::sim

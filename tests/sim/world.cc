@@ -135,12 +135,15 @@ bool World::all_ended() const {
 
 // I5: nobody waits any more; and where nothing went wrong, the group formed (I10), and nobody was
 // late. A process that connected in the place of one that never came, and said nothing, is told no
-// less than others.
+// less than others; but of several in one place the newest has it.
 void World::check_end() {
   const bool only_twins = std::ranges::all_of(
       plan_.faults, [](const Fault& fault) { return fault.kind == Fault::Kind::Twin; });
+  const auto is_alone = [this](const Twin& twin) {
+    return std::ranges::count(twins_, twin.rank(), [](const auto& t) { return t->rank(); }) == 1;
+  };
   for (const auto& twin : twins_)
-    if (only_twins && twin->was_left_in_the_dark() &&
+    if (only_twins && twin->was_left_in_the_dark() && is_alone(*twin) &&
         plan_.habits[static_cast<size_t>(twin->rank())].never)
       findings_.add("I5: a connection that was silent is closed without a word");
   const auto harmless = [](const Fault& fault) { return fault.kind == Fault::Kind::Stale; };
