@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/failpoint.h"
+#include "core/base/fork_closed.h"
 #include "core/base/format.h"
 #include "core/base/refusal.h"
 #include "core/base/secret.h"
@@ -201,8 +202,10 @@ HandoverServer::~HandoverServer() {
 
 Result<std::unique_ptr<HandoverServer>> HandoverServer::start(
     const UniqueFd& fd, const Meeting& meeting) {
-  UniqueFd listener(FARANDOLE_FAIL_CALL(
-      "handover.start.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  UniqueFd listener(closed_on_fork([] {
+    return FARANDOLE_FAIL_CALL(
+        "handover.start.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  }));
   UniqueFd stop(
       FARANDOLE_FAIL_CALL("handover.start.eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (!listener || !stop)
@@ -236,9 +239,11 @@ bool HandoverServer::readable(int fd, TimePoint deadline) {
 void HandoverServer::serve() {
   // Without an end of its own: the destructor, which comes with the group's verdict, ends it.
   while (readable(listener_.get(), TimePoint::max())) {
-    const UniqueFd peer(FARANDOLE_FAIL_CALL(
-        "handover.serve.accept4",
-        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    const UniqueFd peer(closed_on_fork([&] {
+      return FARANDOLE_FAIL_CALL(
+          "handover.serve.accept4",
+          ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    }));
     if (peer)
       serve_one(peer);
     else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
@@ -273,8 +278,10 @@ void HandoverServer::serve_one(const UniqueFd& peer) {
 
 Result<UniqueFd> receive_descriptor(
     const Meeting& meeting, TimePoint deadline, const Interrupt* interrupt) {
-  const UniqueFd socket(FARANDOLE_FAIL_CALL(
-      "handover.receive_descriptor.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  const UniqueFd socket(closed_on_fork([] {
+    return FARANDOLE_FAIL_CALL(
+        "handover.receive_descriptor.socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  }));
   if (!socket)
     return system_error("socket for shared memory", errno);
   // Bounds connect() and send(), which wait only while the other side's queue is full.

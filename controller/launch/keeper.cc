@@ -23,6 +23,9 @@ namespace {
 
 // What outlives the program may end by itself for so long: pipelines still empty their pipes.
 constexpr Duration kNaturalEnd = std::chrono::seconds(1);
+// After one that failed for half of what the others have to report (Supervisor::Settings): what
+// only hears of its end when nobody holds its descriptors any more is to hear of it in time.
+constexpr Duration kNaturalEndOfFailed = std::chrono::milliseconds(500);
 // A process that SIGKILL does not end in this time hangs in the kernel.
 constexpr Duration kKillTime = std::chrono::seconds(10);
 
@@ -175,7 +178,7 @@ void Keeper::on_program_end(const Reaped& ended) {
          .flag = killed && memory_kills() > memory_kills_});
   if (phase_ == Phase::Running) {
     phase_ = Phase::Leaving;
-    deadline_ = steady_now() + kNaturalEnd;
+    deadline_ = steady_now() + (ended.status == 0 ? kNaturalEnd : kNaturalEndOfFailed);
   }
 }
 

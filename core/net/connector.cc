@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "core/base/failpoint.h"
+#include "core/base/fork_closed.h"
 #include "core/base/format.h"
 #include "core/base/timespec.h"
 
@@ -68,9 +69,11 @@ Status finish_connect(int fd, TimePoint deadline, const GiveUp& give_up) {
 }
 
 Result<UniqueFd> open_socket(const SocketAddress& to, TimePoint deadline, const GiveUp& give_up) {
-  UniqueFd fd(FARANDOLE_FAIL_CALL(
-      "connector.open_socket.socket",
-      socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  UniqueFd fd(closed_on_fork([&] {
+    return FARANDOLE_FAIL_CALL(
+        "connector.open_socket.socket",
+        socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  }));
   if (!fd)
     return system_error("socket", errno);
   FARANDOLE_RETURN_IF_ERROR(prepare_socket(fd.get()));

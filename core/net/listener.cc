@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/failpoint.h"
+#include "core/base/fork_closed.h"
 #include "core/base/format.h"
 #include "core/net/asio.h"
 #include "core/net/rate_limit.h"
@@ -23,9 +24,11 @@ constexpr Duration kPauseWithoutFds = std::chrono::milliseconds(100);
 constexpr int kAcceptsPerTurn = 32;
 
 Result<UniqueFd> listen_at(const SocketAddress& address, bool reuse_port) {
-  UniqueFd fd(FARANDOLE_FAIL_CALL(
-      "listener.listen_at.socket",
-      socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  UniqueFd fd(closed_on_fork([&] {
+    return FARANDOLE_FAIL_CALL(
+        "listener.listen_at.socket",
+        socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  }));
   if (!fd)
     return system_error("socket", errno);
   const int on = 1;
@@ -119,9 +122,11 @@ asio::awaitable<void> Listener::Impl::accept() {
 Status Listener::Impl::take_some() {
   for (int taken = 0; taken < kAcceptsPerTurn && !closed; ++taken) {
     // accept4 and not Asio's accept, which leaves a moment without close-on-exec.
-    UniqueFd fd(FARANDOLE_FAIL_CALL(
-        "listener.accept.accept4",
-        accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    UniqueFd fd(closed_on_fork([&] {
+      return FARANDOLE_FAIL_CALL(
+          "listener.accept.accept4",
+          accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    }));
     if (!fd) {
       const int failure = errno;
       if (failure == EAGAIN || failure == EINTR || failure == ECONNABORTED)

@@ -86,6 +86,16 @@ GLOO = Stage("Gloo", "gloo")
 PYTHON = Stage("shm, Python", "shm", work=Work(in_python=True))
 THREE_HOSTS = Stage("3 hosts, Gloo", "auto", hosts=3, per_host=1)
 TWO_HOSTS = Stage("2 hosts of 2, hierarchical", "auto", hosts=2, per_host=2)
+WITH_CHILDREN = (
+    Stage("3 hosts, Gloo, with children", "auto", hosts=3, per_host=1, work=Work(children=True)),
+    Stage(
+        "2 hosts of 2, hierarchical, with children",
+        "auto",
+        hosts=2,
+        per_host=2,
+        work=Work(children=True),
+    ),
+)
 PROXIED = Stage("3 hosts, Gloo, proxy", "auto", hosts=3, per_host=1, proxied=True)
 PROXIED_HERE = Stage("Gloo, control by proxy", "gloo", proxied=True)
 
@@ -126,6 +136,9 @@ def deaths() -> Iterator[Case]:
     elsewhere = (THREE_HOSTS, TWO_HOSTS)
     for stage, (name, fault), victim in itertools.product(elsewhere, DEATHS, RANKS):
         yield Case(name, "death", stage, victim, fault, tells, DEATH_ELSEWHERE, many=True)
+    for stage, victim in itertools.product(WITH_CHILDREN, RANKS):
+        fault = kill(signal.SIGKILL)
+        yield Case("SIGKILL", "death", stage, victim, fault, tells, DEATH_ELSEWHERE)
 
 
 def freezes() -> Iterator[Case]:

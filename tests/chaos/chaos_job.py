@@ -83,10 +83,13 @@ class Work:
     bytes: int = 64 << 10
     pause_us: int = 500
     in_python: bool = False
+    children: bool = False  # each rank forks one, which outlives it for a while
 
     def command(self, build: Build, seed: int) -> list[str]:
+        assert not (self.in_python and self.children), "rank.cc alone has children"
         program = [sys.executable, str(HERE / "rank_numpy.py")] if self.in_python else [build.rank]
-        return [*program, str(self.bytes), str(self.pause_us), str(seed)]
+        more = ["children"] if self.children else []
+        return [*program, str(self.bytes), str(self.pause_us), str(seed), *more]
 
 
 class Job:

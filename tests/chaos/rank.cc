@@ -4,11 +4,13 @@
 // (`finished`, or `wrong` where a result was). Times are nanoseconds of CLOCK_MONOTONIC, which all
 // processes of a machine share.
 //
-//   rank BYTES PAUSE_US SEED: bytes of each tensor, longest pause between two steps, seed of pauses
+//   rank BYTES PAUSE_US SEED [children]: bytes of each tensor, longest pause between two steps,
+//   seed of pauses; whether it has a child like a data loader's worker
 //
 // Signals: SIGRTMIN throw from main, +1 exit(0) from main, +2 all ranks finish in order.
 
 #include <farandole/farandole.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@ namespace {
 constexpr int kThrow = 1, kExit = 2, kFinish = 3;
 constexpr int kWarmUp = 5;
 constexpr int kGradients = 3;
+constexpr time_t kChildOutlives = 2;    // seconds; far longer than a death may take to be heard of
 constexpr int kFailed = 3, kWrong = 4;  // exit codes
 
 // A signal handler can reach nothing else.
@@ -197,13 +200,31 @@ void obey(int rank, int order) {
   std::exit(0);
 }
 
+// It has copies of all that is open here, and notices the end of this process late.
+bool leave_a_child() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return false;
+  const pid_t child = fork();
+  if (child == 0) {
+    close(ends[1]);
+    char byte;
+    const bool alone = read(ends[0], &byte, 1) == 0;
+    const timespec time{kChildOutlives, 0};
+    nanosleep(&time, nullptr);
+    _exit(alone ? 0 : kWrong);
+  }
+  close(ends[0]);
+  return child > 0;  // the other end is open until this process ends
+}
+
 void pause_up_to(int64_t microseconds, std::mt19937_64& random) {
   const auto pause = static_cast<long>(random() % static_cast<uint64_t>(microseconds + 1)) * 1000;
   const timespec time{pause / 1'000'000'000, pause % 1'000'000'000};
   nanosleep(&time, nullptr);  // stands for the computing between two steps
 }
 
-int train(fdl_session* session, size_t bytes, int64_t pause_us, uint64_t seed) {
+int train(fdl_session* session, size_t bytes, int64_t pause_us, uint64_t seed, bool with_children) {
   const int rank = fdl_rank(session);
   std::mt19937_64 random(seed * 1000 + static_cast<uint64_t>(rank));
   Trainer trainer(session, bytes);
@@ -219,8 +240,11 @@ int train(fdl_session* session, size_t bytes, int64_t pause_us, uint64_t seed) {
       say_failure(rank, failure, trainer.steps(), Later::of_a_barrier(session));
       return kFailed;
     }
-    if (trainer.steps() == kWarmUp)
+    if (trainer.steps() == kWarmUp) {
+      if (with_children && !leave_a_child())
+        return kWrong;
       say(rank, "ready", "\"pid\": " + outer_pid());
+    }
     pause_up_to(pause_us, random);
   }
   say(rank, "finished", "\"steps\": " + std::to_string(trainer.steps()));
@@ -230,7 +254,8 @@ int train(fdl_session* session, size_t bytes, int64_t pause_us, uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4)
+  const bool with_children = argc == 5 && std::string(argv[4]) == "children";
+  if (argc != 4 && !with_children)
     return 2;
   for (int i = 0; i < 3; ++i) signal(SIGRTMIN + i, on_signal);
   fdl_session* session = nullptr;
@@ -241,7 +266,8 @@ int main(int argc, char** argv) {
     say_failure(rank ? atoi(rank) : -1, failure, 0, {0, true, failure.culprit});
     return kFailed;
   }
-  const int status = train(session, std::stoul(argv[1]), std::stol(argv[2]), std::stoull(argv[3]));
+  const int status =
+      train(session, std::stoul(argv[1]), std::stol(argv[2]), std::stoull(argv[3]), with_children);
   fdl_destroy(session);
   return status;
 }

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <functional>
 
 #include "tests/controller/tcp_job.h"
 
@@ -117,13 +120,12 @@ TEST(TcpProcess, AKilledRankZeroIsNamedAtOnce) {
   EXPECT_LT(steady_now() - begin, 2s);
 }
 
-// A worker process of the rank (a data loader, say) survives it and holds its sockets open, so that
-// no end-of-file comes.
-TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
+// A child that outlives the rank, made by `fork_one`; what was said of the rank's death.
+PeerFailure death_beside_a_child(const std::function<pid_t()>& fork_one) {
   ReservedPort port;
   Pipe grandchild, forked;
   const ChildRank one(options_of(1, 2, port), [&](TcpRank&) {
-    if (fork() == 0) {
+    if (fork_one() == 0) {
       grandchild.write_end.reset();
       grandchild.wait();
       _exit(0);
@@ -131,14 +133,30 @@ TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
     static_cast<void>(write(forked.write_end.get(), "f", 1));
   });
   TcpRank zero(options_of(0, 2, port));
-  ASSERT_TRUE(zero.start().is_ok());
+  EXPECT_TRUE(zero.start().is_ok());
   forked.wait();
   const TimePoint begin = steady_now();
   one.signal(SIGKILL);
-  const PeerFailure failure = zero.sink.failures(1).at(0);
+  PeerFailure failure = zero.sink.failures(1).at(0);
   EXPECT_EQ(failure.rank, 1);
-  EXPECT_EQ(failure.cause, "its process ended");
   EXPECT_LT(steady_now() - begin, 2s);
+  return failure;
+}
+
+// A worker process of the rank (a data loader, say) survives it, but has given up its sockets.
+TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughItsForkedChildLives) {
+  EXPECT_EQ(
+      death_beside_a_child([] { return fork(); }).cause,
+      "connection closed, as when a process ends without shutdown");
+}
+
+// No handler of fork(3) runs, so the child holds the sockets and no end-of-file comes.
+TEST(TcpProcess, AKilledRankIsNamedAtOnceAlthoughACloneOfItHoldsItsSockets) {
+  EXPECT_EQ(
+      death_beside_a_child([] {
+        return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+      }).cause,
+      "its process ended");
 }
 
 TEST(TcpProcess, AFrozenWorkerIsNamedByItsSilence) {

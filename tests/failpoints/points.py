@@ -27,6 +27,7 @@ _ERRORS = {
     "socket accept4 open openat memfd_create eventfd epoll_create1 pipe2 socketpair signalfd "
     "dup2 syscall opendir getaddrinfo": [errno.EMFILE, errno.ENOMEM],
     "pthread_create": [errno.EAGAIN],
+    "pthread_atfork": [errno.ENOMEM],
     "close_range": [errno.ENOSYS],
     "ioctl madvise": [errno.EINVAL],
     "mmap fork getifaddrs poll epoll_ctl epoll_wait execvpe": [errno.ENOMEM],

@@ -24,12 +24,12 @@ FOLDERS = ("core", "controller", "collectives", "bindings")
 # Calls that can fail for want of something, or because of what others do: each has a failpoint.
 WATCHED = _words(
     """
-    accept4 bind chdir close_range connect dup2 epoll_create epoll_create1 epoll_ctl epoll_wait
+    accept4 bind chdir close_range connect dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_wait
     eventfd execvpe fallocate fchmod fcntl fork fstat ftruncate getaddrinfo getifaddrs getpeername
     getrandom getrlimit
     getsockname getsockopt ioctl listen madvise memfd_create mmap open openat opendir pipe pipe2
-    poll ppoll prctl pread pthread_create pthread_setaffinity_np pwrite read recv recvmsg
-    sched_setaffinity send sendmsg
+    poll ppoll prctl pread pthread_atfork pthread_create pthread_setaffinity_np pwrite read recv
+    recvmsg sched_setaffinity send sendmsg
     setpgid setrlimit setsockopt signalfd sigprocmask socket socketpair stat
     syscall timerfd_create timerfd_settime wait4 write
     """
@@ -78,6 +78,9 @@ REFERENCES = {
 # Single places without a failpoint: part of their line, and why.
 EXCEPTIONS = {
     ("core/base/failpoint.cc", "open(order().token"): "is the failpoint itself",
+    ("core/base/fork_closed.cc", "fstat(fd, &now)"): "in a forked child: 'no' is an answer",
+    ("core/base/fork_closed.cc", "nothing = eventfd("): "in a forked child: then it closes instead",
+    ("core/base/fork_closed.cc", "dup3("): "likewise",
     ("core/net/heartbeat.cc", "EPOLL_CTL_DEL"): "fails where it is out of the set already",
     ("core/net/connection.cc", "socket(context)"): "the constructor of a member",
     ("core/net/listener.cc", "socket(std::move(s))"): "the constructor of a member",

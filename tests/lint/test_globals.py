@@ -16,6 +16,7 @@ ALLOWED = {
     "farandole::launch::(anonymous namespace)::groups()::all": "likewise",
     "farandole::launch::(anonymous namespace)::sections()::all": "likewise",
     "farandole::(anonymous namespace)::state()::instance": "the log of the process",
+    "farandole::(anonymous namespace)::fork_registry": "of the process: what its children close",
     "farandole::(anonymous namespace)::thread_label": "whose lines a thread writes",
     "farandole::(anonymous namespace)::thread_roll": "what it starts meanwhile",
     "farandole::capi::(anonymous namespace)::documentation()::rows": "built once, read only",

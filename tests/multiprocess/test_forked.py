@@ -62,6 +62,14 @@ def test_forked_child_gets_an_error_and_the_parent_goes_on() -> None:
         assert report["status"] == 0
 
 
+def test_no_child_has_the_sockets_of_its_rank() -> None:
+    """Else nobody hears the end of a rank whose child outlives it. However the child is made."""
+    for report in launch(2, "forked_sockets.py", ASAN_OPTIONS=LEAKS, FARANDOLE_COMMUNICATOR="gloo"):
+        assert report["own"] >= 3, "control, heartbeat and data"
+        kinds = ("fork", "forkpty", "exec", "fork, exec", "spawn", "forkserver")
+        assert report["shared"] == dict.fromkeys(kinds, 0)
+
+
 def test_a_forked_child_may_call_everything() -> None:
     """What there is comes from the packages: a new function that hangs or answers fails this."""
     reports = launch(2, "forked_calls.py", ASAN_OPTIONS=LEAKS, timeout=140)

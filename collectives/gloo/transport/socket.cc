@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/base/failpoint.h"
+#include "core/base/fork_closed.h"
 #include "core/base/format.h"
 
 namespace farandole::gloo_transport {
@@ -106,9 +107,11 @@ Result<UniqueFd> listen_on(const SocketAddress& address, int backlog) {
         Code::InvalidArgument,
         "bind to {}: that is every interface of this host; the address of the job's one is wanted",
         address.to_string());
-  UniqueFd fd(FARANDOLE_FAIL_CALL(
-      "gloo_socket.listen_on.socket",
-      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
+  UniqueFd fd(closed_on_fork([&] {
+    return FARANDOLE_FAIL_CALL(
+        "gloo_socket.listen_on.socket",
+        ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }));
   if (!fd)
     return system_error("socket", errno);
   if (FARANDOLE_FAIL_CALL(
@@ -130,9 +133,11 @@ Result<SocketAddress> local_address(int fd) {
 }
 
 Result<UniqueFd> start_connect(const SocketAddress& address) {
-  UniqueFd fd(FARANDOLE_FAIL_CALL(
-      "gloo_socket.start_connect.socket",
-      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
+  UniqueFd fd(closed_on_fork([&] {
+    return FARANDOLE_FAIL_CALL(
+        "gloo_socket.start_connect.socket",
+        ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }));
   if (!fd)
     return system_error("socket", errno);
   no_delay(fd.get());
@@ -156,9 +161,11 @@ int connect_error(int fd) noexcept {
 
 Result<UniqueFd> accept_one(int listener) {
   for (;;) {
-    UniqueFd fd(FARANDOLE_FAIL_CALL(
-        "gloo_socket.accept_one.accept4",
-        ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
+    UniqueFd fd(closed_on_fork([&] {
+      return FARANDOLE_FAIL_CALL(
+          "gloo_socket.accept_one.accept4",
+          ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    }));
     if (fd) {
       no_delay(fd.get());
       return fd;
