@@ -142,7 +142,7 @@ def deaths() -> Iterator[Case]:
 
 
 def freezes() -> Iterator[Case]:
-    for stage, victim in itertools.product((SHM, GLOO, THREE_HOSTS), RANKS):
+    for stage, victim in itertools.product((SHM, GLOO, THREE_HOSTS, TWO_HOSTS), RANKS):
         yield Case(
             "SIGSTOP",
             "freeze",
@@ -193,11 +193,12 @@ HARMLESS_LINKS: tuple[tuple[str, Fault], ...] = (
 
 
 def partitions() -> Iterator[Case]:
-    for (name, fault), victim in itertools.product(LINKS, RANKS):
+    stages = (THREE_HOSTS, TWO_HOSTS)
+    for stage, (name, fault), victim in itertools.product(stages, LINKS, RANKS):
         yield Case(
             name,
             "network",
-            THREE_HOSTS,
+            stage,
             victim,
             fault,
             Outcome.ALL_TELL,
@@ -205,8 +206,8 @@ def partitions() -> Iterator[Case]:
             together=TOGETHER,
             either_end="one-way" in name,
         )
-    for (name, fault), victim in itertools.product(HARMLESS_LINKS, RANKS):
-        yield Case(name, "network", THREE_HOSTS, victim, fault, Outcome.NOTHING, together=TOGETHER)
+    for stage, (name, fault), victim in itertools.product(stages, HARMLESS_LINKS, RANKS):
+        yield Case(name, "network", stage, victim, fault, Outcome.NOTHING, together=TOGETHER)
 
 
 PROXY_HARMLESS = (

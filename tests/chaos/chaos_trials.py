@@ -194,7 +194,10 @@ class Running:
             report for rank, report in reports.items() if not (apart and scene.with_victim(rank))
         ]
         culprits = {report["culprit"] for report in together}
-        right = self.case.either_end or culprits <= {scene.victim}
+        # Of a host that is cut off any rank may be the first that is missed.
+        lost = set(filter(scene.with_victim, range(scene.job.ranks)))
+        harmed = {scene.victim} if self.case.outcome is Outcome.SURVIVORS_TELL else lost
+        right = self.case.either_end or culprits <= harmed
         trial.same_culprit = len(culprits) <= 1 and right
         may_differ = scene.victim == 0 and self.case.outcome is Outcome.ALL_TELL
         if not trial.same_culprit and not may_differ:
