@@ -34,6 +34,8 @@ struct CoordinatorOptions {
 // after which nothing is answered any more. Thread: one at a time. No I/O, no clock.
 class Coordinator {
  public:
+  static constexpr Duration kReadOn = patience::kLastWords;  // for what has come to be read
+
   Coordinator(CoordinatorOptions options, Group group);
 
   // A message from `rank`. One that is malformed, or that an honest rank would not send, ends in a
@@ -49,7 +51,9 @@ class Coordinator {
   void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
   // To be called at deadline(): an accusation by a peer that nothing better has replaced for
   // ControlPlane::kConfirm becomes the verdict; operations that wait for some ranks for longer than
-  // the policy says are told (TellStalls) once these have said where they are, or end the job.
+  // the policy says are told (TellStalls) once these have said where they are, or end the job, if
+  // they still wait kReadOn later: a coordinator that comes late, because it was stopped or
+  // starved, has not read yet what ended their wait.
   Actions tick(TimePoint now);
   std::optional<TimePoint> deadline() const noexcept;
   // To be called when the driver has no more input at hand, and after on_backlog(). Tells what has
@@ -82,6 +86,7 @@ class Coordinator {
   Actions answer(int rank, Result<StoreAnswers> answers);
   void watch(TimePoint now);
   Actions look(TimePoint now);
+  std::optional<Duration> overdue() const;
   Actions tell_stalls(TimePoint now);
   Actions testify(int rank, Answer message, TimePoint now);
   Actions give_up_waiting(const Stall& stall);
@@ -118,6 +123,7 @@ class Coordinator {
   };
   std::optional<Accusation> accusation_;  // the first one
   std::optional<TimePoint> look_;         // when to look at what waits, while anything does
+  std::optional<TimePoint> doubted_;      // when something was seen to wait for too long
   Inquiries inquiries_;
   std::map<int, std::string> gave_up_zero_;  // who holds rank 0 for lost, and why
   uint64_t round_ = 0;

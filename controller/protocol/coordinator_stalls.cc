@@ -23,20 +23,35 @@ Actions Coordinator::look(TimePoint now) {
   if (left(0))
     return {};
   const StallPolicy& policy = options_.stalls;
-  readiness_.at(now);
-  if (policy.abort > Duration(0))
-    if (const auto oldest = readiness_.oldest(); oldest && oldest->age >= policy.abort)
-      return give_up_waiting(*oldest);
+  readiness_.look_at(now);
+  std::optional<TimePoint> again;
+  if (const std::optional<Duration> late = overdue()) {
+    if (doubted_ && *late >= now - *doubted_)
+      return give_up_waiting(readiness_.oldest());
+    doubted_ = now;
+    again = now + kReadOn;
+  } else {
+    doubted_.reset();
+  }
   Actions actions;
-  std::vector<Stall> stalls;
+  Stalls stalls;
   if (policy.report > Duration(0))
     stalls = readiness_.stalled(policy.report);
-  if (!stalls.empty()) {
+  if (!stalls.oldest.empty()) {
     const Inquiries::Question question = inquiries_.report(std::move(stalls), now);
     for (const int rank : question.ranks) actions.push_back(send(rank, Inquiry{question.number}));
   }
-  look_ = readiness_.next_stall(policy);
+  look_ = again ? again : readiness_.next_stall(policy);
   return actions;
+}
+
+// For how long the job should have ended, where the policy ends it.
+std::optional<Duration> Coordinator::overdue() const {
+  const Duration limit = options_.stalls.abort;
+  if (limit == Duration(0))
+    return std::nullopt;
+  const std::optional<Duration> age = readiness_.oldest_age();
+  return age && *age >= limit ? std::optional(*age - limit) : std::nullopt;
 }
 
 Actions Coordinator::testify(int rank, Answer message, TimePoint now) {

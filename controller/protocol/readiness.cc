@@ -65,6 +65,7 @@ Signature& telling(std::span<const int> ranks, std::vector<Signature>& signature
 Readiness::Readiness(const Limits& limits, ProcessSets::Map process_sets)
     : limits_(limits),
       sets_(limits.size, std::move(process_sets)),
+      active_(limits.size),
       in_flight_(limits.size),
       answered_(limits.size) {}
 
@@ -144,6 +145,7 @@ Status Readiness::take_place(int rank) {
         "announced more than {} tensors at once (FARANDOLE_MAX_PENDING)",
         limits_.max_pending);
   ++in_flight;
+  active_[static_cast<size_t>(rank)] = now_;
   return Status::ok();
 }
 
@@ -307,12 +309,6 @@ void Readiness::unannounce(Slot& slot) {
 
 void Readiness::settle(Slot& slot) {
   unannounce(slot);
-  // Who has joined waits for what the others still do; as long as they do something, it does not
-  // wait too long.
-  if (const auto join = joins_.find(slot.key->process_set); join != joins_.end()) {
-    join->second->since = now_;
-    join->second->told = {};
-  }
   if (slot.id == 0)
     erase(slot);
   else

@@ -38,11 +38,15 @@ class Readiness {
 
   // The time, for what is announced from now on; where nobody asks for stalls it is not needed.
   void at(TimePoint now) noexcept { now_ = now; }
-  // What has waited for at least `least`, and was not told yet or has waited twice as long since:
-  // the oldest first. Counts as told.
-  std::vector<Stall> stalled(Duration least);
-  // What has waited longest, not told or told.
-  std::optional<Stall> oldest() const;
+  // As at(): somebody looks at what waits, by what is below.
+  void look_at(TimePoint now);
+  // What has waited for at least `least`, and was not told yet or has waited twice as long since.
+  // Counts as told, all of it. What is not described costs a comparison.
+  Stalls stalled(Duration least);
+  // For how long the oldest has waited, told or not told; nothing where nothing waits.
+  std::optional<Duration> oldest_age() const;
+  // Requires: something waits.
+  Stall oldest() const;
   // When the next wait will have lasted for what it is to be told, or to end the job, after.
   std::optional<TimePoint> next_stall(const StallPolicy& policy) const;
 
@@ -87,13 +91,14 @@ class Readiness {
     std::vector<bool> announced;   // by place in the process set
     size_t count = 0;              // of announced
     int last = -1;                 // rank that announced last
-    TimePoint since{};  // when the first was announced; of a join also: something agreed upon
-    Duration told{0};   // how long it had waited when that was last told
+    TimePoint since{};             // when the first was announced; a join's is renewed by look_at()
+    Duration told{0};              // how long it had waited when that was last told
     std::map<size_t, Signature> full;  // by place; the others announced the id
   };
   using Slots = std::map<Key, Slot>;
 
   Stall stall_of(const Slot& slot) const;
+  const Slot* oldest_slot() const;
   // When it is to be told the next time.
   static Duration told_after(const Slot& slot, Duration least) noexcept {
     return std::max(least, 2 * slot.told);
@@ -133,6 +138,7 @@ class Readiness {
   std::map<uint32_t, Slot*> joins_;  // by process set: those that are pending
   std::unordered_map<uint32_t, Slot*> by_id_;
   Idle idle_;                      // least recently agreed first
+  std::vector<TimePoint> active_;  // of each rank: when it last announced anything
   std::vector<size_t> in_flight_;  // announcements of each rank whose answer nobody has taken
   std::vector<size_t> answered_;   // of these: the answer waits in rounds_
   size_t pending_ = 0;             // slots with announcements

@@ -68,7 +68,7 @@ std::vector<std::string> lines_of(const StallReport& report) {
   return lines;
 }
 
-Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) {
+Inquiries::Question Inquiries::report(Stalls stalls, TimePoint now) {
   Question question;
   const bool begins = !open_;
   if (begins) {
@@ -76,7 +76,8 @@ Inquiries::Question Inquiries::report(std::vector<Stall> stalls, TimePoint now) 
     open_->due = now + patience_;
     open_->number = ++asked_;
   }
-  for (Stall& stall : stalls) {
+  open_->report.more += stalls.more;
+  for (Stall& stall : stalls.oldest) {
     for (const int rank : stall.missing)
       if (begins)
         open_->told.try_emplace(rank);

@@ -34,12 +34,20 @@ struct Stall {
   std::string name;  // empty: a join
   uint32_t process_set = 0;
   CollectiveKind kind = CollectiveKind::Allreduce;
-  Duration age{0};  // since the first of them submitted it; of a join: since the set did anything
+  // Since the first of them submitted it; of a join, which may come long before those of others:
+  // and since each missing rank has announced anything, in whatever set.
+  Duration age{0};
   std::vector<int> submitted;
   std::vector<int> joined;  // have not, and need not
   std::vector<int> missing;
 
   bool operator==(const Stall&) const = default;
+};
+
+// What is to be told of at one look: the oldest, the oldest first, and how many there are besides.
+struct Stalls {
+  std::vector<Stall> oldest;
+  size_t more = 0;
 };
 
 // What a rank that is waited for says of its threads, or why it does not.
@@ -82,7 +90,7 @@ class Inquiries {
     uint64_t number = 0;
     std::vector<int> ranks;
   };
-  Question report(std::vector<Stall> stalls, TimePoint now);
+  Question report(Stalls stalls, TimePoint now);
   // Fails: the rank was not asked this.
   Status answer(int rank, uint64_t number, std::string text);
   // The report, once every rank has answered or its time is up.

@@ -35,6 +35,12 @@ class StallTest : public ::testing::Test {
     cluster_->act(cluster_->coordinator().tick(cluster_->now));
     cluster_->settle();
   }
+  // The policy's limit has come, and what had come by then was read.
+  void pass(Duration since_start) {
+    at(since_start);
+    EXPECT_FALSE(cluster_->coordinator().failed());
+    at(since_start + Coordinator::kReadOn);
+  }
   void answer(int rank, const std::string& text) {
     const auto& asked = cluster_->seen(rank).questions;
     ASSERT_FALSE(asked.empty());
@@ -192,6 +198,48 @@ TEST_F(StallTest, AJoinDoesNotWaitTooLongWhileTheOthersGoOn) {
   EXPECT_EQ(report().stalls.at(0).kind, CollectiveKind::Join);
 }
 
+TEST_F(StallTest, AJoinDoesNotWaitTooLongWhileTheOthersWorkInAnotherSet) {
+  start({.report = 10s}, 3);
+  join(0);
+  for (const Duration when : {8s, 16s}) {
+    at(when);
+    submit(1, "x", 1);
+    submit(2, "x", 1);
+  }
+  at(25s);
+  EXPECT_TRUE(silent());
+  EXPECT_THAT(cluster_->seen(1).questions, IsEmpty());
+  at(26s);
+  for (const int rank : {1, 2}) answer(rank, "");
+  EXPECT_EQ(report().stalls.at(0).age, 10s);
+}
+
+TEST_F(StallTest, AJoinWaitsForWhoDoesNothingThoughOthersDo) {
+  start({.report = 10s}, 4);
+  join(0);
+  at(8s);
+  submit(1, "x", 1);
+  submit(2, "x", 1);
+  at(10s);
+  for (const int rank : {1, 2, 3}) answer(rank, "");
+  EXPECT_EQ(report().stalls.at(0).kind, CollectiveKind::Join);
+}
+
+TEST(Readiness, WhatIsNotToldOfIsCountedAndNotDescribed) {
+  Readiness readiness(small_limits(2), {});
+  for (int i = 0; i < 40; ++i) {
+    readiness.at(kStart + std::chrono::seconds(40 - i));
+    ASSERT_TRUE(readiness.announce(0, tensor(std::to_string(i), allreduce({4}))));
+  }
+  readiness.look_at(kStart + 60s);
+  const Stalls stalls = readiness.stalled(10s);
+  ASSERT_THAT(stalls.oldest, SizeIs(StallReport::kMost));
+  for (size_t i = 0; i < StallReport::kMost; ++i)
+    EXPECT_EQ(stalls.oldest[i].name, std::to_string(39 - i));
+  EXPECT_EQ(stalls.more, 40 - StallReport::kMost);
+  EXPECT_THAT(readiness.stalled(10s).oldest, IsEmpty());
+}
+
 TEST_F(StallTest, ManyAreToldByTheOldest) {
   start({.report = 10s}, 2);
   for (int i = 40; i-- > 0;) {
@@ -226,7 +274,7 @@ TEST_F(StallTest, WhatIsKnownWhenTheJobEndsIsTold) {
   at(10s);
   answer(1, "there");
   EXPECT_TRUE(silent());
-  at(12s);
+  pass(12s);
   EXPECT_TRUE(cluster_->coordinator().failed());
   EXPECT_THAT(
       report().testimonies, ElementsAre(Testimony{1, "there"}, Testimony{2, "does not answer"}));
@@ -236,7 +284,7 @@ TEST_F(StallTest, ThePolicyEndsTheJobOnAllRanks) {
   start({.report = 10s, .abort = 25s});
   for (const int rank : {0, 1, 3}) submit(rank, "x");
   at(10s);
-  at(25s);
+  pass(25s);
   for (int rank = 0; rank < 4; ++rank) {
     ASSERT_THAT(cluster_->seen(rank).failures, SizeIs(1));
     const PeerFailure& failure = cluster_->seen(rank).failures[0];
@@ -255,9 +303,35 @@ TEST_F(StallTest, AloneThePolicyReportsNothing) {
   submit(0, "x");
   at(4s);
   EXPECT_TRUE(silent());
-  at(5s);
+  pass(5s);
   EXPECT_TRUE(cluster_->coordinator().failed());
   EXPECT_EQ(cluster_->seen(0).failures.at(0).rank, -1);
+}
+
+// It was stopped, say: what ended the wait has come meanwhile, and is read after the timer.
+TEST_F(StallTest, ACoordinatorThatComesLateReadsBeforeItEndsTheJob) {
+  start({.abort = 5s}, 2);
+  submit(0, "x");
+  cluster_->announce(1, {tensor("x", allreduce({4}))});
+  at(60s);
+  EXPECT_EQ(cluster_->seen(0).agreements.back().ready.size(), 1U);
+  at(60s + Coordinator::kReadOn);
+  EXPECT_FALSE(cluster_->coordinator().failed());
+  EXPECT_EQ(cluster_->coordinator().deadline(), std::nullopt);
+}
+
+TEST_F(StallTest, AnotherWaitIsLookedAtTwiceItself) {
+  start({.abort = 5s}, 2);
+  submit(0, "x");
+  cluster_->now = kStart + 1s;
+  submit(0, "y");
+  at(5s);
+  submit(1, "x");
+  at(60s);  // late again
+  EXPECT_FALSE(cluster_->coordinator().failed());
+  at(60s + Coordinator::kReadOn);
+  ASSERT_TRUE(cluster_->coordinator().failed());
+  EXPECT_THAT(cluster_->seen(0).failures.at(0).cause, HasSubstr("\"y\""));
 }
 
 TEST_F(StallTest, WithoutAPolicyNobodyLooks) {

@@ -71,8 +71,8 @@ static_assert(sizeof(Worker) == 552);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
-static_assert(sizeof(Readiness) == 480);
-static_assert(sizeof(Coordinator) == 1264);
+static_assert(sizeof(Readiness) == 504);
+static_assert(sizeof(Coordinator) == 1304);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -107,6 +107,7 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
   to->backlog_ = from.backlog_;
   to->accusation_ = from.accusation_;
   to->look_ = from.look_;
+  to->doubted_ = from.doubted_;
   to->inquiries_ = from.inquiries_;
   to->gave_up_zero_ = from.gave_up_zero_;
   to->resends_ = from.resends_;
@@ -128,6 +129,7 @@ void StateAccess::copy(const Readiness& from, Readiness& to) {
     Readiness::Slot* own = slot(of);
     own->idle = to.idle_.insert(to.idle_.end(), own);
   }
+  to.active_ = from.active_;
   to.in_flight_ = from.in_flight_;
   to.answered_ = from.answered_;
   to.refused_ = from.refused_;
