@@ -6,19 +6,24 @@
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
-#include "core/base/patience.h"
+#include "core/base/mutex.h"
 #include "core/base/refusal.h"
 
 namespace farandole::control {
 
-// Of the loop, but for `stacks`.
+// Of the loop, but for `stacks` and what the mutex guards.
 struct StackTeller::State {
   Stacks stacks;
   Answer answer;
   std::optional<net::LoopTimer> timer;
-  uint64_t number = 0;   // the question that waits for its answer; 0: none
-  bool running = false;  // the thread has not come back
+  uint64_t number = 0;  // the question that waits for its answer; 0: none
+  bool busy = false;    // the thread has not come back with the last one
   bool stopped = false;
+
+  Mutex mutex;
+  CondVar wake;
+  uint64_t asked FARANDOLE_GUARDED_BY(mutex) = 0;  // for the thread to take; 0: none
+  bool ends FARANDOLE_GUARDED_BY(mutex) = false;
 
   void tell(uint64_t of, std::string text) {
     if (stopped || number != of)
@@ -26,6 +31,18 @@ struct StackTeller::State {
     number = 0;
     timer->cancel();
     answer(of, std::move(text));
+  }
+  void hand_over(uint64_t of) {
+    busy = true;
+    MutexLock lock(mutex);
+    asked = of;
+    wake.notify_one();
+  }
+  // Thread: its own. 0: it is to end.
+  uint64_t next() {
+    MutexLock lock(mutex);
+    while (asked == 0 && !ends) wake.wait(mutex);
+    return ends ? 0 : std::exchange(asked, 0);
   }
 };
 
@@ -64,39 +81,38 @@ void StackTeller::ask(uint64_t number) {
   state.number = number;
   if (!state.stacks)
     return state.tell(number, "its program does not say where it is (fdl_options.stacks)");
-  if (state.running)
+  if (state.busy)
     return state.tell(number, too_late());
   state.timer->set(
       steady_now() + kPatience, [held = state_, number] { held->tell(number, too_late()); });
   try {
-    begin(number);
+    if (!thread_)
+      start_thread();
+    state.hand_over(number);
   } catch (const Refusal& refused) {
     state.tell(number, refused.status().message());
   }
 }
 
-// Requires: the last one has come back.
-void StackTeller::begin(uint64_t number) {
-  static_cast<void>(stop(steady_now() + patience::kLoop));
-  state_->running = true;
-  try {
-    thread_.emplace("fdl-stacks", [io = io_, held = state_, number, label = log_label()] {
-      const LogScope scope(label);
+void StackTeller::start_thread() {
+  thread_.emplace("fdl-stacks", [io = io_, held = state_, label = log_label()] {
+    const LogScope scope(label);
+    while (const uint64_t number = held->next()) {
       std::string text = asked(held->stacks);
       io->post([held, number, text = std::move(text)]() mutable {
-        held->running = false;
+        held->busy = false;
         held->tell(number, std::move(text));
       });
-    });
-  } catch (...) {
-    state_->running = false;
-    throw;
-  }
+    }
+  });
 }
 
 void StackTeller::close() {
   state_->stopped = true;
   state_->timer.reset();
+  MutexLock lock(state_->mutex);
+  state_->ends = true;
+  state_->wake.notify_one();
 }
 
 bool StackTeller::stop(TimePoint deadline) {

@@ -1,6 +1,7 @@
 #pragma once
 // StackTeller: has the program say where its threads are, on a thread of its own, because the
-// program may take its time, or never answer: a Python whose threads do not give way.
+// program may take its time, or never answer: a Python whose threads do not give way. The thread
+// begins with the first question and stays, so that the loop never waits for one to end.
 
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,7 @@ class StackTeller {
 
  private:
   struct State;
-  void begin(uint64_t number);
+  void start_thread();
 
   const std::shared_ptr<net::IoThread> io_;
   const std::shared_ptr<State> state_;  // the thread's, too

@@ -6,11 +6,11 @@
 #include <array>
 #include <bit>
 #include <future>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "controller/tcp/driver.h"
+#include "controller/tcp/last_words.h"
 #include "controller/tcp/liveness_judge.h"
 #include "controller/tcp/stack_teller.h"
 #include "controller/tcp/store_client.h"
@@ -31,6 +31,7 @@ using control::CoordinatorHostOptions;
 using control::Driver;
 using control::DriverOptions;
 using control::Formed;
+using control::LastWords;
 using control::LivenessJudge;
 using control::StackTeller;
 using control::StallReport;
@@ -85,9 +86,8 @@ struct TcpControlPlane::Impl {
   std::promise<Result<Formed>> outcome;
   Formed group;
   std::unique_ptr<net::Heartbeat> heartbeat;
-  // Loop only; of processes that have ended, by watch.
-  std::map<int, net::LoopTimer> last_words;
-  Watches watches;  // loop only
+  LastWords last_words{*io};  // loop only; of processes that have ended, by watch
+  Watches watches;            // loop only
   std::shared_ptr<Driver> driver;
   std::shared_ptr<StackTeller> teller;
   bool stopped = false;
@@ -283,14 +283,9 @@ void TcpControlPlane::Impl::on_ended(int watch) {
   io->post([this, driver = driver, watch] {
     if (driver->released())
       return;
-    net::LoopTimer& timer = last_words.try_emplace(watch, *io).first->second;
-    // It may have said something on the control connection before it ended; that is read first.
-    timer.set(steady_now() + patience::kLastWords, [this, driver, watch] {
-      // Behind whatever has come on the sockets meanwhile.
-      io->post([this, driver, watch] {
-        if (!driver->released())
-          on_dead(watch, "its process ended");
-      });
+    last_words.await(watch, steady_now() + patience::kLastWords, [this, driver, watch] {
+      if (!driver->released())
+        on_dead(watch, "its process ended");
     });
   });
 }

@@ -61,6 +61,29 @@ TEST_F(StackTellerTest, TellsWhatTheProgramSaysOnAThreadOfItsOwn) {
   EXPECT_EQ(answers(2).size(), 2U);
 }
 
+// Who asks is on the loop, which waits for no thread.
+TEST_F(StackTellerTest, AThreadThatIsLongInEndingDelaysNoQuestion) {
+  struct SlowEnd {
+    std::shared_future<void> go;
+    ~SlowEnd() {
+      if (go.valid())
+        go.wait();
+    }
+  };
+  std::promise<void> go;
+  make([held = go.get_future().share()] {
+    thread_local SlowEnd end;
+    end.go = held;
+    return "here";
+  });
+  for (const size_t number : {1, 2}) {
+    ask(number);
+    EXPECT_EQ(answers(number).size(), number);
+  }
+  go.set_value();
+  EXPECT_TRUE(stop());
+}
+
 TEST_F(StackTellerTest, AProgramThatSaysNothingIsReportedSo) {
   make({});
   ask(1);

@@ -266,9 +266,8 @@ void Rank::on_ended(int watch) {
   parts_.process->post([this, watch] {
     if (driver_->released())
       return;
-    net::LoopTimer& timer = last_words_.try_emplace(watch, io_).first->second;
-    timer.set(parts_.process->now() + kLastWords, [this, watch] {
-      parts_.process->post([this, watch] { on_dead(watch, "its process ended"); });
+    last_words_.await(watch, parts_.process->now() + kLastWords, [this, watch] {
+      on_dead(watch, "its process ended");
     });
   });
 }

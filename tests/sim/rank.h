@@ -3,12 +3,12 @@
 // CoordinatorHost; what TcpControlPlane does around them with threads is done here with events.
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "controller/tcp/driver.h"
+#include "controller/tcp/last_words.h"
 #include "controller/tcp/watches.h"
 #include "core/net/io_thread.h"
 #include "tests/sim/beats.h"
@@ -80,7 +80,7 @@ class Rank {
   std::shared_ptr<Beats> beats_;
   std::shared_ptr<control::Driver> driver_;
   control::Watches watches_;
-  std::map<int, net::LoopTimer> last_words_;  // by watch
+  control::LastWords last_words_{io_};  // by watch
   std::optional<net::Established> control_;
   TimePoint start_;
   TimePoint deadline_;
