@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import sys
+import linecache
 import threading
 import traceback
-from types import FrameType
 
 _THREADS = 16
-_FRAMES = 20
 _BYTES = 15_000
 
+# File, line and function.
+Call = tuple[str, int, str]
 
-def all_stacks() -> str:
-    """The main thread first, then the others; of each the innermost calls, which stand last."""
+
+def all_stacks(threads: list[tuple[int, list[Call], bool]]) -> str:
+    """The main thread first, then the others; of each the innermost calls, which stand last.
+
+    threads: of each its number, its innermost calls, the innermost first, and whether there are
+    more. Those are no frames: who holds a frame keeps alive what is in it.
+    """
     own, main = threading.get_ident(), threading.main_thread().ident
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    frames = {ident: frame for ident, frame in sys._current_frames().items() if ident != own}
-    order = sorted(frames, key=lambda ident: (ident != main, names.get(ident, "")))
+    others = [thread for thread in threads if thread[0] != own]
+    others.sort(key=lambda thread: (thread[0] != main, names.get(thread[0], "")))
     lines = []
-    for ident in order[:_THREADS]:
+    for ident, calls, more in others[:_THREADS]:
         lines.append(f"thread {names.get(ident, ident)}:")
-        lines += _calls(frames[ident])
-    if len(order) > _THREADS:
-        lines.append(f"and {len(order) - _THREADS} more threads")
+        lines += _lines(calls, more)
+    if len(others) > _THREADS:
+        lines.append(f"and {len(others) - _THREADS} more threads")
     return "\n".join(lines).encode(errors="backslashreplace")[:_BYTES].decode(errors="ignore")
 
 
-def _calls(frame: FrameType) -> list[str]:
-    stack = traceback.extract_stack(frame)
-    shown = stack[-_FRAMES:]
-    left_out = [f"  ... {len(stack) - len(shown)} calls before"] if len(stack) > len(shown) else []
-    return left_out + [
+def _lines(calls: list[Call], more: bool) -> list[str]:
+    for file in {file for file, _, _ in calls}:
+        linecache.checkcache(file)
+    shown = [traceback.FrameSummary(*call) for call in reversed(calls)]
+    return ["  ... calls before"] * more + [
         line for call in traceback.format_list(shown) for line in call.rstrip().splitlines()
     ]

@@ -18,21 +18,89 @@ int interrupted(void* user) {
   return yes != 0 ? 1 : 0;
 }
 
+namespace {
+
+constexpr int kCalls = 20;  // of a thread that are told, the innermost
+
+bool append(PyObject* list, PyObject* item) {
+  const bool done = item != nullptr && PyList_Append(list, item) == 0;
+  Py_XDECREF(item);
+  return done;
+}
+
+// (file, line, function) of one call.
+PyObject* call_of(PyFrameObject* frame) {
+  auto* const code = reinterpret_cast<PyObject*>(PyFrame_GetCode(frame));
+  PyObject* const file = PyObject_GetAttrString(code, "co_filename");
+  PyObject* const name = PyObject_GetAttrString(code, "co_name");
+  PyObject* const call =
+      file && name ? Py_BuildValue("(OiO)", file, PyFrame_GetLineNumber(frame), name) : nullptr;
+  Py_XDECREF(name);
+  Py_XDECREF(file);
+  Py_DECREF(code);
+  return call;
+}
+
+// (thread, its innermost calls, whether there are more).
+PyObject* thread_of(PyObject* ident, PyObject* innermost) {
+  PyObject* const calls = PyList_New(0);
+  auto* frame = reinterpret_cast<PyFrameObject*>(innermost);
+  Py_INCREF(frame);
+  bool good = calls != nullptr;
+  for (int depth = 0; good && frame != nullptr && depth < kCalls; ++depth) {
+    good = append(calls, call_of(frame));
+    PyFrameObject* const outer = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    frame = outer;
+  }
+  PyObject* const thread =
+      good ? Py_BuildValue("(OOO)", ident, calls, frame ? Py_True : Py_False) : nullptr;
+  Py_XDECREF(frame);
+  Py_XDECREF(calls);
+  return thread;
+}
+
+// Where all threads are. No bytecode runs and nothing is collected meanwhile, so that no thread
+// moves: frames that are held for longer than their calls would leave it to this thread to destroy
+// what was in them.
+PyObject* threads_now() {
+  const int collects = PyGC_Disable();
+  PyObject* const current = PySys_GetObject("_current_frames");  // borrowed
+  PyObject* const frames = current ? PyObject_CallNoArgs(current) : nullptr;
+  PyObject* threads = PyList_New(0);
+  PyObject *ident = nullptr, *frame = nullptr;
+  Py_ssize_t at = 0;
+  while (threads && frames && PyDict_Next(frames, &at, &ident, &frame))
+    if (!append(threads, thread_of(ident, frame)))
+      Py_CLEAR(threads);
+  Py_XDECREF(frames);
+  if (collects != 0)
+    PyGC_Enable();
+  return threads;
+}
+
+}  // namespace
+
 // On a thread of Farandole's, the only one that touches Python: it may wait for the interpreter for
 // as long as that takes, since nobody waits for it but shutdown(), which gives the interpreter
-// away.
+// away. Before 3.14 CPython ends a thread by pthread_exit where it takes the GIL of an interpreter
+// that has gone meanwhile, here or within a call: what unwinds the stack then finds nothing to be
+// destroyed in this function, since that would touch Python.
 size_t stacks_of(void* user, char* text, size_t capacity) {
-  Callbacks& callbacks = *static_cast<Callbacks*>(user);
-  callbacks.telling.fetch_add(1);
-  const py::gil_scoped_acquire locked;
-  PyObject* told = PyObject_CallNoArgs(callbacks.stacks.ptr());
+  Callbacks* const callbacks = static_cast<Callbacks*>(user);
+  callbacks->telling.fetch_add(1);
+  const PyGILState_STATE state = PyGILState_Ensure();
+  PyObject* const threads = threads_now();
+  PyObject* const told = threads ? PyObject_CallOneArg(callbacks->stacks.ptr(), threads) : nullptr;
   Py_ssize_t size = 0;
-  const char* bytes = told ? PyUnicode_AsUTF8AndSize(told, &size) : nullptr;
+  const char* const bytes = told ? PyUnicode_AsUTF8AndSize(told, &size) : nullptr;
   const size_t written = bytes ? std::min(static_cast<size_t>(size), capacity) : 0;
   std::copy_n(bytes, written, text);
   Py_XDECREF(told);
+  Py_XDECREF(threads);
   PyErr_Clear();
-  callbacks.telling.fetch_sub(1);
+  callbacks->telling.fetch_sub(1);
+  PyGILState_Release(state);
   return written;
 }
 
