@@ -10,10 +10,27 @@ void StallMonitor::on_submitted(int rank, const control::Key& key, const Signatu
   submitted_[{key.process_set, key.name}].insert(rank);
 }
 
+void StallMonitor::finish(int rank, uint32_t process_set, const std::string& name) {
+  const auto known = submitted_.find({process_set, name});
+  if (known == submitted_.end() || known->second.erase(rank) == 0)
+    return;
+  finished_[known->first].insert(rank);
+  if (known->second.empty())
+    submitted_.erase(known);
+}
+
+void StallMonitor::on_agreement(int rank, const Agreement& agreement) {
+  for (const ReadyOp& op : agreement.ready) finish(rank, op.process_set, op.name);
+  for (const Rejection& item : agreement.rejected) finish(rank, item.process_set, item.name);
+}
+
 void StallMonitor::judge(const control::Stall& stall) {
-  const std::set<int>& known = submitted_[{stall.process_set, stall.name}];
+  const auto knows = [&](const Ranks& ranks, int rank) {
+    const auto known = ranks.find({stall.process_set, stall.name});
+    return known != ranks.end() && known->second.contains(rank);
+  };
   for (const int rank : stall.submitted)
-    if (!known.contains(rank))
+    if (!knows(submitted_, rank) && !knows(finished_, rank))
       violated(fmt::format("rank {} is said to wait, and has not submitted it", rank));
   if (stall.submitted.empty() || stall.missing.empty())
     violated("an operation is said to wait that has nobody to wait for");
@@ -28,6 +45,7 @@ void StallMonitor::judge(const control::Stall& stall) {
 
 void StallMonitor::on_stalls(const control::StallReport& report) {
   for (const control::Stall& stall : report.stalls) judge(stall);
+  finished_.clear();
   for (const control::Testimony& told : report.testimonies)
     if (told.text.starts_with("rank ") && told.text != fmt::format("rank {} is here", told.rank))
       violated(fmt::format("rank {} is said to have said: {}", told.rank, told.text));

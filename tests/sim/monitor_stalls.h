@@ -14,13 +14,17 @@ class StallMonitor final : public Monitor {
  public:
   StallMonitor(const Plan& plan, Findings& findings) : Monitor(findings), plan_(plan) {}
   void on_submitted(int rank, const control::Key& key, const Signature& signature) override;
+  void on_agreement(int rank, const Agreement& agreement) override;
   void on_stalls(const control::StallReport& report) override;
 
  private:
+  using Ranks = std::map<std::pair<uint32_t, std::string>, std::set<int>>;
   void judge(const control::Stall& stall);
+  void finish(int rank, uint32_t process_set, const std::string& name);
 
   const Plan& plan_;
-  std::map<std::pair<uint32_t, std::string>, std::set<int>> submitted_;
+  Ranks submitted_;
+  Ranks finished_;  // since the last report: one that is told later may have been made before
 };
 
 }  // namespace farandole::sim

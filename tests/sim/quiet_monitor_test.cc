@@ -63,6 +63,17 @@ TEST_F(StallMonitorTest, SeesWhoIsSaidToHaveSubmittedAndHasNot) {
   EXPECT_TRUE(objects(stall_));
 }
 
+TEST_F(StallMonitorTest, SeesWhoIsSaidToWaitForWhatItHasHadBeforeTheLastReport) {
+  monitor_.on_agreement(0, {.ready = {{.name = "a"}}});
+  EXPECT_FALSE(objects(stall_));  // as it was before
+  EXPECT_TRUE(objects(stall_));
+  monitor_.on_submitted(0, {0, "a"}, {});
+  EXPECT_FALSE(objects(stall_));
+  monitor_.on_agreement(0, {.rejected = {{.name = "a"}}});
+  EXPECT_FALSE(objects(stall_));
+  EXPECT_TRUE(objects(stall_));
+}
+
 TEST_F(StallMonitorTest, SeesWaitsThatAreNone) {
   stall_.age -= Duration(1);
   EXPECT_TRUE(objects(stall_));
