@@ -8,6 +8,7 @@
 #include "bindings/c/objects.h"
 #include "bindings/c/sized.h"
 #include "bindings/session_factory.h"
+#include "core/base/horovod_variables.h"
 #include "core/base/log.h"
 
 namespace farandole::capi {
@@ -32,6 +33,18 @@ Result<Config> base_config(bool ignore_environment) {
   return Config::from_env();
 }
 
+// What was meant and is not so: said by rank 0.
+void warn_of_environment(const Config& config) {
+  if (config.rank != 0)
+    return;
+  const LogMember log(config.log_level, config.size > 1 ? "rank 0" : "");
+  const LogScope scope(log.label());
+  if (const auto alone = config.size == 1 ? foreign_launcher(environment_value) : std::nullopt)
+    FARANDOLE_LOG(Warning, "{}", *alone);
+  for (const std::string& warning : horovod_warnings(environment_names(), environment_value))
+    FARANDOLE_LOG(Warning, "{}", warning);
+}
+
 Result<Config> configure(const fdl_options& options) {
   Result<Config> config = base_config(options.ignore_environment != 0);
   if (!config)
@@ -43,9 +56,8 @@ Result<Config> configure(const fdl_options& options) {
     FARANDOLE_RETURN_IF_ERROR(config.value().set(setting.key, setting.value));
   }
   FARANDOLE_RETURN_IF_ERROR(config.value().check());
-  if (options.ignore_environment == 0 && config.value().size == 1)
-    if (const auto warning = foreign_launcher(environment_value))
-      FARANDOLE_LOG(Warning, "{}", *warning);
+  if (options.ignore_environment == 0)
+    warn_of_environment(config.value());
   return config;
 }
 

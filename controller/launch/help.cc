@@ -92,17 +92,19 @@ std::string check_build_text() {
          ":\n\n"
          "Available Frameworks:\n"
          "    [ ] TensorFlow\n"
-         "    [X] PyTorch\n"
+         "    [X] PyTorch, where torch is installed\n"
          "    [ ] MXNet\n"
-         "    [X] NumPy\n\n"
+         "    [X] NumPy, where numpy is installed\n\n"
          "Available Controllers:\n"
          "    [ ] MPI\n"
          "    [X] TCP (where Horovod says Gloo)\n\n"
          "Available Tensor Operations:\n"
-         "    [ ] CUDA\n"
+         "    [ ] NCCL\n"
+         "    [ ] DDL\n"
+         "    [ ] CCL\n"
          "    [ ] MPI\n"
-         "    [X] shared memory\n"
-         "    [X] Gloo\n";
+         "    [X] Gloo\n"
+         "    [X] shared memory\n";
 }
 
 }  // namespace farandole::launch

@@ -14,7 +14,6 @@
 #include "controller/launch/machine.h"
 #include "controller/launch/program.h"
 #include "controller/launch/rank_environment.h"
-#include "controller/launch/refused_flags.h"
 #include "controller/launch/report.h"
 #include "core/base/cgroup.h"
 #include "core/base/format.h"
@@ -157,8 +156,6 @@ int run_job(const Options& options, const Environment& environment) {
     return complain(kUsageExit, bound.message());
   connector.limit = start_limit(plan.value().environment);
   for (const std::string& warning : setting_warnings(environment))
-    complain(0, "warning: " + warning);
-  for (const std::string& warning : horovod_warnings(environment))
     complain(0, "warning: " + warning);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   JobSettings settings{

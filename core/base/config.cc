@@ -122,14 +122,17 @@ std::optional<std::string> foreign_launcher(const Config::Lookup& lookup) {
   struct Launcher {
     const char *size, *rank;
   };
-  // Open MPI; MPICH and its kin; srun. Its batch scripts have SLURM_NTASKS and SLURM_PROCID, too,
-  // though they start one process.
-  static constexpr std::array<Launcher, 3> kLaunchers{{
+  // torchrun; horovodrun; Open MPI; MPICH and its kin; srun. Its batch scripts have SLURM_NTASKS
+  // and SLURM_PROCID, too, though they start one process. Those come first that others start: of
+  // torchrun under srun, the processes of one node have one SLURM_PROCID.
+  static constexpr std::array<Launcher, 5> kLaunchers{{
+      {"WORLD_SIZE", "RANK"},
+      {"HOROVOD_SIZE", "HOROVOD_RANK"},
       {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
       {"PMI_SIZE", "PMI_RANK"},
       {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
   }};
-  if (lookup("FARANDOLE_SIZE") || lookup("HOROVOD_SIZE"))
+  if (lookup("FARANDOLE_SIZE"))
     return std::nullopt;
   for (const Launcher& launcher : kLaunchers) {
     uint32_t size = 0;
@@ -137,7 +140,10 @@ std::optional<std::string> foreign_launcher(const Config::Lookup& lookup) {
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), size);
     if (failure != std::errc() || end != text.data() + text.size() || size < 2)
       continue;
-    if (lookup(launcher.rank) != "0")
+    const auto rank = lookup(launcher.rank);
+    if (!rank)
+      continue;
+    if (rank != "0")
       return std::nullopt;
     return fmt::format(
         "{}={}, but FARANDOLE_SIZE is not set: each of these processes is a job of one rank; start "

@@ -134,30 +134,47 @@ TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
   EXPECT_THAT(Config::unknown_names({"FARANDOLE_LOCAL_RANK", "FARANDOLE_CROSS_SIZE"}), IsEmpty());
 }
 
+// What a process says that another launcher has started; "" where it says nothing.
+std::string warned(std::map<std::string, std::string> variables) {
+  return foreign_launcher(environment(std::move(variables))).value_or("");
+}
+
 TEST(Config, AForeignLauncherIsNamedOnceWhereEachOfItsProcessesIsAJobOfOne) {
-  const auto warning = [](std::map<std::string, std::string> variables) {
-    return foreign_launcher(environment(std::move(variables)));
-  };
   const std::string rest =
       "=4, but FARANDOLE_SIZE is not set: each of these processes is a job of one rank; start them "
       "with farandolerun -np 4, or set FARANDOLE_RANK, _SIZE, _CONTROLLER, _JOB and _SECRET_FILE "
       "in each";
   const auto launchers = {
+      std::pair{"WORLD_SIZE", "RANK"},
+      std::pair{"HOROVOD_SIZE", "HOROVOD_RANK"},
       std::pair{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
       std::pair{"PMI_SIZE", "PMI_RANK"},
       std::pair{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
   for (const auto& [size, rank] : launchers) {
-    EXPECT_EQ(warning({{size, "4"}, {rank, "0"}}), size + rest);
-    EXPECT_EQ(warning({{size, "4"}, {rank, "3"}}), std::nullopt);
-    EXPECT_EQ(warning({{size, "4"}}), std::nullopt);
-    EXPECT_EQ(warning({{size, "1"}, {rank, "0"}}), std::nullopt);
-    EXPECT_EQ(warning({{size, "4(x2)"}, {rank, "0"}}), std::nullopt);
-    for (const char* ours : {"FARANDOLE_SIZE", "HOROVOD_SIZE"})
-      EXPECT_EQ(warning({{size, "4"}, {rank, "0"}, {ours, "1"}}), std::nullopt);
+    EXPECT_EQ(warned({{size, "4"}, {rank, "0"}}), size + rest);
+    EXPECT_EQ(warned({{size, "4"}, {rank, "3"}}), "");
+    EXPECT_EQ(warned({{size, "4"}}), "");
+    EXPECT_EQ(warned({{size, "1"}, {rank, "0"}}), "");
+    EXPECT_EQ(warned({{size, "4(x2)"}, {rank, "0"}}), "");
+    EXPECT_EQ(warned({{size, "4"}, {rank, "0"}, {"FARANDOLE_SIZE", "1"}}), "");
   }
-  EXPECT_EQ(warning({}), std::nullopt);
+  EXPECT_EQ(warned({}), "");
   // A batch script of Slurm, which starts one process.
-  EXPECT_EQ(warning({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}), std::nullopt);
+  EXPECT_EQ(warned({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}), "");
+}
+
+TEST(Config, OfLaunchersWithinEachOtherTheInnermostIsNamed) {
+  // srun starts torchrun on two nodes, or horovodrun finds what an outer step has left.
+  for (const auto& [size, rank] :
+       {std::pair{"WORLD_SIZE", "RANK"}, std::pair{"HOROVOD_SIZE", "HOROVOD_RANK"}}) {
+    std::map<std::string, std::string> variables{
+        {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "0"}, {size, "8"}, {rank, "0"}};
+    EXPECT_THAT(warned(variables), HasSubstr(std::string(size) + "=8"));
+    variables[rank] = "3";
+    EXPECT_EQ(warned(variables), "");
+    variables.erase(rank);
+    EXPECT_THAT(warned(variables), HasSubstr("SLURM_STEP_NUM_TASKS=2"));
+  }
 }
 
 TEST(Config, EveryRowIsPrintedAndAcceptsWhatItPrints) {

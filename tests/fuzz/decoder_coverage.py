@@ -62,6 +62,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "core/base/config_rows.h": (),
     "core/base/config_table.cc": (),
     "core/base/format.cc": ("printable", "utf8_length"),
+    "core/base/horovod_variables.cc": (),
     "core/base/rank_cores.cc": ("parse_core_list",),
     "core/layout.cc": (),
     "core/net/auth.cc": (),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +142,21 @@ def test_variables() -> None:
         assert state in ("same", "set by the launcher", "no effect")
         assert (f"`{name}`" in config) == (state == "same"), name
         assert note or state != "no effect"
+
+
+def test_variables_without_effect_are_named_with_a_reason() -> None:
+    """Whatever asks for what is not there, or is not so, is told why it has no effect."""
+    rows = named("Variables of the environment")
+    without = {name for name, (state, _) in rows.items() if state == "no effect"}
+    assert len(without) > 20
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", "import farandole; farandole.init()"],
+        env={**kept, **dict.fromkeys(without, "no")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    told = re.findall(r"warning: variable (\w+) has no effect: .+; ", result.stderr)
+    assert sorted(told) == sorted(without)

@@ -3,11 +3,15 @@ docs/launcher.md says which."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import farandole as fdl
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -32,6 +36,11 @@ HOROVODRUN = re.findall(
 -prefix-timestamp --prefix-output-with-timestamp -H --hosts -hostfile --hostfile
 --host-discovery-script --gloo --mpi --jsrun
     """,
+)
+
+SUM = (
+    "import farandole as f, numpy as n; f.init(); s = f.allreduce(n.ones(1), op=f.Sum)\n"
+    "if f.rank() == 0: print(s[0])"
 )
 
 
@@ -91,6 +100,44 @@ def test_what_is_not_there_is_refused_with_a_reason() -> None:
         assert flag not in there
 
 
+def test_what_the_build_can_do_is_what_the_functions_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher is no Python, and says of frameworks what they need."""
+    shown = launcher("--check-build")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    parts = re.split(r"^Available (.*):$", shown.stdout, flags=re.MULTILINE)
+    can = {
+        part: {text: mark == "X" for mark, text in re.findall(r"\[(.)\] (.*)", lines)}
+        for part, lines in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    assert parts[0].strip() == f"Farandole v{fdl.__version__}:"
+    assert can["Frameworks"] == {
+        "TensorFlow": False,
+        "PyTorch, where torch is installed": True,
+        "MXNet": False,
+        "NumPy, where numpy is installed": True,
+    }
+    served = [
+        package
+        for package in ("tensorflow", "torch", "mxnet")
+        if importlib.util.find_spec(f"farandole.{package}")
+    ]
+    assert served == ["torch"]
+    assert can["Controllers"] == {
+        "MPI": fdl.mpi_built(),
+        "TCP (where Horovod says Gloo)": fdl.gloo_enabled(),
+    }
+    assert can["Tensor Operations"] == {
+        "NCCL": bool(fdl.nccl_built()),
+        "DDL": fdl.ddl_built(),
+        "CCL": fdl.ccl_built(),
+        "MPI": fdl.mpi_built(),
+        "Gloo": fdl.gloo_built(),
+        "shared memory": True,
+    }
+    monkeypatch.setenv("FARANDOLE_COMMUNICATOR", "shm")
+    assert launcher("-np", "2", sys.executable, "-c", SUM).stdout.splitlines() == ["[0] 2.0"]
+
+
 def test_what_acts_reaches_the_ranks() -> None:
     flags = ["--fusion-threshold-mb", "2", "--cache-capacity", "7", "--log-level", "ERROR"]
     flags += ["--no-stall-check", "--stall-check-warning-time-seconds", "7"]
@@ -133,6 +180,24 @@ def test_output_goes_to_files_as_well(tmp_path: Path) -> None:
     launcher("-np", "11", "--output-filename", str(tmp_path), "true")
     names = sorted(path.name for path in tmp_path.glob("rank.*"))
     assert names == [f"rank.{rank:02}" for rank in range(11)]
+
+
+def test_files_may_have_as_many_bytes_as_the_page_says(tmp_path: Path) -> None:
+    (most,) = re.findall(
+        r"A hostfile may have (\d+) MiB, a configuration file (\d+) KiB", PAGE.read_text()
+    )
+    for flag, begin, limit in (
+        ("--hostfile", "localhost slots=1\n", int(most[0]) << 20),
+        ("--config-file", "params:\n", int(most[1]) << 10),
+    ):
+        file = tmp_path / flag.lstrip("-")
+        file.write_text(begin + "#" * (limit - len(begin) - 1) + "\n")
+        given = launcher("-np", "1", flag, str(file), "true")
+        assert given.returncode == 0, given.stderr
+        file.write_text(file.read_text() + "\n")
+        given = launcher("-np", "1", flag, str(file), "true")
+        assert given.returncode == 2
+        assert f"{file} has more than {limit} bytes; a smaller file is wanted" in given.stderr
 
 
 def test_hosts_and_flags_come_from_files(tmp_path: Path) -> None:

@@ -272,17 +272,6 @@ def test_a_failure_that_a_test_runner_caught_ends_no_program(tmp_path: Path) -> 
     assert ending == "ZeroDivisionError None"
 
 
-def test_processes_of_another_launcher_are_told_that_each_is_alone() -> None:
-    program = "import farandole; farandole.init(); print(farandole.size())"
-    of_mpi = {"OMPI_COMM_WORLD_SIZE": "2"}
-    results = [python(program, **of_mpi, OMPI_COMM_WORLD_RANK=str(rank)) for rank in range(2)]
-    assert [result.stdout for result in results] == ["1\n", "1\n"]
-    assert results[0].stderr.count("\n") == 1
-    assert "OMPI_COMM_WORLD_SIZE=2, but FARANDOLE_SIZE is not set" in results[0].stderr
-    assert "farandolerun -np 2" in results[0].stderr
-    assert results[1].stderr == ""
-
-
 def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FARANDOLE_MAX_NAME_BYTES", "4096")
     fdl.init(settings={"max_name_bytes": 16})
