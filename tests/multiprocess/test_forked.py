@@ -22,7 +22,9 @@ FORKED = [
 ANSWERED = {
     *("is_initialized", "shutdown", "gloo_enabled", "mpi_enabled", "ProcessSet", "run"),
     *(f"{what}_built" for what in ("ccl", "cuda", "ddl", "gloo", "mpi", "nccl", "rocm")),
-    *("SyncBatchNorm", "SyncBatchNorm.convert_sync_batchnorm"),
+    *("SyncBatchNorm", "SyncBatchNorm.convert_sync_batchnorm", "timeline.merge"),
+    *("data.AsyncDataLoaderMixin", "data.AsyncDataLoaderMixin.close_async_loader"),
+    "data.BaseDataLoader",
     *(
         f"Compression.{kind}.{way}compress"
         for kind in ("none", "fp16", "bf16")

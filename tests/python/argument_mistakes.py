@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from memory_mistakes import wrong_memory
 
 import farandole as fdl
 
@@ -318,6 +319,7 @@ def wrong_torch_tensors(function: str) -> Mistakes:
         compressed = torch.ones(2, 2).to_sparse_csr()
     return {
         **NO_TORCH_TENSOR,
+        **wrong_memory(),
         "sparse": (
             compressed,
             "a tensor of layout torch.sparse_csr cannot be communicated; make it dense first "
@@ -384,10 +386,15 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
         return wrong_outs(module)
     if function == "add_process_set":  # or ranks of which one is made
         return WRONG["ranks"]
+    if parameter == "params":
+        of_memory = {what: ([one], message) for what, (one, message) in wrong_memory().items()}
+        return {**WRONG["params"], **of_memory}
     if parameter != "tensor":
         return WRONG[parameter]
-    if function.endswith("compress"):  # what may be sent is judged where it is sent
+    if function.endswith("decompress"):  # what may be sent is judged where it is sent
         return NO_TORCH_TENSOR if module is not fdl else NO_ARRAY
+    if function.endswith("compress"):
+        return {**NO_TORCH_TENSOR, **wrong_memory()}
     if module is fdl:
-        return WRONG_ARRAYS
+        return {**WRONG_ARRAYS, **wrong_memory()}
     return wrong_sparse_tensors() if "sparse" in function else wrong_torch_tensors(function)

@@ -25,6 +25,23 @@ except ImportError:  # this Python has none
     torch = None  # type: ignore[assignment]
 
 
+def paths(what: str) -> Mistakes:
+    return {
+        **each(
+            f"{what}={{}} is no path; that of a file is wanted",
+            {
+                "none": (None, "None"),
+                "number": (3, "3"),
+                "nothing": ("", "''"),
+                "bytes": (b"x", "b'x'"),
+                "array": (LARGE, LARGE_SHOWN),
+            },
+        ),
+        "null": ("a\0b", f"{what}='a\\x00b' contains a null character"),
+        "surrogate": ("\ud800", f"{what}='\\ud800' cannot be written as UTF-8"),
+    }
+
+
 def wholes(what: str) -> Mistakes:
     return each(
         f"{what}={{}}: a whole number from 0 is wanted",
@@ -61,21 +78,33 @@ def but_none(mistakes: Mistakes) -> Mistakes:
 WRONG: dict[str, Mistakes] = {
     **argument_mistakes.WRONG,
     "file_path": {
-        **each(
-            "file_path={} is no path; that of a file is wanted",
-            {
-                "none": (None, "None"),
-                "number": (3, "3"),
-                "nothing": ("", "''"),
-                "bytes": (b"x", "b'x'"),
-                "array": (LARGE, LARGE_SHOWN),
-            },
-        ),
-        "null": ("a\0b", "file_path='a\\x00b' contains a null character"),
-        "surrogate": ("\ud800", "file_path='\\ud800' cannot be written as UTF-8"),
+        **paths("file_path"),
         "device": ("/dev/null", "timeline /dev/null: it is not an ordinary file; name one"),
     },
     "mark_cycles": flags("mark_cycles"),
+    "output": paths("output"),
+    "paths": {
+        **each(
+            "paths={}: a sequence of paths is wanted",
+            {"none": (None, "None"), "number": (3, "3"), "text": ("ab", "'ab'")},
+        ),
+        **{what: ([path], message) for what, (path, message) in paths("paths[0]").items()},
+        "nothing at all": ([], "there is no timeline to merge; name some"),
+        "no timeline": ([__file__], f"{__file__} is no timeline of Farandole"),
+    },
+    "device": each(
+        "join(device={}): only the CPU, -1, is supported",
+        {
+            "of CUDA": (0, "0"),
+            "text": ("cpu", "'cpu'"),
+            "none": (None, "None"),
+            "bool": (True, "True"),
+            "float": (-1.0, "-1.0"),
+            "array": (LARGE, LARGE_SHOWN),
+        },
+    ),
+    "async_loader_queue_size": wholes("async_loader_queue_size"),
+    "debug_data_loader": flags("debug_data_loader"),
     "metrics": {
         **types("metrics is a {}; a dict of names and numbers is wanted", None, 3, [1.0]),
         **each(

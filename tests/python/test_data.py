@@ -177,5 +177,3 @@ def test_wrong_sizes(size: Any) -> None:
     assert str(caught.value) == (
         f"async_loader_queue_size={size!r}: a whole number from 0 is wanted"
     )
-    with pytest.raises(farandole.InvalidArgumentError):
-        Ahead(1, "yes")  # type: ignore[arg-type]

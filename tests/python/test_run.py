@@ -155,39 +155,6 @@ def test_flags_are_those_of_the_launcher(tmp_path: Path, capsys: Any) -> None:
         farandole.run(time.sleep, (1000,), np=1, timeout=1)
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"func": 7, "np": 1}, r"func is int; a function is wanted"),
-    ({"args": 7, "np": 1}, r"args is int; a tuple is wanted"),
-    ({"kwargs": [1], "np": 1}, r"kwargs is list; a dict is wanted"),
-    ({"np": 2, "num_proc": 2}, r"np and num_proc mean the same; give one of them"),
-    ({"args": (threading.Lock(),), "np": 1}, r"its arguments cannot be pickled: .*lock"),
-    ({}, r"-np is missing"),
-    ({"np": 0}, r'-np "0" is not valid: a whole number from 1 to 65536 is wanted'),
-    ({"np": "many"}, r'-np "many" is not valid'),
-    ({"hosts": "localhost"}, r'-H: "localhost" gives no number of slots'),
-    ({"hosts": "localhost:1", "hostfile": "x"}, r"-H and -hostfile contradict each other"),
-    ({"np": 1, "min_np": 1}, r"--min-num-proc: jobs of changing size are not there yet"),
-    ({"np": 1, "max_num_proc": 2}, r"--max-num-proc: "),
-    ({"np": 1, "slots": 2}, r"--slots-per-host: "),
-    ({"np": 1, "reset_limit": 2}, r"--reset-limit: "),
-    ({"np": 1, "cooldown_range": (1, 2)}, r"--blacklist-cooldown-range: "),
-    ({"np": 1, "host_discovery_script": "x"}, r"--host-discovery-script: "),
-    ({"np": 1, "use_mpi": True}, r"--mpi: there is no MPI here"),
-    ({"np": 1, "mpi_args": "-x"}, r"--mpi-args: "),
-    ({"np": 1, "start_timeout": "soon"}, r'--start-timeout "soon" is not valid'),
-    ({"np": 1, "ssh_port": 0}, r'--ssh-port "0" is not valid'),
-    ({"np": 1, "network_interface": "a/b"}, r'--network-interfaces "a/b" is not valid'),
-    ({"np": 1, "network_interfaces": "a/b"}, r'--network-interfaces "a/b" is not valid'),
-    ({"np": 1, "timeout": -1}, r'--timeout "-1" is not valid'),
-]
-
-
-@pytest.mark.parametrize(("given", "message"), WRONG, ids=lambda x: "")
-def test_wrong_arguments_start_nothing(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(farandole.InvalidArgumentError, match=rf"^run\(\): .*{message}"):
-        farandole.run(**{"func": print, **given})
-
-
 def test_an_interpreter_that_is_not_there() -> None:
     with pytest.raises(farandole.RunError, match="/no/python was not found"):
         farandole.run(print, np=1, executable="/no/python")

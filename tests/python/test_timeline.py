@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from timelines import read
 
 import farandole as fdl
+from farandole.timeline import merge
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("_left")]
 
@@ -240,3 +242,54 @@ def test_threads_that_submit_while_it_starts_and_stops(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(30)
     assert not failures
+
+
+ONE_RANK = Path(__file__).with_name("timeline_of_one_rank.json")
+SMALL = """
+import sys, farandole.timeline as t
+try:
+    t.merge([sys.argv[1]], sys.argv[2])
+except OSError as error:
+    print(error.errno, open(sys.argv[2]).read())
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can make namespaces"
+)
+def test_a_merge_on_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    large = tmp_path / "large.json"
+    large.write_text(ONE_RANK.read_text().replace("of this machine", "x" * 200_000))
+    script = (
+        f"mount -t tmpfs -o size=128k tmpfs {there} && printf before > {there}/merged.json && "
+        f'"$@" && ls {there}'
+    )
+    program = [sys.executable, "-c", SMALL, str(large), f"{there}/merged.json"]
+    said = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *program],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (said.stdout, said.stderr) == ("28 before\nmerged.json\n", "")
+
+
+def test_a_merged_file_takes_the_place_of_another(tmp_path: Path) -> None:
+    """With its permissions, and where a link leads; what is no file is written as it is."""
+    merged, link = tmp_path / "merged.json", tmp_path / "link.json"
+    merged.write_text("before")
+    merged.chmod(0o640)
+    link.symlink_to(merged)
+    merge([ONE_RANK], link)
+    assert json.loads(merged.read_text())[0]["name"] == "farandole_timeline"
+    assert merged.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link.json", "merged.json"]
+    reading, writing = os.pipe()
+    merge([ONE_RANK], f"/dev/fd/{writing}")
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert json.loads(pipe.read())[0]["args"]["aligned_by"] == "clock"

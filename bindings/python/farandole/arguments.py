@@ -21,7 +21,10 @@ _MAX_SHOWN = 100  # characters
 
 def shown(value: object) -> str:
     """A wrong value as errors name it: in one line that is not too long."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # Python writes no whole number of thousands of digits; others have bugs
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
@@ -29,7 +32,7 @@ def check_name(name: object) -> str:
     """The name of a tensor."""
     if not isinstance(name, str):
         raise InvalidArgumentError(f"name={shown(name)} is no text; a str or None is wanted")
-    _check_text(f"name={shown(name)}", name)
+    check_text(f"name={shown(name)}", name)
     return name
 
 
@@ -147,7 +150,7 @@ def check_path(what: str, value: Any) -> str:
         raise InvalidArgumentError(f"{what}={shown(value)} is no path; that of a file is wanted")
     if not isinstance(path, str):
         raise InvalidArgumentError(f"{what}={shown(value)} is no text; a str is wanted")
-    _check_text(f"{what}={shown(value)}", path)
+    check_text(f"{what}={shown(value)}", path)
     return path
 
 
@@ -189,12 +192,13 @@ def check_settings(settings: Any) -> list[tuple[str, str]]:
             )
     pairs = [(key, str(value)) for key, value in settings.items()]
     for key, value in pairs:
-        _check_text(f"settings: the name {shown(key)}", key)
-        _check_text(f"settings: {key}={shown(value)}", value)
+        check_text(f"settings: the name {shown(key)}", key)
+        check_text(f"settings: {key}={shown(value)}", value)
     return pairs
 
 
-def _check_text(what: str, text: str) -> None:
+def check_text(what: str, text: str) -> None:
+    """What goes on as UTF-8 that a null character ends."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -127,6 +127,28 @@ def check_alike(parts: Sequence[Any]) -> None:
             )
 
 
+def check_memory(tensor: Any) -> None:
+    """Of a tensor of torch or the like: refuses one whose elements are in no memory, or not all in
+    its own. Others pass."""
+    if getattr(tensor, "is_nested", False):
+        raise InvalidArgumentError(
+            "a nested tensor cannot be communicated; send its parts as a group (tensor.unbind())"
+        )
+    storage_of = getattr(tensor, "untyped_storage", None)
+    if storage_of is None or tensor.device.type != "cpu" or str(tensor.layout) != "torch.strided":
+        return  # whether it can be communicated is judged elsewhere
+    span = tensor.numel()
+    if span and not tensor.is_contiguous():
+        pairs = zip(tensor.shape, tensor.stride(), strict=True)
+        span = 1 + sum((extent - 1) * stride for extent, stride in pairs)
+    wanted = (tensor.storage_offset() + span) * tensor.element_size() if span else 0
+    if wanted > (has := storage_of().nbytes()):
+        raise InvalidArgumentError(
+            f"the tensor of shape {list(tensor.shape)} needs {wanted} bytes of its storage, which "
+            f"has {has}: it was shrunk or freed (untyped_storage().resize_()); resize it before"
+        )
+
+
 def check_out(out: Any, shape: Sequence[int], dtype: Any, first: bool = True) -> None:
     """Refuses a caller's output of another dtype or shape than the result's.
 
@@ -153,7 +175,9 @@ def ends_at_root(kind: int) -> bool:
 
 def _plain(array: Any) -> Any:
     """The array itself, or a copy where it is one that is not contiguous and aligned."""
-    if isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.aligned):
+    if not isinstance(array, np.ndarray):
+        check_memory(array)
+    elif not (array.flags.c_contiguous and array.flags.aligned):
         return np.require(array, requirements=["C", "A"])
     return array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -196,8 +197,15 @@ def join(device: int = -1, process_set: ProcessSet = global_process_set) -> int:
     Returns the rank that joined last, the same on every rank.
     """
     number = check_process_set(process_set)
-    if device != -1:
+    if not _is_cpu(device):
         raise UnsupportedError(f"join(device={shown(device)}): only the CPU, -1, is supported")
     handle = _session.current().join(number)
     Handle(handle).wait()
     return handle.value
+
+
+def _is_cpu(device: Any) -> bool:
+    try:
+        return not isinstance(device, bool) and operator.index(device) == -1
+    except TypeError:
+        return False

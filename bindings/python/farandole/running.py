@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 from farandole import _result_lines
 from farandole.errors import InvalidArgumentError, OperatingSystemError, RunError
 from farandole.objects import dumps
+from farandole.run_arguments import check_call, launcher_words
 
 _PIECE = 1 << 16
 _USAGE = 2  # exit code of a launcher that was told what it does not take
@@ -86,65 +89,22 @@ def run(
     only, which runs cells: then it ends the ranks on every host, within the launcher's grace, and
     raises ``KeyboardInterrupt``. A notebook's kernel goes on with all that it knows.
     """
-    _check(func, args, kwargs)
-    ranks = [one for one in (np, num_proc) if one is not None]
-    if len(ranks) == 2:
-        raise InvalidArgumentError("run(): np and num_proc mean the same; give one of them")
-    flags = {
-        "-np": ranks[0] if ranks else None,
-        "--min-num-proc": min_num_proc if min_np is None else min_np,
-        "--max-num-proc": max_num_proc if max_np is None else max_np,
-        "--slots-per-host": slots,
-        "--reset-limit": reset_limit,
-        "--blacklist-cooldown-range": cooldown_range,
-        "--hosts": hosts,
-        "--hostfile": hostfile,
-        "--host-discovery-script": host_discovery_script,
-        "--start-timeout": start_timeout,
-        "--ssh-port": ssh_port,
-        "--ssh-identity-file": ssh_identity_file,
-        "--disable-cache": bool(disable_cache),
-        "--output-filename": output_filename,
-        "--verbose": bool(verbose),
-        "--gloo": bool(use_gloo),
-        "--mpi": bool(use_mpi),
-        "--mpi-args": mpi_args,
-        "--network-interfaces": network_interfaces or network_interface,
-        "--timeout": timeout,
-    }
-    python = executable or sys.executable
-    command = [_launcher(), "--no-color", *_words(flags), "--", python, "-m"]
+    given = dict(locals())
+    check_call(func, args, kwargs, executable)
+    words = launcher_words(given)
+    if all(given[name] is None for name in ("np", "num_proc", "hosts", "hostfile")):
+        raise InvalidArgumentError("run(): np is missing: how many ranks? As in run(func, np=2)")
+    python = os.fspath(executable) if executable is not None else sys.executable
+    command = [_launcher(), "--no-color", *words, "--", python, "-m"]
     token = secrets.token_hex(16)
     head = json.dumps({"token": token, "path": [os.path.abspath(place) for place in sys.path]})
     call = head.encode() + b"\n" + _pickled(func, tuple(args), dict(kwargs or {}))
-    job = _Job([*command, "farandole._rank_of_run"], call, token, bool(verbose))
+    job = _Job([*command, "farandole._rank_of_run"], call, token, "--verbose" in words)
     try:
         return job.run()
     finally:
-        if output_filename:
+        if output_filename is not None:
             _take_records_out(Path(output_filename), token)
-
-
-def _check(func: Any, args: Any, kwargs: Any) -> None:
-    for name, value, right, wanted in (
-        ("func", func, callable(func), "a function"),
-        ("args", args, isinstance(args, (tuple, list)), "a tuple"),
-        ("kwargs", kwargs, kwargs is None or isinstance(kwargs, Mapping), "a dict"),
-    ):
-        if not right:
-            raise InvalidArgumentError(
-                f"run(): {name} is {type(value).__name__}; {wanted} is wanted"
-            )
-
-
-def _words(flags: Mapping[str, Any]) -> list[str]:
-    words = []
-    for flag, value in flags.items():
-        if value is True:
-            words.append(flag)
-        elif value is not None and value is not False:
-            words.append(f"{flag}={value}")
-    return words
 
 
 def _launcher() -> str:
@@ -186,14 +146,29 @@ def _texts(failures: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
 
 
 def _take_records_out(folder: Path, token: str) -> None:
-    """What ranks print is kept in files, and their results are none of it."""
+    """What ranks print is kept in files, and their results are none of it. Where that cannot be
+    written the files stay as they are, which is no reason to lose what the job gave."""
     mark = _result_lines.mark_of(token)
-    for path in folder.glob("rank.*/stdout"):
+    failures = []
+    for path in sorted(folder.glob("rank.*/stdout")):
         rest = path.with_name("stdout.part")
-        with path.open("rb") as lines, rest.open("wb") as kept:
-            for line in lines:
-                kept.write(line.partition(mark)[0])
-        rest.replace(path)
+        try:
+            with path.open("rb") as lines, rest.open("wb") as kept:
+                for line in lines:
+                    kept.write(line.partition(mark)[0])
+            rest.replace(path)
+        except OSError as error:
+            failures.append(f"{path}: {error.strerror} (errno {error.errno})")
+            with contextlib.suppress(OSError):
+                rest.unlink(missing_ok=True)
+    if failures:
+        more = f", and so of {len(failures) - 1} more" if len(failures) > 1 else ""
+        warnings.warn(
+            f"run(): the rank's result could not be taken out of {failures[0]}{more}; what it "
+            "printed is there, and lines of the result beside it",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 class _Job:

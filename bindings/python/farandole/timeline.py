@@ -12,15 +12,21 @@ for that, and the recordings need not have begun together.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
+import secrets
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from farandole.arguments import check_path, shown
 from farandole.errors import InvalidArgumentError
+
+__all__ = ["Alignment", "merge"]
 
 _Event = dict[str, Any]
 _Path = str | os.PathLike[str]
@@ -57,14 +63,16 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
     how those of the others were brought to it, by rank.
 
     Raises InvalidArgumentError for a file that is no timeline, for two of one rank, and
-    where `output` is one of `paths`; OSError.
+    where `output` is one of `paths`; OSError, and then what was at `output` is there still.
     """
-    for path in map(Path, paths):
-        if path.exists() and Path(output).exists() and path.samefile(output):
+    target = Path(check_path("output", output))
+    sources = _checked(paths)
+    for path in sources:
+        if path.exists() and target.exists() and path.samefile(target):
             raise InvalidArgumentError(
                 f"{path} is to be read and written; name the merged file first, and another one"
             )
-    recordings = sorted(map(_read, map(Path, paths)), key=lambda recording: recording.rank)
+    recordings = sorted(map(_read, sources), key=lambda recording: recording.rank)
     for one, other in itertools.pairwise(recordings):
         if one.rank == other.rank:
             raise InvalidArgumentError(
@@ -78,8 +86,35 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
     for recording in recordings:
         for event in recording.events:
             lines.append(json.dumps(_moved(event, alignments[recording.rank]), ensure_ascii=False))
-    Path(output).write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    _write(target, "[\n" + ",\n".join(lines) + "\n]\n")
     return alignments
+
+
+def _checked(paths: Any) -> list[Path]:
+    single = isinstance(paths, (str, bytes, os.PathLike, Mapping))
+    if single or not isinstance(paths, Iterable):
+        raise InvalidArgumentError(f"paths={shown(paths)}: a sequence of paths is wanted")
+    return [Path(check_path(f"paths[{i}]", path)) for i, path in enumerate(paths)]
+
+
+def _write(target: Path, text: str) -> None:
+    """Either all of it or, where the disk is full, none: a file takes its place once it is whole.
+    What is no file (a pipe, a terminal) is written as it goes."""
+    if target.exists() and not target.is_file():
+        target.write_text(text, encoding="utf-8")
+        return
+    target = Path(os.path.realpath(target))  # and not the link to it
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("x", encoding="utf-8") as file:
+            file.write(text)
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> _Recording:

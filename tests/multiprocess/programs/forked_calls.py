@@ -1,6 +1,6 @@
 """A rank forks, and the child calls all that the packages offer; the parent goes on.
 
-What there is to call comes from the packages themselves (tests/python/test_argument_matrix.py). The
+What there is to call comes from the packages themselves (tests/python/subjects.py). The
 child has the parent's objects, among them handles of what is still in flight.
 """
 
@@ -21,11 +21,11 @@ from common import report
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
-# This makes its objects in a session of its own.
-from test_argument_matrix import SUBJECTS, Subject, arguments_of, modules
+from subjects import Subject, arguments_of, modules, subjects
 
 import farandole as fdl
 
+SUBJECTS = subjects()  # whose objects are made in a session of their own
 AT_ONCE = 20  # seconds; who takes longer waits for what never comes
 ONES = np.ones(4)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from farandole.compression import Compressor, NoneCompressor, check_context
+from farandole.framework import check_memory
 from farandole.torch.tensors import check_tensor
 
 __all__ = ["Compression", "Compressor", "NoneCompressor"]
@@ -17,7 +18,8 @@ class _HalfCompressor(Compressor):
 
     @classmethod
     def compress(cls, tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        if check_tensor(tensor).dtype in (torch.float32, torch.float64):
+        check_memory(check_tensor(tensor))  # which is read here
+        if tensor.dtype in (torch.float32, torch.float64):
             return tensor.to(cls.dtype), tensor.dtype
         return tensor, None
 

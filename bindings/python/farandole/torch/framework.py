@@ -16,6 +16,7 @@ from farandole.framework import (
     Member,
     Place,
     check_alike,
+    check_memory,
     check_out,
     ends_at_root,
     keeps_shape,
@@ -99,6 +100,8 @@ class TorchFramework(Framework):
 
     def joined(self, tensors: Sequence[Any]) -> torch.Tensor:
         parts = [check_tensor(tensor) for tensor in tensors]
+        for part in parts:
+            check_memory(part)
         check_alike(parts)
         if number_of_kind(str(parts[0].dtype).removeprefix("torch.")):
             whole = torch.cat([plain(part).view(torch.uint8) for part in parts])

@@ -12,6 +12,7 @@ import torch
 from farandole import _session
 from farandole.arguments import check_no_overlap
 from farandole.errors import FarandoleError, InvalidArgumentError, UnsupportedError
+from farandole.framework import check_memory
 from farandole.handles import Handle
 from farandole.process_sets import ProcessSet
 from farandole.torch import ops
@@ -33,7 +34,7 @@ class _Bucket(NamedTuple):
 def check_writable(tensors: Iterable[torch.Tensor]) -> None:
     """Refuses what a broadcast could not read and write, before any rank has communicated."""
     for tensor in tensors:
-        check_tensor(tensor)
+        check_memory(check_tensor(tensor))
         if tensor.layout is not torch.strided:
             raise InvalidArgumentError(
                 f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "

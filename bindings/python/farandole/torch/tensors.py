@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from farandole.errors import InvalidArgumentError
+from farandole.framework import check_memory
 
 
 def check_tensor(tensor: object) -> torch.Tensor:
@@ -31,7 +32,7 @@ def check_module(module: object) -> torch.nn.Module:
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where its memory is as it looks, else a contiguous copy."""
-    check_tensor(tensor)
+    check_memory(check_tensor(tensor))
     if tensor.layout is not torch.strided:
         raise InvalidArgumentError(
             f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "

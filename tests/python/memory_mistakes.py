@@ -1,0 +1,40 @@
+"""Tensors of torch whose elements are not where they seem to be, and what the error says."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+try:
+    import torch
+except ImportError:  # this Python has none
+    torch = None  # type: ignore[assignment]
+
+
+def resized(tensor: Any, size: int) -> Any:
+    """The tensor, whose storage has so many bytes from now on."""
+    tensor.untyped_storage().resize_(size)
+    return tensor
+
+
+def wrong_memory() -> dict[str, tuple[Any, str]]:
+    """What is wrong -> tensor, message. Nothing without torch."""
+    if torch is None:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of torch: nested tensors are a prototype
+        nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    text = (
+        "the tensor of shape [2, 3] needs {} bytes of its storage, which has {}: it was shrunk or "
+        "freed (untyped_storage().resize_()); resize it before"
+    )
+    return {
+        "nested": (
+            nested,
+            "a nested tensor cannot be communicated; send its parts as a group (tensor.unbind())",
+        ),
+        "shrunk": (resized(torch.ones(2, 3), 4), text.format(24, 4)),
+        "freed": (resized(torch.ones(2, 3), 0), text.format(24, 0)),
+        # From the element 7 to the element 17.
+        "stepped and shrunk": (resized(torch.ones(4, 6)[1:3, 1::2], 68), text.format(72, 68)),
+    }
