@@ -106,9 +106,7 @@ fdl_code fdl_release(fdl_handle* handle) {
   return guarded([&] {
     if (!handle)
       return Status::ok();
-    FARANDOLE_RETURN_IF_ERROR(farandole::capi::existing(handle));
-    delete handle;
-    return Status::ok();
+    return farandole::capi::taken_back(handle).status();
   });
 }
 

@@ -33,36 +33,58 @@ Status SessionBox::usable() const {
 namespace {
 
 template <typename T>
-Status check_pointer(const T* object, Tag::Kind kind, const char* what, const char* end) {
+struct Kind;
+template <>
+struct Kind<fdl_session> {
+  static constexpr Held held = Held::Session;
+  static constexpr const char* name = "session";
+  static constexpr const char* end = "fdl_destroy";
+};
+template <>
+struct Kind<fdl_handle> {
+  static constexpr Held held = Held::Handle;
+  static constexpr const char* name = "handle";
+  static constexpr const char* end = "fdl_release";
+};
+
+// Whether `look` finds the pointer held. Nothing is read through it before.
+template <typename T>
+Status check_pointer(const T* object, bool (*look)(const void*, Held) noexcept) {
   if (!object)
-    return error(Code::InvalidArgument, "the {} is NULL", what);
+    return error(Code::InvalidArgument, "the {} is NULL", Kind<T>::name);
   const bool aligned = reinterpret_cast<uintptr_t>(object) % alignof(T) == 0;
-  if (aligned && object->tag.is(kind))
+  if (aligned && look(object, Kind<T>::held))
     return Status::ok();
   return error(
       Code::InvalidArgument,
       "this pointer is to no {}: {} has freed it, or it never was one",
-      what,
-      end);
+      Kind<T>::name,
+      Kind<T>::end);
+}
+
+template <typename T>
+Result<std::unique_ptr<T>> take_back(T* object) {
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(object, let_go));
+  return std::unique_ptr<T>(object);
 }
 
 }  // namespace
 
-Status existing(const fdl_session* session) {
-  return check_pointer(session, Tag::kSession, "session", "fdl_destroy");
+Result<std::unique_ptr<fdl_session>> taken_back(fdl_session* session) {
+  return take_back(session);
 }
 
-Status existing(const fdl_handle* handle) {
-  return check_pointer(handle, Tag::kHandle, "handle", "fdl_release");
+Result<std::unique_ptr<fdl_handle>> taken_back(fdl_handle* handle) {
+  return take_back(handle);
 }
 
 Status usable(const fdl_session* session) {
-  FARANDOLE_RETURN_IF_ERROR(existing(session));
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(session, is_held));
   return session->box->usable();
 }
 
 Status usable(const fdl_handle* handle) {
-  FARANDOLE_RETURN_IF_ERROR(existing(handle));
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(handle, is_held));
   return handle->box->usable();
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "bindings/c/held.h"
 #include "bindings/c/include/farandole/farandole.h"
 #include "core/session.h"
 
@@ -32,31 +33,15 @@ class SessionBox {
   pid_t owner_;
 };
 
-// Stands at the head of what a caller holds by pointer, and goes with it: so a pointer that was
-// given back, or is one to something else, is refused where its memory still tells.
-class Tag {
- public:
-  enum Kind : uint64_t { kSession = 0x6c64665f73657373, kHandle = 0x6c64665f68616e64 };
-  explicit Tag(Kind kind) noexcept : kind_(kind) {}
-  ~Tag() { kind_ = 0; }
-  Tag(const Tag&) = delete;
-  Tag& operator=(const Tag&) = delete;
-
-  bool is(Kind kind) const noexcept { return kind_ == kind; }
-
- private:
-  volatile uint64_t kind_;  // the last store is not left out
-};
-
 }  // namespace farandole::capi
 
 struct fdl_session {
-  farandole::capi::Tag tag{farandole::capi::Tag::kSession};
+  farandole::capi::Holding held{this, farandole::capi::Held::Session};
   std::shared_ptr<farandole::capi::SessionBox> box;
 };
 
 struct fdl_handle {
-  farandole::capi::Tag tag{farandole::capi::Tag::kHandle};
+  farandole::capi::Holding held{this, farandole::capi::Held::Handle};
   std::shared_ptr<farandole::capi::SessionBox> box;
   farandole::CollectiveKind kind = farandole::CollectiveKind::Allreduce;
   std::atomic<bool> has_callback{false};
@@ -65,9 +50,10 @@ struct fdl_handle {
 
 namespace farandole::capi {
 
-// Ok where the pointer is one that fdl_init or fdl_submit gave and nobody gave back.
-Status existing(const fdl_session* session);
-Status existing(const fdl_handle* handle);
+// Takes back what fdl_init or fdl_submit gave. Fails where that is not held, and so for all but one
+// of several threads.
+Result<std::unique_ptr<fdl_session>> taken_back(fdl_session* session);
+Result<std::unique_ptr<fdl_handle>> taken_back(fdl_handle* handle);
 // Ok where `session` or `handle` can be used by this process.
 Status usable(const fdl_session* session);
 Status usable(const fdl_handle* handle);

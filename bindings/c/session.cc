@@ -169,9 +169,10 @@ fdl_code fdl_destroy(fdl_session* session) {
   return guarded([&] {
     if (!session)
       return Status::ok();
-    FARANDOLE_RETURN_IF_ERROR(farandole::capi::existing(session));
-    const std::unique_ptr<fdl_session> owned(session);
-    return owned->box->forked() ? Status::ok() : owned->box->session().shutdown();
+    const auto taken = farandole::capi::taken_back(session);
+    FARANDOLE_RETURN_IF_ERROR(taken.status());
+    const farandole::capi::SessionBox& box = *taken.value()->box;
+    return box.forked() ? Status::ok() : box.session().shutdown();
   });
 }
 

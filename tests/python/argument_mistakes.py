@@ -387,8 +387,7 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     if function == "add_process_set":  # or ranks of which one is made
         return WRONG["ranks"]
     if parameter == "params":
-        of_memory = {what: ([one], message) for what, (one, message) in wrong_memory().items()}
-        return {**WRONG["params"], **of_memory}
+        return {**WRONG["params"], **{w: ([t], text) for w, (t, text) in wrong_memory().items()}}
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("decompress"):  # what may be sent is judged where it is sent

@@ -11,6 +11,7 @@ from c_library import Function, Parameter, enumerations, struct
 from c_scene import INVALID, UNSUPPORTED, Scene
 
 INT_MAX, SIZE_MAX, INT64_MAX = (1 << 31) - 1, (1 << 64) - 1, (1 << 63) - 1
+NOWHERE = 64  # in the first page, which no process has
 NO_SESSION = "this pointer is to no session: fdl_destroy has freed it, or it never was one"
 NO_HANDLE = "this pointer is to no handle: fdl_release has freed it, or it never was one"
 SIZE = "struct_size of {} is {}; start from its FDL_..._INIT or sizeof"
@@ -63,10 +64,9 @@ def wrong_inputs(scene: Scene, function: Function, parameter: Parameter) -> list
     shape = "[2,1]" if any(p.name == "rows" for p in function.parameters) else "[2]"
     null = Wrong(None, f'{what} "x": input is null, but the shape is {shape}')
     inside = ctypes.addressof(scene.memory) + 4
+    in_place = "" if what == "reducescatter" else "the same memory (in place), or "
     overlap = Wrong(
-        inside,
-        f'{what} "x": input and output overlap; give the same memory (in place), or memory apart '
-        "from it",
+        inside, f'{what} "x": input and output overlap; give {in_place}memory apart from it'
     )
     no_out = Wrong(
         None,
@@ -176,8 +176,8 @@ def wrong_of_sets(name: str) -> dict[tuple[str, str], list[Wrong]]:
 def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list[Wrong]:
     """Raises KeyError for what nobody has thought of."""
     name, key = function.name, f"{parameter.type} {parameter.name}"
-    foreign = [scene.handle, scene.session + 1 if scene.session else 1, 1]
-    strange = [scene.session, scene.handle + 1, 1]
+    foreign = [scene.handle, scene.session + 1 if scene.session else 1, 1, NOWHERE]
+    strange = [scene.session, scene.handle + 1, 1, NOWHERE]
     sessions = [Wrong(v, NO_SESSION) for v in foreign]
     handles = [Wrong(v, NO_HANDLE) for v in strange]
     no_place = f"{name}: there is no place for the handle (NULL)"
