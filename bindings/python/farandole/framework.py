@@ -135,7 +135,7 @@ def check_memory(tensor: Any) -> None:
             "a nested tensor cannot be communicated; send its parts as a group (tensor.unbind())"
         )
     storage_of = getattr(tensor, "untyped_storage", None)
-    if storage_of is None or tensor.device.type != "cpu" or str(tensor.layout) != "torch.strided":
+    if storage_of is None or not tensor.is_cpu or str(tensor.layout) != "torch.strided":
         return  # whether it can be communicated is judged elsewhere
     span = tensor.numel()
     if span and not tensor.is_contiguous():
