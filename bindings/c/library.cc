@@ -3,6 +3,7 @@
 #include "bindings/c/error.h"
 #include "bindings/c/sized.h"
 #include "core/base/config.h"
+#include "core/base/hardened.h"
 #include "core/base/types.h"
 
 namespace farandole::capi {

@@ -10,6 +10,7 @@
 #include "controller/launch/launcher.h"
 #include "controller/launch/outpost.h"
 #include "controller/launch/ssh.h"
+#include "core/base/hardened.h"
 
 int main(int argc, char** argv, char** environment) try {
   using namespace farandole::launch;

@@ -73,13 +73,17 @@ class Nothing final : public gloo_transport::Sink, public gloo_transport::AnySou
   bool wants(int, uint64_t) const override { return false; }
 };
 
+std::pair<UniqueFd, UniqueFd> unix_pair() {
+  int ends[2];
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 // Each question has an answer, which waits in memory while the peer does not read.
 TEST_F(BadPeerTest, QuestionsWithoutEnd) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  const UniqueFd far(ends[1]);
+  auto [near, far] = unix_pair();
   Nothing nothing;
-  gloo_transport::Link link(nothing, 1, UniqueFd(ends[0]));
+  gloo_transport::Link link(nothing, 1, std::move(near));
   const std::vector<uint8_t> data(gloo_transport::kEagerBytes + 1);
   ASSERT_TRUE(link.send({&nothing, 7, data.data(), data.size()}));
   const auto question = bytes_of({Opcode::Ask, 7, 0, 0});
@@ -94,6 +98,23 @@ TEST_F(BadPeerTest, QuestionsWithoutEnd) {
   EXPECT_EQ(
       status.to_string(),
       "PeerLost: broke the protocol: it sent questions without reading the answers");
+}
+
+// Each stands for a receive, and is remembered until something is sent to it.
+TEST_F(BadPeerTest, CreditsWithoutEnd) {
+  auto [near, far] = unix_pair();
+  Nothing nothing;
+  gloo_transport::Link link(nothing, 1, std::move(near));
+  Status status;
+  size_t given = 0;
+  for (; status.is_ok() && given < 2 * gloo_transport::kMaxOutstanding; ++given) {
+    const auto credit = bytes_of({Opcode::Credit, given, 1, 0});
+    ASSERT_EQ(::send(far.get(), credit.data(), credit.size(), MSG_NOSIGNAL), 32);
+    size_t moved = 0;
+    status = link.read(moved);
+  }
+  EXPECT_EQ(status.to_string(), "PeerLost: broke the protocol: it sent too many credits");
+  EXPECT_EQ(given, gloo_transport::kMaxOutstanding + 1);
 }
 
 TEST_F(BadPeerTest, NothingComesAfterTheLastFrame) {

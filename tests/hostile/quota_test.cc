@@ -51,15 +51,39 @@ TEST_P(Quota, OnlyWhoExceedsItIsBlamed) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
-// A goodbye whose cause is one byte longer than a sender that cuts it lets it be.
-Bytes with_long_cause(RankClient& rank) {
-  const std::string longest(control::kMaxCauseBytes, 'c');
-  Bytes body = rank.encode(control::Leave{longest});
+// What `message` is where `longest`, a text of it, is one byte longer than a sender that cuts it
+// lets it be.
+Bytes lengthened(RankClient& rank, const control::Message& message, const std::string& longest) {
+  Bytes body = rank.encode(message);
   const auto text = std::search(body.begin(), body.end(), longest.begin(), longest.end());
   EXPECT_LT(text, body.end());
   *(text - sizeof(uint32_t)) += 1;  // of the length, which is even
-  *(text + static_cast<ptrdiff_t>(longest.size())) = 'c';
+  *(text + static_cast<ptrdiff_t>(longest.size())) = longest.back();
   return body;
+}
+
+const std::string kLongestCause(control::kMaxCauseBytes, 'c');
+const std::string kLongestHost(control::kMaxTextBytes, 'h');
+
+// A tensor as none of this job is: with a number more for its ranks than there are of them.
+Announcement of_four(CollectiveKind kind, std::vector<int64_t> Signature::*numbers) {
+  Announcement tensor = named("four");
+  tensor.signature.kind = kind;
+  tensor.signature.*numbers = {0, 1, 2, 3};
+  return tensor;
+}
+
+// Beats without end, and in the end one that is too long: from then on it is listened to no more,
+// whatever else it says.
+void beat_too_much(RankClient& rank) {
+  const Bytes beat = {2};
+  for (int i = 0; i < 100000; ++i) ASSERT_TRUE(rank.send_beat(beat));
+  rank.send_beat(Bytes(65));
+  const TimePoint deadline = steady_now() + kPatience;
+  while (steady_now() < deadline)
+    if (!rank.send_beat(beat))
+      return;
+  ADD_FAILURE() << "its beats are listened to";
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -74,8 +98,39 @@ INSTANTIATE_TEST_SUITE_P(
             "a name is too long"},
         Excess{
             "cause",
-            [](RankClient& rank) { send_raw(rank, rank.frame_of(with_long_cause(rank))); },
+            [](RankClient& rank) {
+              const control::Leave leave{kLongestCause};
+              send_raw(rank, rank.frame_of(lengthened(rank, leave, kLongestCause)));
+            },
             "a cause is too long"},
+        Excess{
+            "causeOfAReport",
+            [](RankClient& rank) {
+              const control::Report report{{.rank = 1, .cause = kLongestCause}};
+              send_raw(rank, rank.frame_of(lengthened(rank, report, kLongestCause)));
+            },
+            "a cause is too long"},
+        Excess{
+            "hostOfAReport",
+            [](RankClient& rank) {
+              const control::Report report{{.rank = 1, .host = kLongestHost}};
+              send_raw(rank, rank.frame_of(lengthened(rank, report, kLongestHost)));
+            },
+            "a host name is too long"},
+        Excess{
+            "splits",
+            [](RankClient& rank) {
+              rank.send(
+                  control::Announce{{of_four(CollectiveKind::Alltoall, &Signature::splits)}, {}});
+            },
+            "there are more splits than ranks"},
+        Excess{
+            "operands",
+            [](RankClient& rank) {
+              rank.send(control::Announce{
+                  {of_four(CollectiveKind::AddProcessSet, &Signature::operand)}, {}});
+            },
+            "there are more operands than ranks"},
         Excess{
             "storeKey",
             [](RankClient& rank) {
@@ -132,6 +187,13 @@ INSTANTIATE_TEST_SUITE_P(
                 rank.send(control::StoreSet{i, numbered(i), Bytes(1 << 20)});
             },
             "put more than 16777216 bytes into the store"},
+        Excess{
+            "storeValueOfOneMessage",
+            [](RankClient& rank) {
+              rank.send(control::StoreSet{1, "k", Bytes(65537)});
+            },
+            "a store value is too large",
+            {{"FARANDOLE_STORE_BYTES", "65536"}}},
         Excess{
             "storeKeys",
             [](RankClient& rank) {
@@ -205,6 +267,11 @@ INSTANTIATE_TEST_SUITE_P(
               rank.send(control::Answer{1, std::string(16385, 'a')});
             },
             "an answer is too long"},
+        Excess{
+            "heartbeats",
+            beat_too_much,
+            "no heartbeat for ",
+            {{"FARANDOLE_HEARTBEAT_TIMEOUT", "5"}}},
         Excess{
             "joinAgain",
             [](RankClient& rank) { rank.send(rank.join_message()); },

@@ -52,9 +52,11 @@ RankClient::RankClient(
       sealer_(keys_.send),
       reader_(keys_.receive, static_cast<size_t>(facts.config.max_frame_bytes)),
       control_(std::move(control.fd)),
+      beat_sealer_(beats.keys.send),
       heartbeat_(std::move(beats.fd)) {
   // The tests want plain blocking sockets.
   control_.make_blocking();
+  heartbeat_.make_blocking();
 }
 
 control::Join RankClient::join_message() const {
@@ -68,6 +70,12 @@ Bytes RankClient::frame_of(ByteSpan body) {
   Bytes frame;
   net::append_frame(frame, sealer_, body);
   return frame;
+}
+
+bool RankClient::send_beat(ByteSpan body) {
+  Bytes frame;
+  net::append_frame(frame, beat_sealer_, body);
+  return heartbeat_.send(frame);
 }
 
 std::optional<control::Message> RankClient::receive() {

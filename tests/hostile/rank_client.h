@@ -38,6 +38,8 @@ class RankClient {
   Bytes encode(const control::Message& message) { return control::encode(link_.next(), message); }
   Bytes frame_of(ByteSpan body);
   bool send(const control::Message& message) { return control_.send(frame_of(encode(message))); }
+  // What stands in one frame of the heartbeat connection. False where the other side takes no more.
+  bool send_beat(ByteSpan body);
   // The next message; nullopt where the connection ended.
   std::optional<control::Message> receive();
   // Joins and hears the welcome.
@@ -58,6 +60,7 @@ class RankClient {
   net::FrameSealer sealer_;
   net::FrameReader reader_;
   WireClient control_;
+  net::FrameSealer beat_sealer_;
   WireClient heartbeat_;
   uint64_t requests_ = 0;
 

@@ -76,7 +76,11 @@ LAYERS = (
         "bindings", ("core/", "controller/", "collectives/", "bindings/", "farandole/"), ("fmt/",)
     ),
     Layer("bindings/c/include", ("farandole/",)),
-    Layer("bindings/python", ("bindings/python/", "farandole/"), ("pybind11/", "Python.h")),
+    Layer(
+        "bindings/python",
+        ("bindings/python/", "core/base/hardened.h", "farandole/"),
+        ("pybind11/", "Python.h"),
+    ),
     Layer("examples", ("farandole/",)),
 )
 

@@ -11,6 +11,7 @@ import system_calls
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/dev"
+MODULE = "bindings/python/module"
 
 
 def objects() -> dict[str, Path]:
@@ -40,13 +41,33 @@ def test_a_failpoint_stands_at_each_call() -> None:
     assert wrong == []
 
 
-def test_every_source_has_been_looked_at() -> None:
-    sources = {
+def sources(*folders: str) -> set[str]:
+    return {
         path.relative_to(ROOT).as_posix()
-        for folder in ("core", "controller", "collectives")
+        for folder in folders
         for path in (ROOT / folder).rglob("*.cc")
     }
-    assert sources - objects().keys() == set(), "make build"
+
+
+def test_every_source_has_been_looked_at() -> None:
+    all_but_module = sources(*system_calls.FOLDERS) - sources(MODULE)
+    assert all_but_module - objects().keys() == set(), "make build"
+
+
+def test_the_extension_module_calls_nothing() -> None:
+    """It has no failpoints, where the wheel's own build is the one that there is."""
+    found = {
+        f"{MODULE}/{path.name.removesuffix('.o')}": path
+        for folder in (BUILD, *sorted(BUILD.parent.glob("wheel/*")))
+        for path in (folder / "bindings/python").rglob("*.cc.o")
+    }
+    if not found:
+        pytest.skip("the module is built with the wheel: make wheel")
+    assert sources(MODULE) - found.keys() == set(), "make wheel"
+    for name in sources(MODULE):
+        # As a release calls what it checks.
+        names = {re.sub("^__(.+)_chk$", r"\1", n) for n in system_calls.imported([found[name]])}
+        assert names & system_calls.WATCHED == set(), name
 
 
 def test_exceptions_are_of_use() -> None:

@@ -124,6 +124,84 @@ TEST(Heartbeat, ABrokenOrForeignConnectionIsNoVerdictByItself) {
   EXPECT_FALSE(zero.log.beats.take(0ms)) << "an altered frame is no beat";
 }
 
+// Whether the other side closes this end, whose beats are read meanwhile, within `turns` of it.
+bool is_closed(Side& side, int fd, int turns) {
+  Bytes buffer(4096);
+  for (int i = 0; i < turns; ++i) {
+    EXPECT_TRUE(side.log.ticks.take());
+    const ssize_t got = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN))
+      return true;
+  }
+  return false;
+}
+
+// A beat has a byte, a card fewer than 64; what announces more is not waited for.
+TEST(Heartbeat, AFrameBeyondTheBoundEndsTheConnectionAtItsHeader) {
+  Side zero;
+  Ends one = established_pair(), two = established_pair();
+  zero.heartbeat->watch(1, std::move(one.a));
+  zero.heartbeat->watch(2, std::move(two.a));
+  EXPECT_TRUE(send_all(one.b.fd.get(), Bytes{0, 0, 0, 64, 0, 0, 0, 0}, steady_now() + 1s).is_ok());
+  EXPECT_TRUE(send_all(two.b.fd.get(), Bytes{0, 0, 0, 65, 0, 0, 0, 0}, steady_now() + 1s).is_ok());
+  EXPECT_TRUE(is_closed(zero, two.b.fd.get(), 200));
+  EXPECT_FALSE(is_closed(zero, one.b.fd.get(), 5)) << "the longest there may be";
+}
+
+// What comes to a judge, in order: ranks that beat, and turns to judge.
+class OrderJudge final : public HeartbeatJudge {
+ public:
+  static constexpr int kTick = 0;
+  explicit OrderJudge(Mailbox<int>& all) : all_(all) {}
+  void watch(int, TimePoint) override {}
+  void forget(int) override {}
+  void on_beat(int rank, TimePoint) override { all_.put(rank); }
+  std::vector<Silence> tick(TimePoint) override {
+    all_.put(kTick);
+    return {};
+  }
+
+ private:
+  Mailbox<int>& all_;
+};
+
+// Rank 1 beats without end, and has no more than its turn.
+TEST(Heartbeat, AFloodOfBeatsKeepsNobodyElseFromBeingHeardOrJudged) {
+  constexpr int kMany = 100000;
+  Mailbox<int> all;
+  HeartbeatOptions options;
+  options.interval = 5ms;
+  options.judge = std::make_unique<OrderJudge>(all);
+  const auto heartbeat = std::move(Heartbeat::start(std::move(options))).value();
+  Ends loud = established_pair(), quiet = established_pair();
+  Bytes flood, beat;
+  FrameSealer loud_sealer(loud.b.keys.send), quiet_sealer(quiet.b.keys.send);
+  for (int i = 0; i < kMany; ++i) append_frame(flood, loud_sealer, Bytes{2});
+  append_frame(beat, quiet_sealer, Bytes{2});
+  heartbeat->watch(1, std::move(loud.a));
+  heartbeat->watch(2, std::move(quiet.a));
+  auto sent = std::async(std::launch::async, [&] {
+    const TimePoint deadline = steady_now() + kPatience;
+    const ByteSpan bytes(flood);
+    const size_t half = bytes.size() / 2;
+    return send_all(loud.b.fd.get(), bytes.first(half), deadline).is_ok() &&
+           send_all(quiet.b.fd.get(), beat, deadline).is_ok() &&
+           send_all(loud.b.fd.get(), bytes.subspan(half), deadline).is_ok();
+  });
+  int beats = 0, turns = 0, heard_after = -1;
+  while (beats < kMany) {
+    const std::optional<int> next = all.take();
+    ASSERT_TRUE(next) << "after " << beats;
+    beats += *next == 1;
+    turns += *next == OrderJudge::kTick && beats > 0;
+    if (*next == 2)
+      heard_after = beats;
+  }
+  EXPECT_GE(turns, 4);
+  EXPECT_GE(heard_after, 0) << "the quiet one was not heard before the flood was over";
+  EXPECT_TRUE(sent.get());
+}
+
 // A child of this process that holds copies of its sockets, so that no end-of-file tells of its
 // end, for as long as somebody else holds the pipe.
 void leave_an_heir(int (&hold)[2]) {

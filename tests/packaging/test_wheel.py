@@ -177,13 +177,19 @@ def test_calls_of_libc_are_checked(installation: Installation) -> None:
     for path in binaries(installation):
         table = tool("nm", "--dynamic", "--undefined-only", str(path))
         checked = set(re.findall(r"__(\w+)_chk@", table)) - {"stack"}
-        # The module has no call of whose room the compiler knows: see the next test.
+        # The module has no call of whose room the compiler knows, and how strictly the others
+        # check does not show: see the next test.
         assert checked or path.name.startswith("_native"), f"{path.name}: no call is checked"
 
 
-def test_the_module_is_compiled_with_checked_calls_or_not_at_all() -> None:
-    guard = "bindings/python/module/hardened.h"
-    assert f'#include "{guard}"' in (ROOT / "bindings/python/module/module.cc").read_text()
+def test_binaries_are_compiled_with_checked_calls_or_not_at_all() -> None:
+    guard = "core/base/hardened.h"
+    for source in (
+        "bindings/python/module/module.cc",
+        "bindings/c/library.cc",
+        "controller/launch/main.cc",
+    ):
+        assert f'#include "{guard}"' in (ROOT / source).read_text(), source
     checked = "-D_FORTIFY_SOURCE=3"
     for flags, compiles in (
         (["-DNDEBUG", "-O3", checked], True),

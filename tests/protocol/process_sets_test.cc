@@ -1,5 +1,9 @@
 // Process sets that come and go, in the one order of all ranks.
 
+#include "controller/protocol/process_sets.h"
+
+#include <limits>
+
 #include "tests/protocol/cluster_test.h"
 
 namespace farandole::control {
@@ -155,6 +159,33 @@ TEST_F(ProcessSetsTest, AJoinOfARemovedSetEnds) {
   cluster_->announce(2, {{{}, {.kind = CollectiveKind::Join, .process_set = 1}}});
   step("x", remove(1));
   EXPECT_EQ(told(2).back().rejected[0].why.message(), "join: process set 1 was removed");
+}
+
+std::string added(ProcessSets& sets, std::vector<int64_t> ranks) {
+  return sets.add(ranks).status().to_string();
+}
+
+TEST(ProcessSets, AreSoManyAndNoMore) {
+  ProcessSets::Map given;
+  for (uint32_t id = 1; id <= ProcessSets::kMost - 2; ++id) given[id] = {0};
+  ProcessSets sets(3, given);
+  const std::string refused =
+      "InvalidArgument: there are 65536 process sets, and no more are possible";
+  EXPECT_TRUE(sets.add(std::vector<int64_t>{1}));
+  EXPECT_EQ(added(sets, {2}), refused);
+  sets.remove(7);
+  EXPECT_TRUE(sets.add(std::vector<int64_t>{2}));
+  EXPECT_EQ(added(sets, {0, 1}), refused);
+}
+
+// An id is given once, so that whoever uses an old one does not meet another set.
+TEST(ProcessSets, AreNoMoreWhereTheIdsHaveRunOut) {
+  const uint32_t last = std::numeric_limits<uint32_t>::max();
+  ProcessSets sets(3, {{last - 1, {0}}});
+  EXPECT_EQ(sets.add(std::vector<int64_t>{1}).value(), last);
+  sets.remove(last);
+  EXPECT_EQ(
+      added(sets, {2}), "InvalidArgument: there are 2 process sets, and no more are possible");
 }
 
 }  // namespace

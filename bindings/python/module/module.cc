@@ -9,8 +9,8 @@
 
 #include "bindings/python/module/errors_py.h"
 #include "bindings/python/module/handle_py.h"
-#include "bindings/python/module/hardened.h"
 #include "bindings/python/module/session_py.h"
+#include "core/base/hardened.h"
 
 namespace py = pybind11;
 
