@@ -27,8 +27,11 @@ class Watched:
         self._native, self._walk = native, walk
 
     def submit(self, kind: int, name: str, tensor: Any, output: Any, *rest: Any) -> Watched:
-        assert kind == _native.ALLREDUCE
-        self._walk.append(("submit", (name, tensor.data_ptr(), output.data_ptr())))
+        if kind == _native.ALLREDUCE:
+            self._walk.append(("submit", (name, tensor.data_ptr(), output.data_ptr())))
+        else:
+            assert kind == _native.ALLGATHER
+            self._walk.append(("submit", (name,)))
         return Watched(self._native.submit(kind, name, tensor, output, *rest), self._walk)
 
     def wait(self, *timeout: Any) -> bool:
@@ -65,8 +68,10 @@ def test_gradients_walk_from_backward_to_the_native_call(walk: Walk) -> None:
     walk.clear()
     last(hidden).sum().backward()
     gradients = {name: p.grad.data_ptr() for name, p in model.named_parameters()}
-    # Communication of the last layer begins while backward still computes, in place.
+    # Communication of the last layer begins while backward still computes, in place. Before the
+    # first step ranks ask each other whether they have the same parameters.
     assert walk == [
+        ("submit", ("gradients.1.0.0.digest",)),
         ("submit", ("gradient/1.weight", gradients["1.weight"], gradients["1.weight"])),
         ("backward", "reaches the first layer"),
         ("submit", ("gradient/0.weight", gradients["0.weight"], gradients["0.weight"])),
@@ -75,8 +80,9 @@ def test_gradients_walk_from_backward_to_the_native_call(walk: Walk) -> None:
     assert torch.equal(last.weight, before), "no parameter changes before the step"
     optimizer.step()
     # The first step asks of what layout gradients are that some rank lacks; this one lacks none.
+    assert walk.pop(0) == ("waited", threading.get_ident()), "all have the same parameters"
     (asked, (question, *_)), *waits = walk
-    assert (asked, question) == ("submit", "gradient/0.weight.layouts.1")
+    assert (asked, question) == ("submit", "gradient/0.weight.layouts.0.1")
     assert waits == [("waited", threading.get_ident())] * 2, walk
     assert torch.equal(last.weight, before - 0.5 * last.weight.grad)
 

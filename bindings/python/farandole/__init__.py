@@ -10,7 +10,7 @@ For PyTorch: ``import farandole.torch``.
 """
 
 from farandole._native import __version__
-from farandole._session import counters, init, is_initialized, rank, shutdown, size
+from farandole._session import init, is_initialized, rank, shutdown, size
 from farandole.capabilities import (
     ccl_built,
     cuda_built,
@@ -43,7 +43,7 @@ from farandole.handles import Handle, poll, synchronize
 from farandole.hosts import cross_rank, cross_size, is_homogeneous, local_rank, local_size
 from farandole.metrics import average_metrics
 from farandole.objects import allgather_object, broadcast_object
-from farandole.observing import start_timeline, stop_timeline
+from farandole.observing import counters, start_timeline, stop_timeline
 from farandole.ops import (
     allgather,
     allgather_async,

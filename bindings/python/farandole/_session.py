@@ -48,6 +48,7 @@ class _Joined(NamedTuple):
     come between any two statements.
 
     turns: how often each name was given to ``turn``.
+    joins: how often this rank has joined in each process set.
     unanswered: what ``answer_later`` was given.
     patience: seconds that it has for slower ranks when it leaves.
     """
@@ -57,6 +58,7 @@ class _Joined(NamedTuple):
     pid: int
     settings: list[tuple[str, str]]
     turns: dict[tuple[int, str], int]
+    joins: dict[int, int]
     unanswered: dict[tuple[int, str], _native.Handle]
     patience: float
 
@@ -156,7 +158,7 @@ def _form(settings: list[tuple[str, str]]) -> None:
             session = _native.Session(settings, forming.is_given_up, all_stacks)
             place = Topology(*session.topology)
             pid, patience = os.getpid(), float(timeout)
-            _default.joined = _Joined(session, place, pid, settings, {}, {}, patience)
+            _default.joined = _Joined(session, place, pid, settings, {}, {}, {}, patience)
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -291,6 +293,21 @@ def turn(names: Iterable[str], process_set: int = 0) -> int:
     return number
 
 
+def period(process_set: int = 0) -> tuple[_native.Session, int]:
+    """What ends with the session, and where this rank joins in the process set: whatever ranks have
+    told each other before, those that had joined did not hear."""
+    joined = _joined()
+    return joined.session, joined.joins.get(process_set, 0)
+
+
+def join(process_set: int = 0) -> _native.Handle:
+    """Says that this rank has nothing more to submit in the process set until the handle ends."""
+    joined = _joined()
+    native = joined.session.join(process_set)
+    joined.joins[process_set] = joined.joins.get(process_set, 0) + 1
+    return native
+
+
 def answer_later(key: tuple[int, str], handle: _native.Handle | None) -> None:
     """For an operation that this rank does not wait for, but without which others cannot go on:
     whoever leaves the job in order waits for it before. None: it has been waited for."""
@@ -366,26 +383,6 @@ def rank() -> int:
 def size() -> int:
     """Number of ranks in the job."""
     return topology().size
-
-
-def counters() -> dict[str, int]:
-    """What this rank has done since ``init()``, as numbers that only grow.
-
-    ========================  ====================================================================
-    ``submitted``             operations taken, those in flight included
-    ``agreed``                operations that every rank had submitted, and alike
-    ``rejected``              operations that ranks had submitted unlike: MismatchError mostly
-    ``settled_ok``            operations that succeeded
-    ``settled_failed``        operations that ended with an error, the rejected ones included
-    ``buckets``               collectives run, each for one operation or for several fused
-    ``bytes``                 size of this rank's input to those that succeeded
-    ``busy_nanoseconds``      time within collectives, waiting for other ranks included
-    ========================  ====================================================================
-
-    An operation that was waited for is counted. May be called from any thread and while operations
-    run; also when the job has failed, but not after ``shutdown()``.
-    """
-    return current().counters()
 
 
 def _check_process(joined: _Joined) -> None:

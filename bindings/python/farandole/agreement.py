@@ -12,21 +12,39 @@ from farandole.objects import allgather_object
 from farandole.process_sets import ProcessSet, contributors
 
 
-def check_agreement(what: str, facts: Sequence[str], process_set: ProcessSet) -> None:
-    """Returns where every rank has the same facts; otherwise raises MismatchError with the first
-    difference, in the same words on every rank.
+class Question:
+    """To all ranks, whether they have the same facts: asked when this is made. A message of a few
+    bytes, unless ranks disagree.
 
-    what: begins the error and the names of the messages. One of a few bytes, unless ranks disagree.
+    what: begins the error, and the names of the messages unless ``name`` does.
     """
-    digest = hashlib.sha256("\n".join(facts).encode("utf-8", "surrogatepass")).digest()
-    # Bytes gathered are one dimension: the digests stand one behind the other.
-    digests = ops.allgather(digest, f"{what}.digest", process_set).tobytes()
-    if digests == digest * (len(digests) // len(digest)):
-        return
-    everyone = allgather_object(list(facts), f"{what}.facts", process_set)
-    raise MismatchError(
-        f"{what}: {_difference(everyone, contributors(process_set, len(everyone)))}"
-    )
+
+    def __init__(
+        self, what: str, facts: Sequence[str], process_set: ProcessSet, name: str | None = None
+    ) -> None:
+        self._what = what
+        self._facts = list(facts)
+        self._process_set = process_set
+        self._name = what if name is None else name
+        text = "\n".join(facts).encode("utf-8", "surrogatepass")
+        self._digest = hashlib.sha256(text).digest()
+        self._sent = ops.allgather_async(self._digest, f"{self._name}.digest", process_set)
+
+    def wait(self) -> None:
+        """Returns where every rank has the same facts; otherwise raises MismatchError with the
+        first difference, in the same words on every rank."""
+        # Bytes gathered are one dimension: the digests stand one behind the other.
+        digests = self._sent.wait().tobytes()
+        if digests == self._digest * (len(digests) // len(self._digest)):
+            return
+        everyone = allgather_object(self._facts, f"{self._name}.facts", self._process_set)
+        ranks = contributors(self._process_set, len(everyone))
+        raise MismatchError(f"{self._what}: {_difference(everyone, ranks)}")
+
+
+def check_agreement(what: str, facts: Sequence[str], process_set: ProcessSet) -> None:
+    """Asks, and waits for the answer."""
+    Question(what, facts, process_set).wait()
 
 
 def _difference(everyone: Sequence[Any], ranks: Sequence[str]) -> str:

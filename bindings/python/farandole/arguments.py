@@ -127,14 +127,24 @@ def check_timeout(timeout: Any) -> float:
     return seconds
 
 
-def check_compression(compression: Any) -> None:
-    """A class or object with the methods of Compressor."""
+def check_compression(compression: Any, made_by: str = "") -> None:
+    """A class or object with the methods of Compressor.
+
+    made_by: the call that returned it, where that is not the caller's own argument.
+    """
+    what, which = (f"{made_by} returned ", ", which") if made_by else ("compression=", "")
     for method in ("compress", "decompress"):
         if not callable(getattr(compression, method, None)):
             raise InvalidArgumentError(
-                f"compression={shown(compression)} has no method {method}; Compression.none, "
+                f"{what}{shown(compression)}{which} has no method {method}; Compression.none, "
                 "Compression.fp16, Compression.bf16 or a Compressor of your own is wanted"
             )
+
+
+def check_compression_of_parameters(compression: Any) -> None:
+    """What ``check_compression`` takes, or what makes one for each parameter."""
+    if not callable(getattr(compression, "for_parameter", None)):
+        check_compression(compression)
 
 
 def check_flag(what: str, value: object) -> bool:

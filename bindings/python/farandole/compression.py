@@ -15,8 +15,10 @@ class Compressor:
     ``decompress`` needs to know. Subclass it for a scheme of your own.
 
     Where that keeps a state for each tensor, such as what compression lost the last time, give the
-    optimizer an object with a method ``for_parameter(name)``, which returns the compressor of one
-    parameter, and is asked once for each.
+    optimizer, or the model's wrapper, an object with a method ``for_parameter(name)``, which
+    returns the compressor of one parameter, and is asked once for each; it needs no other method.
+    Sparse gradients are not compressed then: their rows change from step to step. One without
+    ``for_parameter`` gets the values of a sparse gradient, and has to make one of each.
     """
 
     @staticmethod

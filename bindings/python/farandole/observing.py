@@ -1,4 +1,4 @@
-"""What a job does, seen from outside: the timeline."""
+"""What a job does, seen from outside: figures and the timeline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ import os
 
 from farandole._session import check_usable, current
 from farandole.arguments import check_flag, check_path
+
+
+def counters() -> dict[str, int]:
+    """What this rank has done since ``init()``, as numbers that only grow.
+
+    ========================  ====================================================================
+    ``submitted``             operations taken, those in flight included
+    ``agreed``                operations that every rank had submitted, and alike
+    ``rejected``              operations that ranks had submitted unlike: MismatchError mostly
+    ``settled_ok``            operations that succeeded
+    ``settled_failed``        operations that ended with an error, the rejected ones included
+    ``buckets``               collectives run, each for one operation or for several fused
+    ``bytes``                 size of this rank's input to those that succeeded
+    ``busy_nanoseconds``      time within collectives, waiting for other ranks included
+    ========================  ====================================================================
+
+    An operation that was waited for is counted. May be called from any thread and while operations
+    run; also when the job has failed, but not after ``shutdown()``.
+    """
+    return current().counters()
 
 
 def start_timeline(file_path: str | os.PathLike[str], mark_cycles: bool = False) -> None:

@@ -199,7 +199,7 @@ def join(device: int = -1, process_set: ProcessSet = global_process_set) -> int:
     number = check_process_set(process_set)
     if not _is_cpu(device):
         raise UnsupportedError(f"join(device={shown(device)}): only the CPU, -1, is supported")
-    handle = _session.current().join(number)
+    handle = _session.join(number)
     Handle(handle).wait()
     return handle.value
 

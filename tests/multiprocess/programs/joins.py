@@ -191,6 +191,81 @@ def training(rank: int, size: int) -> None:
     wanted = -sum(sum(range(s + 1, size + 1)) / (size - s) for s in range(size))
     check(weight.tolist(), [wanted] * 3)
     sparse(rank, size)
+    late_steps(rank, size)
+    wrapped(rank, size)
+
+
+def late_steps(rank: int, size: int) -> None:
+    """Who had no step before the join finds the others, of what layout gradients are included."""
+    import torch
+
+    words = torch.nn.Embedding(size, 2, sparse=True)
+    torch.nn.init.zeros_(words.weight)
+    named = list(words.named_parameters())
+    optimizer = fdl.DistributedOptimizer(torch.optim.SGD(words.parameters(), 1.0), named)
+    for period in range(2):
+        for _ in range(rank + period):
+            optimizer.zero_grad()
+            if rank == size - 1:
+                words(torch.tensor([rank])).sum().backward()
+            optimizer.step()
+        fdl.join()
+    fdl.broadcast_parameters(named, size - 1)
+    # Step s of a period is that of the ranks from s, or from s - 1, on.
+    takers = [size - s for period in range(2) for s in range(1 - period, size)]
+    wanted = -sum(1 / count for count in takers)
+    check(abs(words.weight[size - 1, 0].item() - wanted) < 1e-5, True)
+
+
+def wrapped(rank: int, size: int) -> None:
+    """A model with buffers, sparse gradients, parts that only the last rank uses, and a batch
+    normalisation over the ranks that go on."""
+    import torch
+
+    class Net(torch.nn.Module):
+        def __init__(self, norm: torch.nn.Module) -> None:
+            super().__init__()
+            self.words = torch.nn.Embedding(size, 2, sparse=True)
+            self.norm = norm
+            self.last = torch.nn.Linear(2, 2)
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.norm(self.words(batch))
+            return self.last(hidden) if rank == size - 1 else hidden
+
+    for kind in (torch.nn.BatchNorm1d, fdl.SyncBatchNorm):
+        for find_unused in (True, False):
+            norm: Any = kind(2)
+            model = fdl.DistributedDataParallel(Net(norm), find_unused_parameters=find_unused)
+            if not find_unused:
+                model.module.words.weight.requires_grad_(False)
+            for period in range(2):
+                for step in range(rank + period):
+                    with torch.no_grad():
+                        norm.running_mean.fill_(rank)
+                    trained(model, torch.tensor([rank, step]), step + 1 - period)
+                check(fdl.join(), size - 1)
+    channels = 2 + 4 * (rank % 2)
+    unlike = fdl.DistributedDataParallel(torch.nn.BatchNorm1d(channels), init_sync=False)
+    refused(lambda: unlike(torch.ones(2, channels)), fdl.MismatchError, "buffers.0")
+    fdl.join()
+
+
+def trained(model: Any, batch: Any, first: int) -> None:
+    """One step of the ranks from `first` on, all of whom get the same gradients, and had the
+    running mean of that one before the forward."""
+    seen: list[float] = []
+    hook = model.module.norm.register_forward_pre_hook(
+        lambda norm, _: seen.extend(norm.running_mean.tolist())
+    )
+    model.zero_grad()
+    model(batch).pow(2).sum().backward()
+    hook.remove()
+    check(seen, [float(first)] * 2)
+    mine = [p.grad.to_dense().tolist() for p in model.parameters() if p.grad is not None]
+    check(fdl.allgather_object(mine, name="gradients"), [mine] * (fdl.size() - first))
+    words = model.module.words.weight
+    check(words.grad is not None and words.grad.is_sparse, words.requires_grad)
 
 
 def sparse(rank: int, size: int) -> None:

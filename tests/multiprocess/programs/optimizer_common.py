@@ -51,3 +51,29 @@ def raises(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
         assert text in str(error), error
     else:
         raise RuntimeError(f"no {kind.__name__} about {text}")
+
+
+class Remembers:
+    """Sends whole numbers, and what it cut off the next time."""
+
+    def __init__(self) -> None:
+        self.rest: torch.Tensor | float = 0.0
+
+    def compress(self, tensor: torch.Tensor) -> tuple[torch.Tensor, None]:
+        wanted = tensor + self.rest
+        self.rest = wanted - wanted.floor()
+        return wanted.floor(), None
+
+    def decompress(self, tensor: torch.Tensor, _: None) -> torch.Tensor:
+        return tensor
+
+
+class OneForEach:
+    """Makes a compressor with a state for each parameter, and is none itself."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Remembers] = {}
+
+    def for_parameter(self, name: str) -> Remembers:
+        assert name not in self.made
+        return self.made.setdefault(name, Remembers())

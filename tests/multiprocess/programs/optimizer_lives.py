@@ -124,52 +124,6 @@ def sparse_gradient_that_one_rank_has_first() -> None:
         assert weight[step].tolist() == [-1 / hvd.size() * used] * 2, weight
 
 
-class Remembers:
-    """Sends whole numbers, and what it cut off the next time."""
-
-    def __init__(self) -> None:
-        self.rest: torch.Tensor | float = 0.0
-
-    def compress(self, tensor: torch.Tensor) -> tuple[torch.Tensor, None]:
-        wanted = tensor + self.rest
-        self.rest = wanted - wanted.floor()
-        return wanted.floor(), None
-
-    def decompress(self, tensor: torch.Tensor, _: None) -> torch.Tensor:
-        return tensor
-
-
-class OneForEach:
-    """A compressor with a state for each parameter."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, Remembers] = {}
-
-    def for_parameter(self, name: str) -> Remembers:
-        assert name not in self.made
-        return self.made.setdefault(name, Remembers())
-
-    def compress(self, tensor: torch.Tensor) -> Any:
-        raise AssertionError("each parameter has one of its own")
-
-    decompress = compress
-
-
-@case
-def compressors_with_a_state() -> None:
-    compression: Any = OneForEach()
-    tensors = parameters(2)
-    optimizer = distributed(tensors, compression=compression, groups=1)
-    for _ in range(4):
-        optimizer.zero_grad()
-        parts = [((hvd.rank() + 1) * 0.25 * p).sum() for p in tensors]
-        torch.autograd.backward(torch.stack(parts).sum())
-        optimizer.step()
-    for p in tensors:  # four times a quarter, exactly
-        torch.testing.assert_close(p.detach(), torch.full_like(p, -mean()))
-    assert list(compression.made) == ["p0", "p1"]
-
-
 @case
 def gradients_changed_while_they_are_exchanged() -> None:
     tensors = parameters()
@@ -199,3 +153,54 @@ def a_step_after_synchronize_exchanges_nothing() -> None:
     backward(tensors)
     optimizer.step()
     expect(tensors, 2 * mean())
+
+
+@case
+def ranks_with_unlike_parameters() -> None:
+    """The same error on every rank, at the first exchange and after parameters have come."""
+    odd = hvd.rank() == 1
+    for as_dense in (False, True):
+        tensors = [nn.Parameter(torch.zeros(2)) for _ in range(1 + odd)]
+        optimizer: Any = hvd.DistributedOptimizer(
+            torch.optim.SGD(tensors, lr=1.0), sparse_as_dense=as_dense
+        )
+        backward(tensors)
+        text = "parameters: rank 1 has noname.1: float32 [2], which rank 0 has not"
+        for _ in range(2):  # nobody has gone on
+            raises(optimizer.step, hvd.MismatchError, text)
+    p = nn.Parameter(torch.zeros(2, dtype=torch.float64 if odd else torch.float32))
+    optimizer = distributed([p])
+    text = "rank 0 has p0: float32 [2], rank 1 has p0: float64 [2]"
+    raises(optimizer.synchronize, hvd.MismatchError, text)
+    optimizer = distributed(parameters(1), sparse_as_dense=odd)
+    text = "rank 0 has sparse_as_dense=False, rank 1 has sparse_as_dense=True"
+    raises(optimizer.synchronize, hvd.MismatchError, text)
+    optimizer = distributed(parameters(1 + odd), op=hvd.Adasum)
+    raises(optimizer.step, hvd.MismatchError, "rank 1 has p1: float32 [2], which rank 0 has not")
+    tensors = parameters(1)
+    optimizer = distributed(tensors)
+    backward(tensors)
+    optimizer.step()
+    added = nn.Parameter(torch.zeros(3 + odd))
+    optimizer.zero_grad()
+    optimizer.add_param_group({"params": [added]})
+    text = "rank 0 has noname.0: float32 [3], rank 1 has noname.0: float32 [4]"
+    raises(optimizer.synchronize, hvd.MismatchError, text)
+    hvd.barrier()
+
+
+@case
+def names_in_any_order() -> None:
+    """Layouts go by names, as gradients do."""
+    embedding = nn.Embedding(4, 2, sparse=True)
+    nn.init.zeros_(embedding.weight)
+    other = nn.Parameter(torch.zeros(1))
+    named = [("words", embedding.weight), ("other", other)]
+    if hvd.rank() == 1:
+        named.reverse()
+    optimizer = hvd.DistributedOptimizer(torch.optim.SGD([p for _, p in named], lr=1.0), named)
+    loss = other.sum() if hvd.rank() else embedding(torch.tensor([1])).sum()
+    torch.autograd.backward(loss)
+    optimizer.step()
+    assert embedding.weight[1].tolist() == [-1 / hvd.size()] * 2
+    assert other.item() == -(hvd.size() - 1) / hvd.size()

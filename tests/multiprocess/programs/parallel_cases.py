@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from model_case import case, failure, operations, same_everywhere
+from optimizer_common import OneForEach
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -194,6 +195,32 @@ def compression_freezing_and_scaling() -> None:
     model.module.bias.requires_grad_(True)
     torch.autograd.backward((model(torch.ones(1, 2)) * (hvd.rank() + 1.0)).sum())
     torch.testing.assert_close(model.module.bias.grad, torch.full((2,), mean), rtol=1e-2, atol=0)
+
+
+@case
+def compressors_with_a_state() -> None:
+    """Each dense parameter has one of its own; sparse gradients travel as they are, or narrow."""
+    compression: Any = OneForEach()
+    model = wrapped(nn.Linear(2, 1, bias=False), compression=compression)
+    model.module.weight.data.zero_()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(4):
+        optimizer.zero_grad()
+        torch.autograd.backward(model(torch.full((1, 2), 0.25)).sum())
+        optimizer.step()
+    assert model.module.weight.tolist() == [[-1.0, -1.0]]
+    assert list(compression.made) == ["weight"]
+    sent = []
+    for compression in (OneForEach(), hvd.Compression.none, hvd.Compression.bf16):
+        rows = wrapped(nn.Embedding(6, 1, sparse=True), compression=compression)
+        before = hvd.counters()["bytes"]
+        torch.autograd.backward(rows(torch.tensor([hvd.rank(), 5])).sum() * 0.5)
+        sent.append(hvd.counters()["bytes"] - before)
+        wanted = torch.tensor([0.5 / hvd.size()] * hvd.size() + [0.5])
+        places = [*range(hvd.size()), 5]
+        assert rows.module.weight.grad.is_sparse
+        assert torch.equal(rows.module.weight.grad.to_dense()[places, 0], wanted)
+    assert sent == [sent[0], sent[0], sent[0] - 2 * 2], sent
 
 
 class Checkpointed(nn.Module):

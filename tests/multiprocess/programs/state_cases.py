@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -238,3 +239,18 @@ def optimizers_that_differ() -> None:
     else:
         raise RuntimeError("nobody noticed")
     hvd.broadcast_optimizer_state(optimizer, 0)
+
+
+@case
+def buffers_of_which_the_first_is_refused() -> None:
+    """Those behind it are waited for, and the error is the first one's."""
+    odd = hvd.rank() == 1
+    before = packing._BUFFER_BYTES
+    packing._BUFFER_BYTES = 64
+    try:
+        state = [torch.ones(17 if odd else 16), *(torch.ones(16) for _ in range(5))]
+        work = partial(packing.broadcast_packed, state, 0, "unlike", hvd.global_process_set)
+        text = failure(work, hvd.MismatchError)
+    finally:
+        packing._BUFFER_BYTES = before
+    assert '"unlike.0"' in text, text

@@ -180,7 +180,8 @@ def sparse(rank: int, size: int) -> None:
         dense[:size, 0], dense[size, 1] = 3, 3 * size
         before = hvd.counters()["bytes"]
         total = hvd.sparse_allreduce_async(tensor, None, hvd.Sum)()
-        sent = 2 * values.element_size() + (2 * 2 + 2) * 8  # two entries and their places, a shape
+        # Two entries and their places, what it is: the operation, factors, a shape.
+        sent = 2 * values.element_size() + (2 * 2 + 3 + 2) * 8
         assert hvd.counters()["bytes"] - before == sent
         assert total.is_coalesced() and total._nnz() == size + 1
         equal([total.to_dense()], [dense], "sparse sum")
@@ -190,12 +191,18 @@ def sparse(rank: int, size: int) -> None:
         equal([mean.to_dense()], [expected], "sparse average")
     shape = (size + 1 + (rank == 1), 2)
     unlike = torch.eye(1).to_sparse().sparse_resize_(shape, 2, 0)
-    try:
-        hvd.sparse_allreduce_async(unlike, "unlike", hvd.Sum)()
-    except hvd.MismatchError as error:
-        assert f"rank 1 has [{size + 2}, 2]" in str(error), error
-    else:
-        raise RuntimeError("nobody noticed")
+    one = torch.eye(2).to_sparse()
+    for tensor, op, text in (
+        (unlike, hvd.Sum, f"shape of the sparse tensor: rank 0 has [{size + 1}, 2], rank 1 has"),
+        (one, hvd.Average if rank == 1 else hvd.Sum, "rank 0 has Sum, rank 1 has Average"),
+        (torch.eye(2).to_sparse(1 if rank else 2), hvd.Sum, "ranks disagree on"),
+    ):
+        try:
+            hvd.sparse_allreduce_async(tensor, "unlike", op)()
+        except hvd.MismatchError as error:
+            assert text in str(error), error
+        else:
+            raise RuntimeError("nobody noticed")
 
 
 def tensors_as_users_have_them(rank: int, size: int) -> None:

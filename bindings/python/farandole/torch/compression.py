@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
+from farandole.arguments import check_compression, shown
 from farandole.compression import Compressor, NoneCompressor, check_context
 from farandole.framework import check_memory
 from farandole.torch.tensors import check_tensor
 
-__all__ = ["Compression", "Compressor", "NoneCompressor"]
+__all__ = ["BF16Compressor", "Compression", "Compressor", "FP16Compressor", "NoneCompressor"]
 
 
 class _HalfCompressor(Compressor):
@@ -47,3 +48,30 @@ class Compression:
     none = NoneCompressor
     fp16 = FP16Compressor
     bf16 = BF16Compressor
+
+
+class Compressors:
+    """Those of an optimizer's or a model's parameters, by their names.
+
+    compression: one for all, or an object with ``for_parameter``, which is asked once for each.
+    """
+
+    def __init__(self, compression: Any) -> None:
+        self._compression = compression
+        self._make = getattr(compression, "for_parameter", None)
+        self._made: dict[str, Any] = {}
+
+    def of_dense(self, name: str) -> Any:
+        """What takes the whole gradient of that parameter."""
+        if self._make is None:
+            return self._compression
+        if name not in self._made:
+            made = self._make(name)
+            check_compression(made, f"for_parameter({shown(name)}) of the compression")
+            self._made[name] = made
+        return self._made[name]
+
+    def of_sparse(self) -> Any:
+        """What takes the values of whichever rows a sparse gradient has. What was kept of one set
+        of rows means nothing for another one: with a state they travel as they are."""
+        return self._compression if self._make is None else NoneCompressor

@@ -40,6 +40,7 @@ class DeltaExchange(GradientExchange):
         if self._alone:
             return step()
         self._hook(self.names)
+        self._agree()
         moving = [p for p in self.names if p.requires_grad or p.grad is not None]
         values = [p.detach().clone() for p in moving]
         try:

@@ -15,7 +15,7 @@ from farandole.errors import InvalidArgumentError
 from farandole.objects import broadcast_object
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.torch.packing import broadcast_packed, check_writable
-from farandole.torch.tensors import check_optimizer
+from farandole.torch.tensors import check_optimizer, kind_of
 
 
 def broadcast_parameters(
@@ -34,13 +34,9 @@ def broadcast_parameters(
     named = _named(params)
     tensors = [tensor for _, tensor in named]
     check_writable(tensors)
-    facts = [f"{name}: {_shown(tensor)}" for name, tensor in named]
+    facts = [f"{name}: {kind_of(tensor)}" for name, tensor in named]
     check_agreement("parameters", facts, process_set)
     broadcast_packed(tensors, root, "parameters", process_set)
-
-
-def _shown(tensor: torch.Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
 def _named(params: Any) -> list[tuple[str, torch.Tensor]]:
@@ -103,7 +99,7 @@ def _facts(optimizer: torch.optim.Optimizer) -> Iterator[str]:
     yield type(optimizer).__name__
     for number, group in enumerate(optimizer.param_groups):
         for at, p in enumerate(group["params"]):
-            yield f"parameter {at} of group {number}: {_shown(p)}"
+            yield f"parameter {at} of group {number}: {kind_of(p)}"
 
 
 class _Kind(NamedTuple):

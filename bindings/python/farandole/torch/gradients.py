@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import torch
 
 from farandole import _native, _session
+from farandole.agreement import Question
 from farandole.arguments import check_count
 from farandole.handles import GroupHandle, Handle
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
-from farandole.torch.compression import Compression, Compressor
+from farandole.torch.compression import Compression, Compressor, Compressors
 from farandole.torch.sparse import SparseReduction, start_sparse
-from farandole.torch.tensors import plain
+from farandole.torch.tensors import kind_of, plain
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
@@ -33,11 +34,6 @@ class ExchangeOptions:
     compression: type[Compressor] = Compression.none
     sparse_as_dense: bool = False
     process_set: ProcessSet = global_process_set
-
-    def compressor(self, name: str) -> Any:
-        """The one for a parameter: with a state of its own, where it has any."""
-        of_one = getattr(self.compression, "for_parameter", None)
-        return self.compression if of_one is None else of_one(name)
 
 
 @dataclass
@@ -82,6 +78,8 @@ class GradientExchange:
         self._set_id = check_process_set(options.process_set)
         turn = _session.turn(names.values(), self._set_id)
         self._prefix = f"{self._what}.{turn}" if turn > 1 else self._what
+        # What does not depend on the parameters, which ranks may have unlike.
+        self._number = _session.turn([f"optimizers of {self._what}s"], self._set_id)
         self.names = names
         self.finished = False
         self._options = options
@@ -90,12 +88,11 @@ class GradientExchange:
         self._sparse: set[torch.Tensor] = set()
         self._groups = [_Group(list(group)) for group in groups]
         self._group_of = {p: group for group in self._groups for p in group.members}
-        self._compressors: dict[torch.Tensor, Any] = {}
+        self._compressors = Compressors(options.compression)
         self._hooks: dict[torch.Tensor, Any] = {}
-        # Whether some gradient's layout may still be unknown on some rank.
-        self._asks_layouts = not options.sparse_as_dense
-        self._answers: _native.Handle | None = None
-        self._rounds = 0
+        self._period: tuple[Any, int] | None = None  # in which others were last asked
+        self._rounds = self._changes = 0
+        self._begin_agreeing()
         self._alone = options.process_set.size() == 1
         self.set_passes_per_step(passes_per_step)
         self._hook(names)
@@ -118,17 +115,59 @@ class GradientExchange:
 
     def follow(self, names: dict[torch.Tensor, str]) -> None:
         """The optimizer has other parameters than before."""
+        if not self._alone and _session.is_initialized():
+            self._ask()  # on every rank alike, though nobody waits for it
+        self._changes += 1
         self.names = names
         for p in [p for p in self._hooks if p not in names]:
             self._hooks.pop(p).remove()
             self._started.pop(p, None)
-        self._asks_layouts, self._answers = not self._options.sparse_as_dense, None
+        self._begin_agreeing()
         self._hook(names)
+
+    def _begin_agreeing(self) -> None:
+        """Nothing is known of what other ranks have.
+
+        _agreed: whether all were found to have the same parameters.
+        _asks_layouts: whether some gradient's layout may still be unknown on some rank.
+        """
+        self._agreed = False
+        self._question: Question | None = None
+        self._asks_layouts = not self._options.sparse_as_dense
+        self._answers: _native.Handle | None = None
+
+    def _ask(self) -> None:
+        """Asks other ranks, unless they have been asked, whether they have the same parameters. As
+        early as it can, since ranks may wait for several optimizers in unlike orders."""
+        period = _session.period(self._set_id)
+        if period != self._period:
+            self._period, self._rounds, self._changes = period, 0, 0
+            self._begin_agreeing()
+        if self._agreed or self._question is not None:
+            return
+        facts = [f"sparse_as_dense={self._options.sparse_as_dense}"]
+        facts += [f"{self.names[p]}: {kind_of(p)}" for p in self._in_order()]
+        what, process_set = "DistributedOptimizer's parameters", self._options.process_set
+        name = f"{self._what}s.{self._number}.{period[1]}.{self._changes}"
+        self._question = Question(what, facts, process_set, name)
+
+    def _agree(self) -> None:
+        """Raises on every rank alike where they have unlike parameters. What backward has started
+        of those that other ranks have not stays in flight."""
+        self._ask()
+        question, self._question = self._question, None
+        if question is not None:
+            question.wait()
+            self._agreed = True
+
+    def _in_order(self) -> list[torch.Tensor]:
+        """The parameters in an order that is the same on every rank."""
+        return sorted(self.names, key=self.names.__getitem__)
 
     @uncompiled
     def finish(self) -> None:
         """Starts what has not been, waits for all. Afterwards nothing is in flight, also where it
-        raises."""
+        raises, unless ranks have unlike parameters."""
         if self._alone:
             self.finished = True
             return
@@ -147,6 +186,7 @@ class GradientExchange:
     def _finish(self) -> list[str]:
         """Names of parameters whose gradients were changed on their way."""
         self._hook(self.names)
+        self._agree()
         if self._asks_layouts:
             self._agree_on_layouts()
         for p in self.names:
@@ -164,9 +204,9 @@ class GradientExchange:
             self._take_layouts(self._answers)
         if not self._asks_layouts or not self.names:
             return
-        mine = torch.tensor([self._layout(p) for p in self.names], dtype=torch.uint8)
+        mine = torch.tensor([self._layout(p) for p in self._in_order()], dtype=torch.uint8)
         self._rounds += 1  # nobody may have waited for the last one
-        name = f"{self._asked()}.layouts.{self._rounds}"
+        name = f"{self._asked()}.layouts.{_session.period(self._set_id)[1]}.{self._rounds}"
         native = _session.submit(
             _native.ALLREDUCE,
             name,
@@ -181,7 +221,7 @@ class GradientExchange:
             self._take_layouts(native)
 
     def _asked(self) -> str:
-        return self._name(next(iter(self.names)))
+        return self._name(self._in_order()[0])
 
     def _layout(self, p: torch.Tensor) -> int:
         if p.grad is not None:
@@ -196,7 +236,7 @@ class GradientExchange:
         _session.answer_later((self._set_id, self._asked()), None)
         agreed = list(native.tobytes())
         self._sparse.update(
-            p for p, layout in zip(self.names, agreed, strict=True) if layout == _SPARSE
+            p for p, layout in zip(self._in_order(), agreed, strict=True) if layout == _SPARSE
         )
         self._asks_layouts = _UNKNOWN in agreed
 
@@ -228,6 +268,8 @@ class GradientExchange:
                 f"the gradient of {self.names[p]} is part of a graph (create_graph=True), which "
                 "cannot be exchanged"
             )
+        if not self._started:
+            self._ask()
         self.finished = False
         self._left[p] = left - 1
         self._started[p] = None
@@ -265,15 +307,11 @@ class GradientExchange:
     def _name(self, p: torch.Tensor) -> str:
         return f"{self._prefix}/{self.names[p]}"
 
-    def _compressor(self, p: torch.Tensor) -> Any:
-        if p not in self._compressors:
-            self._compressors[p] = self._options.compressor(self.names[p])
-        return self._compressors[p]
-
     def _start_sparse(self, p: torch.Tensor, gradient: torch.Tensor) -> None:
         self._sparse.add(p)
         o = self._options
-        how = SparseReduction(o.op, o.prescale, o.postscale, self._compressor(p), o.process_set)
+        compressor = self._compressors.of_sparse()
+        how = SparseReduction(o.op, o.prescale, o.postscale, compressor, o.process_set)
         inner = start_sparse(gradient, self._name(p), how)
 
         def install(results: list[Any]) -> None:
@@ -284,7 +322,7 @@ class GradientExchange:
     def _start_dense(self, gradients: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         memories, finishes = [], []
         for p, gradient in gradients:
-            compressor = self._compressor(p)
+            compressor = self._compressors.of_dense(self.names[p])
             small, ctx = compressor.compress(gradient)
             memories.append(plain(small))
             finishes.append(_decompressing(gradient, memories[-1], compressor, ctx))

@@ -10,7 +10,12 @@ from typing import Any, NoReturn, cast
 
 import torch
 
-from farandole.arguments import check_compression, check_flag, check_scale, shown
+from farandole.arguments import (
+    check_compression_of_parameters,
+    check_flag,
+    check_scale,
+    shown,
+)
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Adasum, Average, check_op
@@ -279,7 +284,8 @@ def DistributedOptimizer(
         without it their order in the optimizer counts. Several optimizers may have parameters of
         the same names, where every rank makes them in the same order.
     compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``, or a
-        Compressor of your own, which may have a state for each parameter.
+        Compressor of your own, which may have a state for each parameter; sparse gradients travel
+        as they are then.
     backward_passes_per_step: how often gradients add up locally before they are exchanged.
     op: ``Average`` or ``Sum`` (also ``Min``, ``Max`` and ``Product``) of gradients; or ``Adasum``
         of what each rank's own step has moved: gradients and the optimizer's state stay its own.
@@ -338,7 +344,7 @@ def _options(
     process_set: ProcessSet,
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
-    check_compression(compression)
+    check_compression_of_parameters(compression)
     check_flag("sparse_as_dense", sparse_as_dense)
     predivide = check_scale("gradient_predivide_factor", predivide)
     if predivide != 1.0 and reduce_op != Average:

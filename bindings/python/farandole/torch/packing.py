@@ -67,12 +67,13 @@ def broadcast_packed(
     failure: FarandoleError | None = None
     for number, bucket in enumerate(_buckets(tensors)):
         if len(waiting) == _IN_FLIGHT:
-            failure = failure or _arrive(waiting.popleft(), is_root)
+            failure = _arrive(waiting.popleft(), is_root)
         if failure is not None:  # on every rank alike
             break
         waiting.append(_depart(bucket, root_rank, f"{name}.{number}", process_set, is_root))
     while waiting:
-        failure = failure or _arrive(waiting.popleft(), is_root)
+        later = _arrive(waiting.popleft(), is_root)
+        failure = failure or later
     if failure is not None:
         raise failure
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
-from farandole.arguments import check_compression, check_flag
-from farandole.errors import InvalidArgumentError
+from farandole import _session
+from farandole.arguments import check_compression_of_parameters, check_flag
+from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.torch import ops
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.functions import broadcast_parameters
 from farandole.torch.packing import broadcast_packed, check_writable
@@ -34,9 +36,9 @@ class DistributedDataParallel(torch.nn.Module):
 
     module: the model; every rank's has the same parameters. It is ``.module`` of the wrapper, whose
         ``forward`` has to be called, not the model's own.
-    compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``.
+    compression: as for ``DistributedOptimizer``.
     broadcast_buffers: before each forward in training all ranks get the buffers (running
-        statistics) of the first rank.
+        statistics) of the first rank that has not joined.
     init_sync: all ranks get the parameters and buffers of the first rank at once.
     find_unused_parameters: at the end of backward ranks tell each other, in one small message,
         which parameters they have used; one that nobody used keeps the gradient that it had, or
@@ -44,8 +46,8 @@ class DistributedDataParallel(torch.nn.Module):
         parameter may be used by some ranks only.
     process_set: as for ``allreduce``.
 
-    For one thread at a time. Of wrappers that work at once, ranks have to run the first forward in
-    one order.
+    For one thread at a time. Of wrappers that work at once, ranks have to run the first forward,
+    and that after a ``join``, in one order.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class DistributedDataParallel(torch.nn.Module):
         process_set: ProcessSet = global_process_set,
     ) -> None:
         check_module(module)
-        check_compression(compression)
+        check_compression_of_parameters(compression)
         check_process_set(process_set)
         super().__init__()
         self.module = module
@@ -99,7 +101,21 @@ class DistributedDataParallel(torch.nn.Module):
         if self._synchronizing and self._broadcast_buffers and self.training:
             buffers = list(self.module.buffers())
             check_writable(buffers)
-            broadcast_packed(buffers, self._process_set.ranks[0], "buffers", self._process_set)
+            self._share_buffers(buffers)
+
+    def _share_buffers(self, buffers: list[torch.Tensor]) -> None:
+        """Those of the first rank that has not joined. Who has, ranks learn from the refusal of the
+        first one's, which all get alike; no rank can join while the others ask."""
+        process_set = self._process_set
+        first = process_set.ranks[0]
+        try:
+            broadcast_packed(buffers, first, "buffers", process_set)
+        except MismatchError:
+            own = torch.tensor([_session.rank()])
+            there = int(ops.allgather_async(own, "buffers.ranks", process_set).wait()[0])
+            if there == first:
+                raise
+            broadcast_packed(buffers, there, "buffers", process_set)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

@@ -15,8 +15,8 @@ from farandole.handles import GroupHandle, Handle
 from farandole.process_sets import ProcessSet, check_process_set
 from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
-from farandole.torch.compression import Compressor
-from farandole.torch.sparse import sparse_allreduce_async
+from farandole.torch.compression import Compressor, Compressors
+from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.uncompiled import uncompiled
 
 # What a rank says of a parameter at the end of backward; the largest one holds.
@@ -39,10 +39,10 @@ class Reducer:
         process_set: ProcessSet,
     ) -> None:
         self._names = {p: name for name, p in parameters.items()}
-        self._compression = compression
+        self._compressors = Compressors(compression)
         self._find_unused = find_unused
         self._process_set = process_set
-        self._session: object = None
+        self._period: object = None
         self._prefix = ""
         self._hooked: set[torch.Tensor] = set()
         # Gradients that hold something which other ranks have not got.
@@ -59,11 +59,13 @@ class Reducer:
         for p in self._names:
             if p.requires_grad and p not in self._hooked:
                 self._hook(p)
-        if exchanging and self._session is not _session.current():
+        if not exchanging:
+            return
+        set_id = check_process_set(self._process_set)
+        if _session.period(set_id) != self._period:
             # Alike on every rank, and unlike that of another model.
-            set_id = check_process_set(self._process_set)
             self._prefix = _session.named(_native.ALLREDUCE, None, set_id)
-            self._session = _session.current()
+            self._period = _session.period(set_id)
 
     @uncompiled
     def watch(self, output: Any) -> None:
@@ -122,15 +124,18 @@ class Reducer:
         name = f"{self._prefix}/{self._names[p]}"
         gradient = cast(torch.Tensor, p.grad)
         if gradient.is_sparse:
-            inner: Handle = sparse_allreduce_async(gradient, name, Average, self._process_set)
+            compressor = self._compressors.of_sparse()
+            how = SparseReduction(Average, compression=compressor, process_set=self._process_set)
+            inner: Handle = start_sparse(gradient, name, how)
             self._handles[p] = GroupHandle([inner], lambda results: _install(p, results[0]))
             return
-        small, ctx = self._compression.compress(gradient)
+        compressor = self._compressors.of_dense(self._names[p])
+        small, ctx = compressor.compress(gradient)
         inner = ops.allreduce_async_(small, None, name, Average, process_set=self._process_set)
         if small is gradient:
             self._handles[p] = inner
         else:
-            self._handles[p] = GroupHandle([inner], _copying(gradient, self._compression, ctx))
+            self._handles[p] = GroupHandle([inner], _copying(gradient, compressor, ctx))
 
     @uncompiled
     def _finish(self) -> None:
@@ -176,10 +181,10 @@ def _install(p: torch.Tensor, gradient: torch.Tensor) -> None:
 
 
 def _copying(
-    gradient: torch.Tensor, compression: type[Compressor], ctx: Any
+    gradient: torch.Tensor, compressor: Any, ctx: Any
 ) -> Callable[[list[torch.Tensor]], None]:
     def finish(results: list[torch.Tensor]) -> None:
         with torch.no_grad():
-            gradient.copy_(compression.decompress(results[0], ctx))
+            gradient.copy_(compressor.decompress(results[0], ctx))
 
     return finish

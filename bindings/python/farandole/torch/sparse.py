@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from farandole import _native, _session
+from farandole.arguments import shown
 from farandole.compression import Compression, Compressor
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.handles import GroupHandle
@@ -16,7 +17,7 @@ from farandole.process_sets import (
     contributors,
     global_process_set,
 )
-from farandole.reduce_ops import Average, Sum, check_op
+from farandole.reduce_ops import Average, ReduceOp, Sum, check_op
 from farandole.torch import ops
 from farandole.torch.tensors import check_tensor
 
@@ -49,7 +50,10 @@ def sparse_allreduce_async(
 
 
 class SparseReduction(NamedTuple):
-    """What becomes of the values; as for a dense allreduce."""
+    """What becomes of the values; as for a dense allreduce.
+
+    compression: keeps no state, and turns each value into one: rows change from step to step.
+    """
 
     op: int
     prescale: float = 1.0
@@ -66,19 +70,19 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
         raise InvalidArgumentError(f"a sparse COO tensor is wanted, not one of {tensor.layout}")
     tensor = tensor.detach().coalesce()
     shape = tensor.shape
-    values, context = how.compression.compress(_scaled(tensor.values(), how.prescale))
+    values, context = _compressed(_scaled(tensor.values(), how.prescale), how.compression)
     # Gathering is along the first dimension, that of the entries.
-    parts = {"indices": tensor.indices().t(), "values": values, "shape": torch.tensor([shape])}
+    parts = {"indices": tensor.indices().t(), "values": values, "what": _what(how, shape)}
     group = how.process_set
     handles = [ops.allgather_async(part, f"{name}.{what}", group) for what, part in parts.items()]
 
     def combine(gathered: list[Any]) -> torch.Tensor:
-        indices, small, shapes = gathered
-        _check_shapes(name, contributors(group, len(shapes)), shapes.tolist())
+        indices, small, everyone = gathered
+        _check_alike(name, contributors(group, len(everyone)), everyone)
         values = how.compression.decompress(small, context)
         total = torch.sparse_coo_tensor(indices.t(), values, shape, check_invariants=True)
         total = total.coalesce()
-        values = total.values() if how.op == Sum else _mean(total.values(), len(shapes))
+        values = total.values() if how.op == Sum else _mean(total.values(), len(everyone))
         values = _scaled(values, how.postscale)
         return torch.sparse_coo_tensor(
             total.indices(), values, shape, is_coalesced=True, check_invariants=False
@@ -87,14 +91,46 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
     return SparseHandle(handles, combine)
 
 
-def _check_shapes(name: str, ranks: list[str], shapes: list[list[int]]) -> None:
-    """Raises on every rank alike. The entries' own shapes tell less."""
-    for rank, shape in zip(ranks, shapes, strict=True):
-        if shape != shapes[0]:
-            raise MismatchError(
-                f'allgather "{name}": ranks disagree on shape of the sparse tensor: '
-                f"{ranks[0]} has {shapes[0]}, {rank} has {shape}"
-            )
+def _compressed(values: torch.Tensor, compression: Any) -> tuple[torch.Tensor, Any]:
+    small, context = compression.compress(values)
+    if small.shape != values.shape:
+        raise InvalidArgumentError(
+            f"compression={shown(compression)} has made {list(small.shape)} of values "
+            f"{list(values.shape)} of a sparse tensor, whose rows other ranks' stand beside; "
+            "compress each value to one, or send it as a dense tensor (sparse_as_dense=True)"
+        )
+    return small, context
+
+
+def _what(how: SparseReduction, shape: torch.Size) -> torch.Tensor:
+    """One row, in which ranks have to agree: of the values alone nobody could see it. The factors
+    travel as the bits that they are."""
+    factors = torch.tensor([how.prescale, how.postscale], dtype=torch.float64)
+    extents = torch.tensor(shape, dtype=torch.int64)
+    return torch.cat([torch.tensor([how.op]), factors.view(torch.int64), extents])[None]
+
+
+def _check_alike(name: str, ranks: list[str], everyone: torch.Tensor) -> None:
+    """Raises on every rank alike."""
+    facts = [_facts(row) for row in everyone]
+    for rank, mine in zip(ranks, facts, strict=True):
+        for what, value in mine.items():
+            first = facts[0][what]
+            if value != first:
+                raise MismatchError(
+                    f'allgather "{name}": ranks disagree on {what} of the sparse tensor: '
+                    f"{ranks[0]} has {first}, {rank} has {value}"
+                )
+
+
+def _facts(row: torch.Tensor) -> dict[str, str]:
+    prescale, postscale = row[1:3].view(torch.float64).tolist()
+    return {
+        "shape": str(row[3:].tolist()),
+        "operation": str(ReduceOp(int(row[0]))),
+        "prescale_factor": str(prescale),
+        "postscale_factor": str(postscale),
+    }
 
 
 def _scaled(values: torch.Tensor, factor: float) -> torch.Tensor:

@@ -30,6 +30,11 @@ def check_module(module: object) -> torch.nn.Module:
     return module
 
 
+def kind_of(tensor: torch.Tensor) -> str:
+    """Its dtype and shape, as errors name them."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
 def plain(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where its memory is as it looks, else a contiguous copy."""
     check_memory(check_tensor(tensor))
