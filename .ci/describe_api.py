@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import farandole
-import farandole.compression
 import farandole.data
 import farandole.torch as hvd
 from farandole.torch.optimizer import _DistributedOptimizer
@@ -41,7 +40,7 @@ SECTIONS = {
     "grouped_reduce_async grouped_gather_async grouped_scatter_async grouped_reduce_async_",
     "Process sets and joins": "ProcessSet global_process_set add_process_set remove_process_set "
     "join",
-    "Operations, compression": "ReduceOp Average Sum Min Max Product Adasum Compression",
+    "Operations, compression": "ReduceOp Average Sum Min Max Product Adasum Compression Compressor",
     "Objects and figures": "broadcast_object allgather_object average_metrics",
     "Observing": "start_timeline stop_timeline",
     "Running a function on ranks": "run",
@@ -154,8 +153,6 @@ def page() -> str:
     parts += [
         entry(farandole.data, name) + "\n" for name in ("BaseDataLoader", "AsyncDataLoaderMixin")
     ]
-    parts.append("## farandole.compression\n")
-    parts.append(entry(farandole.compression, "Compressor"))
     return "\n".join(parts)
 
 

@@ -43,7 +43,7 @@ NOT_FUZZED = {
     "bindings/python/farandole/objects.py:_size_in": "a number, of which any is right: there is no "
     "memory for one too large (tests/multiprocess/programs/mismatch.py)",
     "bindings/python/farandole/objects.py:_unpack": "pickle, of ranks of the job alone",
-    "bindings/python/farandole/objects.py:broadcast_object": "likewise",
+    "bindings/python/farandole/objects.py:share_object": "likewise",
     "collectives/gloo/transport/link_io.cc:Link::read": "bytes for Link::parse",
     "collectives/gloo/transport/link_io.cc:Link::discard": "bytes that nobody looks at",
     "collectives/gloo/transport/mesh.cc:Mesh::turn": "the number of an eventfd of its own",

@@ -49,6 +49,11 @@ def test_joins(ranks: int, way: str) -> None:
     assert all(r["checks"] > 100 and r["size"] == ranks for r in reports)
 
 
+def test_calls_whose_other_ranks_come_late() -> None:
+    pytest.importorskip("torch")
+    assert all(r["checks"] > 8 for r in launch(3, "late_ranks.py"))
+
+
 @pytest.mark.parametrize(("ranks", "way"), [(2, "torch"), (3, "numpy"), (4, "torch")])
 def test_adasum(ranks: int, way: str) -> None:
     if way == "torch":

@@ -384,7 +384,7 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
         return one_each(parameter)
     if parameter == "out":
         return wrong_outs(module)
-    if function == "add_process_set":  # or ranks of which one is made
+    if (function, parameter) == ("add_process_set", "process_set"):  # or ranks of which one is made
         return WRONG["ranks"]
     if parameter == "params":
         return {**WRONG["params"], **{w: ([t], text) for w, (t, text) in wrong_memory().items()}}

@@ -24,7 +24,7 @@ except ImportError:  # this Python has none
     torch = hvd = None  # type: ignore[assignment]
 
 # Classes that nobody calls: what only names others, and what only functions make.
-NOT_CALLED = {"Alignment", "Compression", "Handle"}
+NOT_CALLED = {"Alignment", "Compression", "Compressor", "Handle"}
 
 
 class Subject(NamedTuple):

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import threading
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import farandole as fdl
-from farandole.handles import GroupHandle
+from farandole import handles
+from farandole.handles import Deadline, GroupHandle
 
+try:
+    import farandole.torch as hvd
+except ImportError:  # this Python has no torch
+    hvd = None  # type: ignore[assignment]
+
+MODULES = [fdl] if hvd is None else [fdl, hvd]
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("session")]
 
 
@@ -131,3 +140,37 @@ def test_group_in_place() -> None:
     handle = fdl.grouped_allreduce_async_(arrays[:1], op=fdl.Sum, prescale_factor=2.0)
     assert handle.wait(30)[0] is arrays[0]
     assert arrays[0].tolist() == [6, 6, 6]
+
+
+def test_one_limit_for_several_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets what the ones before have left; the error names what the caller gave."""
+    now = [100.0]
+    monkeypatch.setattr(handles, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Asked:
+        def _wait_for(self, left: float | None, limit: float | None) -> Any:
+            return left, limit
+
+    handle = cast(fdl.Handle, Asked())
+    deadline = Deadline(10)
+    assert deadline.wait(handle) == (10.0, 10.0)
+    now[0] = 107.0
+    assert deadline.wait(handle) == (3.0, 10.0)
+    now[0] = 120.0
+    assert deadline.wait(handle) == (0.0, 10.0)
+    assert Deadline().wait(handle) == (None, None)
+    with pytest.raises(ValueError, match="timeout=-1 is no number of seconds"):
+        Deadline(-1)
+
+
+def test_every_call_that_waits_has_a_limit() -> None:
+    """By name: whoever adds one thinks of it."""
+    waiting = ("join", "barrier", "process_set", "object", "parameters", "state", "metrics")
+    for module in MODULES:
+        for name in module.__all__:
+            function = getattr(module, name)
+            waits = name.endswith(waiting) and callable(function) and name != "global_process_set"
+            if waits and inspect.isfunction(function):
+                limit = inspect.signature(function).parameters["timeout"]
+                assert limit.kind is limit.KEYWORD_ONLY, name
+                assert limit.default is None, name

@@ -183,6 +183,39 @@ def test_an_installed_horovod_is_set_aside_in_this_mode_only(tmp_path: Path) -> 
     assert "imported already" in run(tmp_path, late, served=False, **site).stdout
 
 
+WORKERS = """
+    import multiprocessing
+    {here}
+
+    def work(queue):
+        import horovod.data
+        queue.put(horovod.__version__)
+
+    if __name__ == "__main__":
+        for way in ("spawn", "spawn", "forkserver"):
+            context = multiprocessing.get_context(way)
+            queue = context.Queue()
+            process = context.Process(target=work, args=(queue,))
+            process.start()
+            print(queue.get(timeout=50))
+            process.join(50)
+"""
+
+
+@pytest.mark.parametrize("here", ["import horovod", "pass"])
+def test_an_installed_horovod_is_spoken_of_once(tmp_path: Path, here: str) -> None:
+    """Whichever of the script's processes imports it first."""
+    other = tmp_path / "site/horovod"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("__version__ = 'another'\n")
+    paths = (str(other.parent), os.environ.get("PYTHONPATH", ""))
+    site: Any = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    result = run(tmp_path, script(tmp_path, WORKERS.replace("{here}", here)), **site)
+    assert result.stdout.splitlines() == ["0.28.1"] * 3
+    told = "farandole: import horovod is served by Farandole, not by Horovod "
+    assert result.stderr == f"{told}({other / '__init__.py'})\n"
+
+
 SPAWNING = """
     import multiprocessing
     import horovod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import os
@@ -125,6 +126,31 @@ def test_data_loaders() -> None:
     assert set(rows) == set(FACTS["data"])
     for name, signature in FACTS["data"].items():
         begins_alike(getattr(farandole.data, name), signature)
+
+
+def test_modules() -> None:
+    """Each name that scripts import from a module of Horovod, as they write it."""
+    (rows,) = (TABLES[heading] for heading in TABLES if heading == "Modules")
+    assert {re.findall(r"`([\w.]+)`", what)[0] for what, _ in rows} == set(FACTS["modules"])
+    lines = [
+        f"from {module} import {', '.join(names)}\n"
+        f"import {module}\nassert {module}.{names[0]} is {names[0]}"
+        for module, names in FACTS["modules"].items()
+    ]
+    served = ["import farandole.horovod", "farandole.horovod.serve()", *lines]
+    served += ["import horovod.torch as hvd", "assert hvd.mpi_ops.allreduce is hvd.allreduce"]
+    served += ["assert hvd.compression.Compressor is hvd.Compressor"]
+    subprocess.run([sys.executable, "-c", "\n".join(served)], timeout=100, check=True)
+
+
+def test_our_own_line_of_import_finds_the_same_modules() -> None:
+    for module, names in FACTS["modules"].items():
+        if module.startswith("horovod.torch."):
+            found = importlib.import_module(module.replace("horovod", "farandole", 1))
+            for name in names:
+                value = getattr(found, name)
+                assert name.startswith("_") or value is getattr(hvd, name, value)
+    assert hvd.mpi_ops.allreduce is hvd.allreduce
 
 
 def test_running_functions() -> None:

@@ -23,7 +23,7 @@ from farandole.capabilities import (
     nccl_built,
     rocm_built,
 )
-from farandole.compression import Compression
+from farandole.compression import Compression, Compressor
 from farandole.errors import (
     AbortedError,
     FarandoleError,
@@ -107,6 +107,7 @@ __all__ = [
     "Adasum",
     "Average",
     "Compression",
+    "Compressor",
     "FarandoleError",
     "Handle",
     "HorovodInternalError",

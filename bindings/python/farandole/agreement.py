@@ -8,7 +8,8 @@ from typing import Any
 
 from farandole import ops
 from farandole.errors import MismatchError
-from farandole.objects import allgather_object
+from farandole.handles import Deadline
+from farandole.objects import start_allgather_object
 from farandole.process_sets import ProcessSet, contributors
 
 
@@ -30,21 +31,24 @@ class Question:
         self._digest = hashlib.sha256(text).digest()
         self._sent = ops.allgather_async(self._digest, f"{self._name}.digest", process_set)
 
-    def wait(self) -> None:
+    def wait(self, deadline: Deadline) -> None:
         """Returns where every rank has the same facts; otherwise raises MismatchError with the
         first difference, in the same words on every rank."""
         # Bytes gathered are one dimension: the digests stand one behind the other.
-        digests = self._sent.wait().tobytes()
+        digests = deadline.wait(self._sent).tobytes()
         if digests == self._digest * (len(digests) // len(self._digest)):
             return
-        everyone = allgather_object(self._facts, f"{self._name}.facts", self._process_set)
+        sent = start_allgather_object(self._facts, f"{self._name}.facts", self._process_set)
+        everyone = deadline.wait(sent)
         ranks = contributors(self._process_set, len(everyone))
         raise MismatchError(f"{self._what}: {_difference(everyone, ranks)}")
 
 
-def check_agreement(what: str, facts: Sequence[str], process_set: ProcessSet) -> None:
+def check_agreement(
+    what: str, facts: Sequence[str], process_set: ProcessSet, deadline: Deadline
+) -> None:
     """Asks, and waits for the answer."""
-    Question(what, facts, process_set).wait()
+    Question(what, facts, process_set).wait(deadline)
 
 
 def _difference(everyone: Sequence[Any], ranks: Sequence[str]) -> str:

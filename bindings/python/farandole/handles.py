@@ -63,8 +63,12 @@ class Handle:
             flight as before, and the job is well as far as anybody knows. Its ``handle`` is this.
         """
         limit = checked_limit(timeout)
+        return self._wait_for(limit, limit)
+
+    @uncompiled
+    def _wait_for(self, left: float | None, limit: float | None) -> Any:
         try:
-            return self._wait(limit, limit)
+            return self._wait(left, limit)
         except PendingError as error:
             error.handle = self
             raise
@@ -154,6 +158,24 @@ class GroupHandle(Handle):
         if failure is not None:
             raise failure
         return results
+
+
+class Deadline:
+    """One limit for all that a call waits for.
+
+    timeout: seconds from now on; None is no limit. Raises InvalidArgumentError for what is none.
+    """
+
+    __slots__ = ("_end", "_limit")
+
+    def __init__(self, timeout: Any = None) -> None:
+        self._limit = checked_limit(timeout)
+        self._end = None if self._limit is None else time.monotonic() + self._limit
+
+    def wait(self, handle: Handle) -> Any:
+        """As ``handle.wait``; PendingError when the limit of the whole call has passed."""
+        left = None if self._end is None else max(0.0, self._end - time.monotonic())
+        return handle._wait_for(left, self._limit)
 
 
 def checked_limit(timeout: Any) -> float | None:

@@ -11,7 +11,8 @@ from typing import Any
 from farandole import _native, _session
 from farandole.arguments import shown
 from farandole.errors import InvalidArgumentError, MismatchError
-from farandole.objects import allgather_object
+from farandole.handles import Deadline, GroupHandle
+from farandole.objects import start_allgather_object
 from farandole.process_sets import (
     ProcessSet,
     check_process_set,
@@ -25,6 +26,8 @@ def average_metrics(
     weight: float = 1.0,
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
 ) -> dict[str, float]:
     """The average over the ranks of each figure, as floats, the same on every rank, in one message.
 
@@ -32,15 +35,27 @@ def average_metrics(
         same on every rank in any order.
     weight: what this rank's figures count; the number of samples that they are of, say, where ranks
         have unlike numbers. 0 for a rank that has none.
-    name, process_set: as for ``allreduce``; so are errors and threads.
+    name, process_set, timeout: as for ``allreduce``; so are errors and threads.
     """
     name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))
+    deadline = Deadline(timeout)
     if not isinstance(metrics, Mapping):
         raise InvalidArgumentError(
             f"metrics is a {type(metrics).__name__}; a dict of names and numbers is wanted"
         )
     values = {key: _number(key, value) for key, value in metrics.items()}
-    everyone = allgather_object((_check_weight(weight), values), name, process_set)
+    sent = start_allgather_object((_check_weight(weight), values), name, process_set)
+
+    def combine(results: list[Any]) -> dict[str, float]:
+        return _averaged(values, results[0], process_set)
+
+    averages: dict[str, float] = deadline.wait(GroupHandle([sent], combine))
+    return averages
+
+
+def _averaged(
+    values: dict[str, float], everyone: list[Any], process_set: ProcessSet
+) -> dict[str, float]:
     keys = set(everyone[0][1])
     ranks = contributors(process_set, len(everyone))
     for rank, (_, theirs) in zip(ranks, everyone, strict=True):

@@ -11,6 +11,7 @@ from typing import Any
 from farandole import _native, _session, ops
 from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError, OperatingSystemError
+from farandole.handles import Deadline, GroupHandle, Handle
 from farandole.process_sets import (
     ProcessSet,
     check_process_set,
@@ -64,12 +65,14 @@ def _room(size: int) -> bytearray | None:
 
 
 def _checked_room(
-    room: bytearray | None, name: str, size: int, root_rank: int, process_set: ProcessSet
+    room: bytearray | None,
+    all_ranks: list[int],
+    size: int,
+    root_rank: int,
+    process_set: ProcessSet,
 ) -> bytearray:
     """Raises on every rank where one has no memory: it could not take part in what follows, and
     the others would wait for it."""
-    mine = bytes([room is not None])
-    all_ranks = ops.allgather(mine, f"{name}.room", process_set).tolist()
     ranks = contributors(process_set, len(all_ranks))
     lacking = [rank for rank, has in zip(ranks, all_ranks, strict=True) if not has]
     if lacking or room is None:
@@ -86,47 +89,75 @@ def broadcast_object(
     root_rank: int = 0,
     name: str | None = None,
     process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
 ) -> Any:
     """The object of rank ``root_rank``, on every rank.
 
     obj: what pickle, or cloudpickle where it is installed, can carry; other ranks may pass None.
     root_rank, name, process_set: as for ``broadcast``; so are errors and threads. An object that
         cannot be pickled, or for which a rank has no memory, is an error on every rank.
+    timeout: seconds to wait at most, for all messages together; None waits for as long as it takes.
+        PendingError after that: the message that is on its way goes on, and is what the error's
+        ``handle`` is of, but nothing follows it. Other ranks may wait for that, so end the job.
     """
     name = _session.named(_native.BROADCAST, name, check_process_set(process_set))
+    return share_object(obj, root_rank, name, process_set, Deadline(timeout))
+
+
+def share_object(
+    obj: Any, root_rank: int, name: str, process_set: ProcessSet, deadline: Deadline
+) -> Any:
+    """As ``broadcast_object``."""
     is_root = _session.rank() == check_root(root_rank)
     pickled, size_field, failure = _pickled(obj) if is_root else (b"", bytes(_SIZE_BYTES), None)
     head = bytearray(_SIZE_BYTES + _INLINE_BYTES)
     inline = size_field + pickled[:_INLINE_BYTES]
     head[: len(inline)] = inline
-    ops.broadcast_(head, root_rank, f"{name}.object", process_set)
+    deadline.wait(ops.broadcast_async_(head, root_rank, f"{name}.object", process_set))
     if failure is not None:
         raise failure
     size = _size_in(head[:_SIZE_BYTES], f"rank {root_rank}")
     if size <= _INLINE_BYTES:
         return obj if is_root else pickle.loads(memoryview(head)[_SIZE_BYTES : _SIZE_BYTES + size])
     room = bytearray(pickled) if is_root else _room(size)
-    data = _checked_room(room, name, size, root_rank, process_set)
-    ops.broadcast_(data, root_rank, f"{name}.rest", process_set)
+    mine = ops.allgather_async(bytes([room is not None]), f"{name}.room", process_set)
+    data = _checked_room(room, deadline.wait(mine).tolist(), size, root_rank, process_set)
+    deadline.wait(ops.broadcast_async_(data, root_rank, f"{name}.rest", process_set))
     return obj if is_root else pickle.loads(data)
 
 
 def allgather_object(
-    obj: Any, name: str | None = None, process_set: ProcessSet = global_process_set
+    obj: Any,
+    name: str | None = None,
+    process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
 ) -> list[Any]:
     """The objects of all ranks, in a list in rank order; none of ranks that have joined.
 
     obj: what pickle, or cloudpickle where it is installed, can carry. One that cannot be pickled is
         an error on every rank.
-    name, process_set: as for ``allgather``; so are errors and threads.
+    name, process_set, timeout: as for ``allgather``; so are errors and threads.
     """
     name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))
+    deadline = Deadline(timeout)
+    objects: list[Any] = deadline.wait(start_allgather_object(obj, name, process_set))
+    return objects
+
+
+def start_allgather_object(obj: Any, name: str, process_set: ProcessSet) -> Handle:
+    """As ``allgather_object``, whose result is the handle's."""
     data, size_field, failure = _pickled(obj)
     # Each rank's size stands before its object, so that one message carries both.
-    everything: Any = ops.allgather(size_field + data, f"{name}.object", process_set)
-    if failure is not None:
-        raise failure
-    return _unpack(memoryview(everything), process_set)
+    sent = ops.allgather_async(size_field + data, f"{name}.object", process_set)
+
+    def combine(results: list[Any]) -> list[Any]:
+        if failure is not None:
+            raise failure
+        return _unpack(memoryview(results[0]), process_set)
+
+    return GroupHandle([sent], combine)
 
 
 def _unpack(everything: memoryview, process_set: ProcessSet) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from farandole import _native, _session
 from farandole.arguments import check_ranks, shown
 from farandole.errors import InvalidArgumentError, UnsupportedError
-from farandole.handles import Handle
+from farandole.handles import Deadline, Handle
 
 
 class ProcessSet:
@@ -134,37 +134,47 @@ def contributors(process_set: ProcessSet, count: int) -> list[str]:
     return [f"number {i + 1} of the ranks that have not joined" for i in range(count)]
 
 
-def add_process_set(process_set: ProcessSet | Iterable[int]) -> ProcessSet:
+def add_process_set(
+    process_set: ProcessSet | Iterable[int], *, timeout: float | None = None
+) -> ProcessSet:
     """Makes a set of ranks exist, while the job runs. Every rank of the job calls it, those that
     are not in the set as well, with the same ranks, and in one order with other calls of this and
     ``remove_process_set``.
 
     process_set: a ProcessSet, or ranks of which one is made.
+    timeout: as for ``allreduce``; waiting for the error's handle goes on with it, and returns the
+        same.
 
     Returns the ProcessSet. Raises InvalidArgumentError for ranks that do not exist, stand there
     twice, or are a set already; MismatchError, on every rank alike, where ranks disagree; and as
     ``allreduce``. May be called without ``init(process_sets="dynamic")``.
     """
+    deadline = Deadline(timeout)
     made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
     _session.check_usable()
     session = _session.current()
     if made.process_set_id is not None:
         raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
-    handle = session.add_process_set(made.ranks)
-    Handle(handle).wait()
-    made._register(handle.value)
-    return made
+
+    def exists(native: _native.Handle) -> ProcessSet:
+        made._register(native.value)
+        return made
+
+    added: ProcessSet = deadline.wait(Handle(session.add_process_set(made.ranks), exists))
+    return added
 
 
-def remove_process_set(process_set: ProcessSet) -> bool:
+def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None) -> bool:
     """Ends a set. Every rank of the job calls it, as ``add_process_set``. What all ranks of the set
     had submitted is carried out before; what else is in flight in it ends with
     InvalidArgumentError on all of them.
 
     process_set: not ``global_process_set``.
+    timeout: as for ``add_process_set``.
 
     Returns whether there was such a set: False where it was not added, or removed before.
     """
+    deadline = Deadline(timeout)
     if not isinstance(process_set, ProcessSet):
         check_process_set(process_set)
     _session.check_usable()
@@ -174,12 +184,21 @@ def remove_process_set(process_set: ProcessSet) -> bool:
     number = process_set.process_set_id
     if number is None:
         return False
-    Handle(session.remove_process_set(number)).wait()
-    process_set._forget()
-    return True
+
+    def is_gone(_: _native.Handle) -> bool:
+        process_set._forget()
+        return True
+
+    removed: bool = deadline.wait(Handle(session.remove_process_set(number), is_gone))
+    return removed
 
 
-def join(device: int = -1, process_set: ProcessSet = global_process_set) -> int:
+def join(
+    device: int = -1,
+    process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
+) -> int:
     """Waits until every rank of the set has called it; for a rank that has nothing more to submit,
     such as one whose data has ended, while others go on.
 
@@ -193,15 +212,17 @@ def join(device: int = -1, process_set: ProcessSet = global_process_set) -> int:
     device: for Horovod's sake; -1, the CPU, since there is no other so far.
     process_set: as for ``allreduce``; so are errors. A goodbye of one of its ranks ends the wait
         with PeerLostError.
+    timeout: as for ``allreduce``: this rank has joined nevertheless, and the error's handle brings
+        the last rank.
 
     Returns the rank that joined last, the same on every rank.
     """
+    deadline = Deadline(timeout)
     number = check_process_set(process_set)
     if not _is_cpu(device):
         raise UnsupportedError(f"join(device={shown(device)}): only the CPU, -1, is supported")
-    handle = _session.join(number)
-    Handle(handle).wait()
-    return handle.value
+    last: int = deadline.wait(Handle(_session.join(number), lambda native: native.value))
+    return last
 
 
 def _is_cpu(device: Any) -> bool:

@@ -272,7 +272,7 @@ def what_a_scaler_told_ends_with_the_step() -> None:
     optimizer = hvd.DistributedOptimizer(torch.optim.SGD([parameter], lr=0.5), op=hvd.Adasum)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
     torch.autograd.backward(scaler.scale(parameter.sum()))
-    raises(lambda: scaler.step(optimizer), hvd.MismatchError, "shape")
+    raises(lambda: scaler.step(optimizer), hvd.MismatchError, "parameters")
     assert not hasattr(optimizer, "found_inf") and not hasattr(optimizer, "grad_scale")
 
 

@@ -12,6 +12,7 @@ from model_case import bits, case, failure, operations, same_everywhere
 from torch import nn
 
 import farandole.torch as hvd
+from farandole.handles import Deadline
 from farandole.torch import packing
 
 NUMBERS = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int8, torch.uint8]
@@ -249,7 +250,8 @@ def buffers_of_which_the_first_is_refused() -> None:
     packing._BUFFER_BYTES = 64
     try:
         state = [torch.ones(17 if odd else 16), *(torch.ones(16) for _ in range(5))]
-        work = partial(packing.broadcast_packed, state, 0, "unlike", hvd.global_process_set)
+        everyone = hvd.global_process_set
+        work = partial(packing.broadcast_packed, state, 0, "unlike", everyone, Deadline())
         text = failure(work, hvd.MismatchError)
     finally:
         packing._BUFFER_BYTES = before

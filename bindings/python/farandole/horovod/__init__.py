@@ -29,20 +29,24 @@ BOOTSTRAP = str(Path(__file__).resolve().parent / "bootstrap")
 _SERVED = {
     "horovod": "farandole.horovod.top",
     "horovod.common": "farandole",
-    "horovod.common.exceptions": "farandole",
+    "horovod.common.exceptions": "farandole.horovod.exceptions",
     "horovod.common.process_sets": "farandole",
+    "horovod.common.util": "farandole.horovod.util",
     "horovod.data": "farandole.data",
     "horovod.data.data_loader_base": "farandole.data",
+    "horovod.runner": "farandole.horovod.top",
     "horovod.torch": "farandole.torch",
-    "horovod.torch.compression": "farandole.torch",
+    "horovod.torch.compression": "farandole.torch.compression",
     "horovod.torch.functions": "farandole.torch",
-    "horovod.torch.mpi_ops": "farandole.torch",
-    "horovod.torch.optimizer": "farandole.torch",
+    "horovod.torch.mpi_ops": "farandole.torch.mpi_ops",
+    "horovod.torch.optimizer": "farandole.torch.optimizer",
     "horovod.torch.sync_batch_norm": "farandole.torch",
 }
 _REFUSED = (
     "Farandole serves horovod.torch, horovod.data and horovod.common; {} is not among what it has"
 )
+# In the environment, which processes inherit: it has been said that another Horovod is set aside.
+_SAID = "_FARANDOLE_SETS_HOROVOD_ASIDE"
 
 
 class _Loader(importlib.abc.Loader):
@@ -93,10 +97,14 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def _tell_of_the_other() -> None:
-    """A Horovod that is installed is not the one that the script gets: rank 0 says so."""
+    """A Horovod that is installed is not the one that the script gets: rank 0 says so, once for
+    itself and the processes that it starts."""
+    if _SAID in os.environ:
+        return
     places = [place for place in sys.path if place != BOOTSTRAP]
     real = importlib.machinery.PathFinder.find_spec("horovod", places)
     if real is not None and os.environ.get("FARANDOLE_RANK", "0") == "0":
+        os.environ[_SAID] = "1"
         print(
             f"farandole: import horovod is served by Farandole, not by Horovod ({real.origin})",
             file=sys.stderr,
@@ -115,6 +123,7 @@ def serve() -> None:
             "horovod is imported already; call farandole.horovod.serve() before, or start the "
             "script with python -m farandole.horovod"
         )
+    _tell_of_the_other()  # now: of processes that are started later several may be the first
     sys.meta_path.insert(0, _Finder())
     if BOOTSTRAP not in sys.path:
         sys.path.insert(1 if sys.path else 0, BOOTSTRAP)

@@ -55,7 +55,8 @@ from farandole import (
     stop_timeline,
     synchronize,
 )
-from farandole.torch.compression import Compression
+from farandole.torch import mpi_ops as mpi_ops
+from farandole.torch.compression import Compression, Compressor
 from farandole.torch.functions import broadcast_optimizer_state, broadcast_parameters
 from farandole.torch.learning_rate import WarmupLR, scale_learning_rate
 from farandole.torch.ops import (
@@ -118,6 +119,7 @@ __all__ = [
     "Adasum",
     "Average",
     "Compression",
+    "Compressor",
     "DistributedDataParallel",
     "DistributedOptimizer",
     "DistributedSampler",

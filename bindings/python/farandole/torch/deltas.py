@@ -70,6 +70,9 @@ class DeltaExchange(GradientExchange):
     def _start(self, parameters: Sequence[torch.Tensor]) -> None:
         """Backward has all of these: nothing travels yet."""
 
+    def _ask_early(self) -> None:
+        """Nothing travels before the step."""
+
     def overflows(self, mine: Any) -> bool:
         """Whether some rank's gradients are not finite. Every rank asks, with what it has found."""
         if self._alone or not self.names:

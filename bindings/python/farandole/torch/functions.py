@@ -12,14 +12,26 @@ from farandole import _session
 from farandole.agreement import check_agreement
 from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError
-from farandole.objects import broadcast_object
+from farandole.handles import Deadline
+from farandole.objects import allgather_object, broadcast_object, share_object
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.torch.packing import broadcast_packed, check_writable
 from farandole.torch.tensors import check_optimizer, kind_of
 
+__all__ = [
+    "allgather_object",
+    "broadcast_object",
+    "broadcast_optimizer_state",
+    "broadcast_parameters",
+]
+
 
 def broadcast_parameters(
-    params: Any, root_rank: int, process_set: ProcessSet = global_process_set
+    params: Any,
+    root_rank: int,
+    process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
 ) -> None:
     """Gives every rank the tensors of rank ``root_rank``, in place and bit by bit, in few messages
     rather than one for each.
@@ -27,7 +39,9 @@ def broadcast_parameters(
     params: ``model.state_dict()``, ``model.named_parameters()`` or ``model.parameters()``; of the
         same names, shapes and dtypes on every rank, on any device. Names may come in any order.
     root_rank, process_set: as for ``broadcast``; so are errors and threads.
+    timeout: as for ``broadcast_object``; tensors may change while messages are on their way.
     """
+    deadline = Deadline(timeout)
     _session.current()
     check_process_set(process_set)
     root = check_root(root_rank)
@@ -35,8 +49,8 @@ def broadcast_parameters(
     tensors = [tensor for _, tensor in named]
     check_writable(tensors)
     facts = [f"{name}: {kind_of(tensor)}" for name, tensor in named]
-    check_agreement("parameters", facts, process_set)
-    broadcast_packed(tensors, root, "parameters", process_set)
+    check_agreement("parameters", facts, process_set, deadline)
+    broadcast_packed(tensors, root, "parameters", process_set, deadline)
 
 
 def _named(params: Any) -> list[tuple[str, torch.Tensor]]:
@@ -66,6 +80,8 @@ def broadcast_optimizer_state(
     root_rank: int,
     model: Any = None,
     process_set: ProcessSet = global_process_set,
+    *,
+    timeout: float | None = None,
 ) -> None:
     """Gives every rank's optimizer the state and options of that of rank ``root_rank``, bit by bit
     and with their types, in few messages. Never calls ``step()``.
@@ -74,21 +90,25 @@ def broadcast_optimizer_state(
         also where the root's has.
     root_rank, process_set: as for ``broadcast``; so are errors and threads.
     model: for Horovod's sake; nothing needs it.
+    timeout: as for ``broadcast_parameters``.
     """
     del model
+    deadline = Deadline(timeout)
     check_optimizer(optimizer)
     _session.current()
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
-    check_agreement("optimizer_state", list(_facts(optimizer)), process_set)
+    check_agreement("optimizer_state", list(_facts(optimizer)), process_set, deadline)
     kept: list[torch.Tensor] = []
     sent = _Sender(kept).describe(_contents(optimizer)) if is_root else None
-    described = broadcast_object((sent, _kinds(kept)), root_rank, "optimizer_state", process_set)
+    described = share_object(
+        (sent, _kinds(kept)), root_rank, "optimizer_state", process_set, deadline
+    )
     if not is_root:
         receiver = _Receiver(*described)
         receiver.install(optimizer)
         kept = receiver.tensors()
-    broadcast_packed(kept, root_rank, "optimizer_state", process_set)
+    broadcast_packed(kept, root_rank, "optimizer_state", process_set, deadline)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

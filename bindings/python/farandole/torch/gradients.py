@@ -13,7 +13,7 @@ import torch
 from farandole import _native, _session
 from farandole.agreement import Question
 from farandole.arguments import check_count
-from farandole.handles import GroupHandle, Handle
+from farandole.handles import Deadline, GroupHandle, Handle
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.torch.compression import Compression, Compressor, Compressors
 from farandole.torch.sparse import SparseReduction, start_sparse
@@ -116,7 +116,7 @@ class GradientExchange:
     def follow(self, names: dict[torch.Tensor, str]) -> None:
         """The optimizer has other parameters than before."""
         if not self._alone and _session.is_initialized():
-            self._ask()  # on every rank alike, though nobody waits for it
+            self._ask_early()  # on every rank alike, though nobody waits for it
         self._changes += 1
         self.names = names
         for p in [p for p in self._hooks if p not in names]:
@@ -137,8 +137,7 @@ class GradientExchange:
         self._answers: _native.Handle | None = None
 
     def _ask(self) -> None:
-        """Asks other ranks, unless they have been asked, whether they have the same parameters. As
-        early as it can, since ranks may wait for several optimizers in unlike orders."""
+        """Asks other ranks, unless they have been asked, whether they have the same parameters."""
         period = _session.period(self._set_id)
         if period != self._period:
             self._period, self._rounds, self._changes = period, 0, 0
@@ -151,13 +150,17 @@ class GradientExchange:
         name = f"{self._what}s.{self._number}.{period[1]}.{self._changes}"
         self._question = Question(what, facts, process_set, name)
 
+    def _ask_early(self) -> None:
+        """Before anybody waits: ranks may wait for several optimizers in unlike orders."""
+        self._ask()
+
     def _agree(self) -> None:
         """Raises on every rank alike where they have unlike parameters. What backward has started
         of those that other ranks have not stays in flight."""
         self._ask()
         question, self._question = self._question, None
         if question is not None:
-            question.wait()
+            question.wait(Deadline())
             self._agreed = True
 
     def _in_order(self) -> list[torch.Tensor]:
@@ -269,7 +272,7 @@ class GradientExchange:
                 "cannot be exchanged"
             )
         if not self._started:
-            self._ask()
+            self._ask_early()
         self.finished = False
         self._left[p] = left - 1
         self._started[p] = None

@@ -25,6 +25,8 @@ from farandole.torch.gradients import ExchangeOptions, GradientExchange
 from farandole.torch.parameters import Names, groups_of
 from farandole.torch.tensors import check_optimizer
 
+__all__ = ["DistributedOptimizer"]
+
 # By which torch.amp.GradScaler tells a step what it has found on this rank, and its scale.
 _TOLD = ("found_inf", "grad_scale")
 

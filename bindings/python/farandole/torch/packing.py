@@ -11,9 +11,14 @@ import torch
 
 from farandole import _session
 from farandole.arguments import check_no_overlap
-from farandole.errors import FarandoleError, InvalidArgumentError, UnsupportedError
+from farandole.errors import (
+    FarandoleError,
+    InvalidArgumentError,
+    PendingError,
+    UnsupportedError,
+)
 from farandole.framework import check_memory
-from farandole.handles import Handle
+from farandole.handles import Deadline, Handle
 from farandole.process_sets import ProcessSet
 from farandole.torch import ops
 from farandole.torch.tensors import check_tensor
@@ -52,14 +57,18 @@ def check_writable(tensors: Iterable[torch.Tensor]) -> None:
 
 
 def broadcast_packed(
-    tensors: Sequence[torch.Tensor], root_rank: int, name: str, process_set: ProcessSet
+    tensors: Sequence[torch.Tensor],
+    root_rank: int,
+    name: str,
+    process_set: ProcessSet,
+    deadline: Deadline,
 ) -> None:
     """Gives every rank the bytes of rank ``root_rank``'s tensors, in place.
 
     tensors: as many, in one order, with the same shapes and dtypes on every rank. On devices that
         nothing here communicates they go by way of the CPU.
 
-    Waits for everything that it has started, also where it raises.
+    Waits for everything that it has started, also where it raises, but for PendingError.
     Requires: check_writable has found nothing where this rank is not the root.
     """
     is_root = _session.rank() == root_rank
@@ -67,12 +76,12 @@ def broadcast_packed(
     failure: FarandoleError | None = None
     for number, bucket in enumerate(_buckets(tensors)):
         if len(waiting) == _IN_FLIGHT:
-            failure = _arrive(waiting.popleft(), is_root)
+            failure = _arrive(waiting.popleft(), is_root, deadline)
         if failure is not None:  # on every rank alike
             break
         waiting.append(_depart(bucket, root_rank, f"{name}.{number}", process_set, is_root))
     while waiting:
-        later = _arrive(waiting.popleft(), is_root)
+        later = _arrive(waiting.popleft(), is_root, deadline)
         failure = failure or later
     if failure is not None:
         raise failure
@@ -100,10 +109,12 @@ def _depart(
     return _Travelling(bucket, buffer, handle)
 
 
-def _arrive(travelling: _Travelling, is_root: bool) -> FarandoleError | None:
+def _arrive(travelling: _Travelling, is_root: bool, deadline: Deadline) -> FarandoleError | None:
     """Waits, and puts the values where they belong. Returns how it failed."""
     try:
-        travelling.handle.wait()
+        deadline.wait(travelling.handle)
+    except PendingError:
+        raise
     except FarandoleError as error:
         return error
     if travelling.buffer is not None and not is_root:

@@ -12,6 +12,7 @@ import torch
 from farandole import _session
 from farandole.arguments import check_compression_of_parameters, check_flag
 from farandole.errors import InvalidArgumentError, MismatchError
+from farandole.handles import Deadline
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.torch import ops
 from farandole.torch.compression import Compression, Compressor
@@ -109,13 +110,13 @@ class DistributedDataParallel(torch.nn.Module):
         process_set = self._process_set
         first = process_set.ranks[0]
         try:
-            broadcast_packed(buffers, first, "buffers", process_set)
+            broadcast_packed(buffers, first, "buffers", process_set, Deadline())
         except MismatchError:
             own = torch.tensor([_session.rank()])
             there = int(ops.allgather_async(own, "buffers.ranks", process_set).wait()[0])
             if there == first:
                 raise
-            broadcast_packed(buffers, there, "buffers", process_set)
+            broadcast_packed(buffers, there, "buffers", process_set, Deadline())
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
