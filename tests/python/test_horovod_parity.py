@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import farandole.data
 torch = pytest.importorskip("torch")
 
 import farandole.torch as hvd  # noqa: E402
+import farandole.torch.compression as hvd_compression  # noqa: E402
 
 HERE = Path(__file__).resolve()
 FACTS: dict[str, Any] = json.loads((HERE.parent / "horovod_facts.json").read_text())
@@ -119,6 +121,72 @@ def test_every_signature_is_on_the_page_in_some_row() -> None:
     shown_names = {name for names in first for name in names}
     assert len(shown_names) > 30
     assert shown_names <= set(FACTS["functions"])
+
+
+def members() -> dict[str, tuple[list[str], str, str]]:
+    """Member, as in "ProcessSet.rank" ("ProcessSet." is the class) -> arguments, state and note."""
+    rows: dict[str, tuple[list[str], str, str]] = {}
+    for what, state, note in TABLES["Members of classes"]:
+        for name, arguments in re.findall(r"`(\w+(?:\.\w+)?)(?:\(([^)]*)\))?`", what):
+            key = name if "." in name else f"{name}."
+            assert key not in rows, f"{key} stands in two rows"
+            rows[key] = ([part for part in arguments.split(", ") if part], state, note)
+    return rows
+
+
+MEMBERS = members()
+OWNERS: dict[str, Callable[[], Any]] = {
+    "ProcessSet": lambda: hvd.ProcessSet([0]),
+    "DistributedOptimizer": lambda: hvd.DistributedOptimizer(
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    ),
+    "Compression": lambda: hvd.Compression,
+    "Compressor": lambda: hvd_compression.Compressor,
+    "NoneCompressor": lambda: hvd_compression.NoneCompressor,
+    "FP16Compressor": lambda: hvd_compression.FP16Compressor,
+}
+
+
+def test_the_page_names_the_members_of_classes() -> None:
+    assert set(MEMBERS) == {f"{owner}.{m}" for owner, own in FACTS["members"].items() for m in own}
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("name", sorted(MEMBERS))
+def test_what_the_page_says_of_a_member_is_so(name: str) -> None:
+    arguments, state, note = MEMBERS[name]
+    owner, _, member = name.partition(".")
+    facts = FACTS["members"][owner][member]
+    assert arguments == (facts or [])
+    assert state in ("yes", "not yet", "no")
+    assert note
+    thing = OWNERS[owner]()
+    if not member:
+        assert [shown(p) for p in parameters(type(thing))] == ["ranks"]
+        return
+    assert hasattr(thing, member) == (state == "yes")
+    if state == "yes" and facts is not None:
+        begins_alike(getattr(thing, member), facts)
+
+
+@pytest.mark.usefixtures("session")
+def test_what_is_refused_is_refused_as_the_page_says() -> None:
+    refused: dict[str, Callable[[], Any]] = {
+        "join": lambda: hvd.join(device=0),
+        "init": lambda: hvd.init(comm=[0]),
+    }
+    for name, call in refused.items():
+        assert "`UnsupportedError`" in FUNCTIONS[name][1]
+        with pytest.raises(hvd.UnsupportedError):
+            call()
+    absent = hvd.ProcessSet([0])
+    for member in ("rank", "size", "included"):
+        assert "`InvalidArgumentError`" in MEMBERS[f"ProcessSet.{member}"][2]
+        with pytest.raises(hvd.InvalidArgumentError):
+            getattr(absent, member)()
+    assert "`InvalidArgumentError`" in MEMBERS["ProcessSet."][2]
+    with pytest.raises(hvd.InvalidArgumentError):
+        hvd.ProcessSet(object())  # type: ignore[arg-type]
 
 
 def test_data_loaders() -> None:

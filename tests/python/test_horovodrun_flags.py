@@ -1,9 +1,10 @@
 """The flags of horovodrun: each acts, or is always so, or is refused with a reason, and
-docs/launcher.md says which."""
+docs/horovod.md says which."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -15,28 +16,9 @@ import farandole as fdl
 
 pytestmark = pytest.mark.timeout(60)
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/launcher.md"
-# All that horovodrun 0.28 takes.
-HOROVODRUN = re.findall(
-    r"\S+",
-    """
--v --version -h --help -np --num-proc -cb --check-build --disable-cache --start-timeout
---network-interfaces --network-interface --output-filename --verbose --config-file -p --ssh-port
--i --ssh-identity-file --fusion-threshold-mb --cycle-time-ms --cache-capacity
---hierarchical-allreduce --no-hierarchical-allreduce --hierarchical-allgather
---no-hierarchical-allgather --torus-allreduce --no-torus-allreduce --autotune --no-autotune
---autotune-log-file --autotune-warmup-samples --autotune-steps-per-sample
---autotune-bayes-opt-max-samples --autotune-gaussian-process-noise --min-np --min-num-proc
---max-np --max-num-proc --slots-per-host --elastic-timeout --reset-limit
---blacklist-cooldown-range --timeline-filename --timeline-mark-cycles --no-timeline-mark-cycles
---no-stall-check --stall-check --stall-check-warning-time-seconds
---stall-check-shutdown-time-seconds --mpi-threads-disable --no-mpi-threads-disable --mpi-args
---tcp --binding-args --num-nccl-streams --thread-affinity --gloo-timeout-seconds --log-level
---log-with-timestamp --log-without-timestamp --log-hide-timestamp --no-log-hide-timestamp
--prefix-timestamp --prefix-output-with-timestamp -H --hosts -hostfile --hostfile
---host-discovery-script --gloo --mpi --jsrun
-    """,
-)
+HERE = Path(__file__).resolve()
+DOCS = HERE.parents[2] / "docs"
+HOROVODRUN = json.loads((HERE.parent / "horovod_facts.json").read_text())["flags"]
 
 SUM = (
     "import farandole as f, numpy as n; f.init(); s = f.allreduce(n.ones(1), op=f.Sum)\n"
@@ -46,7 +28,9 @@ SUM = (
 
 def table() -> dict[str, str]:
     """What the page says of each flag of horovodrun: acts, always so, refused."""
-    rows = PAGE.read_text().partition("| of `horovodrun` |")[2].partition("\n\n")[0]
+    rows = (
+        (DOCS / "horovod.md").read_text().partition("| of `horovodrun` |")[2].partition("\n\n")[0]
+    )
     said: dict[str, str] = {}
     for row in rows.splitlines()[2:]:
         flags, verdict = row.strip("| ").split(" | ")[:2]
@@ -184,7 +168,8 @@ def test_output_goes_to_files_as_well(tmp_path: Path) -> None:
 
 def test_files_may_have_as_many_bytes_as_the_page_says(tmp_path: Path) -> None:
     (most,) = re.findall(
-        r"A hostfile may have (\d+) MiB, a configuration file (\d+) KiB", PAGE.read_text()
+        r"A hostfile may have (\d+) MiB, a configuration file (\d+) KiB",
+        (DOCS / "launcher.md").read_text(),
     )
     for flag, begin, limit in (
         ("--hostfile", "localhost slots=1\n", int(most[0]) << 20),
