@@ -139,7 +139,10 @@ def last_word(seen: Seen) -> str:
 
 
 def names_a_host(seen: Seen) -> bool:
-    """The last word does: the other one, or what happens to the launcher, either."""
+    """The last word does: the other one, or what happens to the launcher, either. What the launcher
+    itself throws is no host's fault."""
+    if seen.case.action == "throw" and seen.case.role == JOB:
+        return f"failpoint {seen.case.point.name}" in last_word(seen)
     hosts = THERE if seen.case.role == OUTPOST else f"{HERE}|{THERE}"
     return re.search(rf"\b({hosts})\b", last_word(seen)) is not None
 

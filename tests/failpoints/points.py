@@ -16,6 +16,10 @@ DEATHS = ("kill", "segv", "throw", "stop")
 # A call that a signal interrupts, and a transfer of less than was asked for, are no failures.
 HARMLESS = {"short", str(errno.EINTR)}
 
+# Calls in functions of the launcher that throw nothing, as the compiler sees to: there is no
+# exception that could come from there.
+UNTHROWN = {"fd.point_at_null", "output_queue.takes_more", "poll_wait.poll_until"}
+
 _INTERRUPTED = re.compile(
     "read|write|pwrite|send|recv|sendmsg|recvmsg|pread|poll|ppoll|epoll_wait|wait4|futex|fallocate|accept4"
 )
@@ -60,6 +64,12 @@ class Point:
             numbers.append(errno.EINTR)
         short = ["short"] if "_SIZE" in self.kinds else []
         return ["kill", "stop", *short, *map(str, numbers)]
+
+    def all_actions(self) -> list[str]:
+        """And what else the full sweep orders: of what stands around a call, something throws."""
+        actions = self.actions()
+        thrown = "throw" in actions or self.name.rpartition(".")[0] in UNTHROWN
+        return actions if thrown else [*actions, "throw"]
 
     def roles(self) -> list[str]:
         """Whose passages count: ranks, or the launcher's own processes."""

@@ -43,7 +43,7 @@ def hosts_cases(point: Point, hits: Iterable[int]) -> Iterator[Case]:
     """The full product at a point."""
     for scene in PLACES:
         for role in roles(point):
-            for action in point.actions():
+            for action in point.all_actions():
                 for hit in hits:
                     yield Case(point, action, role, scene, hit)
 

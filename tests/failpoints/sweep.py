@@ -62,7 +62,7 @@ def all_cases(point: Point, hits: Iterable[int]) -> Iterator[Case]:
     """The full product at a point."""
     for scene in SCENES:
         for role in point.roles():
-            for action in point.actions():
+            for action in point.all_actions():
                 for hit in hits:
                     yield Case(point, action, role, scene, hit)
 
@@ -190,7 +190,7 @@ def main() -> int:
     chosen = {case.point.name: case.point for case in cases}
     if options.list:
         for point in chosen.values():
-            print(point.name, point.path, " ".join(point.actions()), sep="\t")
+            print(point.name, point.path, " ".join(point.all_actions()), sep="\t")
         return 0
     outcomes = run_all(cases)
     found = complaints(outcomes, options.role is None)

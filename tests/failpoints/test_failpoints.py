@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from case import JOB, RANKS, Case
 from judge import Seen, judge
-from points import Point, points
+from points import ROOT, UNTHROWN, Point, points
 from several_hosts import one_host_points
 from sweep import RARE, complaints, first_reached, run_alone, sweep
 from trial import BUILD, WITNESS
@@ -64,6 +65,15 @@ def test_what_jobs_rarely_pass_a_test_passes(name: str, tmp_path: Path) -> None:
     # How it ends is looked at where it has the cores to itself: some measure time.
     assert "Running 1 test from 1 test suite" in ended.stdout, ended.stdout + ended.stderr
     assert token.exists(), f"{test} does not pass {name}"
+
+
+def test_the_full_sweep_throws_wherever_something_can_be_thrown() -> None:
+    unthrown = {point.name: point for point in points() if "throw" not in point.all_actions()}
+    assert {name.rpartition(".")[0] for name in unthrown} == UNTHROWN
+    for name, point in unthrown.items():
+        before = (ROOT / point.path).read_text().partition(f'"{name}"')[0]
+        head = re.findall(r"^\w.*\) (noexcept )?\{$", before, flags=re.MULTILINE)[-1]
+        assert head == "noexcept ", f"{name} stands where something can be thrown"
 
 
 def report(rank: int, event: str, **more: object) -> str:

@@ -60,3 +60,12 @@ def test_each_role_is_one_of_a_point() -> None:
 def test_ends_on_hosts_are_judged(role: str, exit_code: int, output: str, wrong: list[str]) -> None:
     case = Case(READ, "kill", role, "rank 0 here")
     assert judge(Seen(case, True, exit_code, output)) == wrong
+
+
+def test_what_the_launcher_itself_throws_is_no_hosts_fault() -> None:
+    word = f"farandolerun: failpoint {READ.name}\n"
+    for role, told in ((JOB, word), (OUTPOST, LOST)):
+        assert judge(Seen(Case(READ, "throw", role, "rank 0 here"), True, 1, told)) == []
+    for role, told in ((JOB, HERE), (OUTPOST, word)):
+        (wrong,) = judge(Seen(Case(READ, "throw", role, "rank 0 here"), True, 1, told))
+        assert wrong.startswith("does not name a host at fault: ")

@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ssh_hosts import GONE, Hosts
+from ssh_hosts import GONE, IPV6, Hosts
 
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
         yield three
+
+
+@pytest.fixture(scope="module")
+def ipv6_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Two that have no address of IPv4."""
+    with Hosts(2, tmp_path_factory.mktemp("ipv6"), IPV6) as two:
+        yield two
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +39,8 @@ def client(hosts: Hosts) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    if "hosts" in request.fixturenames:
-        hosts: Hosts = request.getfixturevalue("hosts")
+    for name in {"hosts", "ipv6_hosts"} & set(request.fixturenames):
+        hosts: Hosts = request.getfixturevalue(name)
         left = hosts.left_after(GONE)
         hosts.clear()
         assert left == {}

@@ -49,9 +49,12 @@ def cable(port: str, host: Space) -> str:
 
 
 def plugged(address: str) -> tuple[str, ...]:
-    """Commands by which a host begins to use its cable."""
+    """Commands by which a host begins to use its cable. With an address of IPv6 it has none of v4,
+    not even for itself."""
+    alone = ":" in address
     return (
         "ip link set lo up",
-        f"ip addr add {address}/24 dev eth0",
+        *(["ip -4 addr flush dev lo"] if alone else []),
+        f"ip addr add {address}{'/64' if alone else '/24'} dev eth0 {'nodad' if alone else ''}",
         "ip link set eth0 up",
     )

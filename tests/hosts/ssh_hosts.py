@@ -2,6 +2,8 @@
 by a switch. Their files are this machine's.
 
     h0 10.78.0.1   h1 10.78.0.2   h2 10.78.0.3   ...
+
+or, of IPv6 alone, fd78::1, fd78::2, ...
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from spaces import Space, cable, children_of, plugged
 PROGRAMS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen")
 SSHD = "/usr/sbin/sshd"
 PATIENCE = 60.0
+IPV6 = "fd78::"
 GONE = 15.0  # generous; what is promised is in docs/launcher.md
 BASHRC = Path.home() / ".bashrc"  # which bash reads when sshd starts it
 
@@ -63,10 +66,13 @@ class Machine(Space):
 
 
 class Hosts:
-    """So many hosts; sshd on all but the first, where the launcher is started."""
+    """So many hosts; sshd on all but the first, where the launcher is started. Of each other they
+    know addresses of IPv4 alone, or else of IPv6 alone, and then they have no other even of their
+    own."""
 
-    def __init__(self, count: int, folder: Path) -> None:
+    def __init__(self, count: int, folder: Path, net: str = "10.78.0.") -> None:
         self.folder = folder
+        self.net = net
         self.mark = f"HOSTS_MARK={uuid.uuid4().hex}"
         self.switch = Machine(whole=False)
         self.hosts: list[Machine] = []
@@ -98,9 +104,13 @@ class Hosts:
         for space in (*self.hosts, self.switch):
             space.close()
 
-    @staticmethod
-    def address(index: int) -> str:
-        return f"10.78.0.{index + 1}"
+    def address(self, index: int) -> str:
+        return f"{self.net}{index + 1}"
+
+    def endpoint(self, index: int, number: int) -> str:
+        """That port, or as many slots, of a host."""
+        address = self.address(index)
+        return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
 
     def _make_keys(self) -> None:
         for name in ("user", "host", "other"):
@@ -128,7 +138,7 @@ class Hosts:
     def _start_sshd(self, index: int, host: Machine) -> None:
         config = self.folder / f"sshd-{index}"
         config.write_text(
-            f"ListenAddress {self.address(index)}:22\n"
+            f"ListenAddress {self.endpoint(index, 22)}\n"
             f"HostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/authorized\n"
             "PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitUserRC no\n"
             f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv {self.mark}\n"
@@ -156,7 +166,7 @@ class Hosts:
         folder.mkdir()
         known = folder / "known"
         key = (self.folder / f"{known_key}.pub").read_text() if known_key else ""
-        known.write_text(f"10.78.0.* {key}" if key else "")
+        known.write_text(f"{self.net}* {key}" if key else "")
         names = "".join(
             f"Host h{index}\n  HostName {self.address(index)}\n" for index in range(len(self.hosts))
         )

@@ -72,6 +72,26 @@ def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> N
     ]
 
 
+def test_ranks_meet_on_hosts_without_ipv4(ipv6_hosts: Hosts, launcher: str) -> None:
+    hosts = ipv6_hosts
+    script = hosts.folder / "sums.py"
+    script.write_text(SUMS)
+    placed = ",".join(hosts.endpoint(index, 1) for index in (1, 0))
+    shown = (
+        *("sh", "-c", 'echo $FARANDOLE_CONTROLLER $(ip -4 -o addr); exec "$@"'),
+        *("-", sys.executable, str(script)),
+    )
+    ended = run(hosts, hosts.client(), launcher, "-H", placed, *shown)
+    assert ended.code == 0, ended.err
+    lines = sorted(re.sub(r"\]:\d+", "]:PORT", line) for line in ended.out.splitlines())
+    assert lines == [
+        "[0] [fd78::2]:PORT",
+        "[0] sum 3.0 of 2 0 2",
+        "[1] [fd78::2]:PORT",
+        "[1] sum 3.0 of 2 0 2",
+    ]
+
+
 THREADS = """
 import re, pathlib, farandole
 farandole.init()

@@ -1,4 +1,5 @@
-"""The secret of a job on several hosts: on none of them does it stand where it can be read."""
+"""A job on several hosts, as others see it: on none of them does its secret stand where it can be
+read, nor does anything of it listen."""
 
 from __future__ import annotations
 
@@ -112,14 +113,15 @@ def on_host(hosts: Hosts, index: int, *command: str, text: bytes = b"") -> bytes
     ).stdout
 
 
-def test_nobody_finds_the_secret_on_any_host(hosts: Hosts, launcher: str, client: Path) -> None:
+def met(
+    hosts: Hosts, launcher: str, client: Path, said: Path, *arguments: str
+) -> subprocess.Popen[str]:
+    """A job, at its most talkative, whose ranks have met: two on h1 and one on h0."""
     script = hosts.folder / "rank.py"
     script.write_text(RANK)
-    decoy = uuid.uuid4().hex  # what is to be found, so that the search is seen to find
-    said = hosts.folder / "said"
     with said.open("wb") as errors:
         process = hosts.start(
-            [launcher, "--verbose", "-H", "h1:2,h0:1", sys.executable, str(script), decoy],
+            [launcher, "--verbose", "-H", "h1:2,h0:1", sys.executable, str(script), *arguments],
             client,
             {"FARANDOLE_LOG_LEVEL": "trace"},
             stdin=subprocess.PIPE,
@@ -128,7 +130,33 @@ def test_nobody_finds_the_secret_on_any_host(hosts: Hosts, launcher: str, client
     assert process.stdout is not None
     heard = sorted(process.stdout.readline() for _ in range(3))
     assert heard == [f"[{rank}] up\n" for rank in range(3)], said.read_text()
+    return process
 
+
+def ports_listened_at(hosts: Hosts, index: int) -> set[int]:
+    """Of TCP, on a host."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        rows = Path(f"/proc/{hosts.hosts[index].pid}/net/{table}").read_text().splitlines()[1:]
+        found |= {int(row.split()[1].split(":")[1], 16) for row in rows if row.split()[3] == "0A"}
+    return found
+
+
+def test_nothing_listens_on_any_host_once_ranks_have_met(
+    hosts: Hosts, launcher: str, client: Path
+) -> None:
+    said = hosts.folder / "said"
+    process = met(hosts, launcher, client, said)
+    assert ports_listened_at(hosts, 0) == set()
+    assert ports_listened_at(hosts, 1) == {22}, "sshd alone"
+    process.communicate("", timeout=LIMIT)
+    assert process.returncode == 0, said.read_text()
+
+
+def test_nobody_finds_the_secret_on_any_host(hosts: Hosts, launcher: str, client: Path) -> None:
+    decoy = uuid.uuid4().hex  # what is to be found, so that the search is seen to find
+    said = hosts.folder / "said"
+    process = met(hosts, launcher, client, said, decoy)
     secrets = {}
     for index in (0, 1):
         (path,) = secret_paths(hosts, index)

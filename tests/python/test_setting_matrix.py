@@ -1,5 +1,5 @@
 """Every setting with whatever could be wrong about it, by every way a setting comes in: our
-variable, Horovod's, the C interface, Python's init(settings=...), the launcher.
+variable, Horovod's, the C interface, Python's init(settings=...), the launcher's environment.
 
 The settings and what they accept come from the table itself (`farandolerun --help-env=markdown`),
 so a new one is tried without being named here; one of a new kind fails a test.
@@ -162,14 +162,23 @@ def test_wrong_in_the_c_interface(setting: Setting, library: Library) -> None:
         assert not session
 
 
-def test_wrong_in_the_environment_of_the_launcher() -> None:
-    """One of each kind: the launcher reads the same table before it starts anybody."""
-    for key in ("fusion_bytes", "spin_time", "communicator", "host"):
-        setting = next(s for s in SETTINGS if s.key == key)
-        result = launcher("-np", "1", "true", **{setting.variable: "a b\udcff"})
-        expected = message(setting, setting.variable, "a b\udcff")
-        assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == f"farandolerun: {expected}\n"
+# What the launcher itself tells ranks: it may stand within a job, and what it finds counts nothing.
+OWN = {"rank", "size", "controller", "job", "secret_file", "host_cores"}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s.key)
+def test_wrong_in_the_environment_of_the_launcher(setting: Setting) -> None:
+    """It reads the same table before it starts anybody."""
+    for name in names_of(setting):
+        for value in wrong_values(setting):
+            result = launcher("-np", "1", "sh", "-c", f'echo "${name}."', **{name: value})
+            if setting.key in OWN:
+                assert (result.returncode, result.stderr) == (0, "")
+                seen = re.fullmatch(r"\[0\] (.*)\.\n", result.stdout)
+                assert seen and (seen[1] != value or not value), result.stdout
+            else:
+                assert (result.returncode, result.stdout) == (2, "")
+                assert result.stderr == f"farandolerun: {message(setting, name, value)}\n"
 
 
 BESIDE_EACH_OTHER: dict[str, tuple[dict[str, float | str], str]] = {
