@@ -28,6 +28,8 @@ SECTIONS = {
     "cross_size is_homogeneous counters",
     "Collectives": "allreduce allgather broadcast alltoall reducescatter reduce gather scatter "
     "barrier sparse_allreduce_async",
+    "From one rank to another": "send recv grouped_send grouped_recv send_async recv_async "
+    "grouped_send_async grouped_recv_async",
     "In place": "allreduce_ broadcast_ reduce_",
     "Groups": "grouped_allreduce grouped_allgather grouped_broadcast grouped_alltoall "
     "grouped_reducescatter grouped_reduce grouped_gather grouped_scatter grouped_allreduce_ "

@@ -20,15 +20,15 @@ struct StandIn {
 };
 
 // An operation that every member of its process set has announced with compatible signatures, or
-// has joined.
+// has joined; a message: that both its ends have announced so.
 struct ReadyOp {
   std::string name;
   uint32_t process_set = 0;
   // What differs between ranks, in member order. allgather, gather: rows of each member (n values);
   // alltoall: rows from each member to each (n*n values, [source][destination]); scatter: the
   // dtype, the root's number (0 where it has none), the rows for each member and what follows the
-  // first dimension (2 + n + d-1 values); join: the rank that joined last; add_process_set: the id
-  // of the new set; else empty.
+  // first dimension (2 + n + d-1 values); message: dtype, number and shape (2 + d values); join:
+  // the rank that joined last; add_process_set: the id of the new set; else empty.
   std::vector<int64_t> extents;
   std::optional<StandIn> stand_in;  // where a member has joined and submitted nothing
 

@@ -108,7 +108,7 @@ void Engine::on(message::Agreed agreed) {
     std::optional<ReadyTensor> tensor = take(item, when, agreed.agreement.round);
     if (!tensor)
       continue;
-    const bool carried = is_collective(tensor->op.request.signature.kind);
+    const bool carried = is_carried(tensor->op.request.signature.kind);
     (carried ? ready : changes).push_back(std::move(*tensor));
   }
   dispatch(std::move(ready));
@@ -121,10 +121,11 @@ void Engine::dispatch(std::vector<ReadyTensor> ready) {
   for (const ReadyTensor& tensor : ready)
     items.push_back({&tensor.op.request.signature, tensor.contributors});
   for (const BucketPlan& plan : fuse(items, parts_.fusion_bytes)) {
-    const uint32_t process_set = ready[plan.front()].op.request.signature.process_set;
+    const Signature& first = ready[plan.front()].op.request.signature;
+    const GroupTable::GroupPtr group = parts_.groups->serving(first.process_set, way_of(first));
     Bucket bucket;
     for (const size_t index : plan) bucket.push_back(std::move(ready[index]));
-    give(*parts_.groups->find(process_set), std::move(bucket));
+    give(*group, std::move(bucket));
   }
   report_backlog();
 }
@@ -132,23 +133,25 @@ void Engine::dispatch(std::vector<ReadyTensor> ready) {
 void Engine::give(Group& group, Bucket bucket) {
   // Lanes take copyable work; the bucket is moved in behind a shared pointer.
   const auto shared = std::make_shared<Bucket>(std::move(bucket));
+  const bool awaited = group.id == 0 && !group.pair;
   ++given_;
-  if (group.id == 0)
+  if (awaited)
     ++backlog_;
   try {
-    group.lane->post([this, &group, shared] {
-      bucket_finished(group.id, group.executor->execute(std::move(*shared)));
+    group.lane->post([this, &group, awaited, shared] {
+      bucket_finished(awaited, group.executor->execute(std::move(*shared)));
     });
   } catch (const Refusal& refused) {
-    bucket_finished(group.id, false);
+    bucket_finished(awaited, false);
     on(message::Broken{std::move(*shared), refused.status()});
   }
 }
 
-void Engine::bucket_finished(uint32_t process_set, bool settled) noexcept {
+// `awaited`: it counts as backlog.
+void Engine::bucket_finished(bool awaited, bool settled) noexcept {
   if (!settled)
     any_unsettled_ = true;
-  const size_t backlog = process_set == 0 ? --backlog_ : backlog_.load();
+  const size_t backlog = awaited ? --backlog_ : backlog_.load();
   const size_t given = --given_;
   if ((backlog < kBacklogWorthTelling && backlog_told_) || (given == 0 && last_agreed_))
     tell_done();

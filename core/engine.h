@@ -58,15 +58,15 @@ class Engine {
   void carry_out(ReadyTensor changed);
   void add_set(PendingOp op, int64_t id);
   void remove_set(PendingOp op);
-  void settle_behind(Group& group, PendingOp op, Outcome outcome, std::function<void()> last);
+  void settle_behind(const GroupTable::GroupPtr& group, PendingOp op, Outcome outcome, bool retire);
   void depart(Group& group, const PeerFailure& failure);
   void dispatch(std::vector<ReadyTensor> ready);
   void give(Group& group, Bucket bucket);
   void fail(PendingOp op, const PeerFailure& failure);
   void end(PendingOp op);  // by close; requires closed_
   void fail_everything(const PeerFailure& failure);
-  void bucket_finished(uint32_t process_set, bool settled) noexcept;  // on a lane
-  void tell_done() noexcept;                                          // likewise
+  void bucket_finished(bool awaited, bool settled) noexcept;  // on a lane
+  void tell_done() noexcept;                                  // likewise
   void report_backlog();
   void tell_finished();
 
@@ -76,7 +76,7 @@ class Engine {
   std::optional<PeerFailure> failure_;                // the verdict
   std::optional<Status> closed_;
   std::atomic<size_t> given_{0};    // buckets given to lanes and not finished
-  std::atomic<size_t> backlog_{0};  // of these: of process set 0
+  std::atomic<size_t> backlog_{0};  // of these: of the collectives of process set 0
   std::atomic<bool> backlog_told_{false};
   std::atomic<bool> last_agreed_{false};    // nothing follows what is agreed upon
   std::atomic<bool> any_unsettled_{false};  // a lane could not finish a bucket

@@ -1,5 +1,7 @@
 // Engine: joins, and process sets that come and go.
 
+#include <atomic>
+#include <memory>
 #include <utility>
 
 #include "core/base/failpoint.h"
@@ -67,7 +69,7 @@ void Engine::carry_out(ReadyTensor changed) {
   group->names.restart();
   Outcome outcome;
   outcome.value = value;
-  settle_behind(*group, std::move(changed.op), std::move(outcome), nullptr);
+  settle_behind(group, std::move(changed.op), std::move(outcome), false);
 }
 
 void Engine::add_set(PendingOp op, int64_t id) {
@@ -97,35 +99,54 @@ void Engine::remove_set(PendingOp op) {
     Status why = refusal(late, nullptr);
     parts_.completion->settle(std::move(late), std::move(why));
   }
-  if (!group || !group->included() || !group->lane->used()) {
-    parts_.groups->forget(id);
-    return parts_.completion->settle(std::move(op), Status::ok());
-  }
-  settle_behind(*group, std::move(op), {}, [this, &executor = *group->executor, id] {
-    executor.retire();
-    parts_.post(message::Retired{id});
-  });
+  if (group && group->included())
+    return settle_behind(group, std::move(op), {}, true);
+  parts_.groups->forget(id);
+  parts_.completion->settle(std::move(op), Status::ok());
 }
 
-// Once the lane has carried out what it has; where it could not, with the job's verdict. `last`
-// runs there before.
+namespace {
+
+// What waits for several lanes.
+struct Behind {
+  PendingOp op;
+  Outcome outcome;
+  std::atomic<size_t> lanes;
+};
+
+}  // namespace
+
+// Once the set's lanes have carried out what they have; where one could not, with the job's
+// verdict. `retire`: and have given back their communicators, after which the set is forgotten.
 void Engine::settle_behind(
-    Group& group, PendingOp op, Outcome outcome, std::function<void()> last) {
-  if (!group.lane->used())
+    const GroupTable::GroupPtr& group, PendingOp op, Outcome outcome, bool retire) {
+  std::vector<Group*> used;
+  for (const GroupTable::GroupPtr& one : parts_.groups->all_of(group))
+    if (one->lane->used())
+      used.push_back(one.get());
+  if (used.empty()) {
+    if (retire)
+      parts_.groups->forget(group->id);
     return parts_.completion->settle(std::move(op), Status::ok(), std::move(outcome));
-  const auto shared =
-      std::make_shared<std::pair<PendingOp, Outcome>>(std::move(op), std::move(outcome));
-  group.lane->post([this, shared, last = std::move(last)] {
-    if (last)
-      last();
-    if (!any_unsettled_)
-      return parts_.completion->settle(
-          std::move(shared->first), Status::ok(), std::move(shared->second));
-    Bucket bucket;
-    bucket.push_back({std::move(shared->first), {}});
-    parts_.post(message::Broken{
-        std::move(bucket), {Code::PeerLost, "a collective before it did not finish"}});
-  });
+  }
+  const std::shared_ptr<Behind> behind(
+      new Behind{std::move(op), std::move(outcome), {used.size()}});
+  for (Group* one : used)
+    one->lane->post([this, one, behind, retire] {
+      if (retire)
+        one->executor->retire();
+      if (--behind->lanes > 0)
+        return;
+      if (retire)
+        parts_.post(message::Retired{one->id});
+      if (!any_unsettled_)
+        return parts_.completion->settle(
+            std::move(behind->op), Status::ok(), std::move(behind->outcome));
+      Bucket bucket;
+      bucket.push_back({std::move(behind->op), {}});
+      parts_.post(message::Broken{
+          std::move(bucket), {Code::PeerLost, "a collective before it did not finish"}});
+    });
 }
 
 void Engine::on(message::Retired retired) {

@@ -34,7 +34,7 @@ CollectiveOp operation(const ReadyTensor& first, DType dtype, int root) {
   const Request& request = first.op.request;
   const Signature& s = request.signature;
   return {
-      .kind = s.kind,
+      .kind = s.kind == CollectiveKind::Message ? CollectiveKind::Broadcast : s.kind,
       .reduce = s.reduce,
       .dtype = dtype,
       .root = root,
@@ -100,6 +100,8 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
       outcome.data = outcome.owned.data.get();
     }
     segment.out = outcome.data;
+    if (signature.kind == CollectiveKind::Message && !layout.has_result)
+      segment.out = const_cast<void*>(request.in);  // in place, so that nothing is written
     if (signature.kind != CollectiveKind::Barrier) {
       plan.segments.push_back(segment);
       plan.bytes += layout.segment_count * size_of(plan.dtype);
@@ -108,7 +110,7 @@ Result<Executor::Plan> Executor::plan(const Bucket& bucket) {
     outcome.shape = std::move(layout.result_shape);
     outcome.splits = std::move(layout.received);
     outcome.dtype = layout.dtype;
-    if (signature.kind == CollectiveKind::Scatter)
+    if (one_tells(signature.kind))
       outcome.value = layout.value;
     else if (signature.kind != CollectiveKind::Barrier)
       outcome.value = tensor.contributors == 0 ? members : tensor.contributors;

@@ -12,22 +12,40 @@
 namespace farandole {
 
 std::shared_ptr<Group> GroupMaker::make(uint32_t id, std::vector<int> members) const {
-  const auto place = std::lower_bound(members.begin(), members.end(), rank);
-  if (place == members.end() || *place != rank)
+  if (!std::ranges::binary_search(members, rank))
     return std::make_shared<Group>(id, std::move(members));
+  Executor::Parts of = make_parts(fmt::format("g{}", id), std::move(members));
+  return std::make_shared<Group>(id, fmt::format("fdl-lane-{}", id), std::move(of), false);
+}
+
+TicketPtr GroupMaker::make_ticket(const Signature& s, GroupTable& groups) const {
+  const Way way = way_of(s);
+  if (way.any())
+    groups.pair(s.process_set, way, [&] { return make_pair(s.process_set, way); });
+  return std::make_shared<Ticket>(s.process_set, way);
+}
+
+std::shared_ptr<Group> GroupMaker::make_pair(uint32_t id, Way way) const {
+  const std::string tag = fmt::format("g{}.{}-{}", id, way.low(), way.high());
+  Executor::Parts of = make_parts(tag, {way.low(), way.high()});
+  const std::string lane = fmt::format("fdl-way-{}-{}", id, way.from == rank ? way.to : way.from);
+  return std::make_shared<Group>(id, lane, std::move(of), true);
+}
+
+Executor::Parts GroupMaker::make_parts(const std::string& tag, std::vector<int> members) const {
   Executor::Parts of;
-  of.index = static_cast<int>(place - members.begin());
+  of.index = static_cast<int>(std::ranges::lower_bound(members, rank) - members.begin());
   of.members = std::move(members);
   of.device = device;
   of.completion = completion;
   of.emitter = emitter;
   of.broken = broken;
-  of.connect = [session = parts, id, index = of.index, ranks = of.members](
+  of.connect = [session = parts, tag, index = of.index, ranks = of.members](
                    std::shared_ptr<const Interrupt> interrupt) {
     const std::vector<Member>& all = session->control->members();
     GroupSpec spec;
     spec.interrupt = std::move(interrupt);
-    spec.tag = fmt::format("g{}.e{}", id, session->control->epoch());
+    spec.tag = fmt::format("{}.e{}", tag, session->control->epoch());
     spec.index = index;
     for (const int member : ranks) spec.members.push_back(all.at(static_cast<size_t>(member)));
     spec.secret = session->secret;
@@ -35,7 +53,7 @@ std::shared_ptr<Group> GroupMaker::make(uint32_t id, std::vector<int> members) c
     spec.local_size = topology_of(ranks.at(static_cast<size_t>(index)), all).local_size;
     return session->connect(spec, session->control->store());
   };
-  return std::make_shared<Group>(id, fmt::format("fdl-lane-{}", id), std::move(of));
+  return of;
 }
 
 Status GroupMaker::make_first(GroupTable& to) const {

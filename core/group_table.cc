@@ -56,12 +56,37 @@ GroupTable::GroupPtr GroupTable::find(uint32_t id) const {
   return found == groups_.end() ? nullptr : found->second;
 }
 
-GroupTable::GroupPtr GroupTable::serving(uint32_t id) const {
+GroupTable::GroupPtr GroupTable::serving(uint32_t id, Way way) const {
   MutexLock lock(mutex_);
+  GroupPtr group = serving_locked(id);
+  if (!group || !way.any())
+    return group;
+  const auto found = group->pairs.find({way.low(), way.high()});
+  return found == group->pairs.end() ? nullptr : found->second;
+}
+
+GroupTable::GroupPtr GroupTable::serving_locked(uint32_t id) const {
   if (const auto found = groups_.find(id); found != groups_.end())
     return found->second;
   const auto found = retired_.find(id);
   return found == retired_.end() ? nullptr : found->second;
+}
+
+void GroupTable::pair(uint32_t id, Way way, const std::function<GroupPtr()>& make) {
+  MutexLock lock(mutex_);
+  const auto found = groups_.find(id);
+  if (found == groups_.end())
+    return;
+  const std::pair ends(way.low(), way.high());
+  if (!found->second->pairs.contains(ends))
+    found->second->pairs.emplace(ends, make());
+}
+
+std::vector<GroupTable::GroupPtr> GroupTable::all_of(const GroupPtr& group) const {
+  MutexLock lock(mutex_);
+  std::vector<GroupPtr> all{group};
+  for (const auto& [ends, pair] : group->pairs) all.push_back(pair);
+  return all;
 }
 
 Status GroupTable::missing(uint32_t id) const {
@@ -71,15 +96,24 @@ Status GroupTable::missing(uint32_t id) const {
   return error(Code::InvalidArgument, "there is no process set {}", id);
 }
 
-std::string GroupTable::next_name(CollectiveKind kind, uint32_t process_set) const {
+std::string GroupTable::next_name(CollectiveKind kind, uint32_t process_set, Way way) const {
   const GroupPtr group = find(process_set);
-  return group ? group->names.next(kind) : NameSequence::none(kind);
+  if (!group)
+    return NameSequence::none(kind);
+  if (kind != CollectiveKind::Message)
+    return group->names.next(kind);
+  const bool counts = way.from != way.to && group->has(way.from) && group->has(way.to);
+  return counts ? group->names.next(way) : NameSequence::none(kind);
 }
 
 void GroupTable::name(std::vector<Request>& requests) const {
-  for (Request& request : requests)
-    if (request.name.empty() && request.signature.kind != CollectiveKind::Join)
-      request.name = next_name(request.signature.kind, request.signature.process_set);
+  for (Request& request : requests) {
+    const Signature& s = request.signature;
+    if (request.name.empty() && s.kind != CollectiveKind::Join)
+      request.name = next_name(s.kind, s.process_set, way_of(s));
+    if (s.kind == CollectiveKind::Message)
+      request.name = with_way(request.name, way_of(s));
+  }
 }
 
 std::vector<uint32_t> GroupTable::ids() const {
@@ -93,7 +127,10 @@ std::vector<GroupTable::GroupPtr> GroupTable::all() const {
   MutexLock lock(mutex_);
   std::vector<GroupPtr> all;
   for (const auto* table : {&groups_, &retired_})
-    for (const auto& [id, group] : *table) all.push_back(group);
+    for (const auto& [id, group] : *table) {
+      all.push_back(group);
+      for (const auto& [ends, pair] : group->pairs) all.push_back(pair);
+    }
   return all;
 }
 

@@ -85,6 +85,27 @@ bool scatter_fits(
          (s.splits.empty() ? shares() : told.counts == s.splits);
 }
 
+// What the coordinator tells of a message: dtype and number, and the shape.
+Signature told_of(const Signature& s, const std::vector<int64_t>& extents) {
+  Signature told = s;
+  told.dtype = static_cast<DType>(extents[0]);
+  told.shape.assign(extents.begin() + static_cast<ptrdiff_t>(kBeforeRows), extents.end());
+  return told;
+}
+
+bool message_fits(
+    const Signature& s, const std::vector<int64_t>& extents, size_t index, size_t root) {
+  const bool sane = extents.size() >= kBeforeRows && extents[0] < kDTypeCount &&
+                    std::all_of(extents.begin(), extents.end(), [](int64_t e) { return e >= 0; });
+  if (!sane)
+    return false;
+  const Signature told = told_of(s, extents);
+  if (!addressable(told, told.shape.empty() ? 1 : told.shape[0]))
+    return false;
+  const bool knows = index == root || s.operand.size() > 1;
+  return !knows || (told.dtype == s.dtype && told.shape == s.shape);
+}
+
 bool gather_fits(const Signature& s, const std::vector<int64_t>& rows, size_t index, size_t n) {
   return !s.shape.empty() && rows.size() == n && rows[index] == s.shape[0] &&
          addressable(s, sum_of(rows, 0, 1));
@@ -107,6 +128,8 @@ bool fits(
     return gather_fits(s, rows, index, n);
   if (s.kind == CollectiveKind::Scatter)
     return scatter_fits(s, rows, index, n, root);
+  if (s.kind == CollectiveKind::Message)
+    return message_fits(s, rows, index, root);
   if (s.kind == CollectiveKind::Alltoall)
     return exchange_fits(s, rows, index, n);
   return rows.empty() && (s.kind != CollectiveKind::Reducescatter || !s.shape.empty());
@@ -181,6 +204,14 @@ Layout lay_out(
       layout.value = extents[1];
       break;
     }
+    case CollectiveKind::Message: {
+      const Signature told = told_of(s, extents);
+      layout.segment_count = static_cast<size_t>(element_count(told.shape));
+      layout.result_shape = told.shape;
+      layout.dtype = told.dtype;
+      layout.value = extents[1];
+      break;
+    }
     case CollectiveKind::Reducescatter: {
       std::vector<int64_t> rows(static_cast<size_t>(members), s.shape.at(0) / members);
       for (int64_t r = 0; r < s.shape[0] % members; ++r) ++rows[static_cast<size_t>(r)];
@@ -197,8 +228,10 @@ Layout lay_out(
       break;
     }
   }
-  layout.has_result = s.kind != CollectiveKind::Barrier && (!ends_at_root(s.kind) || index == root);
-  if (ends_at_root(s.kind) && index != root)
+  const bool elsewhere =
+      ends_at_root(s.kind) ? index != root : s.kind == CollectiveKind::Message && index == root;
+  layout.has_result = s.kind != CollectiveKind::Barrier && !elsewhere;
+  if (elsewhere)
     layout.result_shape = {0};
   return layout;
 }

@@ -37,8 +37,8 @@ Status check_extents(
 Status check_stand_in(const Signature& signature, std::span<const int> members);
 
 // Requires: check_extents(). `extents` as in ReadyOp; `index` is the own place among `members`
-// ranks, `root` that of the root. Reducescatter gives the first (rows mod members) ranks one row
-// more.
+// ranks, `root` that of the root; of a message: among its two ends. Reducescatter gives the first
+// (rows mod members) ranks one row more.
 Layout lay_out(
     const Signature& signature,
     const std::vector<int64_t>& extents,

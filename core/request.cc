@@ -5,12 +5,20 @@
 
 namespace farandole {
 
-Signature of_receiver(const Signature& scatter) {
+Signature of_receiver(const Signature& told, bool has_memory) {
   Signature s;
-  s.kind = scatter.kind;
-  s.device = scatter.device;
-  s.process_set = scatter.process_set;
-  s.root = scatter.root;
+  s.kind = told.kind;
+  s.device = told.device;
+  s.process_set = told.process_set;
+  s.root = told.root;
+  if (told.kind != CollectiveKind::Message)
+    return s;
+  s.operand.assign(told.operand.begin(), told.operand.begin() + 1);
+  if (!has_memory)
+    return s;
+  s.operand.push_back(kHasMemory);
+  s.dtype = told.dtype;
+  s.shape = told.shape;
   return s;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/format.h"
+#include "core/way.h"
 
 namespace farandole {
 namespace {
@@ -14,6 +15,10 @@ Status wrong(const Request& r, fmt::format_string<Args...> text, Args&&... args)
   return {
       Code::InvalidArgument,
       describe(r.signature.kind, r.name) + ": " + fmt::format(text, std::forward<Args>(args)...)};
+}
+
+bool receives(const Signature& s, int rank) {
+  return s.kind == CollectiveKind::Message && s.root != rank;
 }
 
 Status check_shape(const Request& r, const RequestLimits& limits) {
@@ -34,7 +39,8 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
                           kind == CollectiveKind::Alltoall || kind == CollectiveKind::Scatter;
   if (needs_rows && shape.empty())
     return wrong(r, "a 0-dim tensor has no rows to distribute; reshape it to [1]");
-  if (kind != CollectiveKind::Barrier && element_count(shape) > 0 && r.in == nullptr)
+  const bool reads = kind != CollectiveKind::Barrier && !receives(r.signature, limits.rank);
+  if (reads && element_count(shape) > 0 && r.in == nullptr)
     return wrong(r, "input is null, but the shape is [{}]", fmt::join(shape, ","));
   return Status::ok();
 }
@@ -151,6 +157,54 @@ Status check_root(const Request& r, const RequestLimits& limits) {
   return Status::ok();
 }
 
+Status check_end(const Request& r, const RequestLimits& limits, int64_t rank, const char* what) {
+  const bool among_all = limits.ranks.empty() || limits.members == limits.size;
+  const int size = limits.ranks.empty() ? limits.members : limits.size;
+  const bool exists = rank >= 0 && rank < size;
+  if (!exists)
+    return wrong(r, "rank {}, {}, does not exist; ranks are 0 to {}", rank, what, size - 1);
+  if (among_all || std::ranges::count(limits.ranks, rank) > 0)
+    return Status::ok();
+  return wrong(
+      r,
+      "rank {}, {}, is not in process set {}, whose ranks are {}",
+      rank,
+      what,
+      r.signature.process_set,
+      fmt::join(limits.ranks, ", "));
+}
+
+Status check_ends(const Request& r, const RequestLimits& limits) {
+  const Signature& s = r.signature;
+  if (s.operand.empty() || s.operand.size() > 2)
+    return wrong(
+        r,
+        "it tells {} numbers: the rank to which it goes is wanted, and one more at most",
+        s.operand.size());
+  FARANDOLE_RETURN_IF_ERROR(check_end(r, limits, s.root, "from which it comes"));
+  FARANDOLE_RETURN_IF_ERROR(check_end(r, limits, s.operand[0], "to which it goes"));
+  if (s.root == s.operand[0])
+    return wrong(r, "rank {} would send to itself; copy the tensor instead", s.root);
+  if (limits.rank == s.root || limits.rank == s.operand[0])
+    return Status::ok();
+  return wrong(
+      r,
+      "rank {} neither sends nor receives it; that is for ranks {} and {}",
+      limits.rank,
+      s.root,
+      s.operand[0]);
+}
+
+// Of the shape, where this rank says any.
+Status check_message(const Request& r, const RequestLimits& limits) {
+  FARANDOLE_RETURN_IF_ERROR(check_ends(r, limits));
+  if (receives(r.signature, limits.rank) && r.out == nullptr)
+    return Status::ok();
+  FARANDOLE_RETURN_IF_ERROR(check_shape(r, limits));
+  FARANDOLE_RETURN_IF_ERROR(check_splits(r, limits));
+  return check_reduction(r);
+}
+
 Status check_added(const Request& r, const RequestLimits& limits) {
   const std::vector<int64_t>& ranks = r.signature.operand;
   if (ranks.empty())
@@ -184,7 +238,7 @@ Status check_change(const Request& r, const RequestLimits& limits) {
 }  // namespace
 
 std::string describe(CollectiveKind kind, const std::string& name) {
-  if (!is_collective(kind))
+  if (!is_carried(kind))
     return name_of(kind);
   return fmt::format("{} \"{}\"", name_of(kind), printable(name));
 }
@@ -203,11 +257,15 @@ Status check_request(const Request& r, const RequestLimits& limits) {
   if (static_cast<int64_t>(r.name.size()) > limits.max_name_bytes)
     return wrong(
         r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
-  if (!is_collective(s.kind))
+  if (!is_carried(s.kind))
     return check_change(r, limits);
+  if (s.kind == CollectiveKind::Message)
+    return check_message(r, limits);
+  if (tells_way(r.name))
+    return wrong(r, "names that end like \" 0->1\" are those of messages; give another name");
   const bool tells = s.kind == CollectiveKind::Scatter;
   if (s.operand.size() > (tells ? 1U : 0U))
-    return wrong(r, "a number to tell belongs to scatter alone, which tells one");
+    return wrong(r, "a number to tell belongs to scatter and messages, which tell one");
   if (has_root(s.kind))
     FARANDOLE_RETURN_IF_ERROR(check_root(r, limits));
   else if (s.root != 0)
@@ -231,9 +289,11 @@ void complete_request(Request& request, const RequestLimits& limits) {
   Signature& s = request.signature;
   if (s.kind == CollectiveKind::Alltoall && s.splits.empty())
     s.splits.assign(static_cast<size_t>(limits.members), s.shape[0] / limits.members);
-  if (s.kind == CollectiveKind::Scatter && s.root != limits.rank) {
-    s = of_receiver(s);
+  if (one_tells(s.kind) && s.root != limits.rank) {
+    s = of_receiver(s, request.out != nullptr);
     request.in = nullptr;
+  } else if (s.kind == CollectiveKind::Message) {
+    request.out = nullptr;
   }
 }
 

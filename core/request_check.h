@@ -22,7 +22,8 @@ struct RequestLimits {
 // Fails: InvalidArgument (or Unsupported) beginning with `allreduce "name": `. Pure.
 Status check_request(const Request& request, const RequestLimits& limits);
 
-// Gives an alltoall without splits its equal ones, and leaves out what a scatter's root alone says.
+// Gives an alltoall without splits its equal ones, and leaves out what the root alone says of a
+// scatter or message.
 // Requires: check_request() is ok.
 void complete_request(Request& request, const RequestLimits& limits);
 

@@ -46,7 +46,7 @@ class Session::Impl final : public ControlSink {
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
   bool wait_until(Ticket& ticket, TimePoint deadline) {
     const LogScope scope(label());
-    const GroupTable::GroupPtr group = groups_.serving(ticket.process_set());
+    const GroupTable::GroupPtr group = groups_.serving(ticket.process_set(), ticket.way());
     return group && group->included() ? group->lane->help_until(ticket, deadline)
                                       : ticket.wait_until(deadline);
   }
@@ -55,8 +55,8 @@ class Session::Impl final : public ControlSink {
     const GroupTable::GroupPtr group = groups_.find(process_set);
     return group ? Result<std::vector<int>>(group->members) : groups_.missing(process_set);
   }
-  std::string next_name(CollectiveKind kind, uint32_t process_set) const {
-    return groups_.next_name(kind, process_set);
+  std::string next_name(CollectiveKind kind, uint32_t process_set, Way way) const {
+    return groups_.next_name(kind, process_set, way);
   }
   Status health() const {
     if (stopping_)
@@ -248,7 +248,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   // All memory is taken before the names are, so that nothing fails between them and their tickets.
   std::vector<TicketPtr> tickets(requests.size());
   for (size_t i = 0; i < requests.size(); ++i)
-    tickets[i] = std::make_shared<Ticket>(requests[i].signature.process_set);
+    tickets[i] = maker_.make_ticket(requests[i].signature, groups_);
   message::Submit submit;
   submit.ops.reserve(requests.size());
   FARANDOLE_RETURN_IF_ERROR(names_.claim(requests));
@@ -376,8 +376,8 @@ std::vector<uint32_t> Session::process_sets() const {
 Result<std::vector<int>> Session::ranks_of(uint32_t process_set) const {
   return impl_->ranks_of(process_set);
 }
-std::string Session::next_name(CollectiveKind kind, uint32_t process_set) {
-  return impl_->next_name(kind, process_set);
+std::string Session::next_name(CollectiveKind kind, uint32_t process_set, Way way) {
+  return impl_->next_name(kind, process_set, way);
 }
 Status Session::health() const {
   return impl_->health();

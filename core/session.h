@@ -72,7 +72,8 @@ class Session {
   // Takes the name that the next unnamed request of this kind in the process set would get. For
   // callers with checks of their own before submit(): a rank where one fails must count the call as
   // the others do.
-  std::string next_name(CollectiveKind kind, uint32_t process_set = 0);
+  // `way`: of a message, whose name has yet to get it.
+  std::string next_name(CollectiveKind kind, uint32_t process_set = 0, Way way = {});
 
   // Why the job cannot go on, Ok while it can: of all ranks together. Process sets without a rank
   // that has left go on.

@@ -11,6 +11,7 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/device.h"
+#include "core/way.h"
 
 namespace farandole {
 
@@ -20,7 +21,8 @@ struct Outcome {
   Buffer owned;                 // memory that Farandole allocated for the result
   std::vector<int64_t> shape;   // of the result; [0] where this rank has none
   std::vector<int64_t> splits;  // alltoall, and gather on its root: rows received from each member
-  // join: the rank that joined last; add_process_set: the new id; scatter: the root's number.
+  // join: the rank that joined last; add_process_set: the new id; scatter, message: the root's
+  // number.
   int64_t value = -1;  // other collectives, but a barrier: members that took part, and not joined
   DType dtype = DType::Float32;  // of the result
 };
@@ -28,9 +30,11 @@ struct Outcome {
 // Thread: any.
 class Ticket {
  public:
-  // `process_set`: whose lane ends it.
-  explicit Ticket(uint32_t process_set = 0) noexcept : process_set_(process_set) {}
+  // Whose lane ends it: that of a process set, or of the two ends of a message there.
+  explicit Ticket(uint32_t process_set = 0, Way way = {}) noexcept
+      : process_set_(process_set), way_(way) {}
   uint32_t process_set() const noexcept { return process_set_; }
+  Way way() const noexcept { return way_; }
 
   using Callback = std::function<void(const Status&)>;
 
@@ -54,6 +58,7 @@ class Ticket {
 
  private:
   const uint32_t process_set_;
+  const Way way_;
   std::atomic<bool> settled_{false};
   Mutex mutex_;
   CondVar cond_;

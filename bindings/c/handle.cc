@@ -28,7 +28,7 @@ fdl_result result_of(const fdl_handle& handle) {
   const Outcome& outcome = handle.ticket->outcome();
   fdl_result result = FDL_RESULT_INIT;
   result.value = outcome.value;
-  if (handle.kind == CollectiveKind::Barrier || !is_collective(handle.kind))
+  if (handle.kind == CollectiveKind::Barrier || !is_carried(handle.kind))
     return result;
   result.data = outcome.data;
   result.dtype = static_cast<fdl_dtype>(outcome.dtype);

@@ -9,18 +9,27 @@
 namespace farandole::capi {
 
 // A refused call counts as every other: where it has no name it takes one.
-inline fdl_code count_call(fdl_session* session, fdl_kind kind, const char* name) {
-  if (name && *name)
+inline fdl_code count_call(fdl_session* session, const fdl_request& r) {
+  if (r.name && *r.name)
     return FDL_OK;
   std::array<char, 2> taken{};
-  return fdl_next_name(session, kind, 0, taken.data(), taken.size());
+  if (r.kind == FDL_MESSAGE)
+    return fdl_next_message_name(session, 0, r.root, r.peer, taken.data(), taken.size());
+  return fdl_next_name(session, r.kind, 0, taken.data(), taken.size());
 }
 
-inline fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  const fdl_code code = count_call(session, kind, name);
+inline fdl_code no_place(fdl_session* session, const fdl_request& request, const char* call) {
+  const fdl_code code = count_call(session, request);
   if (code != FDL_OK)
     return code;
   return report(error(Code::InvalidArgument, "{}: there is no place for the handle (NULL)", call));
+}
+
+inline fdl_code no_place(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
+  fdl_request request = FDL_REQUEST_INIT;
+  request.kind = kind;
+  request.name = name;
+  return no_place(session, request, call);
 }
 
 // Keeps the shape beside the request that points to it.
@@ -38,10 +47,11 @@ class ShortRequest {
   ShortRequest& operator=(const ShortRequest&) = delete;
 
   fdl_request* operator->() { return &request_; }
+  const fdl_request& operator*() const { return request_; }
 
   fdl_code submit(fdl_session* session, fdl_handle** handle, const char* call) const {
     if (!handle)
-      return no_place(session, request_.kind, request_.name, call);
+      return no_place(session, request_, call);
     *handle = nullptr;
     return fdl_submit(session, &request_, 1, handle);
   }
@@ -68,14 +78,21 @@ class ShortRequest {
 };
 
 // The waiting forms show no result of Farandole's own.
-inline fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
-  const fdl_code code = count_call(session, kind, name);
+inline fdl_code no_out(fdl_session* session, const fdl_request& request, const char* call) {
+  const fdl_code code = count_call(session, request);
   if (code != FDL_OK)
     return code;
   return report(error(
       Code::InvalidArgument,
       "{0}: out is NULL, so there is no place for the result; {0}_async gives a handle that has it",
       call));
+}
+
+inline fdl_code no_out(fdl_session* session, fdl_kind kind, const char* name, const char* call) {
+  fdl_request request = FDL_REQUEST_INIT;
+  request.kind = kind;
+  request.name = name;
+  return no_out(session, request, call);
 }
 
 inline void set_reduction(ShortRequest& request, const void* in, void* out, fdl_reduce_op op) {

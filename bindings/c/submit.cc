@@ -30,8 +30,8 @@ static_assert(same(CollectiveKind::Reducescatter, FDL_REDUCESCATTER));
 static_assert(same(CollectiveKind::Alltoall, FDL_ALLTOALL));
 static_assert(same(CollectiveKind::Barrier, FDL_BARRIER));
 static_assert(same(CollectiveKind::Reduce, FDL_REDUCE) && same(CollectiveKind::Gather, FDL_GATHER));
-static_assert(
-    same(CollectiveKind::Scatter, FDL_SCATTER) && kCollectiveKindCount == FDL_SCATTER + 1);
+static_assert(same(CollectiveKind::Scatter, FDL_SCATTER));
+static_assert(same(CollectiveKind::Message, FDL_MESSAGE) && kCarriedKindCount == FDL_MESSAGE + 1);
 
 constexpr bool same(ReduceOp op, fdl_reduce_op value) {
   return static_cast<int>(op) == value;
@@ -69,7 +69,9 @@ Status check_array(const int64_t* values, size_t count, size_t most, const char*
 }
 
 Status check(const fdl_request& r) {
-  FARANDOLE_RETURN_IF_ERROR(in_range(r.kind, kCollectiveKindCount, "the kind"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.kind, kCarriedKindCount, "the kind"));
+  if (r.kind != FDL_MESSAGE && r.peer != 0)
+    return error(Code::InvalidArgument, "a peer, {}, belongs to messages alone", r.peer);
   FARANDOLE_RETURN_IF_ERROR(in_range(r.dtype, kDTypeCount, "the dtype"));
   FARANDOLE_RETURN_IF_ERROR(in_range(r.reduce_op, kReduceOpCount, "the reduce operation"));
   FARANDOLE_RETURN_IF_ERROR(in_range(r.device_type, FDL_CUDA + 1, "the device type"));
@@ -91,8 +93,10 @@ Request translate(const fdl_request& r) {
   s.postscale = r.postscale;
   s.shape.assign(r.shape, r.shape + r.ndim);
   s.splits.assign(r.splits, r.splits + r.split_count);
+  if (r.kind == FDL_MESSAGE)
+    s.operand = {r.peer};
   if (r.note != 0)
-    s.operand = {r.note};
+    s.operand.push_back(r.note);
   request.in = r.in;
   request.out = r.out;
   request.stream = r.stream;
@@ -111,7 +115,8 @@ std::string shown(const fdl_request& r, size_t i) {
                            : fmt::format("request {}", i);
 }
 
-// Of a scatter the root alone says what there is; on other ranks these may be anything.
+// Of a scatter, and of a message that nobody has memory for, the root alone says what there is; on
+// other ranks these may be anything.
 void leave_to_the_root(fdl_request& r) {
   r.dtype = FDL_FLOAT32;
   r.shape = nullptr;
@@ -136,7 +141,8 @@ Result<std::vector<Request>> translate(const fdl_request* first, size_t count, i
           first->struct_size);
     fdl_request request = FDL_REQUEST_INIT;
     FARANDOLE_RETURN_IF_ERROR(read_sized(from, request, "fdl_request"));
-    if (request.kind == FDL_SCATTER && request.root != rank)
+    const bool told = request.kind == FDL_SCATTER || (request.kind == FDL_MESSAGE && !request.out);
+    if (told && request.root != rank)
       leave_to_the_root(request);
     if (const Status status = check(request); !status)
       return error(status.code(), "{}: {}", shown(request, i), status.message());
@@ -153,24 +159,43 @@ void count_names(Session& session, const fdl_request* first, size_t count) {
     if (from->struct_size != first->struct_size ||
         !read_sized(from, request, "fdl_request").is_ok())
       return;
-    const bool known = in_range(request.kind, kCollectiveKindCount, "the kind").is_ok();
+    const bool known = in_range(request.kind, kCarriedKindCount, "the kind").is_ok();
     if (known && (!request.name || !*request.name))
-      static_cast<void>(
-          session.next_name(static_cast<CollectiveKind>(request.kind), request.process_set));
+      static_cast<void>(session.next_name(
+          static_cast<CollectiveKind>(request.kind),
+          request.process_set,
+          {request.root, request.peer}));
   }
 }
 
+struct Room {
+  char* name;
+  size_t capacity;
+  const char* call;
+};
+
 Status next_name(
-    fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity) {
-  FARANDOLE_RETURN_IF_ERROR(usable(session));
-  FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCollectiveKindCount, "the kind"));
-  if (!name || capacity == 0)
-    return {Code::InvalidArgument, "fdl_next_name: there is no room for the name"};
-  copy_text(
-      session->box->session().next_name(static_cast<CollectiveKind>(kind), process_set),
-      name,
-      capacity);
+    fdl_session* session, CollectiveKind kind, uint32_t process_set, Way way, const Room& room) {
+  if (!room.name || room.capacity == 0)
+    return error(Code::InvalidArgument, "{}: there is no room for the name", room.call);
+  const std::string name = session->box->session().next_name(kind, process_set, way);
+  copy_text(name, room.name, room.capacity);
   return Status::ok();
+}
+
+Status next_name(fdl_session* session, fdl_kind kind, uint32_t process_set, const Room& room) {
+  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCarriedKindCount, "the kind"));
+  if (kind == FDL_MESSAGE)
+    return {
+        Code::InvalidArgument,
+        "fdl_next_name: messages are counted for each way; call fdl_next_message_name"};
+  return next_name(session, static_cast<CollectiveKind>(kind), process_set, {}, room);
+}
+
+Status next_message_name(fdl_session* session, uint32_t process_set, Way way, const Room& room) {
+  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  return next_name(session, CollectiveKind::Message, process_set, way, room);
 }
 
 // Made before the submission, so that nothing can fail after it.
@@ -232,6 +257,16 @@ extern "C" fdl_code fdl_submit(
 
 extern "C" fdl_code fdl_next_name(
     fdl_session* session, fdl_kind kind, uint32_t process_set, char* name, size_t capacity) {
-  return farandole::capi::guarded(
-      [&] { return farandole::capi::next_name(session, kind, process_set, name, capacity); });
+  return farandole::capi::guarded([&] {
+    return farandole::capi::next_name(
+        session, kind, process_set, {name, capacity, "fdl_next_name"});
+  });
+}
+
+extern "C" fdl_code fdl_next_message_name(
+    fdl_session* session, uint32_t process_set, int from, int to, char* name, size_t capacity) {
+  return farandole::capi::guarded([&] {
+    return farandole::capi::next_message_name(
+        session, process_set, {from, to}, {name, capacity, "fdl_next_message_name"});
+  });
 }

@@ -65,6 +65,7 @@ Status check_op(const CollectiveOp& op, size_t members) {
       return check_ragged(op, members);
     case CollectiveKind::Alltoall:
       return check_ragged(op, members * members);
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

@@ -89,6 +89,7 @@ void GlooCommunicator::dispatch(const CollectiveOp& op) {
     }
     case CollectiveKind::Scatter:
       return scatter(op);
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

@@ -100,6 +100,7 @@ Status HierarchicalCommunicator::dispatch(const CollectiveOp& op) {
     case CollectiveKind::Alltoall:
     case CollectiveKind::Gather:
     case CollectiveKind::Scatter:
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

@@ -42,6 +42,7 @@ Status ShmCommunicator::dispatch(const CollectiveOp& op) {
       return gather(op);
     case CollectiveKind::Scatter:
       return scatter(op);
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

@@ -13,6 +13,7 @@
 
 #include "controller/protocol/messages.h"
 #include "core/base/format.h"
+#include "core/way.h"
 #include "messages_generated.h"
 
 namespace farandole::control {
@@ -129,6 +130,8 @@ class Decoder {
       require(from->name() == nullptr, "a join has a name");
     else
       out.name = name(from->name());
+    if (good() && is_carried(out.signature.kind))
+      require_way(out.name, way_of(out.signature));
     return out;
   }
 
@@ -162,8 +165,12 @@ class Decoder {
       require(n >= 0 && n <= std::numeric_limits<uint32_t>::max(), "an operand is out of range");
     const bool of_all =
         s.kind == CollectiveKind::AddProcessSet || s.kind == CollectiveKind::RemoveProcessSet;
-    const size_t most = s.kind == CollectiveKind::Scatter ? 1 : of_all ? limits_.size : 0;
-    require(s.operand.size() <= most, "an operand belongs to process sets and to scatter");
+    const bool message = s.kind == CollectiveKind::Message;
+    const size_t most = of_all ? limits_.size : message ? 2 : one_tells(s.kind) ? 1 : 0;
+    require(
+        s.operand.size() <= most, "an operand belongs to process sets, to scatter and to messages");
+    if (message)
+      require_ends(s);
     require(!of_all || s.process_set == 0, "process sets are agreed upon by all ranks");
     return s;
   }
@@ -218,6 +225,20 @@ class Decoder {
   const Limits& limits() const noexcept { return limits_; }
 
  private:
+  // The name tells the way, so that what goes another way is another tensor.
+  void require_way(const std::string& name, Way way) {
+    require(
+        way.any() ? tells_way(name, way) : !tells_way(name),
+        "a name tells another way than its message goes");
+  }
+
+  void require_ends(const Signature& s) {
+    require(
+        !s.operand.empty() && static_cast<size_t>(s.operand[0]) < limits_.size &&
+            s.operand[0] != s.root,
+        "a message goes to no other rank of the job");
+  }
+
   bool spend(size_t bytes, size_t max, std::string_view what) {
     require(bytes <= max, what);
     require(bytes <= budget_, "parts of it share bytes");

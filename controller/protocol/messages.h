@@ -19,7 +19,7 @@
 
 namespace farandole::control {
 
-inline constexpr uint32_t kProtocolVersion = 5;
+inline constexpr uint32_t kProtocolVersion = 6;
 using Bytes = std::vector<uint8_t>;
 
 // Who says it: stands in front of every message.

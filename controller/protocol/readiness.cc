@@ -34,11 +34,8 @@ bool same_but_rows(Signature a, Signature b) {
   return a == b;
 }
 
-// What `rank`, the member at `place`, announced when `extents` were agreed upon.
-Signature recall(
-    const Signature& agreed, std::span<const int64_t> extents, size_t place, int rank) {
-  if (agreed.kind == CollectiveKind::Scatter)
-    return rank == agreed.root ? agreed : of_receiver(agreed);
+// What the member at `place` announced when `extents` were agreed upon, where all tell.
+Signature recall_row(const Signature& agreed, std::span<const int64_t> extents, size_t place) {
   Signature s = agreed;
   if (gathers(s.kind))
     s.shape[0] = extents[place];
@@ -52,15 +49,26 @@ Signature recall(
   return s;
 }
 
+size_t place_of(const std::vector<int>& members, int rank) {
+  return static_cast<size_t>(std::ranges::lower_bound(members, rank) - members.begin());
+}
+
 // That from which the others can be recalled. Requires: they fit together.
 Signature& telling(std::span<const int> ranks, std::vector<Signature>& signatures) {
-  if (signatures.front().kind != CollectiveKind::Scatter || FARANDOLE_MUTATE(TakeAnyForTheRoot))
+  if (!one_tells(signatures.front().kind) || FARANDOLE_MUTATE(TakeAnyForTheRoot))
     return signatures.front();
   const auto root = std::find(ranks.begin(), ranks.end(), signatures.front().root);
   return signatures.at(static_cast<size_t>(root - ranks.begin()));
 }
 
 }  // namespace
+
+Signature Readiness::recall(const Slot& slot, size_t place, int rank) {
+  const bool has_memory = slot.has_memory && !FARANDOLE_MUTATE(ForgetTheMemory);
+  if (one_tells(slot.agreed.kind))
+    return rank == slot.agreed.root ? slot.agreed : of_receiver(slot.agreed, has_memory);
+  return recall_row(slot.agreed, slot.extents, place);
+}
 
 Readiness::Readiness(const Limits& limits, ProcessSets::Map process_sets)
     : limits_(limits),
@@ -89,25 +97,30 @@ Status Readiness::announce(int rank, Announcement announcement) {
     refuse(key, about(signature.kind, key, *broken));
     return Status::ok();
   }
-  if (has_joined(key.process_set, static_cast<size_t>(place - members.begin())))
+  if (has_joined(key.process_set, rank))
     return error(
         Code::PeerLost,
         "announced {} in process set {}, where it waits for its join",
         describe(signature.kind, key.name),
         key.process_set);
+  Result<std::vector<int>> ends = ends_of(rank, signature);
+  FARANDOLE_RETURN_IF_ERROR(ends.status());
+  if (FARANDOLE_MUTATE(ForgetTheWay) && !ends.value().empty())
+    key.name.resize(key.name.rfind(' '));
   const auto [it, fresh] = slots_.try_emplace(std::move(key));
   Slot& slot = it->second;
   if (fresh) {
     slot.key = &it->first;
-    slot.announced.resize(members.size());
+    slot.ends = std::move(ends).value();
+    slot.announced.resize(members_of(slot).size());
   }
-  FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
+  FARANDOLE_RETURN_IF_ERROR(count(rank, slot));
   const bool joins = signature.kind == CollectiveKind::Join;
-  slot.full.emplace(static_cast<size_t>(place - members.begin()), std::move(signature));
+  slot.full.emplace(place_of(members_of(slot), rank), std::move(signature));
   if (joins)
-    announce_join(slot, members);
-  else if (covered(slot, members))
-    complete(slot, members);
+    announce_join(slot);
+  else if (covered(slot))
+    complete(slot);
   return Status::ok();
 }
 
@@ -118,19 +131,17 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   if (it == by_id_.end())
     return Known::Forgotten;
   Slot& slot = *it->second;
-  const std::vector<int>& members = sets_.at(slot.key->process_set);
-  const auto place = std::lower_bound(members.begin(), members.end(), rank);
-  if (place == members.end() || *place != rank)
-    return error(Code::PeerLost, "announced id {} of a process set that it is not in", id);
+  if (!std::ranges::binary_search(members_of(slot), rank))
+    return error(Code::PeerLost, "announced id {}, in which it has no part", id);
   if (const Status* broken = sets_.broken(slot.key->process_set)) {
     refuse(*slot.key, about(slot.agreed.kind, *slot.key, *broken));
     return Known::Yes;
   }
-  if (has_joined(slot.key->process_set, static_cast<size_t>(place - members.begin())))
+  if (has_joined(slot.key->process_set, rank))
     return error(Code::PeerLost, "announced id {} of a process set that it has joined", id);
-  FARANDOLE_RETURN_IF_ERROR(count(rank, slot, members));
-  if (covered(slot, members))
-    complete(slot, members);
+  FARANDOLE_RETURN_IF_ERROR(count(rank, slot));
+  if (covered(slot))
+    complete(slot);
   return Known::Yes;
 }
 
@@ -155,9 +166,8 @@ void Readiness::refuse(const Key& key, Status why) {
   reject(key, std::move(why));
 }
 
-Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
-  const auto place =
-      static_cast<size_t>(std::lower_bound(members.begin(), members.end(), rank) - members.begin());
+Status Readiness::count(int rank, Slot& slot) {
+  const size_t place = place_of(members_of(slot), rank);
   if (slot.announced[place])
     return error(
         Code::PeerLost, "announced \"{}\" twice while in flight", printable(slot.key->name));
@@ -175,7 +185,8 @@ Status Readiness::count(int rank, Slot& slot, const std::vector<int>& members) {
   return Status::ok();
 }
 
-void Readiness::complete(Slot& slot, const std::vector<int>& members) {
+void Readiness::complete(Slot& slot) {
+  const std::vector<int>& members = members_of(slot);
   if (slot.full.empty() && slot.count == members.size()) {
     ready_again(slot);
     return;
@@ -192,11 +203,10 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
     ranks.push_back(members[place]);
     const auto full = slot.full.find(place);
     signatures.push_back(
-        full != slot.full.end() ? full->second
-                                : recall(slot.agreed, slot.extents, place, members[place]));
+        full != slot.full.end() ? full->second : recall(slot, place, members[place]));
   }
   Result<std::vector<int64_t>> extents = validate(slot.key->name, ranks, signatures, joined);
-  if (extents && !is_collective(signatures.front().kind))
+  if (extents && !is_carried(signatures.front().kind))
     extents = change_sets(*slot.key, signatures.front());
   const size_t bytes =
       extents ? slot.key->name.size() + extents.value().size() * sizeof(int64_t) : 0;
@@ -214,8 +224,9 @@ void Readiness::complete(Slot& slot, const std::vector<int>& members) {
   std::optional<StandIn> stand_in;
   if (!joined.empty())
     stand_in = {signatures.front(), static_cast<uint32_t>(ranks.size())};
-  const bool cached = is_collective(signatures.front().kind) &&
-                      (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));
+  const bool cached =
+      is_carried(signatures.front().kind) && (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));
+  slot.has_memory = has_memory(ranks, signatures);
   if (cached)
     agree(slot, std::move(extents).value(), std::move(telling(ranks, signatures)));
   else
@@ -227,11 +238,12 @@ void Readiness::ready_again(Slot& slot) {
   tell_ready(slot, input_bytes(slot.agreed));
 }
 
-// What is ready in another set than 0 is not held back for what rank 0 still has to do in that one.
+// What is ready in another set than 0, or between two ranks, is not held back for what rank 0 still
+// has to do in that one.
 void Readiness::tell_ready(Slot& slot, uint64_t bytes) {
   rounds_.back().ready.push_back(slot.id);
   ready_bytes_ += std::min(bytes, kMostBytes);
-  urgent_ = urgent_ || slot.key->process_set != 0;
+  urgent_ = urgent_ || slot.key->process_set != 0 || !slot.ends.empty();
   settle(slot);
 }
 
@@ -293,7 +305,7 @@ void Readiness::erase(Slot& slot) {
 }
 
 void Readiness::unannounce(Slot& slot) {
-  const std::vector<int>& members = sets_.at(slot.key->process_set);
+  const std::vector<int>& members = members_of(slot);
   for (size_t place = 0; place < members.size(); ++place)
     if (slot.announced[place])
       ++answered_[static_cast<size_t>(members[place])];

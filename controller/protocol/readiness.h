@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,7 +22,8 @@
 namespace farandole::control {
 
 // A join is a tensor without a name: who has announced it counts as having announced whatever the
-// set agrees upon until all have. Adding and removing sets are tensors of set 0.
+// set agrees upon until all have. Adding and removing sets are tensors of set 0. A message is ready
+// as soon as both its ends have announced it.
 //
 // Rules of the cache: an id is given when a tensor is agreed upon and there is room, and never
 // again to another in this epoch. It stands for (process set, name) and for the signature that each
@@ -88,7 +90,9 @@ class Readiness {
     Signature agreed;              // of the first member, when last agreed upon
     std::vector<int64_t> extents;  // likewise
     Idle::iterator idle;           // place in idle_, when cached and not pending
-    std::vector<bool> announced;   // by place in the process set
+    std::vector<int> ends;         // of a message: who takes part, ascending
+    bool has_memory = false;       // of a message: the receiver's signature, when last agreed upon
+    std::vector<bool> announced;   // by place among those who take part
     size_t count = 0;              // of announced
     int last = -1;                 // rank that announced last
     TimePoint since{};             // when the first was announced; a join's is renewed by look_at()
@@ -103,14 +107,22 @@ class Readiness {
   static Duration told_after(const Slot& slot, Duration least) noexcept {
     return std::max(least, 2 * slot.told);
   }
+  // Who takes part, ascending: the ends of a message, else all members of the set.
+  const std::vector<int>& members_of(const Slot& slot) const;
+  // What `rank`, at that place among them, announced when it was last agreed upon.
+  static Signature recall(const Slot& slot, size_t place, int rank);
+  // The ends of a message; nothing of another kind. Fails: one is no member, or `rank` is none.
+  Result<std::vector<int>> ends_of(int rank, const Signature& signature) const;
+  // Whether the receiver of a message has told what its memory is for.
+  static bool has_memory(std::span<const int> ranks, std::span<const Signature> signatures);
   Status take_place(int rank);
   void refuse(const Key& key, Status why);
-  Status count(int rank, Slot& slot, const std::vector<int>& members);
-  void announce_join(Slot& join, const std::vector<int>& members);
-  bool has_joined(uint32_t process_set, size_t place) const;
-  // Whether every member has announced it or has joined.
-  bool covered(const Slot& slot, const std::vector<int>& members) const;
-  void complete(Slot& slot, const std::vector<int>& members);
+  Status count(int rank, Slot& slot);
+  void announce_join(Slot& join);
+  bool has_joined(uint32_t process_set, int rank) const;
+  // Whether everybody who takes part has announced it or has joined.
+  bool covered(const Slot& slot) const;
+  void complete(Slot& slot);
   // Extents of what adds or removes a set.
   Result<std::vector<int64_t>> change_sets(const Key& key, const Signature& wanted);
   void agree_once(Slot& slot, std::vector<int64_t> extents, std::optional<StandIn> stand_in);

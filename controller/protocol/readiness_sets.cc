@@ -15,20 +15,26 @@ Status Readiness::about(CollectiveKind kind, const Key& key, const Status& why) 
   return error(why.code(), "{}: {}", describe(kind, key.name), why.message()).blame(why.culprit());
 }
 
-bool Readiness::has_joined(uint32_t process_set, size_t place) const {
+bool Readiness::has_joined(uint32_t process_set, int rank) const {
   if (joins_.empty() || FARANDOLE_MUTATE(WaitForTheJoined))
     return false;
   const auto join = joins_.find(process_set);
-  return join != joins_.end() && join->second->announced[place];
+  if (join == joins_.end())
+    return false;
+  const std::vector<int>& members = members_of(*join->second);
+  const auto place = std::ranges::lower_bound(members, rank);
+  return place != members.end() && *place == rank &&
+         join->second->announced[static_cast<size_t>(place - members.begin())];
 }
 
-bool Readiness::covered(const Slot& slot, const std::vector<int>& members) const {
+bool Readiness::covered(const Slot& slot) const {
+  const std::vector<int>& members = members_of(slot);
   if (slot.count >= members.size() || joins_.empty())
     return slot.count >= members.size();
   if (FARANDOLE_MUTATE(CountJoinedTwice) && joins_.contains(slot.key->process_set))
     return slot.count + joins_.at(slot.key->process_set)->count >= members.size();
   for (size_t place = 0; place < members.size(); ++place)
-    if (!slot.announced[place] && !has_joined(slot.key->process_set, place))
+    if (!slot.announced[place] && !has_joined(slot.key->process_set, members[place]))
       return false;
   return true;
 }
@@ -47,11 +53,12 @@ std::vector<Readiness::Slot*> Readiness::pending_of(uint32_t process_set) {
 
 // What waited for this rank alone is ready now; once all have joined, so is everything, and then
 // the join itself.
-void Readiness::announce_join(Slot& join, const std::vector<int>& members) {
+void Readiness::announce_join(Slot& join) {
   joins_[join.key->process_set] = &join;
   for (Slot* slot : pending_of(join.key->process_set))
-    if (slot != &join && covered(*slot, members))
-      complete(*slot, members);
+    if (slot != &join && covered(*slot))
+      complete(*slot);
+  const std::vector<int>& members = members_of(join);
   if (join.count < members.size())
     return;
   const int last = FARANDOLE_MUTATE(NameTheFirstJoined) ? members.front() : join.last;
@@ -76,7 +83,7 @@ void Readiness::agree_once(
     size += kStandInBytes +
             (detail.stand_in->signature.shape.size() + detail.stand_in->signature.splits.size()) *
                 sizeof(int64_t);
-  urgent_ = urgent_ || !is_collective(first.kind);
+  urgent_ = urgent_ || !is_carried(first.kind);
   room_for(size).details.push_back(std::move(detail));
   tell_ready(slot, bytes);
 }

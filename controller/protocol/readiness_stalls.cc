@@ -16,12 +16,12 @@ Stall Readiness::stall_of(const Slot& slot) const {
       .process_set = slot.key->process_set,
       .kind = known.kind,
       .age = now_ - slot.since};
-  const std::vector<int>& members = sets_.at(slot.key->process_set);
+  const std::vector<int>& members = members_of(slot);
   for (size_t place = 0; place < members.size(); ++place) {
     if (slot.announced[place])
       stall.submitted.push_back(members[place]);
     else
-      (has_joined(slot.key->process_set, place) ? stall.joined : stall.missing)
+      (has_joined(slot.key->process_set, members[place]) ? stall.joined : stall.missing)
           .push_back(members[place]);
   }
   if (FARANDOLE_MUTATE(NameWhoSubmitted))

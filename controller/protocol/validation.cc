@@ -325,8 +325,10 @@ Result<std::vector<int64_t>> validate(
   const CollectiveKind kind = m.first().kind;
   if (kind == CollectiveKind::AddProcessSet || kind == CollectiveKind::RemoveProcessSet)
     FARANDOLE_RETURN_IF_ERROR(check_operand(m));
-  if (kind == CollectiveKind::Barrier || !is_collective(kind))
+  if (kind == CollectiveKind::Barrier || !is_carried(kind))
     return std::vector<int64_t>{};
+  if (kind == CollectiveKind::Message)
+    return validate_message(name, ranks, signatures, joined);
   if (kind != CollectiveKind::Scatter)
     FARANDOLE_RETURN_IF_ERROR(
         same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));

@@ -22,6 +22,14 @@ Result<std::vector<int64_t>> validate(
     std::span<const Signature> signatures,
     std::span<const int> joined = {});
 
+// The same for a message, of which `ranks` and `joined` are its two ends. Requires: one is not
+// joined, and has announced it as the decoder lets it.
+Result<std::vector<int64_t>> validate_message(
+    const std::string& name,
+    std::span<const int> ranks,
+    std::span<const Signature> signatures,
+    std::span<const int> joined);
+
 // Bytes of one member's input, saturating.
 uint64_t input_bytes(const Signature& signature) noexcept;
 

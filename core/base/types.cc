@@ -33,6 +33,7 @@ constexpr std::array<const char*, kKindCount> kKinds{
     "reduce",
     "gather",
     "scatter",
+    "message",
     "join",
     "add_process_set",
     "remove_process_set"};

@@ -35,13 +35,16 @@ enum class CollectiveKind : uint8_t {
   Reduce = 6,
   Gather = 7,
   Scatter = 8,
-  // What ranks agree upon like a collective, and no communicator carries out.
-  Join = 9,
-  AddProcessSet = 10,
-  RemoveProcessSet = 11,
+  // From one member to another. Communicators carry it out as a broadcast between the two.
+  Message = 9,
+  // What ranks agree upon like a collective, and nothing carries out.
+  Join = 10,
+  AddProcessSet = 11,
+  RemoveProcessSet = 12,
 };
 inline constexpr int kCollectiveKindCount = 9;  // of those that communicators carry out
-inline constexpr int kKindCount = 12;
+inline constexpr int kCarriedKindCount = 10;    // of those that are carried out
+inline constexpr int kKindCount = 13;
 
 // All but Adasum work on each element by itself.
 enum class ReduceOp : uint8_t { Sum = 0, Average = 1, Min = 2, Max = 3, Product = 4, Adasum = 5 };
@@ -80,6 +83,10 @@ constexpr bool is_integer(DType d) noexcept {
 constexpr bool is_collective(CollectiveKind k) noexcept {
   return static_cast<int>(k) < kCollectiveKindCount;
 }
+// Collectives and messages: what users submit with tensors, and lanes carry out.
+constexpr bool is_carried(CollectiveKind k) noexcept {
+  return static_cast<int>(k) < kCarriedKindCount;
+}
 constexpr bool reduces(CollectiveKind k) noexcept {
   return k == CollectiveKind::Allreduce || k == CollectiveKind::Reducescatter ||
          k == CollectiveKind::Reduce;
@@ -88,6 +95,11 @@ constexpr bool reduces(CollectiveKind k) noexcept {
 constexpr bool has_root(CollectiveKind k) noexcept {
   return k == CollectiveKind::Broadcast || k == CollectiveKind::Reduce ||
          k == CollectiveKind::Gather || k == CollectiveKind::Scatter;
+}
+// One rank says what there is: dtype and shape. The others' signatures are those of of_receiver(),
+// but where the receiver of a message has memory for it.
+constexpr bool one_tells(CollectiveKind k) noexcept {
+  return k == CollectiveKind::Scatter || k == CollectiveKind::Message;
 }
 // The result is the root's alone.
 constexpr bool ends_at_root(CollectiveKind k) noexcept {

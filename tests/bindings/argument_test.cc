@@ -113,8 +113,8 @@ TEST_F(ArgumentTest, EnumerationsOutOfRange) {
     EXPECT_EQ(handle, nullptr);
     request = FDL_REQUEST_INIT;
   };
-  request.kind = static_cast<fdl_kind>(FDL_SCATTER + 1);
-  refused("kind 9 does not exist; 0 to 8 do");
+  request.kind = static_cast<fdl_kind>(FDL_MESSAGE + 1);
+  refused("kind 10 does not exist; 0 to 9 do");
   request.dtype = static_cast<fdl_dtype>(-1);
   refused("dtype -1 does not exist");
   request.reduce_op = static_cast<fdl_reduce_op>(FDL_ADASUM + 1);
@@ -190,9 +190,15 @@ TEST_F(ArgumentTest, UnnamedRequestsThatAreRefusedCount) {
   EXPECT_STREQ(name.data(), "broad");
   EXPECT_FAILS(fdl_next_name(session_, FDL_BROADCAST, 0, nullptr, 6), FDL_INVALID_ARGUMENT, "room");
   EXPECT_FAILS(
-      fdl_next_name(session_, static_cast<fdl_kind>(FDL_SCATTER + 1), 0, name.data(), 6),
+      fdl_next_name(session_, static_cast<fdl_kind>(FDL_MESSAGE + 1), 0, name.data(), 6),
       FDL_INVALID_ARGUMENT,
-      "the kind 9");
+      "the kind 10");
+  EXPECT_FAILS(
+      fdl_next_name(session_, FDL_MESSAGE, 0, name.data(), 6),
+      FDL_INVALID_ARGUMENT,
+      "messages are counted for each way; call fdl_next_message_name");
+  EXPECT_OK(fdl_next_message_name(session_, 0, 0, 1, name.data(), name.size()));
+  EXPECT_STREQ(name.data(), "message.noname.0") << "there is no rank 1, and nothing counts";
 }
 
 TEST_F(ArgumentTest, RequestOfAnOlderCallerHasDefaults) {

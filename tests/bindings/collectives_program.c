@@ -276,6 +276,42 @@ static void scatters(fdl_dtype dtype, int64_t count) {
   free(splits);
 }
 
+/* Round the ring under one name; received by who knows what comes, and by who does not. */
+static void messages(fdl_dtype dtype, int64_t count) {
+  const int next = (rank + 1) % size, previous = (rank + size - 1) % size;
+  if (size == 1)
+    return;
+  void* in = filled(count, dtype);
+  void* out = filled(count, dtype);
+  for (int knows = 0; knows < 2; ++knows) {
+    fdl_handle *sent = NULL, *received = NULL;
+    done(fdl_send_async(session, "m", in, count, dtype, next, &sent), "sending");
+    done(
+        fdl_recv_async(session, "m", knows ? out : NULL, count, dtype, previous, &received),
+        "receiving");
+    done(fdl_wait(received, -1), "recv");
+    done(fdl_wait(sent, -1), "send");
+    fdl_result result = FDL_RESULT_INIT;
+    done(fdl_get_result(received, &result), "result of recv");
+    CHECK(result.dtype == dtype && result.value == 0, "recv: dtype %d", (int)result.dtype);
+    CHECK(result.ndim == 1 && result.shape[0] == count, "recv: another shape");
+    for (int64_t i = 0; i < count; ++i)
+      compare_element("recv", result.data, dtype, i, input(previous, i));
+    fdl_release(received);
+    done(fdl_get_result(sent, &result), "result of send");
+    CHECK(!result.data && result.bytes == 0, "send: it has a result");
+    fdl_release(sent);
+  }
+  if (rank == 0)
+    done(fdl_send(session, NULL, in, count, dtype, 1), "send");
+  else if (rank == 1)
+    done(fdl_recv(session, NULL, out, count, dtype, 0), "recv");
+  for (int64_t i = 0; i < count && rank == 1; ++i)
+    compare_element("recv", out, dtype, i, input(0, i));
+  free(in);
+  free(out);
+}
+
 static void reducescatters(fdl_dtype dtype, int64_t count) {
   const int64_t mine = count / size + (rank < count % size ? 1 : 0);
   const int64_t longer = rank < count % size ? rank : count % size;
@@ -352,6 +388,7 @@ int main(void) {
       reduces(kDtypes[d], kSizes[s]);
       gathers(kDtypes[d], kSizes[s]);
       scatters(kDtypes[d], kSizes[s]);
+      messages(kDtypes[d], kSizes[s]);
       done(fdl_barrier(session), "barrier");
     }
   }

@@ -67,6 +67,7 @@ size_t Exercise::input_elements(int rank) const {
           counts_.begin() + static_cast<ptrdiff_t>((r + 1) * n),
           size_t{0});
     case CollectiveKind::Barrier:
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:
@@ -96,6 +97,7 @@ size_t Exercise::output_elements(int rank) const {
       return sum;
     }
     case CollectiveKind::Barrier:
+    case CollectiveKind::Message:
     case CollectiveKind::Join:
     case CollectiveKind::AddProcessSet:
     case CollectiveKind::RemoveProcessSet:

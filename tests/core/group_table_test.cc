@@ -53,6 +53,35 @@ TEST_F(GroupTableTest, WhatHasANameKeepsItAndAJoinHasNone) {
   EXPECT_EQ(groups_.next_name(CollectiveKind::Allreduce, 0), "allreduce.noname.1");
 }
 
+TEST_F(GroupTableTest, MessagesCountForEachWayAndTellIt) {
+  const auto message = [](std::string name, Way way, uint32_t set = 0) {
+    Request r = asked(std::move(name), CollectiveKind::Message, set);
+    r.signature.root = way.from;
+    r.signature.operand = {way.to};
+    return r;
+  };
+  EXPECT_THAT(
+      names_of(
+          groups_,
+          {message("x", {0, 1}),
+           message("", {0, 1}),
+           message("", {1, 0}),
+           message("", {0, 1}),
+           message("", {0, 2}, 1),
+           message("", {0, 1}, 1),
+           message("", {0, 0})}),
+      ElementsAre(
+          "x 0->1",
+          "message.noname.1 0->1",
+          "message.noname.1 1->0",
+          "message.noname.2 0->1",
+          "message.noname.1 0->2",
+          "message.noname.0 0->1",
+          "message.noname.0 0->0"));
+  groups_.find(0)->names.restart();
+  EXPECT_EQ(groups_.next_name(CollectiveKind::Message, 0, {0, 1}), "message.noname.1.1");
+}
+
 TEST_F(GroupTableTest, ChangesOfProcessSetsCountAsOneKind) {
   EXPECT_THAT(
       names_of(

@@ -134,6 +134,42 @@ TEST(Layout, ScatterGivesEachItsRows) {
   EXPECT_EQ(other.value, 9);
 }
 
+// Rank 1 of 2 receives, or sends.
+TEST(Extents, OfAMessageAreThoseOfTheSender) {
+  Signature sent = of(CollectiveKind::Message, {2, 3});
+  sent.operand = {0, 9};
+  EXPECT_TRUE(check_extents(sent, {kFloats, 9, 2, 3}, 1, 2, 1));
+  EXPECT_FALSE(check_extents(sent, {kFloats, 9, 3, 2}, 1, 2, 1)) << "another shape";
+  EXPECT_FALSE(check_extents(sent, {kFloats + 1, 9, 2, 3}, 1, 2, 1)) << "another dtype";
+  const Signature received = of_receiver(sent);
+  EXPECT_TRUE(check_extents(received, {kFloats + 1, 9, 5}, 1, 2, 0));
+  EXPECT_TRUE(check_extents(received, {kFloats, 9}, 1, 2, 0)) << "0-dim";
+  EXPECT_FALSE(check_extents(received, {kFloats}, 1, 2, 0)) << "too few";
+  EXPECT_FALSE(check_extents(received, {kDTypeCount, 9, 5}, 1, 2, 0)) << "no dtype";
+  EXPECT_FALSE(check_extents(received, {kFloats, 9, -5}, 1, 2, 0)) << "negative";
+  constexpr int64_t kHuge = int64_t{1} << 61;
+  EXPECT_FALSE(check_extents(received, {kFloats, 9, kHuge, kHuge}, 1, 2, 0)) << "no such size";
+  const Signature with_memory = of_receiver(sent, true);
+  EXPECT_TRUE(check_extents(with_memory, {kFloats, 9, 2, 3}, 1, 2, 0));
+  EXPECT_FALSE(check_extents(with_memory, {kFloats, 9, 2, 4}, 1, 2, 0)) << "no memory for that";
+}
+
+TEST(Layout, AMessageIsTheReceivers) {
+  Signature sent = of(CollectiveKind::Message, {2, 3});
+  sent.operand = {1, 9};
+  const std::vector<int64_t> extents{kFloats, 9, 2, 3};
+  const Layout of_sender = lay_out(sent, extents, 0, 2, 0);
+  EXPECT_FALSE(of_sender.has_result);
+  EXPECT_THAT(of_sender.result_shape, ElementsAre(0));
+  EXPECT_EQ(of_sender.segment_count, 6U);
+  const Layout of_other = lay_out(of_receiver(sent), extents, 1, 2, 0);
+  EXPECT_TRUE(of_other.has_result);
+  EXPECT_THAT(of_other.result_shape, ElementsAre(2, 3));
+  EXPECT_EQ(of_other.dtype, DType::Float32);
+  EXPECT_EQ(of_other.segment_count, 6U);
+  EXPECT_EQ(of_other.value, 9);
+}
+
 TEST(Layout, TheResultIsTheRootsAlone) {
   const Layout root = lay_out(of(CollectiveKind::Gather, {1, 4}), {3, 1, 0}, 1, 3, 1);
   EXPECT_TRUE(root.has_result);

@@ -154,7 +154,8 @@ TEST(RequestCheck, OfAScatterTheRootIsJudged) {
   r.signature.operand = {7};
   EXPECT_EQ(said(r), "");
   r.signature.operand = {7, 8};
-  EXPECT_EQ(said(r), "scatter \"t\": a number to tell belongs to scatter alone, which tells one");
+  EXPECT_EQ(
+      said(r), "scatter \"t\": a number to tell belongs to scatter and messages, which tell one");
   r = request(CollectiveKind::Scatter, {});
   EXPECT_EQ(said(r), "scatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
   r.signature.root = 1;
@@ -171,6 +172,67 @@ TEST(RequestCheck, OfAScatterTheRootIsJudged) {
   Request plain = request(CollectiveKind::Allreduce, {1});
   plain.signature.root = 1;
   EXPECT_EQ(said(plain), "allreduce \"t\": it has no root rank, but 1 is given");
+}
+
+Request message(int from, int64_t to, std::vector<int64_t> shape = {}) {
+  Request r = request(CollectiveKind::Message, std::move(shape));
+  r.name = "t 0->1";
+  r.signature.root = from;
+  r.signature.operand = {to};
+  return r;
+}
+
+TEST(RequestCheck, AMessageHasTwoEnds) {
+  EXPECT_EQ(said(message(0, 1, {3})), "");
+  EXPECT_EQ(
+      said(message(0, 2)),
+      "message \"t 0->1\": rank 2, to which it goes, does not exist; ranks are 0 to 1");
+  EXPECT_EQ(
+      said(message(-1, 0)),
+      "message \"t 0->1\": rank -1, from which it comes, does not exist; ranks are 0 to 1");
+  EXPECT_EQ(
+      said(message(0, 0)),
+      "message \"t 0->1\": rank 0 would send to itself; copy the tensor instead");
+  EXPECT_EQ(
+      said(message(1, 2), 3),
+      "message \"t 0->1\": rank 0 neither sends nor receives it; that is for ranks 1 and 2");
+  Request r = message(0, 1);
+  r.signature.operand.clear();
+  EXPECT_THAT(said(r), testing::HasSubstr("it tells 0 numbers"));
+  const std::array<int, 2> ranks{0, 2};
+  const RequestLimits limits{.members = 2, .ranks = ranks, .size = 3, .rank = 0};
+  EXPECT_EQ(
+      check_request(message(0, 1), limits).message(),
+      "message \"t 0->1\": rank 1, to which it goes, is not in process set 0, whose ranks are 0, "
+      "2");
+  EXPECT_EQ(check_request(message(2, 0), limits).message(), "");
+}
+
+TEST(RequestCheck, OfAMessageTheReceiverIsJudgedByItsMemory) {
+  Request r = message(1, 0, {-1});
+  EXPECT_EQ(said(r), "") << "who has none says nothing";
+  r.out = &memory;
+  EXPECT_EQ(said(r), "message \"t 0->1\": shape [-1] has a negative extent");
+  r.in = nullptr;
+  r.signature.shape = {2};
+  EXPECT_EQ(said(r), "");
+  complete_request(r, {.members = 2});
+  EXPECT_EQ(r.signature.operand.size(), 2U);
+  r.out = nullptr;
+  complete_request(r, {.members = 2});
+  EXPECT_EQ(r.signature, of_receiver(r.signature));
+  r = message(0, 1, {2});
+  r.in = nullptr;
+  EXPECT_EQ(said(r), "message \"t 0->1\": input is null, but the shape is [2]");
+}
+
+TEST(RequestCheck, NamesOfMessagesAreTheirs) {
+  Request r = request(CollectiveKind::Allreduce, {});
+  r.name = "t 0->1";
+  EXPECT_EQ(
+      said(r),
+      "allreduce \"t 0->1\": names that end like \" 0->1\" are those of messages; give another "
+      "name");
 }
 
 // Outputs are looked at where there is a result.

@@ -142,8 +142,10 @@ class Play : Promises {
   // --- the honest ranks
 
   Announcement announcement(int rank) {
-    Announcement item = in_.below(8) == 0 ? change_of_sets(in_)
-                                          : Announcement{tensor_name(in_), lawful_signature(in_)};
+    const size_t what = in_.below(8);
+    Announcement item = what == 0   ? change_of_sets(in_)
+                        : what == 1 ? message_of(in_, rank)
+                                    : Announcement{tensor_name(in_), lawful_signature(in_)};
     Signature& s = item.signature;
     if (s.kind != CollectiveKind::Join &&
         (item.name.empty() || item.name.size() > limits_.max_name_bytes))
@@ -159,13 +161,14 @@ class Play : Promises {
     std::vector<Announcement> items;
     for (size_t n = 1 + in_.below(2); n > 0; --n) {
       const bool again = in_.byte() < 160 && !wanted_.empty();
-      Announcement item = again ? in_.one_of(wanted_) : announcement(rank);
-      if (!mine.may_submit(item, rank, limits_.max_pending))
+      const Announcement item = again ? in_.one_of(wanted_) : announcement(rank);
+      std::optional<Announcement> part = part_of(item, rank);
+      if (!part || !mine.may_submit(*part, rank, limits_.max_pending))
         continue;
-      mine.submits(item);
+      mine.submits(*part);
       if (wanted_.size() < 16)
         wanted_.push_back(item);
-      items.push_back(std::move(item));
+      items.push_back(std::move(*part));
     }
     return items;
   }
@@ -180,11 +183,13 @@ class Play : Promises {
     hear_as_hostile();
     if (wanted_.empty())
       return announce(0);
-    Announcement item = in_.byte() < 64 ? announcement(0) : in_.one_of(wanted_);
+    const Announcement wanted = in_.byte() < 64 ? announcement(0) : in_.one_of(wanted_);
     for (int rank = 0; rank < static_cast<int>(kRanks); ++rank) {
-      if (honest(rank).ended || !cluster_.seen(rank).formed ||
-          !honest(rank).may_submit(item, rank, limits_.max_pending))
+      const std::optional<Announcement> part = part_of(wanted, rank);
+      if (!part || honest(rank).ended || !cluster_.seen(rank).formed ||
+          !honest(rank).may_submit(*part, rank, limits_.max_pending))
         continue;
+      Announcement item = *part;
       honest(rank).submits(item);
       if (in_.byte() < 40 && item.signature.kind == CollectiveKind::Allgather &&
           !item.signature.shape.empty())

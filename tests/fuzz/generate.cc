@@ -178,10 +178,34 @@ Signature lawful_signature(Input& in) {
   return s;
 }
 
+Announcement message_of(Input& in, int rank) {
+  const int other = (rank + 1 + static_cast<int>(in.below(kRanks - 1))) % static_cast<int>(kRanks);
+  const Way way = in.flag() ? Way{rank, other} : Way{other, rank};
+  Announcement out{with_way(in.flag() ? "a" : "m", way), {}};
+  Signature& s = out.signature;
+  s.kind = CollectiveKind::Message;
+  s.root = way.from;
+  s.operand = {way.to};
+  if (in.flag())
+    s.operand.push_back(in.between(0, 300));
+  s.shape.assign(in.below(3), 2);
+  return out;
+}
+
+std::optional<Announcement> part_of(const Announcement& item, int rank) {
+  const Way way = way_of(item.signature);
+  if (!way.any() || rank == way.from)
+    return item;
+  if (rank != way.to)
+    return std::nullopt;
+  // With memory for it where what is sent has a dimension.
+  return Announcement{item.name, of_receiver(item.signature, item.signature.shape.size() == 1)};
+}
+
 Announcement change_of_sets(Input& in) {
   Announcement out;
   Signature& s = out.signature;
-  s.kind = static_cast<CollectiveKind>(in.between(kCollectiveKindCount, kKindCount - 1));
+  s.kind = static_cast<CollectiveKind>(in.between(kCarriedKindCount, kKindCount - 1));
   if (s.kind == CollectiveKind::Join) {
     s.process_set = static_cast<uint32_t>(in.below(4));
     return out;

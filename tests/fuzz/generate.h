@@ -2,7 +2,10 @@
 // Messages made of an input: most of them such as ranks say them, with names, ids and numbers from
 // a small world so that they meet; some with any value at all.
 
+#include <optional>
+
 #include "controller/protocol/messages.h"
+#include "core/way.h"
 #include "tests/fuzz/input.h"
 
 namespace farandole::fuzz {
@@ -17,6 +20,10 @@ std::string tensor_name(Input& in);
 Signature lawful_signature(Input& in);
 // A join, or what adds or removes a process set, be it one that can be or not.
 Announcement change_of_sets(Input& in);
+// A message between `rank` and another one, as its sender announces it.
+Announcement message_of(Input& in, int rank);
+// What `rank` announces of what another has announced; of messages of others nothing.
+std::optional<Announcement> part_of(const Announcement& item, int rank);
 // Gives it so many rows that nothing can hold them and any more. Requires: a lawful one.
 void exaggerate(Input& in, Signature& s);
 Announcement any_announcement(Input& in);

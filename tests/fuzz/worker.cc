@@ -115,6 +115,11 @@ class Play {
 
   std::vector<int64_t> fitting_extents(const Signature& s) {
     const bool gather = gathers(s.kind);
+    if (s.kind == CollectiveKind::Message) {
+      std::vector<int64_t> extents{static_cast<int64_t>(s.dtype), 0};
+      extents.insert(extents.end(), s.shape.begin(), s.shape.end());
+      return extents;
+    }
     if (s.kind == CollectiveKind::Scatter && !s.shape.empty() && in_.flag()) {
       std::vector<int64_t> extents{static_cast<int64_t>(s.dtype), 0};
       const auto even = std::vector<int64_t>(kRanks, s.shape[0] / int64_t{kRanks});
@@ -140,8 +145,10 @@ class Play {
   void announce() {
     std::vector<Announcement> items;
     for (size_t n = 1 + in_.below(3); n > 0; --n) {
-      Announcement item = in_.below(8) == 0 ? change_of_sets(in_)
-                                            : Announcement{tensor_name(in_), lawful_signature(in_)};
+      const size_t what = in_.below(8);
+      Announcement item = what == 0   ? change_of_sets(in_)
+                          : what == 1 ? part_of(message_of(in_, kRank), kRank).value()
+                                      : Announcement{tensor_name(in_), lawful_signature(in_)};
       if (has_root(item.signature.kind) && item.name == "b")
         item.signature.root = kRank;
       const bool joins = item.signature.kind == CollectiveKind::Join;
@@ -242,7 +249,7 @@ class Play {
       const auto mine = in_flight_.find({op.process_set, op.name});
       if (mine == in_flight_.end())
         continue;
-      if (is_collective(mine->second.kind))
+      if (is_carried(mine->second.kind))
         lay_out_where_it_fits(mine->second, op.extents);
       in_flight_.erase(mine);
     }

@@ -37,7 +37,21 @@ def ready(job: list[Rank]) -> None:
 def test_killed_rank_is_named_by_all_others(
     ranks: int, victim: int, bytes_: str, communicator: str, at_once: float
 ) -> None:
-    with hand_made_job(ranks, "steps.py", bytes_, FARANDOLE_COMMUNICATOR=communicator) as job:
+    kill_one(ranks, victim, (bytes_,), communicator, at_once)
+
+
+@pytest.mark.parametrize("communicator", ["shm", "gloo"])
+@pytest.mark.parametrize("bytes_", [SMALL, LARGE], ids=["small", "large"])
+def test_killed_rank_is_named_by_who_sends_and_receives(
+    bytes_: str, communicator: str, at_once: float
+) -> None:
+    kill_one(3, 1, (bytes_, "messages"), communicator, at_once)
+
+
+def kill_one(
+    ranks: int, victim: int, steps: tuple[str, ...], communicator: str, at_once: float
+) -> None:
+    with hand_made_job(ranks, "steps.py", *steps, FARANDOLE_COMMUNICATOR=communicator) as job:
         ready(job)
         before = [rank.delayed() for rank in job]
         killed = job[victim].kill()

@@ -94,6 +94,17 @@ def test_one_rank_uses_torch_and_the_others_numpy() -> None:
     assert [r["size"] for r in launch(3, "mixed.py")] == [3, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("ranks", "way", "communicator"),
+    [(2, "torch", "auto"), (3, "numpy", "auto"), (3, "torch", "gloo"), (4, "numpy", "gloo")],
+)
+def test_from_one_rank_to_another(ranks: int, way: str, communicator: str) -> None:
+    if way == "torch":
+        pytest.importorskip("torch")
+    reports = launch(ranks, "messages.py", way, timeout=150, FARANDOLE_COMMUNICATOR=communicator)
+    assert all(r["checks"] > 50 and r["size"] == ranks for r in reports)
+
+
 def test_a_slow_process_set_delays_no_other() -> None:
     """Blocked for 5 s; a barrier of the other takes less than 50 ms. Where the machine is busy not
     each of them, but a delay by the other set would be one of all."""
@@ -111,6 +122,7 @@ def test_a_slow_process_set_delays_no_other() -> None:
         ("collectives.py", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
         ("rooted.py numpy", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
         ("rooted.py numpy", "h$((FARANDOLE_RANK % 2))", [0, 0, 1, 1]),
+        ("messages.py numpy", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
         ("torch_forms.py --one-dtype", "h$((FARANDOLE_RANK > 0))", [0, 0, 1, 2]),
     ],
     ids=[
@@ -119,6 +131,7 @@ def test_a_slow_process_set_delays_no_other() -> None:
         "uneven",
         "uneven rooted",
         "alternating rooted",
+        "uneven messages",
         "uneven through torch",
     ],
 )

@@ -19,6 +19,7 @@ std::optional<Catch> search_for(std::string_view bug) {
           search::join_scenarios(),
           search::set_scenarios(),
           search::scatter_scenarios(),
+          search::message_scenarios(),
           search::agreement_scenarios()}) {
       for (const search::Scenario& scenario : scenarios) {
         if (scenario.faults.size() != faults || (bug.empty() && faults > 1))

@@ -325,7 +325,7 @@ TEST_F(FailureTest, BlamesWhoAnnouncesAnIdOfAnotherGroup) {
   announce(2, "a", s);
   cluster_->settle();
   forge(Announce{{}, {1}});
-  expect_blame("it announced id 1 of a process set that it is not in");
+  expect_blame("it announced id 1, in which it has no part");
 }
 
 TEST_F(FailureTest, BlamesWhoOverfillsTheStore) {

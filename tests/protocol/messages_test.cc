@@ -62,7 +62,7 @@ TEST(Messages, AnotherVersionIsRefusedWithBothNamed) {
   envelope.version = 9;
   EXPECT_EQ(
       refusal(encode(envelope, Leave{})),
-      "it speaks version 9 of the protocol, this rank version 5");
+      "it speaks version 9 of the protocol, this rank version 6");
 }
 
 TEST(Messages, LongTextLosesItsEnd) {
@@ -101,13 +101,38 @@ const BadAnnouncement kBadAnnouncements[] = {
     {"an unknown kind of operation",
      [](Announcement& a) { a.signature.kind = static_cast<CollectiveKind>(kKindCount); }},
     {"a join has a name", [](Announcement& a) { a.signature.kind = CollectiveKind::Join; }},
-    {"an operand belongs to process sets and to scatter",
+    {"an operand belongs to process sets, to scatter and to messages",
      [](Announcement& a) { a.signature.operand = {1}; }},
-    {"an operand belongs to process sets and to scatter",
+    {"an operand belongs to process sets, to scatter and to messages",
      [](Announcement& a) {
        a.signature.kind = CollectiveKind::Scatter;
        a.signature.operand = {1, 2};
      }},
+    {"a message goes to no other rank of the job",
+     [](Announcement& a) { a.signature.kind = CollectiveKind::Message; }},
+    {"a message goes to no other rank of the job",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::Message;
+       a.signature.operand = {0};
+     }},
+    {"a message goes to no other rank of the job",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::Message;
+       a.signature.operand = {99};
+     }},
+    {"a name tells another way than its message goes",
+     [](Announcement& a) {
+       a.signature.kind = CollectiveKind::Message;
+       a.signature.operand = {1};
+     }},
+    {"a name tells another way than its message goes",
+     [](Announcement& a) {
+       a.name = "name 1->0";
+       a.signature.kind = CollectiveKind::Message;
+       a.signature.operand = {1};
+     }},
+    {"a name tells another way than its message goes",
+     [](Announcement& a) { a.name = "name 0->1"; }},
     {"an operand is out of range",
      [](Announcement& a) {
        a.signature.kind = CollectiveKind::AddProcessSet;

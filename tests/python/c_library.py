@@ -46,7 +46,7 @@ class Function(NamedTuple):
 @functools.cache
 def header() -> str:
     """Without comments and preprocessor."""
-    files = ("enums.h", "farandole.h", "observing.h", "process_sets.h", "rooted.h")
+    files = ("enums.h", "farandole.h", "messages.h", "observing.h", "process_sets.h", "rooted.h")
     text = "".join((PACKAGE / "include/farandole" / name).read_text() for name in files)
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S).replace("\\\n", " ")
     return re.sub(r"^#.*$", "", text, flags=re.M)

@@ -5,28 +5,26 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from c_library import Function, Parameter, enumerations, struct
+from c_library import Function, Parameter, struct
 from c_scene import INVALID, UNSUPPORTED, Scene
+from c_wrong import (
+    INT64_MAX,
+    INT_MAX,
+    SIZE_MAX,
+    Wrong,
+    enumeration,
+    prefixed,
+    wrong_messages,
+    wrong_names,
+    wrong_of_sets,
+)
 
-INT_MAX, SIZE_MAX, INT64_MAX = (1 << 31) - 1, (1 << 64) - 1, (1 << 63) - 1
 NOWHERE = 64  # in the first page, which no process has
 NO_SESSION = "this pointer is to no session: fdl_destroy has freed it, or it never was one"
 NO_HANDLE = "this pointer is to no handle: fdl_release has freed it, or it never was one"
 SIZE = "struct_size of {} is {}; start from its FDL_..._INIT or sizeof"
-
-
-class Wrong(NamedTuple):
-    value: Any
-    message: str
-    code: int = INVALID
-
-
-def enumeration(name: str, what: str) -> list[Wrong]:
-    last = max(enumerations()[name].values())
-    text = f"the {what} {{}} does not exist; 0 to {last} do"
-    return [Wrong(v, text.format(v)) for v in (-1, last + 1, INT_MAX, -INT_MAX - 1)]
 
 
 def kind_of(function: Function) -> str:
@@ -100,10 +98,6 @@ def wrong_inputs(scene: Scene, function: Function, parameter: Parameter) -> list
     }[parameter.name]
 
 
-def prefixed(found: list[Wrong]) -> list[Wrong]:
-    return [wrong._replace(message=f'request 0 "x": {wrong.message}') for wrong in found]
-
-
 def wrong_options(scene: Scene) -> list[Wrong]:
     rows = (struct("fdl_setting") * 1)()
     scene.structs += list(rows)
@@ -125,54 +119,6 @@ def wrong_options(scene: Scene) -> list[Wrong]:
     ]
 
 
-def wrong_of_sets(name: str) -> dict[tuple[str, str], list[Wrong]]:
-    """Of the functions of process_sets.h."""
-    no_answer = [Wrong(None, f"{name}: there is no place for the answer (NULL)")]
-    many = 1 << 32
-    ranks = [
-        Wrong(None, f"{name}: ranks is NULL, but 1 are announced"),
-        *(
-            Wrong(
-                (ctypes.c_int * 1)(rank),
-                f"add_process_set: rank {rank} does not exist; ranks are 0 to 0",
-            )
-            for rank in (1, -1)
-        ),
-    ]
-    count = [
-        Wrong(0, "add_process_set: a process set needs one rank at least"),
-        *(Wrong(v, f"{name}: {v} ranks are too many") for v in ((1 << 20) + 1, SIZE_MAX)),
-    ]
-    none = [Wrong(0, "remove_process_set: process set 0, all ranks, cannot be removed")]
-    return {
-        ("fdl_process_sets", "ids"): no_answer,
-        ("fdl_process_sets", "capacity"): [],  # nothing is written where there is no room
-        ("fdl_process_sets", "count"): no_answer,
-        ("fdl_process_set_ranks", "id"): [
-            Wrong(v, f"there is no process set {v}") for v in (1, many - 1)
-        ],
-        ("fdl_process_set_ranks", "ranks"): no_answer,
-        ("fdl_process_set_ranks", "capacity"): [],
-        ("fdl_process_set_ranks", "count"): no_answer,
-        ("fdl_add_process_set", "ranks"): ranks,
-        ("fdl_add_process_set", "count"): count,
-        ("fdl_add_process_set", "id"): [
-            Wrong(None, f"{name}: there is no place for the id (NULL)")
-        ],
-        ("fdl_add_process_set_async", "ranks"): ranks,
-        ("fdl_add_process_set_async", "count"): count,
-        ("fdl_remove_process_set", "id"): none,
-        ("fdl_remove_process_set_async", "id"): none,
-        ("fdl_join", "last_rank"): [Wrong(None, f"{name}: there is no place for the rank (NULL)")],
-        **{
-            (join, "process_set"): [
-                Wrong(v, f"join: there is no process set {v}") for v in (1, many - 1)
-            ]
-            for join in ("fdl_join", "fdl_join_async")
-        },
-    }
-
-
 def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list[Wrong]:
     """Raises KeyError for what nobody has thought of."""
     name, key = function.name, f"{parameter.type} {parameter.name}"
@@ -189,8 +135,6 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         # NULL is accepted by both.
         ("fdl_destroy", "session"): sessions,
         ("fdl_release", "handle"): handles,
-        ("fdl_next_name", "name"): room,
-        ("fdl_next_name", "process_set"): [],  # where there is none, it counts nowhere
         ("fdl_shutdown_because", "cause"): [
             Wrong(
                 cause,
@@ -201,16 +145,13 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         # Answer by their value alone: see test_functions_that_cannot_fail.
         ("fdl_code_name", "code"): [],
         ("fdl_dtype_size", "dtype"): [],
-        ("fdl_host_of", "rank"): [
-            Wrong(v, f"rank {v} does not exist; ranks are 0 to 0") for v in (-1, 1, INT_MAX)
-        ],
         ("fdl_submit", "count"): [
             Wrong(v, f"{v} requests at once exceed max_pending=1048576")
             for v in (SIZE_MAX, (1 << 20) + 1)
         ],
         ("fdl_submit", "handles"): [Wrong(None, "fdl_submit: handles is NULL")],
     }
-    special |= wrong_of_sets(name)
+    special |= wrong_of_sets(name) | wrong_names(room)
     if (name, parameter.name) in special:
         return special[name, parameter.name]
     by_key: dict[str, Callable[[], list[Wrong]]] = {
@@ -243,7 +184,11 @@ def wrong_values(scene: Scene, function: Function, parameter: Parameter) -> list
         ],
         "int mark_cycles": lambda: [],  # anything but 0 says yes
     }
-    return by_key[key]() if key in by_key else wrong_inputs(scene, function, parameter)
+    if key in by_key:
+        return by_key[key]()
+    if name.startswith(("fdl_send", "fdl_recv")):
+        return wrong_messages(function, parameter)
+    return wrong_inputs(scene, function, parameter)
 
 
 Mistakes = dict[str, list[tuple[dict[str, Any], str, int]]]
@@ -347,10 +292,14 @@ def fields_of_operation() -> Mistakes:
         "note": [
             (
                 {"note": n},
-                OF_X + "a number to tell belongs to scatter alone, which tells one",
+                OF_X + "a number to tell belongs to scatter and messages, which tell one",
                 INVALID,
             )
             for n in (1, (1 << 32) - 1)
+        ],
+        "peer": [
+            ({"peer": n}, f'request 0 "x": a peer, {n}, belongs to messages alone', INVALID)
+            for n in (1, -1)
         ],
         "prescale": scales("prescale"),
         "postscale": scales("postscale"),

@@ -65,7 +65,7 @@ class Scene:
 
     def right(self, function: Function, parameter: Parameter) -> Any:
         of_function = {
-            "char* name": self.text if function.name == "fdl_next_name" else b"x",
+            "char* name": self.text if function.name.startswith("fdl_next_") else b"x",
             "void* user": None,
             "int64_t* splits": None,
             "fdl_options* options": None,

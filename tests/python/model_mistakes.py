@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import argument_mistakes
+import message_mistakes
 from argument_mistakes import (
     LARGE,
     LARGE_SHOWN,
@@ -212,6 +213,8 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
         return MODEL_STATE
     if function == "DistributedSampler.load_state_dict":
         return SAMPLER_STATE
+    if "send" in function or "recv" in function:
+        return message_mistakes.wrong_values(module, function, parameter)
     if parameter == "tensor" and function.startswith("scatter"):
         return of_scatter(module)
     if parameter in WRONG and parameter not in argument_mistakes.WRONG:

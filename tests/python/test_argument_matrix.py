@@ -108,6 +108,9 @@ def expected(function: str, what: str, message: str, name: str) -> str:
     gathers = "sparse" in function or "metrics" in function
     kind = "allgather" if gathers else next((k for k in KINDS if k in function), "")
     name = full_name(function, LONG_NAME if what == "long" else name)
+    message = message.replace("{message}", f'message "{name} ')
+    if "send" in function or "recv" in function:
+        kind, name = "message", f"{name} 0->0"
     place = f'{kind} "{name}"' if what != "long" else f'{kind} "{name[:512]}…"'
     return message.replace("{place}", place).replace("{bytes}", str(len(name)))
 

@@ -34,6 +34,7 @@ LATER = {
     "fdl_get_counters",
     "fdl_get_topology",
     "fdl_host_of",
+    "fdl_next_message_name",
     "fdl_next_name",
     "fdl_process_set_ranks",
     "fdl_process_sets",

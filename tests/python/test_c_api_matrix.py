@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 from c_library import Function, Parameter, enumerations, functions, struct
-from c_mistakes import INT_MAX, fields_of_request, wrong_values
+from c_mistakes import fields_of_request, wrong_values
 from c_scene import Scene, call, failure_of
+from c_wrong import INT_MAX
 
 pytestmark = pytest.mark.timeout(60)
 

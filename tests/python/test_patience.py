@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 import farandole as fdl
-from farandole import _native, _session
+from farandole import _native, answers
 
 VARIABLE = "FARANDOLE_SHUTDOWN_TIMEOUT"
 
@@ -40,7 +40,7 @@ def test_it_is_the_timeout_of_shutdown(
     fdl.init(settings=settings)
     monkeypatch.setenv(VARIABLE, "1000")  # too late for this session
     slow = Unanswered()
-    _session.answer_later((0, "x"), cast(_native.Handle, slow))
+    answers.answer_later((0, "x"), cast(_native.Handle, slow))
     fdl.shutdown()
     (waited,) = slow.waited
     assert waited == pytest.approx(patience, abs=0.5 * patience)

@@ -35,7 +35,7 @@ bool CoordinatorSpec::complete(const Key& key, const Tensor& tensor) const {
   bool any = false;
   for (int rank = 0; rank < kRanks; ++rank) {
     any = any || tensor.announced[at(rank)];
-    if (is_member(key.process_set, rank) && !tensor.announced[at(rank)] &&
+    if (takes_part(key.process_set, key.name, rank) && !tensor.announced[at(rank)] &&
         (key.name.empty() || !joined(key.process_set, rank)))
       return false;
   }
@@ -45,7 +45,9 @@ bool CoordinatorSpec::complete(const Key& key, const Tensor& tensor) const {
 bool CoordinatorSpec::impossible(const Key& key, const Tensor& tensor) const {
   if (!complete(key, tensor))
     return false;
-  const Signature& s = *tensor.announced[0];
+  const auto first = std::ranges::find_if(
+      tensor.announced, [](const std::optional<Signature>& own) { return own.has_value(); });
+  const Signature& s = **first;
   return (s.kind == CollectiveKind::AddProcessSet && added_) ||
          (s.kind == CollectiveKind::RemoveProcessSet &&
           !exists(static_cast<uint32_t>(s.operand[0])));
@@ -225,13 +227,13 @@ std::string CoordinatorSpec::says_ready(
   const auto first = std::ranges::find_if(
       tensor.announced, [](const std::optional<Signature>& s) { return s.has_value(); });
   std::string wrong;
-  if (is_collective((*first)->kind)) {
+  if (is_carried((*first)->kind)) {
     if (extents != *wanted)
       return fmt::format("I4: \"{}\" is ready with old extents", key.name);
     uint32_t missing = 0;
     uint32_t all = 0;
     for (int rank = 0; rank < kRanks; ++rank)
-      if (is_member(key.process_set, rank))
+      if (takes_part(key.process_set, key.name, rank))
         missing += ++all > 0 && !tensor.announced[at(rank)] ? 1 : 0;
     if ((missing > 0) != stand_in.has_value())
       return fmt::format("I4: who has joined is not told what \"{}\" is", key.name);

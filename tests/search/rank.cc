@@ -45,7 +45,7 @@ Rank::State Rank::State::copy() const {
 Rank::Rank(int rank, const Scenario& scenario, Frames& frames)
     : rank_(rank), scenario_(scenario), frames_(frames) {
   for (uint32_t op = 0; op < scenario.ops.size(); ++op)
-    if (is_member(scenario.ops[op].process_set, rank))
+    if (takes_part(scenario.ops[op].process_set, scenario.ops[op].name, rank))
       acts_.push_back({OwnAct::Kind::Submit, op});
   submits_ = (1U << acts_.size()) - 1;
   for (uint32_t fault = 0; fault < scenario.faults.size(); ++fault)

@@ -74,7 +74,7 @@ void Rank::deliver(
 }
 
 void Rank::answer_ready(State& state, const ReadyOp& ready, RankStep& step) {
-  if (!is_member(ready.process_set, rank_))
+  if (!takes_part(ready.process_set, ready.name, rank_))
     return;
   const auto number = in_flight(state, ready.process_set, ready.name);
   if (!number) {
@@ -89,7 +89,7 @@ void Rank::answer_ready(State& state, const ReadyOp& ready, RankStep& step) {
   state.answered |= 1U << *number;
   const Op& op = scenario_.ops[*number];
   // What the others have submitted the coordinator's specification knows.
-  if (ready.stand_in || !is_collective(op.signature[0].kind))
+  if (ready.stand_in || !is_carried(op.signature[at(rank_)].kind))
     return;
   const auto extents = agreed_extents(op.process_set, all_of(op.signature));
   if (!extents)

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/format.h"
+#include "tests/support/way_of_name.h"
 
 namespace farandole::search {
 namespace {
@@ -33,6 +34,17 @@ Op scatter(std::string name, int64_t rows, int64_t more, int after = -1) {
   Signature& root = op.signature[1];
   root.splits = {rows, rows, rows + more};
   root.shape = {kRanks * rows + more, 2};
+  return op;
+}
+
+// The receiver has memory for so many rows.
+Op message(const std::string& name, Way way, int64_t rows, int after = -1) {
+  Op op = allreduce(with_way(name, way), rows, after);
+  Signature& sent = op.signature[at(way.from)];
+  sent.kind = CollectiveKind::Message;
+  sent.root = way.from;
+  sent.operand = {way.to};
+  op.signature[at(way.to)] = of_receiver(sent, true);
   return op;
 }
 
@@ -94,7 +106,7 @@ std::vector<Fault> all_faults(const std::vector<Op>& ops) {
       if (other != rank)
         out.push_back({FaultKind::Accuse, rank, other});
     for (size_t op = 0; op < ops.size(); ++op)
-      if (is_member(ops[op].process_set, rank) && !ops[op].name.empty())
+      if (takes_part(ops[op].process_set, ops[op].name, rank) && !ops[op].name.empty())
         out.push_back({FaultKind::Mismatch, rank, static_cast<int>(op)});
     if (rank == 0)
       continue;
@@ -120,7 +132,7 @@ void apply(Scenario& scenario, const Fault& fault) {
       scenario.ops[static_cast<size_t>(fault.other)].signature[static_cast<size_t>(fault.rank)];
   if (s.kind == CollectiveKind::Scatter)
     s.root = 2;
-  else if (is_collective(s.kind))
+  else if (is_carried(s.kind))
     s.shape.push_back(7);
   else
     s.operand.back() = 2;
@@ -234,6 +246,35 @@ std::vector<Scenario> scatter_scenarios() {
   return all;
 }
 
+std::vector<Scenario> message_scenarios() {
+  Scenario base{
+      .name = "message",
+      .limits = {},
+      .ops =
+          {message("a", {0, 1}, 4),
+           message("a", {1, 0}, 4),
+           allreduce("b", 4),
+           message("a", {0, 1}, 4, 0)},
+      .faults = {}};
+  // What is sent changes, and the memory for it does not.
+  base.ops[3].signature[0].shape = {5};
+  base.limits.cache_capacity = 1;
+  std::vector<Scenario> all = with_faults(std::move(base), 1);
+  Scenario joined{
+      .name = "message, join",
+      .limits = {},
+      .ops = {message("a", {1, 2}, 4), message("c", {2, 1}, 4), join()},
+      .faults = {}};
+  joined.ops[1].signature[1] = of_receiver(joined.ops[1].signature[2]);
+  std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));
+  return all;
+}
+
+bool takes_part(uint32_t process_set, const std::string& name, int rank) {
+  const Way way = testing::way_of_name(name);
+  return way.any() ? rank == way.from || rank == way.to : is_member(process_set, rank);
+}
+
 Signatures all_of(const PerRank<Signature>& signature) {
   Signatures all;
   std::ranges::copy(signature, all.begin());
@@ -264,10 +305,29 @@ std::optional<std::vector<int64_t>> scattered_extents(const Signatures& signatur
   return extents;
 }
 
+// Of a message: both its ends are needed, and what is sent fits the memory for it, if there is any.
+std::optional<std::vector<int64_t>> sent_extents(const Signatures& signature) {
+  const Signature* sent = nullptr;
+  const Signature* wanted = nullptr;
+  for (int rank = 0; rank < kRanks; ++rank)
+    if (const auto& own = signature[at(rank)]; own && own->kind == CollectiveKind::Message)
+      (own->root == rank ? sent : wanted) = &*own;
+  if (sent == nullptr || wanted == nullptr)
+    return std::nullopt;
+  if (wanted->operand.size() == 2 && wanted->shape != sent->shape)
+    return std::nullopt;
+  std::vector<int64_t> extents{static_cast<int64_t>(sent->dtype), 0};
+  extents.insert(extents.end(), sent->shape.begin(), sent->shape.end());
+  return extents;
+}
+
 }  // namespace
 
 std::optional<std::vector<int64_t>> agreed_extents(
     uint32_t process_set, const Signatures& signature) {
+  if (std::ranges::any_of(
+          signature, [](const auto& own) { return own && own->kind == CollectiveKind::Message; }))
+    return sent_extents(signature);
   if (std::ranges::any_of(
           signature, [](const auto& own) { return own && own->kind == CollectiveKind::Scatter; }))
     return scattered_extents(signature);

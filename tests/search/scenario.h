@@ -35,7 +35,7 @@ inline constexpr uint32_t kFirstAdded = 2;
 struct Op {
   std::string name;
   uint32_t process_set = 0;
-  PerRank<Signature> signature;
+  PerRank<Signature> signature;  // of those who take part
   int after = -1;
 };
 
@@ -83,10 +83,15 @@ std::vector<Scenario> set_scenarios();
 // With one fault at most: the rows of one rank, to whom the others only answer, with room for one
 // id.
 std::vector<Scenario> scatter_scenarios();
+// Likewise: messages of one name both ways, with memory for what was sent before; one whose end may
+// join.
+std::vector<Scenario> message_scenarios();
 
 inline bool is_member(uint32_t process_set, int rank) {
   return process_set == 0 || rank != (process_set == 1 ? 0 : 2);
 }
+// Whether a tensor of that name is the rank's, too: a message is that of its ends.
+bool takes_part(uint32_t process_set, const std::string& name, int rank);
 // Of each rank that has submitted it.
 using Signatures = PerRank<std::optional<Signature>>;
 Signatures all_of(const PerRank<Signature>& signature);

@@ -30,7 +30,8 @@ std::vector<Scenario> all_scenarios() {
         store_scenarios(),
         join_scenarios(),
         set_scenarios(),
-        scatter_scenarios()})
+        scatter_scenarios(),
+        message_scenarios()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

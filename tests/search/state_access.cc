@@ -220,6 +220,7 @@ void StateAccess::write(StateText& to, const Readiness& r) {
     to << slot.id;
     control::write(to, slot.agreed);
     control::write(to, slot.extents);
+    to << slot.has_memory << slot.ends.size();  // which follow from the name
     for (const bool announced : slot.announced) to << announced;
     to << slot.count << (key.name.empty() ? slot.last : -1) << slot.full.size();
     for (const auto& [place, signature] : slot.full) {

@@ -66,17 +66,17 @@ void Caller::handle(const Agreement& agreement) {
     settle(key);
   }
   for (const ReadyOp& op : agreement.ready) {
-    if (!is_member(op.process_set))
-      continue;
     const Key key{op.process_set, op.name};
+    if (!takes_part(key))
+      continue;
     if (given_up_.erase(key) > 0 || closed_ || verdict_)
       continue;
     if (key.name.starts_with('+') || key.name.starts_with('-')) {
       change_sets(key, op);
       continue;
     }
-    lanes_[op.process_set].queue.push_back(key);
-    run(op.process_set);
+    lanes_[lane_of(key)].queue.push_back(key);
+    run(lane_of(key));
   }
   tell_backlog();
 }
@@ -176,7 +176,8 @@ bool Caller::enter_step() {
   for (const Op& op : plan.ops)
     // Sets that do not exist are asked for by everybody.
     if (op.step == step_ && op.absent != parts_.rank &&
-        (is_member(op.signature.process_set) || members(op.signature.process_set).empty()))
+        (takes_part({op.signature.process_set, op.name}) ||
+         members(op.signature.process_set).empty()))
       todo_.push_back(&op);
   random_.shuffle(todo_);
   use_store();
@@ -267,8 +268,8 @@ void Caller::settle(const Key& key) {
     think();
 }
 
-void Caller::run(uint32_t process_set) {
-  Lane& lane = lanes_[process_set];
+void Caller::run(uint32_t number) {
+  Lane& lane = lanes_[number];
   while (!lane.busy && !lane.queue.empty() && ends_alone(lane.queue.front())) {
     settle(lane.queue.front());
     lane.queue.pop_front();
@@ -278,18 +279,15 @@ void Caller::run(uint32_t process_set) {
   lane.busy = true;
   const uint64_t index = lane.next++;
   const Key key = lane.queue.front();
-  for (const auto& monitor : *parts_.monitors) monitor->on_execution(parts_.rank, key, index);
+  const Key on_lane{number, key.name};
+  for (const auto& monitor : *parts_.monitors) monitor->on_execution(parts_.rank, on_lane, index);
   parts_.data->begin(
-      parts_.rank,
-      key,
-      index,
-      members(process_set),
-      [this, process_set](std::optional<PeerFailure> found) {
-        executed(process_set, std::move(found));
+      parts_.rank, on_lane, index, members(key), [this, number](std::optional<PeerFailure> found) {
+        executed(number, std::move(found));
       });
 }
 
-void Caller::executed(uint32_t process_set, std::optional<PeerFailure> found) {
+void Caller::executed(uint32_t number, std::optional<PeerFailure> found) {
   if (verdict_ || closed_)
     return;
   if (found) {  // its operation waits for the verdict
@@ -298,14 +296,14 @@ void Caller::executed(uint32_t process_set, std::optional<PeerFailure> found) {
     parts_.driver().report(*std::move(found));
     return;
   }
-  Lane& lane = lanes_[process_set];
+  Lane& lane = lanes_[number];
   lane.busy = false;
   for (const auto& monitor : *parts_.monitors)
-    monitor->on_executed(parts_.rank, lane.queue.front(), lane.next - 1);
+    monitor->on_executed(parts_.rank, {number, lane.queue.front().name}, lane.next - 1);
   settle(lane.queue.front());
   lane.queue.pop_front();
   tell_backlog();
-  run(process_set);
+  run(number);
   tell_finished();
   drained_or_late();
 }

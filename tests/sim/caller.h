@@ -65,8 +65,10 @@ class Caller final : public ControlSink {
   bool enter_step();
   void use_store();
   void settle(const control::Key& key);
-  void run(uint32_t process_set);
-  void executed(uint32_t process_set, std::optional<PeerFailure> found);
+  void run(uint32_t lane);
+  void executed(uint32_t lane, std::optional<PeerFailure> found);
+  // That of the set, or of the two ends of a message there.
+  static uint32_t lane_of(const control::Key& key);
   void tell_backlog();
   void tell_finished();
   void left_or_late();
@@ -75,6 +77,9 @@ class Caller final : public ControlSink {
   // Of this set, as far as this rank knows.
   std::vector<int> members(uint32_t process_set) const;
   bool is_member(uint32_t process_set) const;
+  // Of what has this name there: the ends of a message.
+  std::vector<int> members(const control::Key& key) const;
+  bool takes_part(const control::Key& key) const;
   // Whether a rank of the set, or the coordinator's, has departed.
   bool needs_departed(uint32_t process_set) const;
   void change_sets(const control::Key& key, const ReadyOp& op);

@@ -4,6 +4,7 @@
 
 #include "core/base/format.h"
 #include "tests/sim/caller.h"
+#include "tests/support/way_of_name.h"
 
 namespace farandole::sim {
 
@@ -23,6 +24,23 @@ std::vector<int> Caller::members(uint32_t process_set) const {
 bool Caller::is_member(uint32_t process_set) const {
   const std::vector<int> all = members(process_set);
   return std::ranges::find(all, parts_.rank) != all.end();
+}
+
+std::vector<int> Caller::members(const Key& key) const {
+  const Way way = testing::way_of_name(key.name);
+  return way.any() ? std::vector<int>{way.low(), way.high()} : members(key.process_set);
+}
+
+bool Caller::takes_part(const Key& key) const {
+  const std::vector<int> all = members(key);
+  return std::ranges::find(all, parts_.rank) != all.end();
+}
+
+uint32_t Caller::lane_of(const Key& key) {
+  const Way way = testing::way_of_name(key.name);
+  const auto end = [](int rank) { return static_cast<uint32_t>(rank); };
+  return way.any() ? 1U << 31 | key.process_set << 16 | end(way.low()) << 8 | end(way.high())
+                   : key.process_set;
 }
 
 bool Caller::needs_departed(uint32_t process_set) const {

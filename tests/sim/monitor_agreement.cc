@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "tests/support/way_of_name.h"
 
 namespace farandole::sim {
 
@@ -16,10 +17,24 @@ const Signature* of_root(
                                  : &signatures[static_cast<size_t>(root - submitted.begin())];
 }
 
+// What is sent, and what there is memory for.
+bool messages_fit(const std::vector<Signature>& signatures) {
+  const Signature& first = signatures.front();
+  const auto fits = [](const Signature& has, const Signature& other) {
+    // A number beside the rank: of the receiver, as none is told in these plans.
+    return has.operand.size() < 2 || (has.shape == other.shape && has.dtype == other.dtype);
+  };
+  return std::ranges::all_of(signatures, [&](const Signature& s) {
+    return s.kind == first.kind && s.root == first.root && fits(s, first) && fits(first, s);
+  });
+}
+
 }  // namespace
 
 bool fit(const std::vector<Signature>& signatures) {
   const Signature& first = signatures.front();
+  if (first.kind == CollectiveKind::Message)
+    return messages_fit(signatures);
   const bool rows_vary = gathers(first.kind) || first.kind == CollectiveKind::Alltoall;
   const bool adds = first.kind == CollectiveKind::Allreduce ||
                     first.kind == CollectiveKind::Reducescatter ||
@@ -62,6 +77,12 @@ std::vector<int64_t> extents_of(
     const std::vector<int>& members) {
   std::vector<int64_t> extents;
   const CollectiveKind kind = signatures.front().kind;
+  if (kind == CollectiveKind::Message)
+    if (const Signature* sent = of_root(signatures, submitted)) {
+      extents = {static_cast<int64_t>(sent->dtype), 0};
+      extents.insert(extents.end(), sent->shape.begin(), sent->shape.end());
+      return extents;
+    }
   if (const Signature* root = of_root(signatures, submitted);
       kind == CollectiveKind::Scatter && root != nullptr) {
     extents = {static_cast<int64_t>(root->dtype), 0};
@@ -88,7 +109,8 @@ bool needs_joined(
     const std::vector<int>& members,
     const std::vector<int>& joined) {
   const Signature& first = signatures.front();
-  if (first.kind == CollectiveKind::AddProcessSet || first.kind == CollectiveKind::RemoveProcessSet)
+  if (first.kind == CollectiveKind::AddProcessSet ||
+      first.kind == CollectiveKind::RemoveProcessSet || first.kind == CollectiveKind::Message)
     return !joined.empty();
   if (has_root(first.kind) && std::ranges::find(joined, first.root) != joined.end())
     return true;
@@ -107,7 +129,9 @@ AgreementMonitor::AgreementMonitor(const Plan& plan, Findings& findings)
       sets_(plan.process_sets),
       seen_(static_cast<size_t>(plan.size)) {}
 
-std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
+std::vector<int> AgreementMonitor::members(uint32_t process_set, const std::string& name) const {
+  if (const Way way = testing::way_of_name(name); way.any())
+    return {way.low(), way.high()};
   if (process_set == 0)
     return plan_.members(0);
   const auto found = sets_.find(process_set);
@@ -117,7 +141,7 @@ std::vector<int> AgreementMonitor::members(uint32_t process_set) const {
 // At any time of the newest round.
 bool AgreementMonitor::possible(const Collected& found, const std::vector<int>& members) const {
   const Signature& wanted = found.signatures.front();
-  if (is_collective(wanted.kind))
+  if (is_carried(wanted.kind))
     return can_be_done(found.signatures, found.submitted, members);
   const auto is_there = [&](uint32_t id) {
     return !removed_.contains(id) || removed_in_round_.contains(id);
@@ -213,7 +237,7 @@ void AgreementMonitor::check_stand_in(const ReadyOp& op, const Collected& found)
 }
 
 void AgreementMonitor::check_ready(const ReadyOp& op) {
-  const std::vector<int> members = this->members(op.process_set);
+  const std::vector<int> members = this->members(op.process_set, op.name);
   const Collected found = collect({op.process_set, op.name}, members);
   if (removed_.contains(op.process_set))
     violated(fmt::format("I4: \"{}\" was agreed upon in a set that was removed", op.name));
@@ -231,10 +255,10 @@ void AgreementMonitor::check_ready(const ReadyOp& op) {
   else if (needs_joined(found.signatures, members, found.joined))
     violated(fmt::format("I4: \"{}\" was agreed upon and needs who has joined", op.name));
   else if (
-      is_collective(found.signatures.front().kind) &&
+      is_carried(found.signatures.front().kind) &&
       !can_be_done(found.signatures, found.submitted, members))
     violated(fmt::format("I4: \"{}\" was agreed upon and cannot be done", op.name));
-  else if (!is_collective(found.signatures.front().kind))
+  else if (!is_carried(found.signatures.front().kind))
     check_change(op, found.signatures.front());
   else if (op.extents != extents_of(found.signatures, found.submitted, members))
     violated(fmt::format("I4: \"{}\" was agreed upon with the rows of something else", op.name));
@@ -248,7 +272,8 @@ void AgreementMonitor::check_join(const ReadyOp& op, const std::vector<int>& mem
 }
 
 void AgreementMonitor::check_rejected(const Rejection& rejection, const Collected& found) {
-  const std::vector<int> members = this->members(rejection.process_set);
+  const std::vector<int> all = this->members(rejection.process_set);
+  const std::vector<int> members = this->members(rejection.process_set, rejection.name);
   const auto departed = [&](int member) { return goodbyes_.contains(member); };
   switch (rejection.why.code()) {
     case Code::InvalidArgument: {
@@ -259,7 +284,7 @@ void AgreementMonitor::check_rejected(const Rejection& rejection, const Collecte
       return;
     }
     case Code::PeerLost:
-      if (std::ranges::none_of(members, departed))
+      if (std::ranges::none_of(all, departed))
         violated("I4: rejected, though nobody has left: " + rejection.why.message());
       return;
     case Code::Mismatch: {
@@ -282,7 +307,7 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
     // Rejected before the joins that end in the same round.
     std::vector<Collected> found;
     for (const Rejection& r : agreement.rejected)
-      found.push_back(collect({r.process_set, r.name}, members(r.process_set)));
+      found.push_back(collect({r.process_set, r.name}, members(r.process_set, r.name)));
     for (const ReadyOp& op : agreement.ready) {
       check_ready(op);
       close(op.process_set, op.name);
@@ -302,7 +327,7 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
       found->second.in_flight = false;
   };
   for (const ReadyOp& op : agreement.ready) {
-    const std::vector<int> members = this->members(op.process_set);
+    const std::vector<int> members = this->members(op.process_set, op.name);
     answer({op.process_set, op.name}, std::ranges::find(members, rank) != members.end(), false);
   }
   // Where a set is broken, each announcement is rejected on its own, for all to hear: a rank may

@@ -39,7 +39,7 @@ class AgreementMonitor final : public Monitor {
     }
   };
   // Also of a set that was removed; empty where there has been none.
-  std::vector<int> members(uint32_t process_set) const;
+  std::vector<int> members(uint32_t process_set, const std::string& name = {}) const;
   // Of what adds or removes a set.
   void check_change(const ReadyOp& op, const Signature& wanted);
   // Whether what all members want alike can be.

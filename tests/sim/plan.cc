@@ -6,6 +6,7 @@
 
 #include "core/base/format.h"
 #include "tests/sim/rng.h"
+#include "tests/support/way_of_name.h"
 
 namespace farandole::sim {
 namespace {
@@ -21,6 +22,10 @@ int64_t us(Duration duration) {
 void make_misfit(Signature& s, int how, int size) {
   if (s.kind == CollectiveKind::AddProcessSet) {
     s.operand = {s.operand == std::vector<int64_t>{0} ? 1 : 0};
+    return;
+  }
+  if (s.kind == CollectiveKind::Message) {
+    s.shape.push_back(2);
     return;
   }
   switch (how % 5) {
@@ -111,6 +116,11 @@ std::vector<int> Plan::members(uint32_t process_set) const {
   return all;
 }
 
+std::vector<int> Plan::members(uint32_t process_set, const std::string& name) const {
+  const Way way = testing::way_of_name(name);
+  return way.any() ? std::vector<int>{way.low(), way.high()} : members(process_set);
+}
+
 const Op* Plan::adding(const std::string& name) const {
   const auto found = std::ranges::find_if(ops, [&](const Op& op) {
     return op.name == name && op.signature.kind == CollectiveKind::AddProcessSet;
@@ -138,6 +148,8 @@ Signature signature_of(const Plan& plan, const Op& op, int rank) {
   }
   if (s.kind == CollectiveKind::Scatter && s.root != rank)
     s = of_receiver(s);
+  if (s.kind == CollectiveKind::Message && s.root != rank)
+    s = of_receiver(s, op.ragged);
   if (op.misfit == rank)
     make_misfit(s, op.misfit_how, plan.size);
   return s;

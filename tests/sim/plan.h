@@ -19,7 +19,7 @@ struct Op {
   Signature signature;
   // Name of what adds the set that it belongs to, or removes: its number is known only then.
   std::string of_set;
-  bool ragged = false;  // rows differ between ranks
+  bool ragged = false;  // rows differ between ranks; the receiver of a message has memory
   int misfit = -1;      // this rank's signature does not fit
   int misfit_how = 0;
   int absent = -1;  // this rank never submits it
@@ -111,6 +111,8 @@ struct Plan {
   std::vector<Fault> faults;
 
   std::vector<int> members(uint32_t process_set) const;
+  // Of what has this name there: the ends of a message.
+  std::vector<int> members(uint32_t process_set, const std::string& name) const;
   // What adds a process set under this name; null where nothing does.
   const Op* adding(const std::string& name) const;
   // When the last fault is over.

@@ -8,6 +8,7 @@
 
 #include "core/base/format.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/plan_messages.h"
 #include "tests/sim/plan_more.h"
 #include "tests/sim/rng.h"
 
@@ -369,6 +370,8 @@ Plan draw_plan(uint64_t seed) {
   draw_stalls(plan, stalls);
   Rng roots(seed, 6);
   draw_roots(plan, roots);
+  Rng messages(seed, 8);
+  draw_messages(plan, messages);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

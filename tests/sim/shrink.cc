@@ -165,7 +165,7 @@ bool Shrinker::plain_ops() {
     Op& plain = candidate.ops[i];
     plain.ragged = false;
     plain.misfit = plain.absent = -1;
-    if (is_collective(op.signature.kind)) {
+    if (is_collective(op.signature.kind)) {  // a message is plain
       plain.signature = Signature{};
       plain.signature.shape = {1};
     }

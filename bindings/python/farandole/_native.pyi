@@ -13,6 +13,7 @@ ALLREDUCE: int
 ALLGATHER: int
 BROADCAST: int
 REDUCESCATTER: int
+MESSAGE: int
 ALLTOALL: int
 REDUCE: int
 GATHER: int
@@ -51,6 +52,7 @@ class Session:
         splits: Sequence[int] | None = ...,
         process_set: int = ...,
         note: int = ...,
+        peer: int = ...,
     ) -> Handle: ...
     def submit_all(
         self,
@@ -65,12 +67,14 @@ class Session:
         splits: Sequence[Sequence[int] | None],
         process_set: int = ...,
         notes: Sequence[int] = ...,
+        peer: int = ...,
     ) -> list[Handle]: ...
     def barrier(self, process_set: int = ...) -> Handle: ...
     def add_process_set(self, ranks: Sequence[int]) -> Handle: ...
     def remove_process_set(self, process_set: int) -> Handle: ...
     def join(self, process_set: int) -> Handle: ...
     def next_name(self, kind: int, process_set: int = ...) -> str: ...
+    def next_message_name(self, process_set: int, source: int, dest: int) -> str: ...
     @property
     def topology(self) -> tuple[int, int, int, int, int, int, bool]: ...
     @property

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from farandole import _native
@@ -49,7 +49,7 @@ class _Joined(NamedTuple):
 
     turns: how often each name was given to ``turn``.
     joins: how often this rank has joined in each process set.
-    unanswered: what ``answer_later`` was given.
+    unanswered: what ``answers.answer_later`` was given.
     patience: seconds that it has for slower ranks when it leaves.
     """
 
@@ -308,14 +308,10 @@ def join(process_set: int = 0) -> _native.Handle:
     return native
 
 
-def answer_later(key: tuple[int, str], handle: _native.Handle | None) -> None:
-    """For an operation that this rank does not wait for, but without which others cannot go on:
-    whoever leaves the job in order waits for it before. None: it has been waited for."""
-    unanswered = _joined().unanswered
-    if handle is None:
-        unanswered.pop(key, None)
-    else:
-        unanswered[key] = handle
+def unanswered() -> dict[tuple[int, str], _native.Handle]:
+    """What whoever leaves the job in order waits for before, by process set and name; see
+    ``answers``."""
+    return _joined().unanswered
 
 
 def submit(
@@ -329,7 +325,7 @@ def submit(
     postscale: Any = 1.0,
     splits: list[int] | None = None,
     process_set: int = 0,
-    note: int = 0,
+    *more: Any,
 ) -> _native.Handle:
     """One operation of the default session; see ``_native.Session.submit``."""
     return current().submit(
@@ -343,7 +339,7 @@ def submit(
         check_scale("postscale_factor", postscale),
         splits,
         process_set,
-        note,
+        *more,
     )
 
 
@@ -358,12 +354,12 @@ def submit_all(
     postscale: Any = 1.0,
     splits: list[list[int] | None] | None = None,
     process_set: int = 0,
-    notes: Sequence[int] = (),
+    *more: Any,
 ) -> list[_native.Handle]:
     """Operations of one kind, all or none; see ``_native.Session.submit_all``."""
     scales = (check_scale("prescale_factor", prescale), check_scale("postscale_factor", postscale))
     each = [None] * len(names) if splits is None else splits
-    how = (op, check_root(root), *scales, each, process_set, notes)
+    how = (op, check_root(root), *scales, each, process_set, *more)
     return current().submit_all(kind, names, tensors, outputs, *how)
 
 

@@ -45,15 +45,24 @@ def check_scale(what: str, value: object) -> float:
 
 def check_root(root_rank: Any) -> int:
     """A rank to send from. Whether it exists is found out where all ranks are known."""
+    return _check_rank("root_rank", "root rank", root_rank)
+
+
+def check_end(what: str, rank: Any) -> int:
+    """The rank at the other end of a message, likewise."""
+    return _check_rank(what, f"{what} rank", rank)
+
+
+def _check_rank(argument: str, what: str, value: Any) -> int:
     try:
-        rank = operator.index(root_rank)
+        rank = operator.index(value)
     except TypeError as error:
         raise InvalidArgumentError(
-            f"root_rank={shown(root_rank)} is no rank; a whole number is wanted"
+            f"{argument}={shown(value)} is no rank; a whole number is wanted"
         ) from error
     if not -_RANKS <= rank < _RANKS:
         raise InvalidArgumentError(
-            f"root rank {shown(rank)} does not exist; a rank from 0 to size() - 1 is wanted"
+            f"{what} {shown(rank)} does not exist; a rank from 0 to size() - 1 is wanted"
         )
     return rank
 
@@ -176,7 +185,8 @@ def check_tensors(tensors: Any) -> list[Any]:
 
 def check_no_overlap(what: str, shape: Sequence[int], strides: Sequence[int]) -> None:
     """For what a result is written to: each element has a place of its own."""
-    if any(extent > 1 and stride == 0 for extent, stride in zip(shape, strides, strict=True)):
+    places = zip(shape, strides, strict=True)
+    if 0 not in shape and any(extent > 1 and stride == 0 for extent, stride in places):
         raise InvalidArgumentError(
             f"{what} of shape {list(shape)} cannot hold a result in place: several of its elements "
             "are one place in memory (it is expanded); pass a copy, or use the form that returns "

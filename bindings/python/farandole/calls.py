@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from farandole import _native, _session
+from farandole.arguments import check_end, check_name
 from farandole.compression import Compression
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import check_op, choose_op
@@ -18,6 +19,8 @@ class Call(NamedTuple):
     """A collective, of one tensor or of a group.
 
     name: of the operation, or what the names of a group's members are made of.
+    root, peer, sends: of a message: the ranks from which and to which it goes, and whether this one
+        sends it.
     """
 
     kind: int
@@ -27,6 +30,8 @@ class Call(NamedTuple):
     prescale: Any = 1.0
     postscale: Any = 1.0
     process_set: ProcessSet = global_process_set
+    peer: int = 0
+    sends: bool = False
 
 
 class Options(NamedTuple):
@@ -80,6 +85,23 @@ def reduce_call(
 ) -> Call:
     name = named(_native.REDUCE, name, process_set)
     return Call(_native.REDUCE, name, check_op(op), root_rank, prescale, postscale, process_set)
+
+
+def send_call(dest: Any, name: str | None, process_set: ProcessSet) -> Call:
+    call = _message_call(_session.rank(), check_end("dest", dest), name, process_set)
+    return call._replace(sends=True)
+
+
+def recv_call(source: Any, name: str | None, process_set: ProcessSet) -> Call:
+    return _message_call(check_end("source", source), _session.rank(), name, process_set)
+
+
+def _message_call(source: int, dest: int, name: str | None, process_set: ProcessSet) -> Call:
+    number = check_process_set(process_set)
+    if name is None or (isinstance(name, str) and not name):
+        name = _session.current().next_message_name(number, source, dest)
+    name = check_name(name)
+    return Call(_native.MESSAGE, name, root=source, process_set=process_set, peer=dest)
 
 
 def moving_call(kind: int, name: str | None, process_set: ProcessSet, root_rank: Any = 0) -> Call:

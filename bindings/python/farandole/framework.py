@@ -73,8 +73,11 @@ class Framework:
         travel as bytes."""
         raise NotImplementedError
 
-    def decoded(self, native: _native.Handle, number: int) -> Any:
-        """A result of elements that ``coded`` gave that number, as a new tensor."""
+    def decoded(self, native: _native.Handle, number: int, behind: int = 0) -> Any:
+        """A result of elements that ``coded`` gave that number, as a new tensor.
+
+        behind: so many dimensions are not the tensor's own.
+        """
         raise NotImplementedError
 
     def into(self, out: Any) -> Callable[[Any], Any]:
@@ -168,6 +171,11 @@ def keeps_shape(kind: int) -> bool:
     return kind in (_native.ALLREDUCE, _native.BROADCAST, _native.REDUCE)
 
 
+def one_tells(kind: int) -> bool:
+    """Whether one rank tells the others dtype and shape of what they get."""
+    return kind in (_native.SCATTER, _native.MESSAGE)
+
+
 def ends_at_root(kind: int) -> bool:
     """Whether the result is the root's alone."""
     return kind in (_native.REDUCE, _native.GATHER)
@@ -255,8 +263,10 @@ class NumpyFramework(Framework):
         number = number_of_kind(name)
         return memory.view(np.uint8) if number else memory, number
 
-    def decoded(self, native: _native.Handle, number: int) -> Any:
+    def decoded(self, native: _native.Handle, number: int, behind: int = 0) -> Any:
         array = _array_of(native)
+        if behind:
+            array = array.reshape(array.shape[:-behind])
         return array.view(ml_dtype(kind_of_number(number))) if number else array
 
     def counts(self, rows: Sequence[int]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 from farandole.collectives import Collectives, barrier, barrier_async
 from farandole.framework import NumpyFramework
 from farandole.groups import GroupedCollectives
+from farandole.messages import Messages
 from farandole.rooted import RootedCollectives
 from farandole.rooted_groups import GroupedRootedCollectives
 from farandole.submission import Submitter
@@ -20,6 +21,7 @@ _one: Collectives[Any] = Collectives(_submitter)
 _several: GroupedCollectives[Any] = GroupedCollectives(_submitter)
 _rooted: RootedCollectives[Any] = RootedCollectives(_submitter)
 _several_rooted: GroupedRootedCollectives[Any] = GroupedRootedCollectives(_submitter)
+_messages: Messages[Any] = Messages(_submitter)
 
 allgather = _one.allgather
 allgather_async = _one.allgather_async
@@ -49,6 +51,8 @@ grouped_broadcast_async = _several.grouped_broadcast_async
 grouped_broadcast_async_ = _several.grouped_broadcast_async_
 grouped_gather = _several_rooted.grouped_gather
 grouped_gather_async = _several_rooted.grouped_gather_async
+grouped_recv = _messages.grouped_recv
+grouped_recv_async = _messages.grouped_recv_async
 grouped_reduce = _several_rooted.grouped_reduce
 grouped_reduce_ = _several_rooted.grouped_reduce_
 grouped_reduce_async = _several_rooted.grouped_reduce_async
@@ -57,6 +61,10 @@ grouped_reducescatter = _several.grouped_reducescatter
 grouped_reducescatter_async = _several.grouped_reducescatter_async
 grouped_scatter = _several_rooted.grouped_scatter
 grouped_scatter_async = _several_rooted.grouped_scatter_async
+grouped_send = _messages.grouped_send
+grouped_send_async = _messages.grouped_send_async
+recv = _messages.recv
+recv_async = _messages.recv_async
 reduce = _rooted.reduce
 reduce_ = _rooted.reduce_
 reduce_async = _rooted.reduce_async
@@ -65,6 +73,8 @@ reducescatter = _one.reducescatter
 reducescatter_async = _one.reducescatter_async
 scatter = _rooted.scatter
 scatter_async = _rooted.scatter_async
+send = _messages.send
+send_async = _messages.send_async
 
 __all__ = [
     "allgather",
@@ -97,6 +107,8 @@ __all__ = [
     "grouped_broadcast_async_",
     "grouped_gather",
     "grouped_gather_async",
+    "grouped_recv",
+    "grouped_recv_async",
     "grouped_reduce",
     "grouped_reduce_",
     "grouped_reduce_async",
@@ -105,6 +117,10 @@ __all__ = [
     "grouped_reducescatter_async",
     "grouped_scatter",
     "grouped_scatter_async",
+    "grouped_send",
+    "grouped_send_async",
+    "recv",
+    "recv_async",
     "reduce",
     "reduce_",
     "reduce_async",
@@ -113,4 +129,6 @@ __all__ = [
     "reducescatter_async",
     "scatter",
     "scatter_async",
+    "send",
+    "send_async",
 ]

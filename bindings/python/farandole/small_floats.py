@@ -14,7 +14,9 @@ from farandole import _native
 from farandole.errors import MismatchError, UnsupportedError
 
 # What moves values and computes nothing with them.
-_MOVING = frozenset({_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL, _native.GATHER})
+_MOVING = frozenset(
+    {_native.ALLGATHER, _native.BROADCAST, _native.ALLTOALL, _native.GATHER, _native.MESSAGE}
+)
 
 # One after the other, so that ranks with unlike versions of Farandole's find that out, too.
 _KINDS = (
@@ -41,15 +43,21 @@ def dimensions_of_kind(collective: int, dtype: str) -> tuple[int, ...] | None:
 
 
 def number_of_kind(dtype: str) -> int:
-    """By which the root of a scatter tells what its bytes are: from 1; 0 for any other dtype."""
+    """By which the root of a scatter or message tells what its bytes are: from 1; 0 for any other
+    dtype."""
     return _KINDS.index(dtype) + 1 if dtype in _KINDS else 0
+
+
+def dimensions_of_number(number: int) -> int:
+    """How many of them stand behind the shape of a message of that dtype."""
+    return _STRIDE * number
 
 
 def kind_of_number(number: int) -> str:
     """The dtype of that number."""
     if number > len(_KINDS):
         raise UnsupportedError(
-            f"a scatter of dtype number {number}, which this version of Farandole does not know"
+            f"a tensor of dtype number {number}, which this version of Farandole does not know"
         )
     return _KINDS[number - 1]
 

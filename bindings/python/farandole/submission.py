@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from farandole import _native, _session
+from farandole.answers import answer_later, wait_answered
 from farandole.arguments import check_compression, check_root, check_tensors, shown
 from farandole.calls import PLAIN, Call, Options
 from farandole.compression import Compression
 from farandole.errors import InvalidArgumentError
-from farandole.framework import Framework, Member, Place, check_out, ends_at_root
+from farandole.framework import Framework, Member, Place, check_out, ends_at_root, one_tells
 from farandole.handles import GroupHandle, Handle, checked_limit
 from farandole.process_sets import check_process_set
+from farandole.small_floats import dimensions_of_number
 from farandole.splits import split_rows
 
-# What the root of a scatter tells: the number of the dtype, and whether it wants a gradient.
+# What the root of a scatter or message tells: the number of the dtype, and whether it wants a
+# gradient.
 _DTYPE = 0xFF
 _GRAPH = 0x100
 
@@ -54,16 +57,19 @@ class Submitter:
         were given a pair, with the rows from each rank."""
         if options.compression is not Compression.none:
             return self._start_smaller(call, tensor, options)
-        scatters = call.kind == _native.SCATTER
-        recording = scatters and self._framework.recording()
-        graph = not scatters and self._framework.differentiates(
+        told = one_tells(call.kind)
+        recording = told and self._framework.recording()
+        graph = not told and self._framework.differentiates(
             [tensor], [options.out], options.in_place
         )
         one = self._prepare(call, call.name, tensor, options.splits, options.out, options.in_place)
         native = _submit(call, one)
         handle = Handle(native, one.place.finish)
-        counts = options.splits is not None and not scatters
-        if not graph and not counts and not scatters:
+        if _sends(call):
+            takers = self._takers(call, [one])
+            return GroupHandle([handle], lambda _: takers[0])
+        counts = options.splits is not None and not told
+        if not graph and not counts and not told:
             return handle
 
         def combine(results: list[Any]) -> Any:
@@ -90,12 +96,15 @@ class Submitter:
         outs = _one_each("out", options.out, len(tensors))
         if options.compression is not Compression.none:
             return self._start_all_smaller(call, tensors, outs, options)
-        scatters = call.kind == _native.SCATTER
-        recording = scatters and self._framework.recording()
-        graph = not scatters and self._framework.differentiates(tensors, outs, options.in_place)
+        told = one_tells(call.kind)
+        recording = told and self._framework.recording()
+        graph = not told and self._framework.differentiates(tensors, outs, options.in_place)
         each = zip(group_names(call.name, len(tensors)), tensors, splits, outs, strict=True)
         prepared = [self._prepare(call, *one, options.in_place) for one in each]
         natives = _submit_all(call, prepared)
+        if _sends(call):
+            takers = self._takers(call, prepared)
+            return GroupHandle(_handles(natives, prepared), lambda _: takers)
 
         def combine(results: list[Any]) -> list[Any]:
             places = [
@@ -108,7 +117,7 @@ class Submitter:
                 attached = self._framework.attach(self, call, made, options.in_place)
                 for i, result in zip(places, attached, strict=True):
                     results[i] = result
-            if scatters:
+            if told:
                 return [one.given(result) for one, result in zip(prepared, results, strict=True)]
             return [
                 result if given is None else self._with_rows(result, native)
@@ -125,6 +134,17 @@ class Submitter:
         prepared = [self._prepare(call, *one, None, False) for one in each]
         results: list[Any] = GroupHandle(_handles(_submit_all(call, prepared), prepared)).wait()
         return results
+
+    def give(self, call: Call, names: Sequence[str], tensors: Sequence[Any]) -> None:
+        """Messages for which nobody waits here, but whoever leaves the job in order."""
+        each = zip(names, tensors, strict=True)
+        prepared = [self._prepare(call, *one, None, None, False) for one in each]
+        number = check_process_set(call.process_set)
+        keys = [(number, f"{name} {call.root}->{call.peer}") for name in names]
+        for key in keys:
+            wait_answered(key)
+        for key, native in zip(keys, _submit_all(call, prepared), strict=True):
+            answer_later(key, native)
 
     def _start_smaller(self, call: Call, tensor: Any, options: Options) -> Handle:
         compression, out = options.compression, options.out
@@ -162,6 +182,10 @@ class Submitter:
         framework = self._framework
         if call.kind == _native.SCATTER:
             return self._prepare_scatter(call, name, tensor, splits, out)
+        if call.kind == _native.MESSAGE:
+            if _sends(call):
+                return self._sent(call, name, tensor)
+            return self._received(call, name, out)
         if ends_at_root(call.kind) and not _is_root(call):
             return _Prepared(name, tensor, framework.source(call.kind, tensor), _NOWHERE)
         if in_place:
@@ -193,6 +217,50 @@ class Submitter:
             return framework.decoded(native, native.value & _DTYPE)
 
         return _Prepared(name, tensor, source, Place(None, finish), rows, note, into)
+
+    def _takers(self, call: Call, prepared: Sequence[_Prepared]) -> list[Any]:
+        """What senders get: where a gradient is wanted, something that takes it. Made where the
+        call is made: in the reverse order of calls and results of all ranks, no rank that goes
+        backward waits for a gradient whose sender waits for it."""
+        results: list[Any] = [None] * len(prepared)
+        places = [i for i, one in enumerate(prepared) if one.note & _GRAPH]
+        if places:
+            chosen = [prepared[i] for i in places]
+            made = [Member(one.name, one.tensor, None, None, None, -1) for one in chosen]
+            attached = self._framework.attach(self, call, made, False)
+            for i, result in zip(places, attached, strict=True):
+                results[i] = result
+        return results
+
+    def _sent(self, call: Call, name: str, tensor: Any) -> _Prepared:
+        framework = self._framework
+        memory, note = framework.coded(framework.check(tensor))
+        if memory is None:
+            raise InvalidArgumentError(
+                "a NoneType is no tensor; NumPy arrays, torch tensors and objects with __dlpack__ "
+                "or the buffer protocol are"
+            )
+        if note:  # with the dimensions that stand for the dtype
+            memory = framework.source(call.kind, tensor)
+        if framework.differentiates([tensor], [], False):
+            note |= _GRAPH
+        return _Prepared(name, tensor, memory, _NOWHERE, None, note)
+
+    def _received(self, call: Call, name: str, out: Any) -> _Prepared:
+        framework = self._framework
+        if out is None:
+            return _Prepared(name, None, None, Place(None, self._made))
+        copy = framework.into(out)
+        place = framework.in_place(call.kind, out)
+
+        def given(result: Any) -> Any:
+            return out if result is out else copy(result)  # of a graph
+
+        return _Prepared(name, None, None, place, None, 0, given)
+
+    def _made(self, native: _native.Handle) -> Any:
+        number = native.value & _DTYPE
+        return self._framework.decoded(native, number, dimensions_of_number(number))
 
     def _parts(self, call: Call, tensor: Any, splits: Any) -> tuple[Any, list[int] | None]:
         """What the root of a scatter gives, as one tensor, and the rows for each rank."""
@@ -231,6 +299,10 @@ def _is_root(call: Call) -> bool:
     return _session.rank() == check_root(call.root)
 
 
+def _sends(call: Call) -> bool:
+    return call.kind == _native.MESSAGE and call.sends
+
+
 def _submit(call: Call, one: _Prepared) -> _native.Handle:
     return _session.submit(
         call.kind,
@@ -244,6 +316,7 @@ def _submit(call: Call, one: _Prepared) -> _native.Handle:
         one.rows,
         check_process_set(call.process_set),
         one.note,
+        call.peer,
     )
 
 
@@ -261,6 +334,7 @@ def _submit_all(call: Call, prepared: Sequence[_Prepared]) -> list[_native.Handl
         [one.rows for one in prepared],
         check_process_set(call.process_set),
         [one.note for one in prepared],
+        call.peer,
     )
 
 

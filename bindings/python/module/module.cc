@@ -47,6 +47,7 @@ PYBIND11_MODULE(_native, module) {
   module.attr("REDUCE") = static_cast<int>(FDL_REDUCE);
   module.attr("GATHER") = static_cast<int>(FDL_GATHER);
   module.attr("SCATTER") = static_cast<int>(FDL_SCATTER);
+  module.attr("MESSAGE") = static_cast<int>(FDL_MESSAGE);
   module.attr("SUM") = static_cast<int>(FDL_SUM);
   module.attr("AVERAGE") = static_cast<int>(FDL_AVERAGE);
   module.attr("MIN") = static_cast<int>(FDL_MIN);

@@ -14,6 +14,7 @@
 #include "bindings/python/module/handle_py.h"
 #include "bindings/python/module/names_py.h"
 #include "bindings/python/module/operation.h"
+#include "bindings/python/module/prepared.h"
 #include "bindings/python/module/without_gil.h"
 
 namespace py = pybind11;
@@ -23,27 +24,6 @@ namespace {
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 using HandlePtr = std::unique_ptr<PyHandle>;
-
-// What a request points to, kept beside it until it is submitted.
-struct Prepared {
-  fdl_request request = FDL_REQUEST_INIT;
-  TensorView input, output;
-  std::string name;
-  std::vector<int64_t> splits;
-
-  void link() {
-    request.name = name.c_str();
-    request.dtype = input.dtype;
-    request.shape = input.shape.data();
-    request.ndim = input.shape.size();
-    request.in = input.data;
-    request.out = output.data;
-    request.device_type = input.device_type;
-    request.device_index = input.device_index;
-    request.splits = splits.data();
-    request.split_count = splits.size();
-  }
-};
 
 class PySession {
  public:
@@ -63,7 +43,8 @@ class PySession {
       double postscale,
       const std::optional<std::vector<int64_t>>& splits,
       uint32_t process_set,
-      uint32_t note);
+      uint32_t note,
+      int peer);
   std::vector<HandlePtr> submit_all(
       int kind,
       const std::vector<std::string>& names,
@@ -75,18 +56,19 @@ class PySession {
       double postscale,
       const std::vector<std::optional<std::vector<int64_t>>>& splits,
       uint32_t process_set,
-      const std::vector<uint32_t>& notes);
+      const std::vector<uint32_t>& notes,
+      int peer);
   HandlePtr barrier(uint32_t process_set);
   HandlePtr add_process_set(const std::vector<int>& ranks);
   HandlePtr remove_process_set(uint32_t process_set);
   HandlePtr join(uint32_t process_set);
   std::string next_name(int kind, uint32_t process_set);
+  std::string next_message_name(uint32_t process_set, int from, int to);
   void start_timeline(const std::string& path, bool mark_cycles);
   void stop_timeline();
   size_t loans() const { return state_->orphans(); }
 
  private:
-  void read(Prepared& prepared, const py::object& input, const py::object& output);
   HandlePtr wrap(fdl_handle* handle, const Prepared& prepared) const;
   HandlePtr wrap(fdl_handle* handle, const char* kind) const;
 
@@ -149,42 +131,9 @@ py::dict PySession::counters() const {
   return made;
 }
 
-void PySession::read(Prepared& prepared, const py::object& input, const py::object& output) {
-  const fdl_kind kind = prepared.request.kind;
-  if (kind == FDL_SCATTER && input.is_none())
-    prepared.input.keep = input;  // the root alone has one
-  else
-    prepared.input = state_->reader().read(input, Access::Read);
-  if (output.is_none())
-    return;
-  if (kind != FDL_ALLREDUCE && kind != FDL_BROADCAST && kind != FDL_REDUCE)
-    raise_invalid("only allreduce, broadcast and reduce write to memory of the caller");
-  prepared.output = state_->reader().read(output, Access::Write);
-  if (prepared.output.dtype != prepared.input.dtype)
-    raise_invalid(
-        std::string("the input is ") + dtype_name(prepared.input.dtype) + ", the output " +
-        dtype_name(prepared.output.dtype));
-  // Only results of the input's own shape are written to memory of the caller.
-  if (prepared.output.shape != prepared.input.shape)
-    raise_invalid(
-        "the input has shape " + shape_text(prepared.input.shape) + ", the output " +
-        shape_text(prepared.output.shape));
-}
-
 HandlePtr PySession::wrap(fdl_handle* handle, const Prepared& prepared) const {
   Loan loan{std::make_shared<Operation>(handle), prepared.input.keep, prepared.output.keep};
-  static constexpr std::array<const char*, FDL_SCATTER + 1> kKinds{
-      "allreduce",
-      "allgather",
-      "broadcast",
-      "reducescatter",
-      "alltoall",
-      "barrier",
-      "reduce",
-      "gather",
-      "scatter"};
-  return std::make_unique<PyHandle>(
-      state_, std::move(loan), kKinds.at(prepared.request.kind), prepared.name);
+  return std::make_unique<PyHandle>(state_, std::move(loan), prepared.kind(), prepared.full_name());
 }
 
 // Of what borrows no memory.
@@ -204,7 +153,8 @@ HandlePtr PySession::submit(
     double postscale,
     const std::optional<std::vector<int64_t>>& splits,
     uint32_t process_set,
-    uint32_t note) {
+    uint32_t note,
+    int peer) {
   state_->release_settled();
   Prepared prepared;
   fdl_request& request = prepared.request;
@@ -215,8 +165,9 @@ HandlePtr PySession::submit(
   request.postscale = postscale;
   request.process_set = process_set;
   request.note = note;
+  request.peer = peer;
   prepared.name = checked_name(name);
-  read(prepared, input, output);
+  prepared.read(state_->reader(), input, output);
   if (splits)
     prepared.splits = *splits;
   prepared.link();
@@ -236,7 +187,8 @@ std::vector<HandlePtr> PySession::submit_all(
     double postscale,
     const std::vector<std::optional<std::vector<int64_t>>>& splits,
     uint32_t process_set,
-    const std::vector<uint32_t>& notes) {
+    const std::vector<uint32_t>& notes,
+    int peer) {
   state_->release_settled();
   const size_t count = inputs.size();
   if (names.size() != count || outputs.size() != count || splits.size() != count ||
@@ -249,13 +201,14 @@ std::vector<HandlePtr> PySession::submit_all(
   common.request.prescale = prescale;
   common.request.postscale = postscale;
   common.request.process_set = process_set;
+  common.request.peer = peer;
   std::vector<Prepared> prepared(count, common);
   std::vector<fdl_request> requests;
   requests.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     Prepared& one = prepared[i];
     one.name = checked_name(names[i]);
-    read(one, inputs[i], outputs[i]);
+    one.read(state_->reader(), inputs[i], outputs[i]);
     if (splits[i])
       one.splits = *splits[i];
     one.request.note = notes.empty() ? 0 : notes[i];
@@ -306,6 +259,14 @@ std::string PySession::next_name(int kind, uint32_t process_set) {
   return name.data();
 }
 
+std::string PySession::next_message_name(uint32_t process_set, int from, int to) {
+  std::array<char, 64> name{};
+  check(
+      fdl_next_message_name(state_->get(), process_set, from, to, name.data(), name.size()),
+      state_->get());
+  return name.data();
+}
+
 void PySession::start_timeline(const std::string& path, bool mark_cycles) {
   check(unlocked([&] { return fdl_start_timeline(state_->get(), path.c_str(), mark_cycles); }));
 }
@@ -330,6 +291,7 @@ void register_submissions(py::class_<PySession>& session) {
           py::arg("splits") = py::none(),
           py::arg("process_set") = 0,
           py::arg("note") = 0,
+          py::arg("peer") = 0,
           "Submits one tensor. output: of the input's shape, or None for memory of Farandole's.")
       .def(
           "submit_all",
@@ -345,6 +307,7 @@ void register_submissions(py::class_<PySession>& session) {
           py::arg("splits"),
           py::arg("process_set") = 0,
           py::arg("notes") = std::vector<uint32_t>(),
+          py::arg("peer") = 0,
           "Submits several tensors, all or none; outputs, splits and notes as of submit, one "
           "each.");
 }
@@ -385,6 +348,13 @@ void register_session(py::module_& module) {
           py::arg("kind"),
           py::arg("process_set") = 0,
           "Takes the name that the next unnamed operation of this kind in the set would get.")
+      .def(
+          "next_message_name",
+          &PySession::next_message_name,
+          py::arg("process_set"),
+          py::arg("source"),
+          py::arg("dest"),
+          "The same of messages from one rank to another.")
       .def(
           "start_timeline",
           &PySession::start_timeline,

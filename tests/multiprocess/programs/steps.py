@@ -1,9 +1,13 @@
-"""Steps of a training job without end, until something fails: tells what, and when."""
+"""Steps of a training job without end, until something fails: tells what, and when.
+
+steps.py BYTES [messages]: an allreduce, or messages round the ring.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from common import delayed, report
@@ -16,9 +20,13 @@ def main() -> None:
     fdl.init()
     rank = fdl.rank()
     tensor = np.ones(bytes_ // 4, "f4")
+    got = tensor.copy()
     try:
         for step in range(10**9):
-            fdl.allreduce_(tensor, name="gradient")
+            if len(sys.argv) > 2:
+                round_the_ring(tensor, got)
+            else:
+                fdl.allreduce_(tensor, name="gradient")
             if step == 3:
                 report(rank, ready=True)
     except fdl.HorovodInternalError as error:
@@ -28,6 +36,13 @@ def main() -> None:
         if isinstance(error, fdl.PeerLostError):
             described |= {"lost": error.rank, "host": error.host, "cause": error.cause}
         report(rank, **described, later=later_failure())
+
+
+def round_the_ring(tensor: Any, got: Any) -> None:
+    rank, size = fdl.rank(), fdl.size()
+    sent = fdl.send_async(tensor, (rank + 1) % size, name="round")
+    fdl.recv((rank - 1) % size, name="round", out=got)
+    fdl.synchronize(sent)
 
 
 def later_failure() -> str:

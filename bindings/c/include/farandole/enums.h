@@ -51,7 +51,8 @@ typedef enum fdl_kind FDL_AS_INT {
   FDL_BARRIER = 5,
   FDL_REDUCE = 6,
   FDL_GATHER = 7,
-  FDL_SCATTER = 8
+  FDL_SCATTER = 8,
+  FDL_MESSAGE = 9 /* from one rank to another */
 } fdl_kind;
 
 typedef enum fdl_reduce_op FDL_AS_INT {

@@ -187,6 +187,10 @@ FDL_API fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* coun
  *   scatter        rows of the root's tensor: splits[i] for rank i, equal parts where splits is
  *                  NULL. The root alone says dtype, shape, in, splits and note; of the other ranks'
  *                  requests these are not looked at, and out is NULL: the result tells what came
+ *   message        the tensor of rank `root`, for rank `peer`; these two alone submit it. The
+ *                  sender's result is none, as of reduce elsewhere. The receiver says in `out`,
+ *                  dtype and shape what it has memory for, which must be what is sent; where `out`
+ *                  is NULL these are not looked at, and the result tells what came
  * Tensors are contiguous, last dimension fastest. `out` may equal `in` for allreduce, broadcast and
  * reduce; otherwise they must not overlap. Reductions compute postscale * op(prescale * x),
  * elementwise and with the same bits on all ranks; inside a host with the same on every run.
@@ -209,7 +213,7 @@ typedef struct fdl_request {
   const void* in; /* may be NULL where there is no element */
   void* out;      /* NULL: Farandole allocates, see fdl_result */
   fdl_reduce_op reduce_op;
-  int root; /* broadcast, reduce, gather, scatter: a rank of the job */
+  int root; /* broadcast, reduce, gather, scatter, message: a rank of the job */
   double prescale;
   double postscale;
   const int64_t* splits; /* alltoall, scatter: as many values as ranks, or NULL */
@@ -218,12 +222,14 @@ typedef struct fdl_request {
   int device_index;
   uint64_t stream;      /* of the device's framework; 0 on the CPU */
   uint32_t process_set; /* process_sets.h; 0: all ranks */
-  uint32_t note;        /* scatter: a number for all ranks, fdl_result.value; means what you like */
+  /* scatter, message: the root's number for the others, fdl_result.value; means what you like */
+  uint32_t note;
+  int peer; /* message: the rank that it goes to */
 } fdl_request;
 #define FDL_REQUEST_INIT                                                                         \
   {                                                                                              \
     sizeof(fdl_request), FDL_ALLREDUCE, FDL_FLOAT32, NULL, NULL, 0, NULL, NULL, FDL_SUM, 0, 1.0, \
-        1.0, NULL, 0, FDL_CPU, 0, 0, 0, 0                                                        \
+        1.0, NULL, 0, FDL_CPU, 0, 0, 0, 0, 0                                                     \
   }
 
 /* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All requests
@@ -258,7 +264,8 @@ typedef struct fdl_result {
   const int64_t* shape;  /* until fdl_release, like splits */
   const int64_t* splits; /* alltoall, gather's root: rows received from each rank; else NULL */
   size_t split_count;
-  /* join: last rank; add_process_set: new id; scatter: note; barrier: -1; else: ranks in it */
+  /* join: last rank; add_process_set: new id; scatter, message: note; barrier: -1; else: ranks in
+   * it */
   int64_t value;
 } fdl_result;
 #define FDL_RESULT_INIT \
@@ -365,6 +372,7 @@ FDL_API fdl_code fdl_barrier_async(fdl_session* session, fdl_handle** handle);
 #ifdef __cplusplus
 }
 #endif
+#include <farandole/messages.h>
 #include <farandole/observing.h>
 #include <farandole/process_sets.h>
 #include <farandole/rooted.h>

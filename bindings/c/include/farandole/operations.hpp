@@ -101,7 +101,7 @@ class Operations {
     request.in = in.data();
     request.out = out.data();
     request.reduce_op = op;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   void allreduce(
@@ -117,7 +117,7 @@ class Operations {
     request.in = data.data();
     request.out = data.data();
     request.root = root;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   void broadcast(Span<T> data, int root = 0, const char* name = nullptr) {
@@ -130,7 +130,7 @@ class Operations {
     const Shape shape = rows_of(FDL_ALLGATHER, in.size(), row, name);
     fdl_request request = request_of<T>(FDL_ALLGATHER, name, shape.extents, 2);
     request.in = in.data();
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   std::vector<T> allgather(Span<const T> in, size_t row = 1, const char* name = nullptr) {
@@ -149,7 +149,7 @@ class Operations {
     request.in = in.data();
     request.splits = splits.data();
     request.split_count = splits.size();
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   std::vector<T> alltoall(
@@ -168,7 +168,7 @@ class Operations {
     fdl_request request = request_of<T>(FDL_REDUCESCATTER, name, shape.extents, 2);
     request.in = in.data();
     request.reduce_op = op;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   std::vector<T> reducescatter(
@@ -196,7 +196,7 @@ class Operations {
     request.out = out.data();
     request.reduce_op = op;
     request.root = root;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   void reduce(
@@ -215,7 +215,7 @@ class Operations {
     fdl_request request = request_of<T>(FDL_GATHER, name, shape.extents, 2);
     request.in = in.data();
     request.root = root;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   std::vector<T> gather(
@@ -238,7 +238,7 @@ class Operations {
     request.splits = splits.data();
     request.split_count = splits.size();
     request.root = root;
-    return send(request);
+    return submit(request);
   }
   template <typename T>
   std::vector<T> scatter(
@@ -250,10 +250,54 @@ class Operations {
     return all_of<T>(scatter_async<T>(in, root, splits, row, name));
   }
 
+  // To rank `dest`, which receives it by the same name; other ranks have no part in it.
+  template <typename T>
+  Handle send_async(Span<const T> in, int dest, const char* name = nullptr) {
+    const auto count = static_cast<int64_t>(in.size());
+    fdl_request request = request_of<T>(FDL_MESSAGE, name, &count, 1);
+    request.in = in.data();
+    request.root = fdl_rank(session_);
+    request.peer = dest;
+    return submit(request);
+  }
+  template <typename T>
+  void send(Span<const T> in, int dest, const char* name = nullptr) {
+    send_async<T>(in, dest, name).wait();
+  }
+
+  // Into `out`, which has to be what rank `source` sends.
+  template <typename T>
+  Handle recv_async(Span<T> out, int source, const char* name = nullptr) {
+    static const char nowhere = 0;  // memory for no element is memory, too
+    const auto count = static_cast<int64_t>(out.size());
+    fdl_request request = request_of<T>(FDL_MESSAGE, name, &count, 1);
+    request.out = count == 0 ? const_cast<char*>(&nowhere) : static_cast<void*>(out.data());
+    request.root = source;
+    request.peer = fdl_rank(session_);
+    return submit(request);
+  }
+  template <typename T>
+  void recv(Span<T> out, int source, const char* name = nullptr) {
+    recv_async<T>(out, source, name).wait();
+  }
+  // Whatever rank `source` sends; the result is the handle's elements<T>().
+  Handle recv_async(int source, const char* name = nullptr) {
+    fdl_request request = FDL_REQUEST_INIT;
+    request.kind = FDL_MESSAGE;
+    request.name = name;
+    request.root = source;
+    request.peer = fdl_rank(session_);
+    return submit(request);
+  }
+  template <typename T>
+  std::vector<T> recv(int source, const char* name = nullptr) {
+    return all_of<T>(recv_async(source, name));
+  }
+
   Handle barrier_async() {
     fdl_request request = FDL_REQUEST_INIT;
     request.kind = FDL_BARRIER;
-    return send(request);
+    return submit(request);
   }
   void barrier() { barrier_async().wait(); }
 
@@ -293,7 +337,7 @@ class Operations {
     request.ndim = dims;
     return request;
   }
-  Handle send(fdl_request& request) {
+  Handle submit(fdl_request& request) {
     request.process_set = process_set_;
     fdl_handle* handle = nullptr;
     check(fdl_submit(session_, &request, 1, &handle));

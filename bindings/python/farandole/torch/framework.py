@@ -22,7 +22,7 @@ from farandole.framework import (
     keeps_shape,
 )
 from farandole.small_floats import dimensions_of_kind, kind_of_number, number_of_kind
-from farandole.torch import autograd, rooted
+from farandole.torch import autograd, messages, rooted
 from farandole.torch.tensors import check_tensor, plain
 from farandole.uncompiled import uncompiled
 
@@ -113,14 +113,16 @@ class TorchFramework(Framework):
         number = number_of_kind(str(memory.dtype).removeprefix("torch."))
         return memory.view(torch.uint8) if number else memory, number
 
-    def decoded(self, native: _native.Handle, number: int) -> torch.Tensor:
+    def decoded(self, native: _native.Handle, number: int, behind: int = 0) -> torch.Tensor:
         result = _result_of(native)
+        if behind:
+            result = result.view(result.shape[:-behind])
         if not number:
             return result
         name = kind_of_number(number)
         dtype = getattr(torch, name, None)
         if dtype is None:
-            raise UnsupportedError(f"this torch has no {name}, which another rank has scattered")
+            raise UnsupportedError(f"this torch has no {name}, which another rank has sent")
         return result.view(dtype)
 
     def counts(self, rows: Sequence[int]) -> torch.Tensor:
@@ -149,6 +151,8 @@ class TorchFramework(Framework):
     ) -> list[torch.Tensor]:
         if ends_at_root(call.kind) or call.kind == _native.SCATTER:
             return rooted.attach_members(submitter, call, members, in_place)
+        if call.kind == _native.MESSAGE:
+            return messages.attach_members(submitter, call, members)
         return autograd.attach_members(submitter, call, members, in_place)
 
 

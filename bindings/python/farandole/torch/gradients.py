@@ -12,6 +12,7 @@ import torch
 
 from farandole import _native, _session
 from farandole.agreement import Question
+from farandole.answers import answer_later
 from farandole.arguments import check_count
 from farandole.handles import Deadline, GroupHandle, Handle
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
@@ -219,7 +220,7 @@ class GradientExchange:
             process_set=check_process_set(self._options.process_set),
         )
         self._answers = native
-        _session.answer_later((self._set_id, self._asked()), native)
+        answer_later((self._set_id, self._asked()), native)
         if _UNKNOWN in mine.tolist():
             self._take_layouts(native)
 
@@ -236,7 +237,7 @@ class GradientExchange:
     def _take_layouts(self, native: _native.Handle) -> None:
         self._answers = None
         native.wait()
-        _session.answer_later((self._set_id, self._asked()), None)
+        answer_later((self._set_id, self._asked()), None)
         agreed = list(native.tobytes())
         self._sparse.update(
             p for p, layout in zip(self._in_order(), agreed, strict=True) if layout == _SPARSE

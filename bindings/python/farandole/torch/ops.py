@@ -12,6 +12,7 @@ import torch
 from farandole import collectives, process_sets
 from farandole.collectives import Collectives
 from farandole.groups import GroupedCollectives
+from farandole.messages import Messages
 from farandole.rooted import RootedCollectives
 from farandole.rooted_groups import GroupedRootedCollectives
 from farandole.submission import Submitter
@@ -23,6 +24,7 @@ _one: Collectives[torch.Tensor] = Collectives(_submitter)
 _several: GroupedCollectives[torch.Tensor] = GroupedCollectives(_submitter)
 _rooted: RootedCollectives[torch.Tensor] = RootedCollectives(_submitter)
 _several_rooted: GroupedRootedCollectives[torch.Tensor] = GroupedRootedCollectives(_submitter)
+_messages: Messages[torch.Tensor] = Messages(_submitter)
 
 allgather = eager(_one.allgather)
 allgather_async = eager(_one.allgather_async)
@@ -54,6 +56,8 @@ grouped_broadcast_async = eager(_several.grouped_broadcast_async)
 grouped_broadcast_async_ = eager(_several.grouped_broadcast_async_)
 grouped_gather = eager(_several_rooted.grouped_gather)
 grouped_gather_async = eager(_several_rooted.grouped_gather_async)
+grouped_recv = eager(_messages.grouped_recv)
+grouped_recv_async = eager(_messages.grouped_recv_async)
 grouped_reduce = eager(_several_rooted.grouped_reduce)
 grouped_reduce_ = eager(_several_rooted.grouped_reduce_)
 grouped_reduce_async = eager(_several_rooted.grouped_reduce_async)
@@ -63,6 +67,10 @@ grouped_reducescatter_async = eager(_several.grouped_reducescatter_async)
 grouped_scatter = eager(_several_rooted.grouped_scatter)
 grouped_scatter_async = eager(_several_rooted.grouped_scatter_async)
 join = eager(process_sets.join)
+grouped_send = eager(_messages.grouped_send)
+grouped_send_async = eager(_messages.grouped_send_async)
+recv = eager(_messages.recv)
+recv_async = eager(_messages.recv_async)
 reduce = eager(_rooted.reduce)
 reduce_ = eager(_rooted.reduce_)
 reduce_async = eager(_rooted.reduce_async)
@@ -71,6 +79,8 @@ reducescatter = eager(_one.reducescatter)
 reducescatter_async = eager(_one.reducescatter_async)
 scatter = eager(_rooted.scatter)
 scatter_async = eager(_rooted.scatter_async)
+send = eager(_messages.send)
+send_async = eager(_messages.send_async)
 
 __all__ = [
     "allgather",
@@ -103,6 +113,8 @@ __all__ = [
     "grouped_broadcast_async_",
     "grouped_gather",
     "grouped_gather_async",
+    "grouped_recv",
+    "grouped_recv_async",
     "grouped_reduce",
     "grouped_reduce_",
     "grouped_reduce_async",
@@ -111,7 +123,11 @@ __all__ = [
     "grouped_reducescatter_async",
     "grouped_scatter",
     "grouped_scatter_async",
+    "grouped_send",
+    "grouped_send_async",
     "join",
+    "recv",
+    "recv_async",
     "reduce",
     "reduce_",
     "reduce_async",
@@ -120,4 +136,6 @@ __all__ = [
     "reducescatter_async",
     "scatter",
     "scatter_async",
+    "send",
+    "send_async",
 ]

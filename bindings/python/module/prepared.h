@@ -1,0 +1,29 @@
+#pragma once
+// Prepared: a request of Python's, with all that it points to.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bindings/python/module/tensor_py.h"
+
+namespace farandole::python {
+
+// Thread: under the GIL.
+struct Prepared {
+  fdl_request request = FDL_REQUEST_INIT;
+  TensorView input, output;
+  std::string name;
+  std::vector<int64_t> splits;
+
+  // Requires: the kind and the ends of the request are set. Fails: InvalidArgument for an output
+  // that is not for the input's result, and as TensorReader does.
+  void read(TensorReader& reader, const pybind11::object& from, const pybind11::object& to);
+  // Until it is submitted it stays where it is.
+  void link();
+  // Kind and name, as errors write them.
+  const char* kind() const;
+  std::string full_name() const;
+};
+
+}  // namespace farandole::python
