@@ -17,7 +17,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build test demo bench timeline-cost lint format wheel clean contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan \
+.PHONY: help setup build test demo bench timeline-cost lint format wheel clean contract test-large sim mutants soak hosts chaos chaos-idle failpoints forms asan tsan \
 	build-fuzz fuzz fuzz-coverage FORCE
 
 help: ## list the targets
@@ -39,7 +39,7 @@ $(STAMPS)/bench-packages: .ci/bench-packages.txt
 
 ifeq ($(TAG),)
 # No such Python: perhaps the packages bring it.
-setup build test demo bench lint format wheel contract test-large sim mutants soak hosts chaos chaos-idle failpoints asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
+setup build test demo bench lint format wheel contract test-large sim mutants soak hosts chaos chaos-idle failpoints forms asan tsan build-fuzz fuzz fuzz-coverage: $(STAMPS)/packages
 	@command -v "$(PYTHON)" > /dev/null || { echo "farandole: there is no $(PYTHON); choose with PYTHON=" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $@
 else
@@ -108,6 +108,9 @@ failpoints: setup build ## something happens at every failpoint: every action, s
 
 chaos-idle: setup .venv/.installed ## jobs on cores loaded twofold for MINUTES=30: nobody may raise an alarm
 	@$(IN_VENV) python tests/chaos/chaos_idle.py --minutes $(or $(MINUTES),30)
+
+forms: setup .venv/.installed ## drawn collectives of torch, CASES=10000 from SEED=1, by 2, 3 and 4 ranks over each communicator
+	@$(IN_VENV) python tests/multiprocess/sweep_forms.py $(or $(SEED),1) $(or $(CASES),10000)
 
 asan tsan: setup ## C++ and Python tests under address, undefined or thread sanitizer
 	@$(IN_VENV) JOBS=$(JOBS) .ci/run_sanitized.sh $@
