@@ -2,11 +2,14 @@
 // ControlPlane: the seam to "agree". It carries announcements to the coordinator and brings back
 // agreements, the same ones in the same order on every rank.
 
+#include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/agreement.h"
+#include "core/base/clock.h"
 #include "core/base/patience.h"
 #include "core/request.h"
 #include "core/store.h"
@@ -24,6 +27,14 @@ struct Member {
   bool operator==(const Member&) const = default;
 };
 
+// A tensor of which the coordinator, which runs in rank 0, hears that a rank has it.
+struct Announced {
+  int rank = 0;
+  uint32_t process_set = 0;
+  std::string_view name;  // valid during the call only
+  TimePoint when;
+};
+
 // Receives what the control plane brings. Called on one thread, never concurrently.
 class ControlSink {
  public:
@@ -32,6 +43,9 @@ class ControlSink {
   // At most one failure that is not `left`; any number that are. After one of this rank or of rank
   // 0 that is `left`, nothing is agreed upon any more: what is left to do ends in finished().
   virtual void on_failure(PeerFailure failure) = 0;
+  // In rank 0. `mark` is the sink's own: 0 at first, and kept for as long as the coordinator knows
+  // the tensor. To be quick, and to call nothing of the control plane.
+  virtual void on_announced(const Announced& /*announced*/, uint64_t& /*mark*/) noexcept {}
 };
 
 class ControlPlane {

@@ -38,6 +38,7 @@ void Counters::on(const Event& event) noexcept {
     case EventKind::PeerFailed:
     case EventKind::Round:
     case EventKind::Phase:
+    case EventKind::RankReady:
       break;
   }
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/control_plane.h"
 #include "core/counters.h"
 #include "core/timeline.h"
 
@@ -32,6 +33,21 @@ class Emitter {
     for (const std::shared_ptr<Observer>& observer : observers_) observer->on(event);
     if (shown)
       timeline_->on(event);
+  }
+
+  // Of the coordinator. Costs nothing where no timeline is recorded.
+  void announced(const Announced& announced, uint64_t& mark) const noexcept {
+    if (!recorded())
+      return;
+    if (!timeline_->records(mark))
+      mark = timeline_->mark(announced.process_set, announced.name);
+    if (mark != 0)
+      emit(
+          {.kind = EventKind::RankReady,
+           .when = announced.when,
+           .name = announced.name,
+           .number = static_cast<uint64_t>(announced.rank),
+           .mark = mark});
   }
 
   bool recorded() const noexcept { return timeline_ != nullptr && timeline_->recording(); }

@@ -46,6 +46,7 @@ void write(const Event& event) {
       return;
     case EventKind::Round:
     case EventKind::Phase:
+    case EventKind::RankReady:
       return;  // what its tensors say is enough
   }
 }

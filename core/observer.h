@@ -21,6 +21,7 @@ enum class EventKind : uint8_t {
   PeerFailed,   // `name` is the cause
   Round,        // a round of agreement has come; `number` is its own
   Phase,        // a tensor of a bucket begins with `phase`
+  RankReady,    // in rank 0: rank `number` has announced a tensor
 };
 
 // What becomes of a tensor while its bucket moves.

@@ -81,6 +81,9 @@ class Session::Impl final : public ControlSink {
   void on_failure(PeerFailure failure) override {
     inbox_->push(message::Failed{std::move(failure)});
   }
+  void on_announced(const Announced& announced, uint64_t& mark) noexcept override {
+    emitter_.announced(announced, mark);
+  }
 
  private:
   LogLabel label() const { return parts_.log ? parts_.log->label() : nullptr; }

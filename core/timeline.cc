@@ -2,12 +2,12 @@
 
 #include <limits>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/log.h"
-#include "core/base/patience.h"
 #include "core/base/refusal.h"
 #include "core/timeline_writer.h"
 
@@ -20,62 +20,92 @@ constexpr int kRecordingShift = 32;
 
 }  // namespace
 
-Timeline::Timeline() = default;
+Timeline::Timeline(TimelineFiles files) : files_(std::move(files)) {}
 
 Timeline::~Timeline() {
   stop();
 }
 
-Status Timeline::start(const std::string& path, bool mark_cycles, TimelinePlace place) {
+// Nothing is waited for under the lock: a file that hangs shall not keep others from stop().
+Result<std::shared_ptr<TimelineWriter>> Timeline::begin(Recording recording) {
   MutexLock lock(mutex_);
   if (writer_)
     return error(
         Code::InvalidArgument,
         "a timeline is recorded already, to {}; stop it first",
-        printable(path_, 256));
-  if (stuck_)
+        printable(writer_->path(), 256));
+  if (last_ && !last_->ended())
     return error(
         Code::System,
-        "timeline {}: an earlier one still waits for its file, {}",
-        printable(path, 256),
-        printable(path_, 256));
-  Result<TimelineFile> file = TimelineFile::open(path);
-  if (!file)
-    return file.status();
+        "timeline {}: an earlier one still waits for its file, {}; start this one once that file "
+        "system answers",
+        printable(recording.path, 256),
+        printable(last_->path(), 256));
+  last_.reset();
   FARANDOLE_FAILPOINT("timeline.start");
   if (!shared_)
     shared_ = std::make_shared<TimelineShared>(kRecords);
   shared_->begin();
-  TimelineText text(std::move(place), mark_cycles, shared_->names);
-  text.begin(steady_now().time_since_epoch().count());
-  FARANDOLE_RETURN_IF_ERROR(file.value().append(text.text()));
-  text.text().clear();
+  recording.number = ++recordings_;
   try {
-    writer_ = std::make_unique<TimelineWriter>(
-        shared_, std::move(file).value(), std::move(text), ++recordings_);
+    writer_ = std::make_shared<TimelineWriter>(shared_, std::move(recording));
   } catch (const Refusal& refused) {
     return refused.status();
   }
-  path_ = path;
-  seen_.store(shared_.get(), std::memory_order_release);
-  recording_.store(recordings_, std::memory_order_release);
-  return Status::ok();
+  return writer_;
+}
+
+Status Timeline::start(const std::string& path, bool mark_cycles, TimelinePlace place) {
+  const auto begun = begin({path, std::move(place), mark_cycles, 0, files_.open});
+  if (!begun)
+    return begun.status();
+  const std::shared_ptr<TimelineWriter>& writer = begun.value();
+  const std::optional<Status> opened = writer->opened(steady_now() + files_.patience);
+  {
+    MutexLock lock(mutex_);
+    if (writer_ != writer)
+      return error(
+          Code::Aborted,
+          "timeline {}: it was stopped before its file was open",
+          printable(path, 256));
+    if (opened && opened->is_ok()) {
+      seen_.store(shared_.get(), std::memory_order_release);
+      recording_.store(recordings_, std::memory_order_release);
+      return Status::ok();
+    }
+    last_ = std::move(writer_);
+  }
+  // One that could not be opened ends by itself.
+  writer->finish(steady_now() + (opened ? files_.patience : Duration(0)));
+  if (opened)
+    return *opened;
+  return error(
+      Code::System,
+      "timeline {}: its file system did not open it within {:g} s; name a file elsewhere",
+      printable(path, 256),
+      std::chrono::duration<double>(files_.patience).count());
 }
 
 void Timeline::stop() noexcept {
-  MutexLock lock(mutex_);
-  if (!writer_)
+  std::shared_ptr<TimelineWriter> writer;
+  bool runs = false;
+  {
+    MutexLock lock(mutex_);
+    runs = writer_ != nullptr;
+    recording_.store(0, std::memory_order_release);
+    if (runs)
+      last_ = std::move(writer_);
+    writer = last_;
+  }
+  // Where another call waits for it, until that one has done so.
+  if (!writer || writer->finish(steady_now() + (runs ? files_.patience : Duration(0))) || !runs)
     return;
-  recording_.store(0, std::memory_order_release);
-  stuck_ = !writer_->finish(steady_now() + patience::kLoop);
-  writer_.reset();
-  if (stuck_)
-    FARANDOLE_LOG(
-        Warning,
-        "timeline {}: its file took longer than {:g} s for what was to be written; the end of it "
-        "may be missing",
-        printable(path_, 256),
-        std::chrono::duration<double>(patience::kLoop).count());
+  FARANDOLE_LOG(
+      Warning,
+      "timeline {}: its file took longer than {:g} s for what was to be written; the end of it "
+      "may be missing",
+      printable(writer->path(), 256),
+      std::chrono::duration<double>(files_.patience).count());
 }
 
 uint32_t Timeline::number(uint32_t process_set, std::string_view name) noexcept {
@@ -96,6 +126,10 @@ uint64_t Timeline::mark(uint32_t process_set, std::string_view name) noexcept {
     return uint64_t{recording} << kRecordingShift | track;
   seen_.load(std::memory_order_acquire)->unnamed.fetch_add(1, std::memory_order_relaxed);
   return 0;
+}
+
+bool Timeline::records(uint64_t mark) const noexcept {
+  return mark != 0 && mark >> kRecordingShift == recording_.load(std::memory_order_acquire);
 }
 
 uint32_t Timeline::label(std::string_view name) noexcept {
@@ -122,6 +156,7 @@ void Timeline::on(const Event& event) noexcept {
       record.detail = static_cast<uint8_t>(event.code);
       break;
     case EventKind::Agreed:
+    case EventKind::RankReady:
       record.value = event.number;
       break;
     case EventKind::Round:

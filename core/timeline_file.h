@@ -3,6 +3,7 @@
 // recorded can be read while it runs, and when it was killed.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -30,5 +31,7 @@ class TimelineFile {
   UniqueFd fd_;
   uint64_t end_ = 0;  // where the list's own end stands
 };
+
+using OpenTimelineFile = std::function<Result<TimelineFile>(const std::string&)>;
 
 }  // namespace farandole

@@ -14,8 +14,8 @@ namespace farandole {
 
 // Of fixed size; names are numbers (TimelineNames).
 struct TimelineRecord {
-  int64_t when = 0;        // nanoseconds of the steady clock
-  uint64_t value = 0;      // Submitted: bytes; Agreed, Round: the number of the round
+  int64_t when = 0;    // nanoseconds of the steady clock
+  uint64_t value = 0;  // Submitted: bytes; Agreed, Round: the round's number; RankReady: the rank
   uint32_t recording = 0;  // which one it belongs to
   uint32_t track = 0;      // of a tensor
   uint32_t label = 0;      // Phase::Moving: the communicator's; PeerFailed: the cause
@@ -37,21 +37,30 @@ class TimelineRing {
   // caller looks at afterwards: a reader that finds nothing and then says so is seen to have done.
   static constexpr uint64_t kFull = UINT64_MAX;
   uint64_t push(const TimelineRecord& record) noexcept {
+    const uint64_t place = claim();
+    if (place != kFull)
+      put(place, record);
+    return place;
+  }
+  // The two halves of push(): whoever is interrupted between them keeps all that is pushed later
+  // from being popped.
+  uint64_t claim() noexcept {
     uint64_t place = head_.load(std::memory_order_relaxed);
     for (;;) {
-      Cell& cell = cells_[place & mask_];
-      const uint64_t turn = cell.turn.load(std::memory_order_acquire);
-      if (turn == place) {
-        if (!head_.compare_exchange_weak(place, place + 1, std::memory_order_relaxed))
-          continue;
-        cell.record = record;
-        cell.turn.store(place + 1, std::memory_order_seq_cst);
-        return place;
-      }
+      const uint64_t turn = cells_[place & mask_].turn.load(std::memory_order_acquire);
       if (turn < place)
         return kFull;
-      place = head_.load(std::memory_order_relaxed);
+      if (turn > place)
+        place = head_.load(std::memory_order_relaxed);
+      else if (head_.compare_exchange_weak(place, place + 1, std::memory_order_relaxed))
+        return place;
     }
+  }
+  // Requires: claim() gave the place.
+  void put(uint64_t place, const TimelineRecord& record) noexcept {
+    Cell& cell = cells_[place & mask_];
+    cell.record = record;
+    cell.turn.store(place + 1, std::memory_order_seq_cst);
   }
 
   // False where the next one has not come.
@@ -67,6 +76,8 @@ class TimelineRing {
   bool has_more() const noexcept {
     return cells_[tail_ & mask_].turn.load(std::memory_order_seq_cst) == tail_ + 1;
   }
+  // Records that have a place and were not popped. Thread: as pop.
+  uint64_t left() const noexcept { return head_.load(std::memory_order_acquire) - tail_; }
 
  private:
   struct Cell {

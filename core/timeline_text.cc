@@ -147,6 +147,8 @@ void TimelineText::add(const TimelineRecord& record) {
       if (mark_cycles_)
         mark(record.when, "CYCLE_START", fmt::format("\"round\":{}", record.value));
       return;
+    case EventKind::RankReady:
+      return rank_ready(record);
     case EventKind::PeerFailed:
       return mark(
           record.when,
@@ -171,6 +173,15 @@ void TimelineText::submitted(const TimelineRecord& record) {
   to.dtype = record.detail;
   to.bytes = record.value;
   open(record.when, record.track + kFirstTrack, "NEGOTIATE_", upper_[record.collective]);
+}
+
+// On the tensor's track, whether this rank has submitted it or not: that others wait is to be seen.
+void TimelineText::rank_ready(const TimelineRecord& record) {
+  track(record.track);
+  head('i', record.when, record.track + kFirstTrack);
+  text_ += ",\"s\":\"t\",\"name\":\"RANK_READY\",\"args\":{\"rank\":";
+  append_number(text_, record.value);
+  text_ += "}}";
 }
 
 void TimelineText::agreed(const TimelineRecord& record) {

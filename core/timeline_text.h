@@ -52,6 +52,7 @@ class TimelineText {
 
   Track& track(uint32_t number);
   void submitted(const TimelineRecord& record);
+  void rank_ready(const TimelineRecord& record);
   void agreed(const TimelineRecord& record);
   void phase(const TimelineRecord& record);
   void settled(const TimelineRecord& record);

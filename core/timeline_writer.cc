@@ -1,5 +1,8 @@
 #include "core/timeline_writer.h"
 
+#include <pthread.h>
+
+#include <csignal>
 #include <exception>
 #include <utility>
 
@@ -17,23 +20,37 @@ int64_t ticks(TimePoint when) {
   return when.time_since_epoch().count();
 }
 
-// The thread's own.
+// A file that may not grow is an error of write, and not the end of the program: the signal stays
+// with this thread, which ends with it pending.
+void keep_file_size_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+// The thread's own, from when the file is open.
 class Writing {
  public:
-  Writing(
-      std::shared_ptr<TimelineShared> shared,
-      TimelineFile file,
-      TimelineText text,
-      uint32_t recording)
-      : shared_(std::move(shared)),
+  Writing(TimelineShared& shared, TimelineFile file, const Recording& recording)
+      : shared_(&shared),
         file_(std::move(file)),
-        text_(std::move(text)),
-        recording_(recording) {}
+        text_(recording.place, recording.mark_cycles, shared.names),
+        recording_(recording.number) {}
+
+  Status begin() {
+    text_.begin(ticks(steady_now()));
+    Status status = file_.append(text_.text());
+    text_.text().clear();
+    return status;
+  }
 
   void run() {
     FARANDOLE_FAILPOINT("timeline_writer.run");
     while (wait_for_records()) drain();
-    drain();
+    // Whoever was interrupted while it left a record has not left it yet.
+    shared_->lost += drain_ring();
+    tell_lost();
     text_.end(ticks(steady_now()), shared_->unnamed.exchange(0));
     write();
   }
@@ -56,6 +73,13 @@ class Writing {
   }
 
   void drain() {
+    drain_ring();
+    tell_lost();
+    write();
+  }
+
+  // How many are there that cannot be had yet.
+  uint64_t drain_ring() {
     TimelineRecord record;
     while (shared_->ring.pop(record)) {
       if (record.recording == recording_)
@@ -63,9 +87,12 @@ class Writing {
       if (text_.text().size() >= kChunkBytes)
         write();
     }
+    return shared_->ring.left();
+  }
+
+  void tell_lost() {
     if (const uint64_t lost = shared_->lost.exchange(0))
       text_.lost(lost, ticks(steady_now()));
-    write();
   }
 
   // After a failure nothing is written any more.
@@ -78,12 +105,31 @@ class Writing {
     FARANDOLE_LOG(Warning, "{}; it ends here, and the job goes on without it", status.message());
   }
 
-  const std::shared_ptr<TimelineShared> shared_;
+  TimelineShared* const shared_;
   TimelineFile file_;
   TimelineText text_;
   const uint32_t recording_;
   bool failed_ = false;
 };
+
+// Gives the outcome to whoever waits for it.
+void tell(TimelineShared& shared, Status outcome) {
+  MutexLock lock(shared.mutex);
+  shared.outcome = std::move(outcome);
+  shared.opened.notify_all();
+}
+
+void record(TimelineShared& shared, const Recording& recording) {
+  keep_file_size_signal();
+  Result<TimelineFile> file = recording.open(recording.path);
+  if (!file)
+    return tell(shared, file.status());
+  Writing writing(shared, std::move(file).value(), recording);
+  const Status begun = writing.begin();
+  tell(shared, begun);
+  if (begun)
+    writing.run();
+}
 
 }  // namespace
 
@@ -97,6 +143,7 @@ void TimelineShared::begin() {
   idle = false;
   MutexLock lock(mutex);
   work = hurry = stopping = false;
+  outcome.reset();
 }
 
 void TimelineShared::call_writer(bool much) noexcept {
@@ -106,34 +153,52 @@ void TimelineShared::call_writer(bool much) noexcept {
   wake.notify_one();
 }
 
-TimelineWriter::TimelineWriter(
-    std::shared_ptr<TimelineShared> shared,
-    TimelineFile file,
-    TimelineText text,
-    uint32_t recording)
-    : shared_(shared),
+TimelineWriter::TimelineWriter(std::shared_ptr<TimelineShared> shared, Recording recording)
+    : path_(recording.path),
+      shared_(shared),
       thread_(
           "fdl-timeline",
-          [writing = std::make_shared<Writing>(
-               std::move(shared), std::move(file), std::move(text), recording),
-           label = log_label()] {
+          [shared = std::move(shared), recording = std::move(recording), label = log_label()] {
             const LogScope scope(label);
             try {
-              writing->run();
+              record(*shared, recording);
             } catch (const std::exception& defect) {
               FARANDOLE_LOG(Warning, "the timeline ends here: {}", defect.what());
+              tell(*shared, {Code::System, defect.what()});
             }
           }) {}
+
+TimelineWriter::~TimelineWriter() {
+  MutexLock lock(mutex_);
+  if (!ended_)
+    thread_.abandon();
+}
+
+std::optional<Status> TimelineWriter::opened(TimePoint deadline) const {
+  MutexLock lock(shared_->mutex);
+  while (!shared_->outcome && !shared_->stopping)
+    if (!shared_->opened.wait_until(shared_->mutex, deadline))
+      break;
+  return shared_->outcome;
+}
 
 bool TimelineWriter::finish(TimePoint deadline) noexcept {
   {
     MutexLock lock(shared_->mutex);
     shared_->stopping = true;
     shared_->wake.notify_one();
+    shared_->opened.notify_all();
   }
-  const bool ended = thread_.join_until(deadline);
-  if (!ended)
-    thread_.abandon();
+  MutexLock lock(mutex_);
+  ended_ = ended_ || thread_.join_until(deadline);
+  return ended_;
+}
+
+bool TimelineWriter::ended() noexcept {
+  if (!mutex_.try_lock())
+    return false;  // somebody waits for it
+  const bool ended = ended_ = ended_ || thread_.join_until(steady_now());
+  mutex_.unlock();
   return ended;
 }
 

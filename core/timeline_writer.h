@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/bounded_thread.h"
@@ -33,28 +34,48 @@ struct TimelineShared {
   const uint64_t urgent_at;  // records after each so many the writer is hurried
 
   Mutex mutex;
-  CondVar wake;
+  CondVar wake;                                    // the writer
+  CondVar opened;                                  // whoever waits for `outcome`
   bool work FARANDOLE_GUARDED_BY(mutex) = false;   // there is something
   bool hurry FARANDOLE_GUARDED_BY(mutex) = false;  // there is a lot
   bool stopping FARANDOLE_GUARDED_BY(mutex) = false;
+  std::optional<Status> outcome FARANDOLE_GUARDED_BY(mutex);  // of opening the file
 };
 
-// Thread: one at a time.
+// What is recorded, and where to.
+struct Recording {
+  std::string path;
+  TimelinePlace place;
+  bool mark_cycles = false;
+  uint32_t number = 0;
+  OpenTimelineFile open = TimelineFile::open;
+};
+
+// Thread: any. The file is touched by the thread alone, so that nobody else waits for its disk.
 class TimelineWriter {
  public:
   // Fails: throws Refusal where there is no thread.
-  TimelineWriter(
-      std::shared_ptr<TimelineShared> shared,
-      TimelineFile file,
-      TimelineText text,
-      uint32_t recording);
+  TimelineWriter(std::shared_ptr<TimelineShared> shared, Recording recording);
+  // Goes on by itself where it has not ended.
+  ~TimelineWriter();
+  TimelineWriter(const TimelineWriter&) = delete;
+  TimelineWriter& operator=(const TimelineWriter&) = delete;
+
+  // How opening the file went; nothing at the deadline, or once finish() was called.
+  std::optional<Status> opened(TimePoint deadline) const;
   // Everything recorded before is written, and the thread has ended; false at the deadline, where
-  // the file still blocks it and it goes on by itself.
-  bool finish(TimePoint deadline) noexcept;
+  // the file still blocks it. Called again: looks again.
+  bool finish(TimePoint deadline) noexcept FARANDOLE_EXCLUDES(mutex_);
+  // Whether it has, as far as can be said without waiting.
+  bool ended() noexcept FARANDOLE_EXCLUDES(mutex_);
+  const std::string& path() const noexcept { return path_; }
 
  private:
+  const std::string path_;
   const std::shared_ptr<TimelineShared> shared_;
-  BoundedThread thread_;
+  Mutex mutex_;
+  BoundedThread thread_ FARANDOLE_GUARDED_BY(mutex_);
+  bool ended_ FARANDOLE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace farandole

@@ -26,7 +26,7 @@ Coordinator::Coordinator(CoordinatorOptions options, Group group)
       links_(std::move(group.links)),
       gone_(options_.limits.size),
       finished_(options_.limits.size),
-      readiness_(options_.limits, options_.process_sets),
+      readiness_(options_.limits, options_.process_sets, options_.hear),
       resends_(options_.limits.size),
       deferred_joins_(options_.limits.size),
       store_(options_.limits),

@@ -24,6 +24,7 @@ struct CoordinatorOptions {
   // Those that exist from the start. 0, all ranks, need not be given.
   ProcessSets::Map process_sets;
   StallPolicy stalls;
+  Readiness::Hear hear;  // may be empty
 };
 
 // A rank that leaves is told so like all others (Failure{left}): after that it is part of no

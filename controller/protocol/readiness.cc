@@ -70,8 +70,9 @@ Signature Readiness::recall(const Slot& slot, size_t place, int rank) {
   return recall_row(slot.agreed, slot.extents, place);
 }
 
-Readiness::Readiness(const Limits& limits, ProcessSets::Map process_sets)
+Readiness::Readiness(const Limits& limits, ProcessSets::Map process_sets, Hear hear)
     : limits_(limits),
+      hear_(std::move(hear)),
       sets_(limits.size, std::move(process_sets)),
       active_(limits.size),
       in_flight_(limits.size),
@@ -174,6 +175,8 @@ Status Readiness::count(int rank, Slot& slot) {
   FARANDOLE_RETURN_IF_ERROR(take_place(rank));
   slot.announced[place] = true;
   slot.last = rank;
+  if (hear_)
+    hear_({rank, slot.key->process_set, slot.key->name, now_}, slot.mark);
   if (slot.count++ == 0) {
     slot.since = now_;
     ++pending_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "controller/protocol/messages.h"
 #include "controller/protocol/process_sets.h"
 #include "controller/protocol/stalls.h"
+#include "core/control_plane.h"
 #include "core/request.h"
 
 namespace farandole::control {
@@ -34,7 +36,9 @@ namespace farandole::control {
 class Readiness {
  public:
   static constexpr size_t kMostRefusals = 1024;
-  Readiness(const Limits& limits, ProcessSets::Map process_sets);
+  // Of each announcement that counts. The mark stays with the tensor; nothing here looks at it.
+  using Hear = std::function<void(const Announced& announced, uint64_t& mark)>;
+  Readiness(const Limits& limits, ProcessSets::Map process_sets, Hear hear = {});
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
@@ -97,6 +101,7 @@ class Readiness {
     int last = -1;                 // rank that announced last
     TimePoint since{};             // when the first was announced; a join's is renewed by look_at()
     Duration told{0};              // how long it had waited when that was last told
+    uint64_t mark = 0;             // of who hears
     std::map<size_t, Signature> full;  // by place; the others announced the id
   };
   using Slots = std::map<Key, Slot>;
@@ -144,6 +149,7 @@ class Readiness {
   Round& room_for(size_t bytes);
 
   Limits limits_;
+  Hear hear_;
   TimePoint now_{};
   ProcessSets sets_;
   Slots slots_;

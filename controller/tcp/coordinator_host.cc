@@ -217,7 +217,8 @@ void CoordinatorHost::form() {
       CoordinatorOptions{
           .limits = Limits::of(options_.config),
           .process_sets = options_.process_sets,
-          .stalls = StallPolicy::of(options_.config)},
+          .stalls = StallPolicy::of(options_.config),
+          .hear = events_.hear},
       membership_->take_group());
 }
 

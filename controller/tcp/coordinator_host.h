@@ -42,6 +42,7 @@ struct CoordinatorHostEvents {
   std::function<void(int rank, net::Established)> watch;  // its heartbeats
   std::function<void(int rank)> forget;
   std::function<void(const StallReport&)> stalls;  // for the log
+  Readiness::Hear hear = {};                       // as in CoordinatorOptions
 };
 
 // Thread: the loop's, but open(), which comes first.

@@ -61,7 +61,7 @@ struct TcpControlPlane::Impl {
   Status start(ControlSink& sink);
   Status begin(ControlSink& sink);
   Status begin_heartbeat();
-  Result<std::string> open_coordinator();
+  Result<std::string> open_coordinator(ControlSink& sink);
   Result<std::string> reach_coordinator();
   Result<net::Established> connect(net::Role role) const;
   Status await_group();
@@ -136,7 +136,7 @@ Status TcpControlPlane::Impl::begin(ControlSink& sink) {
   parts.asked = [teller = teller](uint64_t number) { teller->ask(number); };
   driver = std::make_shared<Driver>(*io, std::move(parts));
   FARANDOLE_RETURN_IF_ERROR(begin_heartbeat());
-  Result<std::string> address = hosts() ? open_coordinator() : reach_coordinator();
+  Result<std::string> address = hosts() ? open_coordinator(sink) : reach_coordinator();
   if (!address)
     return address.status();
   const Config& config = options.config;
@@ -162,7 +162,7 @@ Status TcpControlPlane::Impl::begin_heartbeat() {
 }
 
 // Rank 0. Gives the address at which this rank can be reached.
-Result<std::string> TcpControlPlane::Impl::open_coordinator() {
+Result<std::string> TcpControlPlane::Impl::open_coordinator(ControlSink& sink) {
   CoordinatorHostOptions with;
   with.config = options.config;
   with.secret = options.secret;
@@ -187,6 +187,9 @@ Result<std::string> TcpControlPlane::Impl::open_coordinator() {
   events.watch = [this](int rank, net::Established socket) { watch(rank, std::move(socket)); };
   events.forget = [this](int rank) { forget(rank); };
   events.stalls = log_stalls;
+  events.hear = [&sink](const Announced& announced, uint64_t& mark) {
+    sink.on_announced(announced, mark);
+  };
   auto host = std::make_shared<std::unique_ptr<CoordinatorHost>>(
       std::make_unique<CoordinatorHost>(*io, std::move(with), std::move(events)));
   CoordinatorHost* const raw = host->get();

@@ -2,23 +2,31 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/timeline_file.h"
 #include "core/timeline_names.h"
 #include "core/timeline_ring.h"
 #include "core/timeline_text.h"
+#include "core/timeline_writer.h"
 
 namespace farandole {
 namespace {
 
+using std::chrono_literals::operator""s;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -39,6 +47,20 @@ TEST(TimelineRing, GivesWhatItTookInOrderAndRefusesWhatHasNoRoom) {
     }
     EXPECT_FALSE(ring.has_more());
   }
+}
+
+// Whoever is interrupted holds up what comes behind, which is there all the same.
+TEST(TimelineRing, KnowsWhatItHoldsThatCannotBeHadYet) {
+  TimelineRing ring(4);
+  TimelineRecord record;
+  const uint64_t place = ring.claim();
+  EXPECT_EQ(ring.push({.value = 2}), 1U);
+  EXPECT_FALSE(ring.pop(record));
+  EXPECT_EQ(ring.left(), 2U);
+  ring.put(place, {.value = 1});
+  EXPECT_TRUE(ring.pop(record));
+  EXPECT_EQ(record.value, 1U);
+  EXPECT_EQ(ring.left(), 1U);
 }
 
 TEST(TimelineRing, SeveralThreadsFillItAndNothingIsLostOrDoubled) {
@@ -145,6 +167,16 @@ TEST_F(TimelineTextTest, TheLifeOfATensorIsToldInHorovodsWords) {
           R"({"ph":"E","ts":6.000})"));
 }
 
+TEST_F(TimelineTextTest, WhoIsReadyIsToldOnTheTrackOfTheTensor) {
+  add(EventKind::RankReady, 500);
+  add(EventKind::Submitted, 1000);
+  EXPECT_THAT(
+      lines(),
+      ElementsAre(
+          R"({"ph":"i","ts":0.500,"s":"t","name":"RANK_READY","args":{"rank":8}})",
+          R"({"ph":"B","ts":1.000,"name":"NEGOTIATE_ALLGATHER"})"));
+}
+
 TEST_F(TimelineTextTest, WhatFailsSaysSo) {
   add(EventKind::Submitted, 1000);
   add(EventKind::Settled, 2000, static_cast<uint8_t>(Code::Mismatch));
@@ -248,6 +280,85 @@ TEST_F(TimelineTest, WhereTheWriterIsSlowerRecordsAreLostAndItSaysHowMany) {
     timeline.on({.kind = EventKind::Phase, .when = steady_now(), .mark = mark});
   timeline.stop();
   EXPECT_THAT(read(), HasSubstr("\"lost\":"));
+}
+
+TEST_F(TimelineTest, WhatCannotBeHadAtTheEndIsCountedAsLost) {
+  const auto shared = std::make_shared<TimelineShared>(16);
+  shared->begin();
+  TimelineWriter writer(shared, {.path = path_, .place = {}, .mark_cycles = true, .number = 1});
+  ASSERT_TRUE(writer.opened(steady_now() + 20s).value());
+  const TimelineRecord round{.recording = 1, .kind = EventKind::Round};
+  shared->ring.push(round);
+  shared->ring.claim();  // and is interrupted
+  shared->ring.push(round);
+  ASSERT_TRUE(writer.finish(steady_now() + 20s));
+  EXPECT_THAT(read(), HasSubstr("\"events\":2,\"lost\":2,"));
+}
+
+// A file system that hangs until it is let go.
+struct HungFiles {
+  std::promise<void> reached, go;
+  TimelineFiles files(Duration patience) {
+    const auto open = [this, held = go.get_future().share()](const std::string& path) {
+      if (!std::exchange(once, true)) {
+        reached.set_value();
+        held.wait();
+      }
+      return TimelineFile::open(path);
+    };
+    return {open, patience};
+  }
+  bool once = false;  // of the threads that open, which follow one another
+};
+
+TEST_F(TimelineTest, AFileThatDoesNotOpenIsAnErrorInTimeAndOthersWaitForItAtMostOnce) {
+  HungFiles hung;
+  Timeline timeline(hung.files(std::chrono::milliseconds(20)));
+  const Status late = timeline.start(path_, false, {});
+  EXPECT_EQ(late.code(), Code::System);
+  EXPECT_THAT(late.message(), HasSubstr("did not open it within 0.02 s"));
+  EXPECT_FALSE(timeline.recording());
+  timeline.stop();
+  const Status next = timeline.start(folder_ + "/other", false, {});
+  EXPECT_EQ(next.code(), Code::System);
+  EXPECT_THAT(next.message(), HasSubstr("an earlier one still waits for its file, " + path_));
+  hung.go.set_value();
+  const TimePoint deadline = steady_now() + 20s;
+  while (!timeline.start(path_, false, {}) && steady_now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(timeline.recording());
+}
+
+TEST_F(TimelineTest, StoppingEndsAStartThatStillWaits) {
+  HungFiles hung;
+  Timeline timeline(hung.files(600s));
+  Status status;
+  std::thread starter([&] { status = timeline.start(path_, false, {}); });
+  hung.reached.get_future().wait();
+  std::thread stopper([&] { timeline.stop(); });
+  starter.join();
+  EXPECT_EQ(status.code(), Code::Aborted);
+  hung.go.set_value();
+  stopper.join();
+  EXPECT_FALSE(timeline.recording());
+}
+
+// A program in C gets the signal, and is not ended by it.
+TEST_F(TimelineTest, AFileThatMayNotGrowIsAWarning) {
+  const auto program = [this] {
+    std::signal(SIGXFSZ, SIG_DFL);
+    Timeline timeline;
+    if (!timeline.start(path_, false, {}))
+      std::_Exit(1);
+    const rlimit limit{1000, RLIM_INFINITY};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (int i = 0; i < 1000; ++i)
+      timeline.on(
+          {.kind = EventKind::Submitted, .when = steady_now(), .mark = timeline.mark(0, "x")});
+    timeline.stop();
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(program(), ::testing::ExitedWithCode(0), "write: File too large");
+  EXPECT_THAT(read(), EndsWith("\n]\n"));
 }
 
 TEST_F(TimelineTest, WhatIsNoFileIsRefusedByName) {

@@ -35,12 +35,30 @@ def check_order(timeline: Timeline, ranks: int, slack: float) -> None:
             assert max(s.begin for s in spans) <= min(s.end for s in spans) + slack
 
 
+def check_ready(own: Timeline, rank: int, ranks: int) -> None:
+    """Rank 0 has seen each rank announce each tensor before it was agreed upon; other ranks see
+    nothing of that."""
+    ready = [mark for mark in own.marks if mark["name"] == "RANK_READY"]
+    if rank != 0:
+        assert ready == []
+        return
+    spans = [s for s in own.spans[0, "tensor/1"] if s.name == "NEGOTIATE_ALLREDUCE"]
+    track = own.tracks[0, "tensor/1"]
+    ticks = [(m["ts"], m["args"]["rank"]) for m in ready if m["tid"] == track]
+    assert len(ticks) == ranks * len(spans)
+    for step, span in enumerate(spans):
+        these = ticks[step * ranks : (step + 1) * ranks]
+        assert {tick[1] for tick in these} == set(range(ranks))
+        assert max(these)[0] <= span.end
+
+
 @pytest.mark.parametrize(("ranks", "communicator"), [(2, "shm"), (4, "gloo")])
 def test_merged(tmp_path: Path, ranks: int, communicator: str) -> None:
     paths = record(tmp_path, ranks, FARANDOLE_COMMUNICATOR=communicator)
     for rank, path in enumerate(paths):
         own = read(path)
         assert set(own.about) == {rank}
+        check_ready(own, rank, ranks)
         moved = {f"{communicator.upper()}_ALLREDUCE", "NEGOTIATE_ALLREDUCE", "ALLREDUCE", "QUEUE"}
         assert moved <= set(own.names(rank, "tensor/1"))
         assert (rank, "before") not in own.spans

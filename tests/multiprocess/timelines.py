@@ -23,11 +23,13 @@ class Timeline(NamedTuple):
     """spans: by rank and tensor, in the order of their begins.
     marks: what has no length.
     about: of each rank, what it says of its recording.
+    tracks: by rank and tensor, the number of its track.
     """
 
     spans: dict[tuple[int, str], list[Span]]
     marks: list[Event]
     about: dict[int, dict[str, Any]]
+    tracks: dict[tuple[int, str], int]
 
     def names(self, rank: int, tensor: str) -> list[str]:
         return [span.name for span in self.spans[rank, tensor]]
@@ -46,6 +48,7 @@ def read(path: Path) -> Timeline:
     for event in events:
         if event["ph"] == "M" and event["name"].startswith("farandole_timeline"):
             about.setdefault(event["pid"], {}).update(event["args"])
+    tracks = {(pid, tensor): tid for (pid, tid), tensor in tensors.items()}
     spans: dict[tuple[int, str], list[Span]] = {}
     for place, tensor in tensors.items():
         own = [e for e in events if e["ph"] in "BE" and (e["pid"], e["tid"]) == place]
@@ -54,7 +57,7 @@ def read(path: Path) -> Timeline:
     known = {(e["pid"], e["tid"]) for e in events if e["ph"] in "BE"}
     assert known <= tensors.keys()
     assert {e["ph"] for e in events} <= set("BEiM")
-    return Timeline(spans, [e for e in events if e["ph"] == "i"], about)
+    return Timeline(spans, [e for e in events if e["ph"] == "i"], about, tracks)
 
 
 def spans_of(events: list[Event]) -> list[Span]:

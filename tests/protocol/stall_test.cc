@@ -225,6 +225,26 @@ TEST_F(StallTest, AJoinWaitsForWhoDoesNothingThoughOthersDo) {
   EXPECT_EQ(report().stalls.at(0).kind, CollectiveKind::Join);
 }
 
+TEST(Readiness, EachAnnouncementIsHeardWithTheMarkOfItsTensor) {
+  std::vector<std::string> heard;
+  uint64_t marks = 0;
+  Readiness readiness(small_limits(2), {}, [&](const Announced& announced, uint64_t& mark) {
+    if (mark == 0)
+      mark = ++marks;
+    heard.push_back(std::to_string(announced.rank) + std::string(announced.name));
+    heard.back() += std::to_string(mark) + (announced.when == kStart + 1s ? "" : " late");
+  });
+  readiness.at(kStart + 1s);
+  for (const int rank : {1, 0}) {
+    ASSERT_TRUE(readiness.announce(rank, tensor("a", allreduce({4}))));
+    ASSERT_TRUE(readiness.announce(rank, tensor("b", allreduce({4}))));
+  }
+  const uint32_t id = readiness.take().at(0).details.at(0).id;
+  ASSERT_TRUE(readiness.announce_cached(1, id));
+  EXPECT_FALSE(readiness.announce_cached(1, id));  // twice: counts once
+  EXPECT_THAT(heard, ElementsAre("1a1", "1b2", "0a1", "0b2", "1a1"));
+}
+
 TEST(Readiness, WhatIsNotToldOfIsCountedAndNotDescribed) {
   Readiness readiness(small_limits(2), {});
   for (int i = 0; i < 40; ++i) {

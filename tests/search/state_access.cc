@@ -71,8 +71,8 @@ static_assert(sizeof(Worker) == 552);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
-static_assert(sizeof(Readiness) == 504);
-static_assert(sizeof(Coordinator) == 1304);
+static_assert(sizeof(Readiness) == 536);
+static_assert(sizeof(Coordinator) == 1368);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
