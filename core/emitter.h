@@ -40,7 +40,7 @@ class Emitter {
     if (!recorded())
       return;
     if (!timeline_->records(mark))
-      mark = timeline_->mark(announced.process_set, announced.name);
+      mark = timeline_->mark_heard(announced.process_set, announced.name);
     if (mark != 0)
       emit(
           {.kind = EventKind::RankReady,

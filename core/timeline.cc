@@ -76,7 +76,7 @@ Status Timeline::start(const std::string& path, bool mark_cycles, TimelinePlace 
     last_ = std::move(writer_);
   }
   // One that could not be opened ends by itself.
-  writer->finish(steady_now() + (opened ? files_.patience : Duration(0)));
+  writer->finish(opened ? files_.patience : Duration(0));
   if (opened)
     return *opened;
   return error(
@@ -97,8 +97,8 @@ void Timeline::stop() noexcept {
       last_ = std::move(writer_);
     writer = last_;
   }
-  // Where another call waits for it, until that one has done so.
-  if (!writer || writer->finish(steady_now() + (runs ? files_.patience : Duration(0))) || !runs)
+  // Where another call waits for it, with that one.
+  if (!writer || writer->finish(files_.patience) || !runs)
     return;
   FARANDOLE_LOG(
       Warning,
@@ -118,14 +118,18 @@ uint32_t Timeline::number(uint32_t process_set, std::string_view name) noexcept 
 }
 
 uint64_t Timeline::mark(uint32_t process_set, std::string_view name) noexcept {
+  const uint64_t mark = mark_heard(process_set, name);
+  if (mark == 0 && recording())
+    seen_.load(std::memory_order_acquire)->unnamed.fetch_add(1, std::memory_order_relaxed);
+  return mark;
+}
+
+uint64_t Timeline::mark_heard(uint32_t process_set, std::string_view name) noexcept {
   const uint32_t recording = recording_.load(std::memory_order_acquire);
   if (recording == 0)
     return 0;
   const uint32_t track = number(process_set, name);
-  if (track != TimelineNames::kNone)
-    return uint64_t{recording} << kRecordingShift | track;
-  seen_.load(std::memory_order_acquire)->unnamed.fetch_add(1, std::memory_order_relaxed);
-  return 0;
+  return track == TimelineNames::kNone ? 0 : uint64_t{recording} << kRecordingShift | track;
 }
 
 bool Timeline::records(uint64_t mark) const noexcept {

@@ -54,6 +54,8 @@ class Timeline {
   bool recording() const noexcept { return recording_.load(std::memory_order_acquire) != 0; }
   // By which events are told of a tensor that is submitted now; 0 where it is not recorded.
   uint64_t mark(uint32_t process_set, std::string_view name) noexcept;
+  // The same of what the coordinator hears of: who submits it counts it where there is no room.
+  uint64_t mark_heard(uint32_t process_set, std::string_view name) noexcept;
   // Whether the mark is of the recording that runs.
   bool records(uint64_t mark) const noexcept;
   // Event::number of Phase::Moving, for the communicator of this name.

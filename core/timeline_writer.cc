@@ -182,15 +182,19 @@ std::optional<Status> TimelineWriter::opened(TimePoint deadline) const {
   return shared_->outcome;
 }
 
-bool TimelineWriter::finish(TimePoint deadline) noexcept {
-  {
-    MutexLock lock(shared_->mutex);
+// What is shared belongs to the next writer once this one has ended.
+bool TimelineWriter::finish(Duration patience) noexcept {
+  MutexLock lock(mutex_);
+  if (ended_)
+    return true;
+  if (!deadline_) {
+    deadline_ = steady_now() + patience;
+    MutexLock shared(shared_->mutex);
     shared_->stopping = true;
     shared_->wake.notify_one();
     shared_->opened.notify_all();
   }
-  MutexLock lock(mutex_);
-  ended_ = ended_ || thread_.join_until(deadline);
+  ended_ = thread_.join_until(*deadline_);
   return ended_;
 }
 

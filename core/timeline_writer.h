@@ -63,9 +63,10 @@ class TimelineWriter {
 
   // How opening the file went; nothing at the deadline, or once finish() was called.
   std::optional<Status> opened(TimePoint deadline) const;
-  // Everything recorded before is written, and the thread has ended; false at the deadline, where
-  // the file still blocks it. Called again: looks again.
-  bool finish(TimePoint deadline) noexcept FARANDOLE_EXCLUDES(mutex_);
+  // Everything recorded before is written, and the thread has ended; false after `patience`, where
+  // the file still blocks it. Called again, by anyone: waits as long as the first call, and touches
+  // nothing of a writer that came after this one.
+  bool finish(Duration patience) noexcept FARANDOLE_EXCLUDES(mutex_);
   // Whether it has, as far as can be said without waiting.
   bool ended() noexcept FARANDOLE_EXCLUDES(mutex_);
   const std::string& path() const noexcept { return path_; }
@@ -76,6 +77,7 @@ class TimelineWriter {
   Mutex mutex_;
   BoundedThread thread_ FARANDOLE_GUARDED_BY(mutex_);
   bool ended_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  std::optional<TimePoint> deadline_ FARANDOLE_GUARDED_BY(mutex_);  // of finish(), once called
 };
 
 }  // namespace farandole

@@ -291,8 +291,29 @@ TEST_F(TimelineTest, WhatCannotBeHadAtTheEndIsCountedAsLost) {
   shared->ring.push(round);
   shared->ring.claim();  // and is interrupted
   shared->ring.push(round);
-  ASSERT_TRUE(writer.finish(steady_now() + 20s));
+  ASSERT_TRUE(writer.finish(20s));
   EXPECT_THAT(read(), HasSubstr("\"events\":2,\"lost\":2,"));
+}
+
+TEST_F(TimelineTest, EndingAWriterAgainLeavesTheNextAlone) {
+  const auto shared = std::make_shared<TimelineShared>(16);
+  shared->begin();
+  TimelineWriter writer(shared, {.path = path_, .place = {}, .number = 1});
+  ASSERT_TRUE(writer.finish(20s));
+  shared->begin();  // for the next
+  EXPECT_TRUE(writer.finish(20s));
+  MutexLock lock(shared->mutex);
+  EXPECT_FALSE(shared->stopping);
+}
+
+TEST_F(TimelineTest, WhatHasNoRoomForItsNameIsCountedWhereItIsSubmitted) {
+  Timeline timeline;
+  ASSERT_TRUE(timeline.start(path_, false, {}));
+  for (uint32_t i = 0; i < TimelineNames::kMost; ++i) timeline.mark(0, std::to_string(i));
+  EXPECT_EQ(timeline.mark(0, "x"), 0U);
+  EXPECT_EQ(timeline.mark_heard(0, "x"), 0U);
+  timeline.stop();
+  EXPECT_THAT(read(), HasSubstr("\"unnamed\":1}"));
 }
 
 // A file system that hangs until it is let go.
