@@ -264,9 +264,9 @@ def test_a_failure_that_a_test_runner_caught_ends_no_program(tmp_path: Path) -> 
     (tmp_path / "test_it.py").write_text("def test_it():\n    1 / 0\n")
     program = (
         "import pytest, sys\n"
-        "from farandole import _session\n"
+        "from farandole._uncaught import name_of_uncaught\n"
         f"pytest.main(['-q', '-p', 'no:cacheprovider', {str(tmp_path)!r}])\n"
-        "print(sys.last_type.__name__, _session._uncaught())\n"
+        "print(sys.last_type.__name__, name_of_uncaught())\n"
     )
     ending = python(program).stdout.splitlines()[-1]
     assert ending == "ZeroDivisionError None"

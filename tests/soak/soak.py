@@ -29,15 +29,19 @@ from jobs import Report, environment, parse
 from survivors import Survivors
 
 SHOW_EVERY = 15.0
+COMMUNICATORS = ("shm", "gloo", "hierarchical")
 
 
 class Marathon:
     """Ranks that live through the whole run, and what they used on the way."""
 
-    RANKS = 2
-
     def __init__(self, seconds: float, seed: str, communicator: str) -> None:
         self.communicator = communicator
+        # Shared memory inside hosts and Gloo between them needs a host of two ranks, and another
+        # one; hosts are names alone.
+        several = communicator == "hierarchical"
+        ranks = 3 if several else 2
+        placed = ("sh", "-c", 'FARANDOLE_HOST=h$((FARANDOLE_RANK > 0)) exec "$@"', "sh")
         mark = uuid.uuid4().hex
         self.mark = f"FDL_TEST_MARK={mark}"
         self.scratch = tempfile.TemporaryDirectory(prefix="farandole-soak-")
@@ -45,7 +49,8 @@ class Marathon:
         self._lines: list[str] = []
         self._seconds = seconds
         program = HERE / "programs" / "marathon_rank.py"
-        command = ["farandolerun", "-np", str(self.RANKS), "--timeout", str(seconds + 120)]
+        command = ["farandolerun", "-np", str(ranks), "--timeout", str(seconds + 120)]
+        command += placed if several else ()
         self._process = subprocess.Popen(
             [*command, sys.executable, str(program), str(seconds), seed],
             env=environment(
@@ -80,7 +85,8 @@ class Marathon:
             return [*found, f"{self.communicator}: exit code {code}\n{''.join(self._lines)}"]
         for rank, samples in sorted(self.samples.items()):
             text, grown = judged(samples)
-            lived = f"{samples[-1]['lives']} lives, {samples[-1]['done']} operations"
+            last = samples[-1]
+            lived = f"{last['lives']} lives, {last['recorded']} recorded, {last['done']} operations"
             print(f"marathon over {self.communicator}, rank {rank}: {lived}, {text}")
             found += [f"{self.communicator}, rank {rank}: {complaint}" for complaint in grown]
         return found
@@ -119,7 +125,7 @@ def soak(minutes: float, seed: str) -> int:
     seconds = minutes * 60
     until = time.monotonic() + seconds
     marathons: list[Marathon | Survivors] = [
-        *(Marathon(seconds, seed, communicator) for communicator in ("shm", "gloo")),
+        *(Marathon(seconds, seed, communicator) for communicator in COMMUNICATORS),
         Survivors(seconds, seed),
     ]
     tally = Tally()

@@ -10,16 +10,22 @@ import re
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from growth import MEBIBYTE, growth
+
+import farandole as fdl
 
 SOAK = Path(__file__).with_name("soak.py")
 MULTIPROCESS = Path(__file__).parents[1] / "multiprocess"
 PROGRAMS = MULTIPROCESS / "programs"
+# Operations of all ranks, but for a barrier, which the programs call where they need one.
+NO_RESULT = re.compile(r"barrier_async|(grouped_)?(send|recv)_async")
 
 
 def samples(**slopes: float) -> list[dict[str, float]]:
@@ -60,6 +66,10 @@ def test_some_seconds_of_soak(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.rstrip().endswith("0 wrong"), result.stdout
+    marathons = re.findall(
+        r"^marathon over (\w+), rank \d: (\d+) lives, (\d+) rec", result.stdout, re.M
+    )
+    assert [over for over, *_ in marathons] == ["shm"] * 2 + ["gloo"] * 2 + ["hierarchical"] * 3
     (fates,) = re.findall(r"^survivors: (.*)$", result.stdout, re.MULTILINE)
     lived = dict(one.split(" x ")[::-1] for one in fates.split(", "))
     monkeypatch.syspath_prepend(str(MULTIPROCESS))
@@ -186,3 +196,91 @@ def test_what_a_survivor_does_wrong_is_told(
         run.close()
     assert any(complaint in text for text in found), found
     assert run.lived == {"leave": 16 if mistake == "leak" else 1}
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SOAK.parent / "programs"))
+    return importlib.import_module("operations")
+
+
+def test_every_collective_there_is_is_run(operations: ModuleType) -> None:
+    there = {name for name in fdl.__all__ if name.endswith(("_async", "_async_"))}
+    assert set(operations.KINDS) == {name for name in there if not NO_RESULT.fullmatch(name)}
+
+
+ALL = (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "op", "present", "right"),
+    [
+        ("allreduce_async", fdl.Sum, ALL, [6, 6]),
+        ("allreduce_async", fdl.Average, ALL, [2, 2]),
+        ("allreduce_async_", fdl.Average, (0, 1), [1.5, 1.5]),
+        ("allreduce_async", fdl.Adasum, ALL, [2.25, 2.25]),
+        ("allreduce_async", fdl.Adasum, (1, 2), [2.5, 2.5]),
+        ("allreduce_async", fdl.Product, ALL, [6, 6]),
+        ("allreduce_async", fdl.Min, (1, 2), [2, 2]),
+        ("reduce_async", fdl.Max, ALL, [3, 3]),
+        ("reducescatter_async", fdl.Sum, (0, 1), [3]),
+        ("allgather_async", None, ALL, [1, 1, 2, 2, 2, 3, 3, 3, 3]),
+        ("gather_async", None, (1, 2), [2, 2, 2, 3, 3, 3, 3]),
+        ("broadcast_async_", None, ALL, [2, 2]),
+        ("scatter_async", None, ALL, [2, 2, 2]),
+        ("alltoall_async", None, ALL, [1, 1, 2, 2, 3, 3]),
+    ],
+)
+def test_a_wrong_result_is_told(
+    operations: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    op: Any,
+    present: tuple[int, ...],
+    right: list[float],
+) -> None:
+    """On rank 1 of three, the root, which brings two rows and more by its number."""
+    operation = operations.Operation(
+        name="x",
+        kind=kind,
+        dtype=np.dtype("float32"),
+        rows=(2,),
+        op=op,
+        root=1,
+        process_set=None,
+        members=ALL,
+        present=present,
+        mistaken=-1,
+    )
+    column = np.array(right, "float32")
+    result = np.stack([column, column], axis=1)
+    monkeypatch.setattr(fdl, "synchronize", lambda handle: handle)
+    operations.check(operation, 1, result)
+    for wrong in (result + 1, result[1:], result.astype("float64")):
+        with pytest.raises(AssertionError, match="not"):
+            operations.check(operation, 1, wrong)
+
+
+def test_a_result_where_none_belongs_and_a_mistake_that_passes_are_told(
+    operations: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = operations.Operation(
+        name="x",
+        kind="grouped_gather_async",
+        dtype=np.dtype("int32"),
+        rows=(0, 0),
+        op=None,
+        root=0,
+        process_set=None,
+        members=(0, 1),
+        present=(0, 1),
+        mistaken=-1,
+    )
+    monkeypatch.setattr(fdl, "synchronize", lambda handle: handle)
+    operations.check(operation, 1, [None, None])
+    with pytest.raises(AssertionError, match="array"):
+        operations.check(operation, 1, [None, np.zeros((1, 2), "int32")])
+    with pytest.raises(AssertionError, match="1 results"):
+        operations.check(operation, 1, [None])
+    with pytest.raises(AssertionError, match="nobody noticed"):
+        operations.check(replace(operation, mistaken=1), 1, [None, None])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from farandole import _native
 from farandole._settings import in_effect
 from farandole._stacks import all_stacks
+from farandole._uncaught import name_of_uncaught
 from farandole.arguments import (
     check_name,
     check_process_sets,
@@ -51,6 +51,7 @@ class _Joined(NamedTuple):
     joins: how often this rank has joined in each process set.
     unanswered: what ``answers.answer_later`` was given.
     patience: seconds that it has for slower ranks when it leaves.
+    life: what tells this session from others, for those that outlive it and must not keep it.
     """
 
     session: _native.Session
@@ -61,6 +62,7 @@ class _Joined(NamedTuple):
     joins: dict[int, int]
     unanswered: dict[tuple[int, str], _native.Handle]
     patience: float
+    life: object
 
 
 class _Forming:
@@ -158,7 +160,7 @@ def _form(settings: list[tuple[str, str]]) -> None:
             session = _native.Session(settings, forming.is_given_up, all_stacks)
             place = Topology(*session.topology)
             pid, patience = os.getpid(), float(timeout)
-            _default.joined = _Joined(session, place, pid, settings, {}, {}, {}, patience)
+            _default.joined = _Joined(session, place, pid, settings, {}, {}, {}, patience, object())
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -228,7 +230,7 @@ def _leave(cause: str) -> None:
 
 def _at_exit() -> None:
     """The interpreter ends, and nobody called shutdown()."""
-    uncaught = _uncaught()
+    uncaught = name_of_uncaught()
     if uncaught is None:
         try:
             _answer()
@@ -236,19 +238,6 @@ def _at_exit() -> None:
             _leave("its program ended without shutdown")
     else:
         _leave(f"an uncaught {uncaught} ended its program")
-
-
-def _uncaught() -> str | None:
-    """The exception that ends the program. The interpreter notes one that nobody caught before
-    it runs what atexit has; so do test runners and consoles for those that they caught, which
-    therefore did not pass through a frame that nobody called. One at the interpreter's prompt ends
-    nothing."""
-    uncaught = getattr(sys, "last_type", None)
-    trace = getattr(sys, "last_traceback", None)
-    caught = trace is None or trace.tb_frame.f_back is not None
-    if uncaught is None or caught or hasattr(sys, "ps1"):
-        return None
-    return str(uncaught.__name__)
 
 
 def is_initialized() -> bool:
@@ -260,6 +249,12 @@ def is_initialized() -> bool:
 def current() -> _native.Session:
     """The session. Raises NotInitializedError where there is none."""
     return _joined().session
+
+
+def life() -> object:
+    """By its identity, which session this is; it may be kept, and keeps no session. Raises as
+    current()."""
+    return _joined().life
 
 
 def check_usable() -> None:
@@ -293,11 +288,11 @@ def turn(names: Iterable[str], process_set: int = 0) -> int:
     return number
 
 
-def period(process_set: int = 0) -> tuple[_native.Session, int]:
+def period(process_set: int = 0) -> tuple[object, int]:
     """What ends with the session, and where this rank joins in the process set: whatever ranks have
     told each other before, those that had joined did not hear."""
     joined = _joined()
-    return joined.session, joined.joins.get(process_set, 0)
+    return joined.life, joined.joins.get(process_set, 0)
 
 
 def join(process_set: int = 0) -> _native.Handle:

@@ -25,7 +25,7 @@ class ProcessSet:
         """ranks: of the job, in any order, none twice."""
         self._ranks = check_ranks(ranks)
         self._id: int | None = None
-        self._session: _native.Session | None = None
+        self._life: object = None  # of the session in which it exists, or did
 
     @property
     def process_set_id(self) -> int | None:
@@ -68,16 +68,14 @@ class ProcessSet:
 
     def _exists(self) -> bool:
         return (
-            self._session is not None
-            and _session.is_initialized()
-            and self._session is _session.current()
+            self._life is not None and _session.is_initialized() and self._life is _session.life()
         )
 
     def _register(self, number: int) -> None:
-        self._id, self._session = number, _session.current()
+        self._id, self._life = number, _session.life()
 
     def _forget(self) -> None:
-        self._id, self._session = None, None
+        self._id, self._life = None, None
 
 
 class _GlobalProcessSet(ProcessSet):

@@ -60,7 +60,7 @@ class RootedCollectives(Generic[Tensor]):
         tensor: as for ``allreduce``.
         root_rank: a rank of the process set, the same on every rank.
         out: as for ``allreduce``; used on the root alone.
-        op: as for ``allreduce``. The gradient is the exact one of Average and Sum.
+        op: as for ``allreduce``, but for Adasum. The gradient is the exact one of Average and Sum.
         name, compression, process_set, prescale_factor, postscale_factor, timeout: as for
             ``allreduce``; so are errors and threads.
         """

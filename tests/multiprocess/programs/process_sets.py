@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from pathlib import Path
 from typing import Any
 
 from common import report
@@ -158,6 +159,11 @@ def removal_in_flight(rank: int) -> None:
         refused(alone.wait, ValueError, 'allreduce "alone": process set ')
 
 
+def threads_of_ours() -> list[str]:
+    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    return [name for name in names if name.startswith("fdl-")]
+
+
 def main() -> None:
     last = int(os.environ["FARANDOLE_SIZE"]) - 1
     ends = fdl.ProcessSet([last, 0])
@@ -175,6 +181,7 @@ def main() -> None:
     check(ends.process_set_id, 1)
     fdl.shutdown()
     check(ends.process_set_id, None)
+    check(threads_of_ours(), [])  # whoever keeps a set keeps nothing of the session
     fdl.init(process_sets="dynamic")  # another session, the same object
     check(ends.process_set_id, None)
     check(fdl.add_process_set(ends).process_set_id, 1)

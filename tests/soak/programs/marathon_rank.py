@@ -14,6 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "multiprocess" / "programs"))
 
 from common import report
+from recording import Recording
 from usage import usage
 from workload import Workload
 
@@ -48,23 +49,29 @@ def main() -> None:
     seconds, seed = float(sys.argv[1]), sys.argv[2]
     until = time.monotonic() + seconds
     last = 0.0
-    done = lives = 0
+    done = lives = recorded = 0
     going = True
     while going:
         common = random.Random(f"{seed}/{lives}")
         fdl.init()
         rank = fdl.rank()
         work = Workload(f"{seed}/{lives}", f"own {seed}/{lives}")
-        for _ in range(common.randint(3, 40)):
+        batches = common.randint(3, 40)
+        recording = Recording(f"{seed}/{lives}", batches)
+        for batch in range(batches):
+            recording.before(batch)
             work.batch()
+            recording.after(batch)
         going = goes_on(until)
         end_of_life(common)
         fdl.shutdown()
+        recording.after_shutdown()
         lives += 1
+        recorded += recording.wanted
         done += work.done
         if time.monotonic() - last > REPORT_EVERY or not going:
             last = time.monotonic()
-            report(rank, at=last, lives=lives, done=done, **usage())
+            report(rank, at=last, lives=lives, done=done, recorded=recorded, **usage())
 
 
 main()

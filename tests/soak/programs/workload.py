@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import operations
+from operations import DTYPES, KINDS, RAGGED, Operation, suits, what_is
 
 import farandole as fdl
 
-KINDS = ("allreduce", "allreduce_", "allgather", "broadcast", "reducescatter", "alltoall")
-DTYPES = ("float64", "float32", "float16", "int64", "int32")
-RAGGED = ("allgather", "alltoall")  # may have any number of rows
 ROWS = (0, 1, 3, 100, 4097, 150_000)
-NAMES = 60  # tensors of one kind keep their names, so that most announcements are known ones
+OPS = (fdl.Sum, fdl.Average, fdl.Min, fdl.Max, fdl.Product, fdl.Adasum)
+# Tensors of one kind keep their names, so that most announcements are known ones.
+NAMES = len(KINDS) * len(ROWS)
+# What has rows for every rank has no meaning for those that have joined.
+OF_ALL = ("alltoall", "scatter")
+WITHOUT_ALL = tuple(
+    number for number in range(NAMES) if what_is(KINDS[number % len(KINDS)]) not in OF_ALL
+)
 MISTAKES = 0.02
-
-
-@dataclass(frozen=True)
-class Operation:
-    name: str
-    kind: str
-    dtype: str
-    rows: int
-    op: Any
-    root: int
-    mistaken: int  # the rank that submits another shape; -1: none does
+IN_SETS = 0.3
+# In each batch.
+CHANGES = 0.2
+OBJECTS = 0.3
+JOINS = 0.1
+MOST_SETS = 3
 
 
 class Workload:
@@ -39,82 +38,104 @@ class Workload:
         self.done = 0
         self._common = random.Random(seed)
         self._own = random.Random(f"{own_seed}/{self.rank}")
+        self._sets: list[fdl.ProcessSet] = []  # besides that of all ranks
 
     def batch(self) -> None:
         """Some operations at once. Raises: AssertionError for a wrong result; what they raise."""
         count = self._common.randint(1, 30)
-        names = self._common.sample(range(NAMES), count)
-        flying: list[tuple[Operation, Any]] = []
-        operations = [self._choose(number) for number in names]
-        for operation in self._own.sample(operations, count):
-            flying.append((operation, self._submit(operation)))
-        self._own.shuffle(flying)
-        for operation, handle in flying:
-            self._check(operation, handle)
+        numbers = self._common.sample(range(NAMES), count)
+        flying = self._started([self._choose(number) for number in numbers])
+        # Sets come and go, and objects travel, while these are in flight.
+        if self._common.random() < CHANGES:
+            self._change_sets()
+        if self._common.random() < OBJECTS:
+            self._send_objects()
+        self._check(flying)
+        if self._common.random() < JOINS:
+            self._join()
         self.done += count
+
+    def _started(self, chosen: list[Operation]) -> list[tuple[Operation, Any]]:
+        mine = [one for one in self._own.sample(chosen, len(chosen)) if self.rank in one.present]
+        return [(one, operations.start(one, self.rank)) for one in mine]
+
+    def _check(self, flying: list[tuple[Operation, Any]]) -> None:
+        for operation, handle in self._own.sample(flying, len(flying)):
+            operations.check(operation, self.rank, handle)
+
+    def _choose_set(self) -> fdl.ProcessSet:
+        if self._sets and self._common.random() < IN_SETS:
+            return self._common.choice(self._sets)
+        return fdl.global_process_set
 
     def _choose(self, number: int) -> Operation:
         common = self._common
-        kind = KINDS[number % len(KINDS)]
-        mistaken = common.random() < MISTAKES and kind not in RAGGED
+        process_set = self._choose_set()
+        members = tuple(process_set.ranks)
+        made = self._made(number, process_set, members)
+        mistaken = common.random() < MISTAKES and made.what not in RAGGED and len(members) > 1
+        who = common.choice(members)
+        return replace(made, mistaken=who if mistaken else -1)
+
+    def _made(
+        self, number: int, process_set: fdl.ProcessSet, present: tuple[int, ...]
+    ) -> Operation:
+        """Alike on all ranks. `present`: those of the set who have not joined."""
+        common = self._common
+        kind, dtype = KINDS[number % len(KINDS)], DTYPES[number % len(DTYPES)]
+        rows = (
+            ROWS[number // len(KINDS) % len(ROWS)] if common.random() < 0.9 else common.choice(ROWS)
+        )
+        what = what_is(kind)
         return Operation(
             name=f"{kind}/{number}",
             kind=kind,
-            dtype=DTYPES[number % len(DTYPES)],
-            rows=ROWS[number // len(KINDS) % len(ROWS)]
-            if common.random() < 0.9
-            else common.choice(ROWS),
-            op=common.choice([fdl.Sum, fdl.Min, fdl.Max]),
-            root=common.randrange(self.size),
-            mistaken=common.randrange(self.size) if mistaken else -1,
+            dtype=dtype,
+            rows=(rows, 3, 0) if kind.startswith("grouped_") else (rows,),
+            op=common.choice([op for op in OPS if suits(op, what, dtype)]),
+            root=common.choice(present),
+            process_set=process_set,
+            members=tuple(process_set.ranks),
+            present=present,
+            mistaken=-1,
         )
 
-    def _rows(self, operation: Operation, rank: int) -> int:
-        """Allgather and alltoall are ragged: every rank brings some rows more."""
-        return operation.rows + (rank if operation.kind == "allgather" else 0)
+    def _change_sets(self) -> None:
+        """Another one, or one less."""
+        ranks = sorted(self._common.sample(range(self.size), self._common.randrange(1, self.size)))
+        known = [process_set.ranks for process_set in self._sets]
+        if len(self._sets) < MOST_SETS and ranks not in known:
+            self._sets.append(fdl.add_process_set(ranks))
+        else:
+            gone = self._sets.pop(self._common.randrange(len(self._sets)))
+            assert fdl.remove_process_set(gone), f"{gone} was not there"
 
-    def _submit(self, operation: Operation) -> Any:
-        rows = self._rows(operation, self.rank) + (operation.mistaken == self.rank)
-        if operation.kind == "alltoall":
-            rows *= self.size
-        tensor = np.full((rows, 2), self.rank + 1, operation.dtype)
-        submit: dict[str, Callable[[], Any]] = {
-            "allreduce": lambda: fdl.allreduce_async(tensor, op=operation.op, name=operation.name),
-            "allreduce_": lambda: fdl.allreduce_async_(
-                tensor, op=operation.op, name=operation.name
-            ),
-            "allgather": lambda: fdl.allgather_async(tensor, name=operation.name),
-            "broadcast": lambda: fdl.broadcast_async(tensor, operation.root, name=operation.name),
-            "reducescatter": lambda: fdl.reducescatter_async(
-                tensor, op=operation.op, name=operation.name
-            ),
-            "alltoall": lambda: fdl.alltoall_async(tensor, name=operation.name),
-        }
-        return submit[operation.kind]()
-
-    def _check(self, operation: Operation, handle: Any) -> None:
-        try:
-            result = np.asarray(fdl.synchronize(handle))
-        except fdl.MismatchError as error:
-            assert operation.mistaken >= 0 and operation.name in str(error), str(error)
+    def _send_objects(self) -> None:
+        """From every rank to all, and from one."""
+        process_set = self._choose_set()
+        members = process_set.ranks
+        root = self._common.choice(members)
+        length = self._common.choice([0, 1, 1000, 100_000])
+        if self.rank not in members:
             return
-        assert operation.mistaken < 0, f"{operation}: nobody noticed the mistake"
-        expected = self._expected(operation)
-        assert result.shape == expected.shape, f"{operation}: {result.shape}"
-        assert (result == expected).all(), f"{operation}: {result[:2]}, not {expected[:2]}"
+        mine = {"rank": self.rank, "long": "x" * length}
+        gathered = fdl.allgather_object(mine, name="gathered", process_set=process_set)
+        assert gathered == [{**mine, "rank": rank} for rank in members], str(gathered)[:200]
+        got = fdl.broadcast_object(
+            mine if self.rank == root else None, root, name="sent", process_set=process_set
+        )
+        assert got == {**mine, "rank": root}, str(got)[:200]
 
-    def _expected(self, operation: Operation) -> np.ndarray:
-        ranks = range(1, self.size + 1)
-        reduced = {fdl.Sum: sum(ranks), fdl.Min: 1, fdl.Max: self.size}[operation.op]
-        if operation.kind.startswith("allreduce"):
-            values, counts = [reduced], [operation.rows]
-        elif operation.kind == "broadcast":
-            values, counts = [operation.root + 1], [operation.rows]
-        elif operation.kind == "reducescatter":
-            each, more = divmod(operation.rows, self.size)
-            values, counts = [reduced], [each + (self.rank < more)]
-        else:  # one part of every rank
-            values = list(ranks)
-            counts = [self._rows(operation, rank) for rank in range(self.size)]
-        column = np.repeat(np.array(values, operation.dtype), counts)
-        return np.stack([column, column], axis=1)
+    def _join(self) -> None:
+        """Some ranks have no more data; the others go on among themselves, and join later."""
+        process_set = self._choose_set()
+        members = process_set.ranks
+        stay = tuple(sorted(self._common.sample(members, self._common.randint(1, len(members)))))
+        numbers = self._common.sample(WITHOUT_ALL, self._common.randint(1, 8))
+        going_on = [self._made(number, process_set, stay) for number in numbers]
+        if self.rank not in members:
+            return
+        if self.rank in stay:
+            self._check(self._started(going_on))
+        last = fdl.join(process_set=process_set)
+        assert last in stay, f"rank {last} joined last, and not one of {stay}, who went on"
