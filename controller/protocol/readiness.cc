@@ -225,7 +225,7 @@ void Readiness::complete(Slot& slot) {
     return;
   }
   std::optional<StandIn> stand_in;
-  if (!joined.empty())
+  if (!joined.empty() && slot.ends.empty())  // nobody stands in for the end of a message
     stand_in = {signatures.front(), static_cast<uint32_t>(ranks.size())};
   const bool cached =
       is_carried(signatures.front().kind) && (joined.empty() || FARANDOLE_MUTATE(CacheUnderJoin));

@@ -13,6 +13,7 @@
 #include "tests/fuzz/generate.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/cluster.h"
+#include "tests/support/way_of_name.h"
 
 namespace farandole::fuzz {
 
@@ -180,7 +181,9 @@ class Promises {
   void check_ready(int rank, const ReadyOp& op) {
     Honest& mine = honest(rank);
     const bool joined = !op.name.empty() && mine.joined.contains(op.process_set);
-    const bool member = mine.knows(op.process_set, rank);
+    const Way way = testing::way_of_name(op.name);
+    const bool elsewhere = way.any() && way.from != rank && way.to != rank;
+    const bool member = mine.knows(op.process_set, rank) && !elsewhere;
     const uint32_t last_set = mine.last_set;
     const std::optional<Signature> own = mine.ready(op);
     require(

@@ -184,6 +184,26 @@ TEST_F(WayTest, AnIdOfOthersIsBlamed) {
   expect_blame("announced id 1, in which it has no part");
 }
 
+TEST(Ways, OfAStallTheOtherEndAloneIsWaitedFor) {
+  using std::chrono_literals::operator""s;
+  Cluster cluster({.limits = small_limits(4), .process_sets = {}, .stalls = {.report = 10s}});
+  cluster.form();
+  cluster.announce(1, {{"x 1->3", sent({1, 3}, {4})}});
+  cluster.settle();
+  cluster.now = kStart + 10s;
+  cluster.act(cluster.coordinator().tick(cluster.now));
+  cluster.settle();
+  for (const int rank : {0, 2}) EXPECT_THAT(cluster.seen(rank).questions, IsEmpty());
+  const auto& asked = cluster.seen(3).questions;
+  ASSERT_FALSE(asked.empty());
+  cluster.act(3, cluster.worker(3).answer(asked.back(), "here"));
+  cluster.settle();
+  ASSERT_EQ(cluster.reports.size(), 1U);
+  EXPECT_EQ(
+      lines_of(cluster.reports[0]).at(0),
+      "message \"x 1->3\" has waited for 10 s: rank 1 has submitted it, rank 3 has not");
+}
+
 TEST_F(WayTest, TooLargeATensorIsRefused) {
   constexpr int64_t kHuge = int64_t{1} << 62;
   const std::vector<Signature> both{sent({0, 1}, {0, kHuge, kHuge}), sent({0, 1}, {})};
