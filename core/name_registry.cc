@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "core/member_name.h"
 #include "core/request_check.h"
 
 namespace farandole {
@@ -26,8 +27,7 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
   };
   try {
     for (const Request& request : requests) {
-      const Signature& s = request.signature;
-      if (!in_flight_.emplace(Key(s.process_set, request.name), s.kind).second)
+      if (!claim_one(request))
         break;
       ++claimed;
     }
@@ -51,9 +51,38 @@ Status NameRegistry::claim(const std::vector<Request>& requests) {
       printable(refused.name));
 }
 
+// Changes nothing where it throws.
+bool NameRegistry::claim_one(const Request& request) {
+  const CollectiveKind kind = request.signature.kind;
+  const uint32_t set = request.signature.process_set;
+  if (!groups_.empty() && groups_.contains(View(set, request.name)))
+    return false;
+  const std::optional<MemberName> member = member_name(request.name);
+  if (!member)
+    return in_flight_.emplace(Key(set, request.name), InFlight{kind}).second;
+  Key name(set, member->group());
+  if (in_flight_.contains(View(name)))
+    return false;
+  const auto [group, fresh] = groups_.try_emplace(std::move(name), GroupInFlight{member->count});
+  try {
+    const bool claimed = group->second.count == member->count &&
+                         in_flight_.emplace(Key(set, request.name), InFlight{kind, &*group}).second;
+    group->second.members += claimed ? 1 : 0;
+    return claimed;  // of a fresh group nothing is in flight, so that this is claimed
+  } catch (...) {
+    if (fresh)
+      groups_.erase(group);
+    throw;
+  }
+}
+
 void NameRegistry::erase(const View& key) noexcept {
-  if (const auto place = in_flight_.find(key); place != in_flight_.end())
-    in_flight_.erase(place);
+  const auto place = in_flight_.find(key);
+  if (place == in_flight_.end())
+    return;
+  if (auto* const group = place->second.group; group != nullptr && --group->second.members == 0)
+    groups_.erase(groups_.find(View(group->first)));
+  in_flight_.erase(place);
 }
 
 void NameRegistry::release(uint32_t process_set, const std::string& name) noexcept {
@@ -63,11 +92,12 @@ void NameRegistry::release(uint32_t process_set, const std::string& name) noexce
 
 std::string NameRegistry::in_flight() {
   MutexLock lock(mutex_);
-  const auto first = std::min_element(in_flight_.begin(), in_flight_.end());
+  const auto first = std::ranges::min_element(
+      in_flight_, {}, [](const auto& item) -> const Key& { return item.first; });
   if (first == in_flight_.end())
     return {};
   const size_t others = in_flight_.size() - 1;
-  return describe(first->second, first->first.second) +
+  return describe(first->second.kind, first->first.second) +
          (others == 0 ? "" : fmt::format(" and {} more", others));
 }
 

@@ -9,6 +9,7 @@
 #include "controller/protocol/ranks.h"
 #include "controller/protocol/validation.h"
 #include "core/base/format.h"
+#include "core/member_name.h"
 #include "core/request_check.h"
 
 namespace farandole::control {
@@ -114,6 +115,8 @@ Status Readiness::announce(int rank, Announcement announcement) {
     slot.key = &it->first;
     slot.ends = std::move(ends).value();
     slot.announced.resize(members_of(slot).size());
+    const std::optional<MemberName> member = member_name(slot.key->name);
+    slot.first_of_group = member && member->place == 1;
   }
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot));
   const bool joins = signature.kind == CollectiveKind::Join;
@@ -122,6 +125,8 @@ Status Readiness::announce(int rank, Announcement announcement) {
     announce_join(slot);
   else if (covered(slot))
     complete(slot);
+  if (!torn_.empty())
+    reject_torn();
   return Status::ok();
 }
 
@@ -143,6 +148,8 @@ Result<Readiness::Known> Readiness::announce_cached(int rank, uint32_t id) {
   FARANDOLE_RETURN_IF_ERROR(count(rank, slot));
   if (covered(slot))
     complete(slot);
+  if (!torn_.empty())
+    reject_torn();
   return Known::Yes;
 }
 
@@ -180,6 +187,7 @@ Status Readiness::count(int rank, Slot& slot) {
   if (slot.count++ == 0) {
     slot.since = now_;
     ++pending_;
+    begin_use(slot);
     if (slot.id != 0)
       idle_.erase(slot.idle);
   }
@@ -312,6 +320,7 @@ void Readiness::unannounce(Slot& slot) {
   for (size_t place = 0; place < members.size(); ++place)
     if (slot.announced[place])
       ++answered_[static_cast<size_t>(members[place])];
+  end_use(slot);
   slot.announced.assign(members.size(), false);
   slot.full.clear();
   slot.count = 0;
@@ -344,10 +353,10 @@ void Readiness::reject(const Key& key, Status why) {
   urgent_ = true;
 }
 
-Round& Readiness::room_for(size_t bytes) {
+Round& Readiness::room_for(size_t bytes, size_t items) {
   const auto full = [&](const Round& round) {
     return used_ + bytes > limits_.max_frame_bytes - kMessageBytes ||
-           std::max({round.ready.size(), round.rejected.size(), round.evicted.size()}) ==
+           std::max({round.ready.size(), round.rejected.size(), round.evicted.size()}) + items >
                kMaxEntries;
   };
   if (rounds_.empty() || full(rounds_.back())) {

@@ -8,6 +8,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -33,6 +34,11 @@ namespace farandole::control {
 // one is forgotten everywhere; rows of an allgather or alltoall may change under one id. The least
 // recently agreed tensor that nobody has announced makes room. What is agreed upon while a member
 // has joined, and has not announced it, is not cached and loses its id.
+//
+// Groups: a rank has one thing in flight under a name, be it a tensor or a group (member_name.h) of
+// one size. Where those of all members are there and ranks mean unlike ones by one name, nothing of
+// them could ever become ready: all of it is rejected, once every rank's part has come whole, so
+// that nothing comes after its answer.
 class Readiness {
  public:
   static constexpr size_t kMostRefusals = 1024;
@@ -94,6 +100,7 @@ class Readiness {
     Signature agreed;              // of the first member, when last agreed upon
     std::vector<int64_t> extents;  // likewise
     Idle::iterator idle;           // place in idle_, when cached and not pending
+    bool first_of_group = false;   // by its name
     std::vector<int> ends;         // of a message: who takes part, ascending
     bool has_memory = false;       // of a message: the receiver's signature, when last agreed upon
     std::vector<bool> announced;   // by place among those who take part
@@ -135,6 +142,15 @@ class Readiness {
   void agree(Slot& slot, std::vector<int64_t> extents, Signature first);
   void tell_ready(Slot& slot, uint64_t bytes);
   void reject_pending(Slot& slot, Status why);
+  // Of a tensor that has begun to wait, and of one that has ended it.
+  void begin_use(Slot& slot);
+  void end_use(Slot& slot);
+  // What waits under the group's name: a tensor, the first members of groups.
+  std::vector<Slot*> uses_of(const Key& group);
+  bool all_there(const Key& group, const std::vector<Slot*>& uses);
+  Status unlike(const Key& group, std::vector<Slot*> uses);
+  void reject_uses(const Key& group, const std::vector<Slot*>& uses);
+  void reject_torn();
   // Slots of a set, with announcements, by name; but its join comes last.
   std::vector<Slot*> pending_of(uint32_t process_set);
   void remove_set(uint32_t id);
@@ -145,8 +161,8 @@ class Readiness {
   void evict_oldest();
   void forget_id(Slot& slot);
   void erase(Slot& slot);
-  // The round that the next item of so many bytes goes into.
-  Round& room_for(size_t bytes);
+  // The round that the next item of so many bytes, or so many of them together, goes into.
+  Round& room_for(size_t bytes, size_t items = 1);
 
   Limits limits_;
   Hear hear_;
@@ -155,8 +171,10 @@ class Readiness {
   Slots slots_;
   std::map<uint32_t, Slot*> joins_;  // by process set: those that are pending
   std::unordered_map<uint32_t, Slot*> by_id_;
-  Idle idle_;                      // least recently agreed first
-  std::vector<TimePoint> active_;  // of each rank: when it last announced anything
+  std::map<Key, std::vector<Slot*>> firsts_;  // by group: first members that are pending
+  std::set<Key> torn_;                        // groups by whose name ranks mean unlike ones
+  Idle idle_;                                 // least recently agreed first
+  std::vector<TimePoint> active_;             // of each rank: when it last announced anything
   std::vector<size_t> in_flight_;  // announcements of each rank whose answer nobody has taken
   std::vector<size_t> answered_;   // of these: the answer waits in rounds_
   size_t pending_ = 0;             // slots with announcements

@@ -168,6 +168,33 @@ def test_log_level_info_tells_who_joined_and_what_is_used() -> None:
     assert len(re.findall(r"group \S+ of 2 ranks communicates over Gloo", output)) == 1, output
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_unlike_groups_are_the_same_error_everywhere_and_the_job_goes_on(ranks: int) -> None:
+    reports = launch(ranks, "groups.py")
+    messages = reports[0]["messages"]
+    assert all(r["messages"] == messages for r in reports)
+    last = ranks - 1
+    others = "rank 0 has" if ranks == 2 else "ranks 0-1 have"
+    for name, (theirs, odd) in {
+        "one more": ("a group of 2", "a group of 3"),
+        "fewer": ("a group of 4", "a group of 1"),
+        "group and tensor": ("one tensor", "a group of 2"),
+        "tensor and group": ("a group of 3", "one tensor"),
+        "other kinds": ("a group of 2", "a group of 3"),
+        "in place": ("one tensor", "a group of 2"),
+        "sparse and dense": ("one tensor", "a group of 3"),
+        "dense and sparse": ("a group of 3", "one tensor"),
+        "sparse and group": ("a group of 2", "a group of 3"),
+    }.items():
+        assert messages[name].startswith(
+            f'group "{name}": ranks disagree on what it is: {others} {theirs}, '
+            f"rank {last} has {odd}; "
+        )
+    sent = {r["sent"] for r in reports if r["sent"]}
+    assert len(sent) == 1
+    assert sent.pop().startswith(f'group "sent {last}->0": ranks disagree on what it is: rank 0 ')
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_mismatch_is_the_same_error_everywhere_and_the_job_goes_on(ranks: int) -> None:
     reports = launch(ranks, "mismatch.py")

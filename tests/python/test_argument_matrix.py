@@ -97,7 +97,7 @@ def full_name(function: str, name: str) -> str:
         return "optimizer_state.object"
     if "parameters" in function:
         return "parameters.0"
-    suffixes = {"grouped": "_1of1", "object": ".object", "metrics": ".object", "sparse": ".indices"}
+    suffixes = {"grouped": " [1/1]", "object": ".object", "metrics": ".object", "sparse": " [1/3]"}
     for part, suffix in suffixes.items():
         if part in function:
             return name + suffix

@@ -165,7 +165,7 @@ def test_splits_that_do_not_fit_leave_nothing_of_a_group_in_flight() -> None:
         good = tensor(module)
         for wrong in ([3], [1, 1], [-2]):
             before = fdl.counters()["submitted"]
-            with pytest.raises(ValueError, match=r'"g_2of2": .*splits'):
+            with pytest.raises(ValueError, match=r'"g \[2/2\]": .*splits'):
                 module.grouped_alltoall([good, good], [[2], wrong], "g")
             assert fdl.counters()["submitted"] == before
         assert len(module.grouped_alltoall([good, good], [[2], None], "g")) == 2

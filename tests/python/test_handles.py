@@ -74,7 +74,7 @@ def test_a_handle_shows_what_it_is_and_how_it_stands() -> None:
     assert repr(handle) == '<farandole.Handle allreduce "grad/1": finished>'
     group = fdl.grouped_allreduce_async([np.ones(1), np.ones(2)], name="a\nb")
     group.wait(30)
-    first = r'allreduce "a\nb_1of2"'
+    first = r'allreduce "a\nb [1/2]"'
     assert repr(group) == f"<farandole.GroupHandle of 2 operations, the first {first}: finished>"
     none = fdl.grouped_allreduce_async([])
     assert repr(none) == "<farandole.GroupHandle of 0 operations: finished>"

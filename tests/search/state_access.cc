@@ -71,8 +71,8 @@ static_assert(sizeof(Worker) == 552);
 static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
-static_assert(sizeof(Readiness) == 536);
-static_assert(sizeof(Coordinator) == 1368);
+static_assert(sizeof(Readiness) == 632);
+static_assert(sizeof(Coordinator) == 1464);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -125,6 +125,9 @@ void StateAccess::copy(const Readiness& from, Readiness& to) {
   const auto slot = [&](const Readiness::Slot* of) { return &to.slots_.at(*of->key); };
   for (const auto& [id, of] : from.by_id_) to.by_id_.emplace(id, slot(of));
   for (const auto& [set, of] : from.joins_) to.joins_.emplace(set, slot(of));
+  for (const auto& [group, firsts] : from.firsts_)
+    for (const Readiness::Slot* of : firsts) to.firsts_[group].push_back(slot(of));
+  to.torn_ = from.torn_;
   for (const Readiness::Slot* of : from.idle_) {
     Readiness::Slot* own = slot(of);
     own->idle = to.idle_.insert(to.idle_.end(), own);

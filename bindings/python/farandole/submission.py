@@ -344,8 +344,9 @@ def _handles(natives: Sequence[_native.Handle], prepared: Sequence[_Prepared]) -
 
 
 def group_names(name: str, count: int) -> list[str]:
-    """Names of a group's members: alike on every rank, as the group's own is."""
-    return [f"{name}_{i + 1}of{count}" for i in range(count)]
+    """Names of a group's members: alike on every rank, as the group's own is. The core knows them
+    by their form (core/member_name.h) and tells ranks that mean unlike groups."""
+    return [f"{name} [{i + 1}/{count}]" for i in range(count)]
 
 
 def _one_each(what: str, values: Any, count: int) -> Sequence[Any]:

@@ -329,7 +329,7 @@ def handles(rank: int, size: int) -> None:
         try:
             hvd.synchronize(failed)
         except hvd.MismatchError as error:
-            assert "unlike_2of2" in str(error)
+            assert "unlike [2/2]" in str(error)
         else:
             raise RuntimeError("nobody noticed")
     assert hvd.poll(failed)

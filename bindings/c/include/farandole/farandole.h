@@ -234,7 +234,10 @@ typedef struct fdl_request {
 
 /* Submits `count` operations, all or none, and stores a handle for each. Never blocks. All requests
  * of one call have the same struct_size. Fails: FDL_INVALID_ARGUMENT (a request, a name in flight,
- * more than max_pending), FDL_UNSUPPORTED (memory of a device), what fdl_health returns. */
+ * more than max_pending), FDL_UNSUPPORTED (memory of a device), what fdl_health returns.
+ * Requests named "g [1/3]", "g [2/3]" and "g [3/3]" are a group "g": a name that is in flight with
+ * them. Where a rank has a group of another size or one tensor "g", all of it ends with
+ * FDL_MISMATCH on all ranks. */
 FDL_API fdl_code
 fdl_submit(fdl_session* session, const fdl_request* requests, size_t count, fdl_handle** handles);
 /* Takes the name of the next unnamed operation of this kind in the set, written as fdl_host_of

@@ -18,6 +18,7 @@ from farandole.process_sets import (
     global_process_set,
 )
 from farandole.reduce_ops import Average, ReduceOp, Sum, check_op
+from farandole.submission import group_names
 from farandole.torch import ops
 from farandole.torch.tensors import check_tensor
 
@@ -72,9 +73,11 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
     shape = tensor.shape
     values, context = _compressed(_scaled(tensor.values(), how.prescale), how.compression)
     # Gathering is along the first dimension, that of the entries.
-    parts = {"indices": tensor.indices().t(), "values": values, "what": _what(how, shape)}
+    parts = [tensor.indices().t(), values, _what(how, shape)]
     group = how.process_set
-    handles = [ops.allgather_async(part, f"{name}.{what}", group) for what, part in parts.items()]
+    # A group for the others, too: a rank whose tensor is dense, or another group, is told.
+    names = group_names(name, len(parts))
+    handles = [ops.allgather_async(*one, group) for one in zip(parts, names, strict=True)]
 
     def combine(gathered: list[Any]) -> torch.Tensor:
         indices, small, everyone = gathered
