@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxInterfaces = 16;
 constexpr const char* kBind = "bind";
+// Of each port: a crowd leaves the loop its turns.
+constexpr int kAcceptsPerTurn = 64;
 
 // "" for what no other host reaches, or what no socket could be bound to without more.
 std::string address_text(const sockaddr* address) {
@@ -97,10 +99,11 @@ struct Bound {
   int why = 0;
 };
 
+// Nothing ever waits in accept.
 Bound bind_shared(const SocketAddress& address) {
   UniqueFd fd(FARANDOLE_FAIL_CALL(
       "addresses.bind_shared.socket",
-      socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+      socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd)
     return {{}, "socket", errno};
   const int on = 1;
@@ -178,6 +181,19 @@ std::string outcome_of(const UniqueFd& fd) {
           getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &why, &size)) != 0)
     return system_error("getsockopt(SO_ERROR)", errno).message();
   return why == 0 ? "" : system_error("connect", why).message();
+}
+
+void turn_away_from(HeldPort& port) {
+  port.tired = false;
+  for (int i = 0; port.listener && i < kAcceptsPerTurn; ++i) {
+    const UniqueFd stranger(FARANDOLE_FAIL_CALL(
+        "addresses.turn_away_from.accept4",
+        accept4(port.listener.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+    if (stranger || errno == EINTR || errno == ECONNABORTED)
+      continue;
+    port.tired = errno != EAGAIN;
+    return;
+  }
 }
 
 bool is_among(const std::string& word, const std::vector<std::string>& words) {
@@ -280,22 +296,34 @@ Result<HeldPort> hold_port(const std::string& address) {
   return port;
 }
 
+void await_strangers(const std::vector<HeldPort>& ports, std::vector<pollfd>& fds) {
+  for (const HeldPort& port : ports)
+    fds.push_back({port.tired ? -1 : port.listener.get(), POLLIN, 0});
+}
+
+void turn_away_strangers(std::vector<HeldPort>& ports) {
+  for (HeldPort& port : ports) turn_away_from(port);
+}
+
 std::vector<std::string> try_endpoints(
-    const std::vector<std::string>& endpoints, TimePoint deadline) {
+    const std::vector<std::string>& endpoints, std::vector<HeldPort>& held, TimePoint deadline) {
   std::vector<Attempt> attempts;
-  std::vector<pollfd> fds;
+  std::vector<pollfd> tried;
   for (const std::string& endpoint : endpoints) {
     attempts.push_back(begin_connect(endpoint));
-    fds.push_back({attempts.back().fd.get(), POLLOUT, 0});
+    tried.push_back({attempts.back().fd.get(), POLLOUT, 0});
   }
   const auto open = [](const pollfd& entry) { return entry.fd >= 0; };
-  while (steady_now() < deadline && std::any_of(fds.begin(), fds.end(), open)) {
+  while (steady_now() < deadline && std::any_of(tried.begin(), tried.end(), open)) {
+    std::vector<pollfd> fds = tried;
+    await_strangers(held, fds);
     poll_until(fds, deadline);
-    for (size_t i = 0; i < fds.size(); ++i) {
-      if (fds[i].fd < 0 || !fds[i].revents)
+    turn_away_strangers(held);
+    for (size_t i = 0; i < tried.size(); ++i) {
+      if (tried[i].fd < 0 || !fds[i].revents)
         continue;
       attempts[i].refused = outcome_of(attempts[i].fd);
-      fds[i].fd = -1;
+      tried[i].fd = -1;
     }
   }
   std::vector<std::string> refused;

@@ -1,6 +1,8 @@
 #pragma once
 // Addresses of hosts, and which of them the ranks of a job use.
 
+#include <poll.h>
+
 #include <string>
 #include <vector>
 
@@ -33,20 +35,30 @@ Result<std::string> address_on(
 // "eth0,ib0": names as Linux has them. Fails: InvalidArgument.
 Result<std::vector<std::string>> parse_interfaces(std::string_view text);
 
-// A port that is kept for rank 0, and until everybody has tried it a listener behind it.
+// A port that is kept for rank 0, and until everybody has tried it a listener behind it. Who holds
+// one waits in a loop and lets await_strangers and turn_away_strangers do their part there: a queue
+// that nobody empties is filled by 4096 strangers, and then those who try the port get no answer.
 struct HeldPort {
   UniqueFd holder;  // bound with SO_REUSEPORT, not listening
   UniqueFd listener;
   std::string endpoint;
   std::string refused;  // why there is none
+  bool tired = false;   // the last turn failed to take a connection: the next wait is without it
 };
 
 // Fails: System. `address` is a number; "" is loopback, which needs no trying: no listener.
 Result<HeldPort> hold_port(const std::string& address);
 
+// Adds what shows who connects to `ports`, before the wait of a loop's turn.
+void await_strangers(const std::vector<HeldPort>& ports, std::vector<pollfd>& fds);
+
+// After that wait: takes some of the connections and closes them. Who tries a port has its answer
+// with the connection; nothing is read and nothing said.
+void turn_away_strangers(std::vector<HeldPort>& ports);
+
 // For each of `endpoints` "" where it takes a connection before the deadline, else why it does not.
-// Blocks until then at most.
+// Blocks until then at most, and turns strangers away from the `held` ports meanwhile.
 std::vector<std::string> try_endpoints(
-    const std::vector<std::string>& endpoints, TimePoint deadline);
+    const std::vector<std::string>& endpoints, std::vector<HeldPort>& held, TimePoint deadline);
 
 }  // namespace farandole::launch

@@ -166,7 +166,9 @@ void HostConnector::wait_for_events(TimePoint deadline) {
     fds.push_back({host->link.wants_write() ? host->link.out_fd() : -1, POLLOUT, 0});
     fds.push_back({host->errors.get(), POLLIN, 0});
   }
+  await_strangers(held_, fds);
   poll_until(fds, deadline);
+  turn_away_strangers(held_);
 }
 
 void HostConnector::read_from(RemoteHost& host, FrameKind wanted, const Answer& answer) {
@@ -303,7 +305,7 @@ bool HostConnector::probe(const std::vector<std::string>& endpoints) {
     host->link.send(FrameKind::Probe, encode_texts(endpoints));
   for (auto host = hosts_.begin() + 1; host != hosts_.end(); ++host) {
     if (host->is_here)
-      reached.add(host->name, try_endpoints(endpoints, steady_now() + kProbeTime));
+      reached.add(host->name, try_endpoints(endpoints, held_, steady_now() + kProbeTime));
   }
   if (!gather(FrameKind::Probed, count))
     return false;

@@ -100,6 +100,7 @@ std::vector<pollfd> Outpost::descriptors() const {
       {link_.in_fd(), POLLIN, 0},
       {link_.wants_write() ? link_.out_fd() : -1, POLLOUT, 0},
       {input_.waiting_fd(), POLLOUT, 0}};
+  await_strangers(ports_, fds);  // none while there is a job
   if (!job_)
     return fds;
   const short events = job_->channel.wants_write() ? POLLIN | POLLOUT : POLLIN;
@@ -120,13 +121,14 @@ void Outpost::wait_for_events() {
     return lose();
   std::vector<pollfd> fds = descriptors();
   poll_until(fds, deadline());
+  turn_away_strangers(ports_);
   for (size_t i = 5; job_ && i < fds.size(); ++i) {
     if (fds[i].revents)
       read_output(job_->inputs[i - 5]);
   }
   if (job_)
     std::erase_if(job_->inputs, [](const RankInput& rank) { return !rank.fd; });
-  if (fds.size() > 4 && fds[4].revents)
+  if (job_ && fds[4].revents)
     on_agent();
   if (fds[3].revents)
     pass_input();
@@ -157,16 +159,12 @@ void Outpost::on_frame(const Frame& frame) {
   const auto texts = decode_texts(frame.body);
   const auto number = decode_number(frame.body);
   const auto message = decode_relayed(frame.body);
-  if (frame.kind == FrameKind::Listen && texts && texts->size() <= kMaxCandidates) {
+  if (frame.kind == FrameKind::Listen && !job_ && texts && texts->size() <= kMaxCandidates) {
     ports_ = hold_ports(*texts);
-    std::vector<std::string> answer;
-    for (const HeldPort& port : ports_) {
-      answer.push_back(port.endpoint);
-      answer.push_back(port.refused);
-    }
-    link_.send(FrameKind::Listening, encode_texts(answer));
+    link_.send(FrameKind::Listening, encode_texts(what_is_held(ports_)));
   } else if (frame.kind == FrameKind::Probe && texts && texts->size() <= kMaxCandidates) {
-    link_.send(FrameKind::Probed, encode_texts(try_endpoints(*texts, steady_now() + kProbeTime)));
+    const auto tried = try_endpoints(*texts, ports_, steady_now() + kProbeTime);
+    link_.send(FrameKind::Probed, encode_texts(tried));
   } else if (frame.kind == FrameKind::Secret && frame.body.size() == Secret::kMinBytes) {
     keys_.secret = Secret(frame.body);
   } else if (frame.kind == FrameKind::Prepare && !job_) {
@@ -188,6 +186,7 @@ void Outpost::on_frame(const Frame& frame) {
 }
 
 void Outpost::on_prepare(const Frame& frame) {
+  for (HeldPort& port : ports_) port.listener.reset();  // everybody has tried them
   auto order = decode_order(frame.body);
   Refusal refusal{1, "the order was garbled on its way"};
   if (order && !keys_.secret.empty())

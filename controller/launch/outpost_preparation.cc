@@ -85,6 +85,15 @@ std::vector<HeldPort> hold_ports(const std::vector<std::string>& addresses) {
   return ports;
 }
 
+std::vector<std::string> what_is_held(const std::vector<HeldPort>& ports) {
+  std::vector<std::string> texts;
+  for (const HeldPort& port : ports) {
+    texts.push_back(port.endpoint);
+    texts.push_back(port.refused);
+  }
+  return texts;
+}
+
 Refusal prepare(const HostOrder& order, const Environment& own, JobPlan& plan) {
   if (FARANDOLE_FAIL_CALL("outpost_preparation.prepare.chdir", chdir(order.folder.c_str())) != 0)
     return {

@@ -22,6 +22,9 @@ HostFacts own_facts(const Environment& environment);
 // A port at each address; the endpoint is "" where there is none.
 std::vector<HeldPort> hold_ports(const std::vector<std::string>& addresses);
 
+// The answer to FrameKind::Listen: of each port its endpoint, and why there is none.
+std::vector<std::string> what_is_held(const std::vector<HeldPort>& ports);
+
 // Why an order cannot be carried out here, or nothing.
 struct Refusal {
   int exit_code = 0;  // 0: none

@@ -19,6 +19,7 @@ ROLES = {
     "remote_hosts.cc": [JOB],
     "ssh_start.cc": [JOB],
     "addresses.listen_at.listen": [JOB, OUTPOST],
+    "addresses.turn_away_from.accept4": [JOB, OUTPOST],
     "addresses.begin_connect.socket": [JOB, OUTPOST],
     "addresses.begin_connect.connect": [JOB, OUTPOST],
     "addresses.outcome_of.getsockopt": [JOB, OUTPOST],

@@ -2,6 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "controller/launch/poll_wait.h"
 
 namespace farandole::launch {
 namespace {
@@ -28,16 +36,92 @@ TEST(Addresses, InterfacesChooseInTheirOrder) {
       "--network-interfaces: host h has none of the interfaces named; it has eth0 (10.0.0.1)");
 }
 
-TEST(Addresses, AHeldPortIsReachedWhileItListens) {
+TimePoint soon() {
+  return steady_now() + std::chrono::seconds(30);
+}
+
+std::vector<HeldPort> hold_one() {
   auto port = hold_port("127.0.0.1");
-  ASSERT_TRUE(port) << port.status().message();
-  const std::string endpoint = port.value().endpoint;
+  EXPECT_TRUE(port) << port.status().message();
+  std::vector<HeldPort> held;
+  held.push_back(std::move(port).value());
+  return held;
+}
+
+// A connection to a held port, whether or not somebody takes it.
+UniqueFd stranger_at(const HeldPort& port) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  EXPECT_EQ(getsockname(port.holder.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  return fd;
+}
+
+bool is_readable(int fd) {
+  pollfd entry{fd, POLLIN, 0};
+  return poll(&entry, 1, 0) == 1;
+}
+
+TEST(Addresses, AHeldPortIsReachedWhileItListens) {
+  std::vector<HeldPort> held = hold_one();
+  std::vector<HeldPort> none;
+  const std::string endpoint = held[0].endpoint;
   EXPECT_THAT(endpoint, StartsWith("127.0.0.1:"));
-  const auto soon = [] { return steady_now() + std::chrono::seconds(30); };
-  EXPECT_THAT(try_endpoints({"nonsense", endpoint}, soon()), ElementsAre("no endpoint", ""));
-  port.value().listener.reset();
+  EXPECT_THAT(try_endpoints({"nonsense", endpoint}, none, soon()), ElementsAre("no endpoint", ""));
+  held[0].listener.reset();
   EXPECT_THAT(
-      try_endpoints({endpoint}, soon()), ElementsAre("connect: Connection refused (errno 111)"));
+      try_endpoints({endpoint}, held, soon()),
+      ElementsAre("connect: Connection refused (errno 111)"));
+}
+
+// Its queue has room for SOMAXCONN; the next one would have no answer.
+TEST(Addresses, AHeldPortIsReachedAgainAndAgain) {
+  std::vector<HeldPort> held = hold_one();
+  for (int i = 0; i < SOMAXCONN + 1000; ++i)
+    ASSERT_THAT(try_endpoints({held[0].endpoint}, held, soon()), ElementsAre("")) << i;
+}
+
+TEST(Addresses, ACrowdAtAHeldPortLeavesTheLoopItsTurns) {
+  std::vector<HeldPort> held = hold_one();
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 100; ++i) crowd.push_back(stranger_at(held[0]));
+  const auto gone = [&] {
+    return std::count_if(
+        crowd.begin(), crowd.end(), [](const UniqueFd& fd) { return is_readable(fd.get()); });
+  };
+  turn_away_strangers(held);
+  EXPECT_EQ(gone(), 64);
+  std::vector<pollfd> fds;
+  await_strangers(held, fds);
+  poll_until(fds, soon());
+  EXPECT_NE(fds[0].revents, 0);
+  turn_away_strangers(held);
+  EXPECT_EQ(gone(), 100);
+  EXPECT_FALSE(is_readable(held[0].listener.get()));
+}
+
+// A loop that waited for what it cannot take would not sleep any more.
+TEST(Addresses, WithoutDescriptorsAHeldPortIsLeftAloneForATurn) {
+  std::vector<HeldPort> held = hold_one();
+  const UniqueFd stranger = stranger_at(held[0]);
+  const auto awaited = [&] {
+    std::vector<pollfd> fds;
+    await_strangers(held, fds);
+    return fds[0].fd;
+  };
+  EXPECT_EQ(awaited(), held[0].listener.get());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit no_more{static_cast<rlim_t>(stranger.get()) + 1, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &no_more), 0);
+  turn_away_strangers(held);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(awaited(), -1);
+  EXPECT_FALSE(is_readable(stranger.get()));
+  turn_away_strangers(held);
+  EXPECT_EQ(awaited(), held[0].listener.get());
+  EXPECT_TRUE(is_readable(stranger.get()));
 }
 
 TEST(Addresses, WhatIsNoneIsNotHeld) {
