@@ -257,12 +257,12 @@ Status check_request(const Request& r, const RequestLimits& limits) {
   if (static_cast<int64_t>(r.name.size()) > limits.max_name_bytes)
     return wrong(
         r, "the name has {} bytes; at most {} are allowed", r.name.size(), limits.max_name_bytes);
+  if (s.kind != CollectiveKind::Message && tells_way(r.name))
+    return wrong(r, "names that end like \" 0->1\" are those of messages; give another name");
   if (!is_carried(s.kind))
     return check_change(r, limits);
   if (s.kind == CollectiveKind::Message)
     return check_message(r, limits);
-  if (tells_way(r.name))
-    return wrong(r, "names that end like \" 0->1\" are those of messages; give another name");
   const bool tells = s.kind == CollectiveKind::Scatter;
   if (s.operand.size() > (tells ? 1U : 0U))
     return wrong(r, "a number to tell belongs to scatter and messages, which tell one");

@@ -130,7 +130,7 @@ class Decoder {
       require(from->name() == nullptr, "a join has a name");
     else
       out.name = name(from->name());
-    if (good() && is_carried(out.signature.kind))
+    if (good())
       require_way(out.name, way_of(out.signature));
     return out;
   }
@@ -225,7 +225,8 @@ class Decoder {
   const Limits& limits() const noexcept { return limits_; }
 
  private:
-  // The name tells the way, so that what goes another way is another tensor.
+  // The name tells the way, so that what goes another way is another tensor, and so are all kinds
+  // that others take part in.
   void require_way(const std::string& name, Way way) {
     require(
         way.any() ? tells_way(name, way) : !tells_way(name),

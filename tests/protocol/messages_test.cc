@@ -133,6 +133,11 @@ const BadAnnouncement kBadAnnouncements[] = {
      }},
     {"a name tells another way than its message goes",
      [](Announcement& a) { a.name = "name 0->1"; }},
+    {"a name tells another way than its message goes",
+     [](Announcement& a) {
+       a.name = "name 0->1";
+       a.signature = {.kind = CollectiveKind::AddProcessSet, .operand = {0}};
+     }},
     {"an operand is out of range",
      [](Announcement& a) {
        a.signature.kind = CollectiveKind::AddProcessSet;
