@@ -178,8 +178,8 @@ std::string to_string(const Plan& plan) {
   std::string text = fmt::format(
       "{} ranks on hosts {}; cache {}, fusion {}, frame {}, pending {}, store {}, queue {}, kernel "
       "{}\n"
-      "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms; delay {}..{} us, retry {} "
-      "us, slowness {} us, think {} us\n"
+      "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms, handshake {} ms; "
+      "delay {}..{} us, retry {} us, slowness {} us, think {} us\n"
       "{} steps, {} at once{}{}{}\n",
       plan.size,
       fmt::join(plan.hosts, ","),
@@ -195,6 +195,7 @@ std::string to_string(const Plan& plan) {
       ms(plan.start_timeout),
       ms(plan.shutdown_timeout),
       ms(plan.data_timeout),
+      ms(plan.handshake_timeout),
       us(plan.delay_least),
       us(plan.delay_most),
       us(plan.retry),

@@ -92,6 +92,7 @@ struct Plan {
   Duration data_timeout{};
   Duration stall_report{};  // none: nobody looks
   Duration answer{};        // what a rank takes to say where it is
+  Duration handshake_timeout = std::chrono::seconds(2);
   // The world.
   Duration delay_least{};
   Duration delay_most{};

@@ -372,6 +372,9 @@ Plan draw_plan(uint64_t seed) {
   draw_roots(plan, roots);
   Rng messages(seed, 8);
   draw_messages(plan, messages);
+  Rng parts(seed, 9);
+  draw_parts(plan, parts);
+  draw_handshakes(plan, parts);
   Rng quotas(seed, 2);
   draw_quotas(plan, quotas);
   return plan;

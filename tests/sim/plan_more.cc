@@ -1,6 +1,8 @@
 #include "tests/sim/plan_more.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 namespace farandole::sim {
 namespace {
@@ -71,6 +73,23 @@ Fault draw_while_forming(const Plan& plan, Rng& random) {
 }
 
 }  // namespace
+
+void draw_handshakes(Plan& plan, Rng& random) {
+  plan.handshake_timeout = random.pick<Duration>({2s, 2s, 100ms, 250ms, 1s, 10s});
+}
+
+void draw_parts(Plan& plan, Rng& random) {
+  if (!random.chance(40))
+    return;
+  std::map<std::string, bool> chosen;  // by name: alike in all steps
+  for (Op& op : plan.ops) {
+    const auto [place, fresh] = chosen.try_emplace(op.name, false);
+    if (fresh)
+      place->second = random.chance(40);
+    if (place->second && op.signature.kind == CollectiveKind::Allreduce)
+      op.signature.kind = CollectiveKind::Reducescatter;
+  }
+}
 
 void draw_more(Plan& plan, Rng& random) {
   draw_strangers(plan, random);

@@ -1,5 +1,5 @@
 #pragma once
-// What plans have beside what draw_plan() draws itself, from a stream of its own.
+// What plans have beside what draw_plan() draws itself, from streams of their own.
 
 #include "tests/sim/plan.h"
 #include "tests/sim/rng.h"
@@ -9,5 +9,9 @@ namespace farandole::sim {
 // Ranks of another job or size, twins, connections that are reset on one end or between the lanes,
 // and faults of every kind in the short time in which the group forms.
 void draw_more(Plan& plan, Rng& random);
+// How long both sides of a new connection wait for the other's next word.
+void draw_handshakes(Plan& plan, Rng& random);
+// Of some sums each rank gets its rows alone. Of Adasum there is none, and it is refused.
+void draw_parts(Plan& plan, Rng& random);
 
 }  // namespace farandole::sim

@@ -18,7 +18,6 @@ constexpr Duration kLastWords = 100ms;
 constexpr Duration kVerdict = 2s;
 constexpr Duration kFirstPause = 10ms;
 constexpr Duration kLongestPause = 200ms;
-constexpr Duration kHandshake = 2s;
 
 class ProcessClock final : public Clock {
  public:
@@ -66,6 +65,7 @@ Config Rank::config() const {
   config.store_bytes = plan.store_bytes;
   config.stall_check_disable = plan.stall_report == Duration(0);
   config.stall_check_time = plan.stall_report;
+  config.handshake_timeout = plan.handshake_timeout;
   const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
   config.fusion_bytes += habit.other_settings ? 1 : 0;
   config.size += habit.other_size ? 1 : 0;
@@ -111,7 +111,7 @@ void Rank::start() {
     open_coordinator();
     join();
   } else {
-    connect(net::Role::Control, kFirstPause, kHandshake);
+    connect(net::Role::Control, kFirstPause, parts_.plan->handshake_timeout);
     process.later(parts_.plan->start_timeout, [this] {
       if (!decided_ && !joined_)
         give_up("rank 0 could not be reached");
@@ -187,7 +187,7 @@ void Rank::connect_again(net::Role role, Duration pause, Duration patience) {
 void Rank::connected(net::Role role, net::Established socket) {
   if (role == net::Role::Control) {
     control_.emplace(std::move(socket));
-    return connect(net::Role::Heartbeat, kFirstPause, kHandshake);
+    return connect(net::Role::Heartbeat, kFirstPause, parts_.plan->handshake_timeout);
   }
   watch(0, std::move(socket));
   io_.run_and_wait([&] { driver_->connect(std::move(*control_)); });

@@ -192,6 +192,7 @@ bool Shrinker::plain_knobs() {
   smaller |= set(&Plan::delay_most, best_.delay_least + Duration(1us));
   smaller |= set(&Plan::retry, Duration(0));
   smaller |= set(&Plan::think, Duration(0));
+  smaller |= set(&Plan::handshake_timeout, plain.handshake_timeout);
   smaller |= set(&Plan::capacity, size_t{262144});
   return smaller;
 }

@@ -48,19 +48,26 @@ TEST(SimTest, ASeedRepeatsExactly) {
   }
 }
 
-TEST(SimTest, SeedsHaveEveryKindOfFaultAndManySizes) {
+TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
   std::set<int> sizes;
+  std::set<CollectiveKind> operations;
+  std::set<Duration> handshakes;
   std::set<Fault::Kind> kinds;
   size_t faultless = 0;
   for (uint64_t seed = 1; seed <= 3000; ++seed) {
     const Plan plan = draw_plan(seed);
     sizes.insert(plan.size);
     for (const Fault& fault : plan.faults) kinds.insert(fault.kind);
+    for (const Op& op : plan.ops) operations.insert(op.signature.kind);
+    handshakes.insert(plan.handshake_timeout);
     faultless += plan.faults.empty() ? 1 : 0;
   }
   EXPECT_EQ(*sizes.begin(), 2);
   EXPECT_GT(*sizes.rbegin(), 16);
   EXPECT_EQ(kinds.size(), kFaultKinds);
+  // All but barriers, which are like an allreduce of nothing, and joins, which are no entry.
+  EXPECT_EQ(operations.size(), static_cast<size_t>(kKindCount) - 2);
+  EXPECT_EQ(handshakes.size(), 5U);
   EXPECT_GT(faultless, 300U);
   EXPECT_LT(faultless, 2000U);
 }
