@@ -95,6 +95,12 @@ void drop(int gone, std::vector<T>& ranks) {
   for (T& rank : ranks) rank -= rank > gone ? 1 : 0;
 }
 
+// Whose operand are ranks: those of a set, or the other end of a message.
+bool names_ranks(const Op& op) {
+  return op.signature.kind == CollectiveKind::AddProcessSet ||
+         op.signature.kind == CollectiveKind::Message;
+}
+
 bool Shrinker::drop_rank(int gone) {
   if (best_.size <= 2)
     return false;
@@ -112,7 +118,8 @@ bool Shrinker::drop_rank(int gone) {
   std::erase_if(plan.stores, [&](const StoreUse& use) { return use.rank == gone; });
   for (StoreUse& use : plan.stores) renumber(use.rank);
   std::erase_if(plan.ops, [&](const Op& op) {
-    return op.signature.root == gone && has_root(op.signature.kind);
+    const Signature& s = op.signature;
+    return s.root == gone && (has_root(s.kind) || s.kind == CollectiveKind::Message);
   });
   for (Op& op : plan.ops) {
     for (int* rank : {&op.misfit, &op.absent}) {
@@ -121,12 +128,11 @@ bool Shrinker::drop_rank(int gone) {
       renumber(*rank);
     }
     renumber(op.signature.root);
-    if (op.signature.kind == CollectiveKind::AddProcessSet)
+    if (names_ranks(op))
       drop(gone, op.signature.operand);
   }
-  std::erase_if(plan.ops, [](const Op& op) {
-    return op.signature.kind == CollectiveKind::AddProcessSet && op.signature.operand.empty();
-  });
+  std::erase_if(
+      plan.ops, [](const Op& op) { return names_ranks(op) && op.signature.operand.empty(); });
   for (auto& [id, members] : plan.process_sets) {
     drop(gone, members);
     if (members.empty())
