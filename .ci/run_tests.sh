@@ -22,7 +22,7 @@ done
 # the time, and so do all that are not named here, which measure it: beside them goes, niced, what
 # measures none.
 waiting=(tests/failpoints tests/soak tests/hosts)
-working=(tests/multiprocess/test_jobs.py tests/multiprocess/test_drawn_forms.py tests/examples)
+working=(tests/multiprocess/test_{jobs,drawn_forms,disagreements}.py tests/examples)
 checking=(tests/lint tests/packaging tests/python)
 
 # Runs tests of pytest's in the background; `wait_for` tells what came of them.

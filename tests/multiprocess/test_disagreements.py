@@ -1,0 +1,37 @@
+"""Ranks that disagree in calls of torch's."""
+
+from __future__ import annotations
+
+import pytest
+from jobs import launch
+
+pytestmark = pytest.mark.timeout(200)
+
+# What the error of a disagreement says, by the last word of its case.
+SAYS = {
+    "dtype": "disagree on dtype: rank 0 has float32, rank 3 has float64",
+    "shape": "disagree on shape",
+    "columns": "disagree on shape: rank 0 has [*,2], rank 3 has [*,3]",
+    "dimensions": "disagree on shape",
+    "operation": "disagree on",
+    "average": "disagree on reduce op: rank 0 has Average, rank 3 has Sum",
+    "prescale": "disagree on prescale: rank 0 has 1, rank 3 has 2",
+    "postscale": "disagree on postscale: rank 0 has 1, rank 3 has 2",
+    "compression": "disagree on dtype: rank 0 has float32, rank 3 has float16",
+    "root": "disagree on root rank: rank 0 has 0, rank 3 has 1",
+    "sets": "disagree on its ranks: rank 0 has [1], rank 3 has [0]",
+    "optimizer": "rank 0 has",
+}
+
+
+def test_mismatch_through_torch_is_the_same_error_everywhere_and_the_job_goes_on() -> None:
+    pytest.importorskip("torch")
+    reports = launch(4, "mismatch_torch.py", timeout=150)
+    messages = reports[0]["messages"]
+    assert len(messages) > 50
+    assert all(r["messages"] == messages for r in reports)
+    for name, text in messages.items():
+        text = text.replace("ranks 0-2 have", "rank 0 has")
+        assert name == "metrics" or "rank 3 has" in text, (name, text)
+        assert SAYS.get(name.split()[-1], "rank 0 ") in text, (name, text)
+    assert "'b' is not among those of rank 0 and of rank 3 alike" in messages["metrics"]
