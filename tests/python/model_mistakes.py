@@ -82,6 +82,10 @@ WRONG: dict[str, Mistakes] = {
         **paths("file_path"),
         "device": ("/dev/null", "timeline /dev/null: it is not an ordinary file; name one"),
     },
+    "lst": each(
+        "lst={}: a list of names, or of what else a set may hold, is wanted",
+        {"none": (None, "None"), "number": (3, "3"), "lists": ([[1]], "[[1]]")},
+    ),
     "mark_cycles": flags("mark_cycles"),
     "output": paths("output"),
     "paths": {

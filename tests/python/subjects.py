@@ -175,7 +175,7 @@ def right(subject: Subject, parameter: str) -> Any:
     if parameter == "ctx":
         return ONES.dtype if subject.module is fdl else torch.float32
     values = {"tensors": [dense], "root_rank": 0, "op": fdl.Sum, "obj": 1}
-    values |= {"dest": 0, "source": 0, "count": 1}
+    values |= {"lst": ["a", "b", "a"], "dest": 0, "source": 0, "count": 1}
     values |= {"num_features": 3, "metrics": {"loss": 1.0}, "warmup_steps": 3, "dataset": [1, 2]}
     values["process_set"] = fdl.global_process_set
     values |= {"epoch": 1, "batch_idx": 1, "batch_size": 1}

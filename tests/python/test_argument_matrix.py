@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import message_mistakes
 import numpy as np
 import pytest
 from argument_mistakes import LONG_NAME, ONES, Mistakes
@@ -177,7 +178,7 @@ def test_no_reduce_operation(value: Any) -> None:
 
 
 def test_every_parameter_has_wrong_values() -> None:
-    known = {"tensor", "input", "out", *WRONG}
+    known = {"tensor", "input", "out", *WRONG, *message_mistakes.WRONG}
     excused = set()
     for subject in SUBJECTS:
         names = {p.name for p in subject.parameters}
@@ -234,6 +235,7 @@ WORKS_AFTERWARDS: dict[str, Callable[[Any, Any], bool]] = {
     "DistributedDataParallel.no_sync": lambda result, _: result.__enter__() is None,
     "DistributedDataParallel.state_dict": lambda result, _: set(result) == {"weight", "bias"},
     "DistributedOptimizer.add_param_group": lambda _, optimizer: len(optimizer.param_groups) == 2,
+    "DistributedOptimizer.find_duplicates": lambda result, _: result == {"a"},
     "DistributedOptimizer.load_state_dict": lambda _, optimizer: len(optimizer.param_groups) == 1,
     "DistributedOptimizer.set_backward_passes_per_step": lambda result, _: result is None,
     "DistributedOptimizer.skip_synchronize": lambda result, _: result.__enter__() is None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import json
@@ -167,6 +168,30 @@ def test_what_the_page_says_of_a_member_is_so(name: str) -> None:
     assert hasattr(thing, member) == (state == "yes")
     if state == "yes" and facts is not None:
         begins_alike(getattr(thing, member), facts)
+
+
+MADE_WITH: list[dict[str, Any]] = [
+    {},
+    {"gradient_predivide_factor": 2.0, "sparse_as_dense": True},
+    {"op": hvd.Sum},
+    {"op": hvd.Adasum, "sparse_as_dense": True},
+]
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("given", MADE_WITH, ids=str)
+def test_an_optimizer_tells_what_it_was_made_with(given: dict[str, Any]) -> None:
+    parameter = torch.zeros(1, requires_grad=True)
+    made = hvd.DistributedOptimizer(torch.optim.SGD([parameter], lr=0.1), **given)
+    wanted = {"op": hvd.Average, "gradient_predivide_factor": 1.0, "sparse_as_dense": False}
+    for optimizer in (made, copy.deepcopy(made)):
+        for name, value in {**wanted, **given}.items():
+            assert getattr(optimizer, name) == value
+            with pytest.raises(AttributeError):
+                setattr(optimizer, name, value)
+        assert optimizer.process_set is hvd.global_process_set
+    assert made.find_duplicates(["a", "b", "a", "c", "c"]) == {"a", "c"}
+    assert made.find_duplicates(name for name in "ab") == set()
 
 
 @pytest.mark.usefixtures("session")

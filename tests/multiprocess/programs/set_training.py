@@ -44,6 +44,7 @@ def optimizers(mine: hvd.ProcessSet) -> None:
         optimizer: Any = hvd.DistributedOptimizer(
             inner, model.named_parameters(), process_set=mine, **options
         )
+        assert optimizer.process_set is mine and optimizer.op == op
         for step in range(passes):
             torch.autograd.backward(model.loss(hvd.rank(), step))
         optimizer.synchronize()

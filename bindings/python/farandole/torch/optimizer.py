@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
@@ -63,6 +64,33 @@ class _DistributedOptimizer(torch.optim.Optimizer):
     @property
     def backward_passes_per_step(self) -> int:
         return self._exchange.passes_per_step
+
+    @property
+    def op(self) -> int:
+        return cast(int, self._arguments["op"])
+
+    @property
+    def gradient_predivide_factor(self) -> float:
+        return cast(float, self._arguments["gradient_predivide_factor"])
+
+    @property
+    def sparse_as_dense(self) -> bool:
+        return cast(bool, self._arguments["sparse_as_dense"])
+
+    @property
+    def process_set(self) -> ProcessSet:
+        return cast(ProcessSet, self._arguments.get("process_set", global_process_set))
+
+    @staticmethod
+    def find_duplicates(lst: Iterable[Any]) -> set[Any]:
+        """Those that stand there more than once."""
+        try:
+            counts = Counter(iter(lst))
+        except TypeError:
+            raise InvalidArgumentError(
+                f"lst={shown(lst)}: a list of names, or of what else a set may hold, is wanted"
+            ) from None
+        return {element for element, count in counts.items() if count > 1}
 
     def set_backward_passes_per_step(self, passes: int) -> None:
         """How often backward runs, and gradients add up locally, before they are exchanged."""
