@@ -78,6 +78,7 @@ def but_none(mistakes: Mistakes) -> Mistakes:
 
 WRONG: dict[str, Mistakes] = {
     **argument_mistakes.WRONG,
+    **message_mistakes.WRONG,
     "file_path": {
         **paths("file_path"),
         "device": ("/dev/null", "timeline /dev/null: it is not an ordinary file; name one"),
