@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 
 import farandole as fdl
-from farandole import _native, answers
+from farandole import _native, _session, answers
 
 VARIABLE = "FARANDOLE_SHUTDOWN_TIMEOUT"
 
@@ -44,3 +45,26 @@ def test_it_is_the_timeout_of_shutdown(
     fdl.shutdown()
     (waited,) = slow.waited
     assert waited == pytest.approx(patience, abs=0.5 * patience)
+
+
+def test_several_threads_leave_answers_for_later() -> None:
+    """One looks at what the others have left, and meanwhile another one leaves something."""
+    fdl.init()
+
+    class Passing(Unanswered):
+        """Whoever asks whether it is done lets another thread go on meanwhile."""
+
+        asked = False
+
+        def done(self) -> bool:
+            if not self.asked:
+                self.asked = True
+                late = cast(_native.Handle, self)
+                threads.submit(answers.answer_later, (0, "late"), late).result()
+            return False
+
+    with ThreadPoolExecutor(1) as threads:
+        answers.answer_later((0, "early"), cast(_native.Handle, Passing()))
+        answers.answer_later((0, "next"), cast(_native.Handle, Passing()))
+    assert [name for _, name in _session.unanswered()] == ["early", "late", "next"]
+    fdl.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -293,3 +295,82 @@ def test_a_merged_file_takes_the_place_of_another(tmp_path: Path) -> None:
     os.close(writing)
     with os.fdopen(reading) as pipe:
         assert json.loads(pipe.read())[0]["args"]["aligned_by"] == "clock"
+
+
+def test_a_merge_leaves_no_name_of_the_file_behind(tmp_path: Path) -> None:
+    """Also where the file has the longest name that there is."""
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    merged, other = tmp_path / ("m" * longest), tmp_path / "other.json"
+    merge([ONE_RANK], merged)
+    whole = merged.read_text()
+    merged.write_text("before" + "x" * 2 * len(whole))
+    other.hardlink_to(merged)
+    merge([ONE_RANK], merged)
+    assert merged.samefile(other)
+    assert other.read_text() == whole
+    assert sorted(os.listdir(tmp_path)) == [merged.name, "other.json"]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can make namespaces"
+)
+def test_a_merge_into_a_file_that_is_mounted(tmp_path: Path) -> None:
+    """It cannot be replaced; in the second folder nothing can be made either."""
+    merged = tmp_path / "merged.json"
+    merged.write_text("before")
+    mount = "mount -t tmpfs tmpfs {0} && touch {0}/at && mount --bind merged.json {0}/at && "
+    script = (
+        f"cd {tmp_path} && mkdir one two && {mount.format('one')}"
+        f'"$1" -c "$2" {ONE_RANK} one/at && cp merged.json first.json && '
+        f"printf before > merged.json && {mount.format('two')} mount -o remount,ro two && "
+        f'"$1" -c "$2" {ONE_RANK} two/at && cmp merged.json first.json && ls one two'
+    )
+    said = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, SMALL],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (said.stdout, said.stderr) == ("one:\nat\n\ntwo:\nat\n", "")
+    assert json.loads(merged.read_text())[0]["name"] == "farandole_timeline"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_a_merge_in_a_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Whose files may be written; what is not there yet cannot be made."""
+    opened = Path.open
+
+    def refuse(path: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+        if "x" in mode:
+            raise OSError(code, os.strerror(code), str(path))
+        return opened(path, mode, *more, **options)
+
+    merged = tmp_path / "merged.json"
+    merged.write_text("before")
+    monkeypatch.setattr(Path, "open", refuse)
+    merge([ONE_RANK], merged)
+    assert json.loads(merged.read_text())[0]["name"] == "farandole_timeline"
+    with pytest.raises(OSError, match="timeline"):
+        merge([ONE_RANK], tmp_path / "absent.json")
+    assert os.listdir(tmp_path) == ["merged.json"]
+
+
+def test_a_merge_in_place_on_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    """A limit of the process on the size of files stands for the disk's."""
+    merged, other = tmp_path / "merged.json", tmp_path / "other.json"
+    merged.write_text("before")
+    other.hardlink_to(merged)
+    program = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    program += "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))" + SMALL
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(ONE_RANK), str(merged)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (said.stdout, said.stderr) == (f"{errno.EFBIG} before\n", "")
+    assert other.read_text() == "before"

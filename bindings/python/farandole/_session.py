@@ -47,7 +47,7 @@ class _Joined(NamedTuple):
     """A session and what belongs to it, published at once: an exception of a signal handler may
     come between any two statements.
 
-    turns: how often each name was given to ``turn``.
+    turns: how often each name was given to ``turn``; ``turning`` is held while one is taken.
     joins: how often this rank has joined in each process set.
     unanswered: what ``answers.answer_later`` was given.
     patience: seconds that it has for slower ranks when it leaves.
@@ -59,6 +59,7 @@ class _Joined(NamedTuple):
     pid: int
     settings: list[tuple[str, str]]
     turns: dict[tuple[int, str], int]
+    turning: threading.RLock
     joins: dict[int, int]
     unanswered: dict[tuple[int, str], _native.Handle]
     patience: float
@@ -159,8 +160,10 @@ def _form(settings: list[tuple[str, str]]) -> None:
             timeout = in_effect("shutdown_timeout", settings)
             session = _native.Session(settings, forming.is_given_up, all_stacks)
             place = Topology(*session.topology)
-            pid, patience = os.getpid(), float(timeout)
-            _default.joined = _Joined(session, place, pid, settings, {}, {}, {}, patience, object())
+            pid, patience, turning = os.getpid(), float(timeout), threading.RLock()
+            _default.joined = _Joined(
+                session, place, pid, settings, {}, turning, {}, {}, patience, object()
+            )
     except AbortedError:
         if not forming.is_given_up():
             raise
@@ -282,9 +285,10 @@ def named(kind: int, name: str | None, process_set: int = 0) -> str:
 def turn(names: Iterable[str], process_set: int = 0) -> int:
     """From 1, the how manieth this is in the session that has one of these names in the process
     set. Alike on every rank of it, where all ask in the same order."""
-    asked, turns = [(process_set, name) for name in names], _joined().turns
-    number = 1 + max((turns.get(name, 0) for name in asked), default=0)
-    turns.update(dict.fromkeys(asked, number))
+    asked, joined = [(process_set, name) for name in names], _joined()
+    with joined.turning:
+        number = 1 + max((joined.turns.get(name, 0) for name in asked), default=0)
+        joined.turns.update(dict.fromkeys(asked, number))
     return number
 
 

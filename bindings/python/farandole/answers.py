@@ -11,7 +11,8 @@ def answer_later(key: tuple[int, str], handle: _native.Handle | None) -> None:
     key: process set and name.
     """
     waiting = _session.unanswered()
-    for done in [other for other, one in waiting.items() if other == key or one.done()]:
+    # Other threads change it meanwhile: done() lets them.
+    for done in [other for other, one in list(waiting.items()) if other == key or one.done()]:
         waiting.pop(done, None)
     if handle is not None:
         waiting[key] = handle

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -30,6 +31,8 @@ __all__ = ["Alignment", "merge"]
 
 _Event = dict[str, Any]
 _Path = str | os.PathLike[str]
+# What a folder answers in which a file may be written, but not be replaced.
+_NOT_REPLACED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
 # A tensor of a round: its track's name (with the process set) and the round's number.
 _Key = tuple[str, int]
 
@@ -99,22 +102,47 @@ def _checked(paths: Any) -> list[Path]:
 
 def _write(target: Path, text: str) -> None:
     """Either all of it or, where the disk is full, none: a file takes its place once it is whole.
-    What is no file (a pipe, a terminal) is written as it goes."""
+    Written where it is: what is no file (a pipe, a terminal), what has other names, which are to
+    lead to the same file still, and what cannot be replaced but written."""
     if target.exists() and not target.is_file():
         target.write_text(text, encoding="utf-8")
         return
     target = Path(os.path.realpath(target))  # and not the link to it
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    named_otherwise = target.exists() and target.stat().st_nlink > 1
+    if named_otherwise or not _replace(target, text.encode()):
+        _overwrite(target, text.encode())
+
+
+def _replace(target: Path, text: bytes) -> bool:
+    """False where the folder does not allow it, or the file is mounted there, and nothing has
+    changed."""
+    part = target.with_name(f"timeline.{secrets.token_hex(4)}.part")
     try:
-        with part.open("x", encoding="utf-8") as file:
+        with part.open("xb") as file:
             file.write(text)
         if target.exists():
             shutil.copymode(target, part)
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NOT_REPLACED and target.exists():
+            return False
         raise
+    return True
+
+
+def _overwrite(target: Path, text: bytes) -> None:
+    """There is room for all of it before anything that was there is lost."""
+    with target.open("r+b") as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, len(text))
+        except OSError:
+            file.truncate(before)
+            raise
+        file.write(text)
+        file.truncate()
 
 
 def _read(path: Path) -> _Recording:

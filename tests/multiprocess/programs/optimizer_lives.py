@@ -4,6 +4,7 @@ several at once; gradients touched at the wrong time."""
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from typing import Any
 
@@ -204,3 +205,72 @@ def names_in_any_order() -> None:
     optimizer.step()
     torch.testing.assert_close(embedding.weight[1].detach(), torch.full((2,), -1 / hvd.size()))
     torch.testing.assert_close(other.item(), -(hvd.size() - 1) / hvd.size(), rtol=1e-6, atol=0)
+
+
+@case
+def ranks_with_unlike_parameters_and_a_scaler() -> None:
+    """With Adasum they tell each other of overflows first; a rank may have no parameter at all."""
+    for mine, text in (
+        (("b",) if hvd.rank() == 0 else ("a", "b"), "rank 0 has b: float32 [2], rank 1 has a: "),
+        (() if hvd.rank() == 0 else ("a",), "rank 1 has a: float32 [2], which rank 0 has not"),
+    ):
+        named = [(name, nn.Parameter(torch.ones(2))) for name in mine]
+        inner = torch.optim.SGD([{"params": [p for _, p in named]}], lr=0.5)
+        optimizer: Any = hvd.DistributedOptimizer(inner, named, op=hvd.Adasum)
+        scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+        loss = scaler.scale(sum((p.sum() for _, p in named), torch.zeros((), requires_grad=True)))
+        torch.autograd.backward(loss)
+        raises(functools.partial(scaler.step, optimizer), hvd.MismatchError, text)
+        assert all(torch.equal(p.detach(), torch.ones(2)) for _, p in named)
+
+
+def step_at_once(*several: tuple[Any, list[nn.Parameter]]) -> None:
+    """Gradients of all are on their way before any is waited for."""
+    for optimizer, tensors in several:
+        optimizer.zero_grad()
+        for p in tensors:
+            p.data.zero_()
+        backward(tensors)
+    for optimizer, tensors in several:
+        optimizer.step()
+        expect(tensors, mean())
+
+
+@case
+def copies_on_one_rank_do_not_count() -> None:
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    both: Any = (optimizer, tensors)
+    copies = [copy.deepcopy(both), pickle.loads(pickle.dumps(both))] if hvd.rank() == 0 else []
+    later = parameters()
+    step_at_once((optimizer, tensors), (distributed(later), later))
+    assert all(torch.equal(p, torch.zeros_like(p)) for _, tensors in copies for p in tensors)
+
+
+@case
+def optimizers_that_could_not_be_made_do_not_count() -> None:
+    if hvd.rank() == 1:
+        for wrong in ({"backward_passes_per_step": 0}, {"groups": [3]}, {"op": 99}):
+            try:
+                distributed(parameters(), **wrong)
+            except (hvd.InvalidArgumentError, TypeError, ValueError):
+                continue
+            raise RuntimeError(f"{wrong} is right")
+    tensors = parameters()
+    step_at_once((distributed(tensors), tensors))
+
+
+@case
+def optimizers_that_outlive_their_session() -> None:
+    """Beside those that are made in the next one, of the same names and of others."""
+    tensors = parameters()
+    optimizer = distributed(tensors)
+    step_at_once((optimizer, tensors))
+    hvd.shutdown()
+    hvd.init()
+    same, other = parameters(), parameters(2)
+    inner = torch.optim.SGD(other, lr=1.0)
+    named = [(f"other{i}", p) for i, p in enumerate(other)]
+    unlike = (hvd.DistributedOptimizer(inner, named), other)
+    step_at_once(unlike, (optimizer, tensors), (distributed(same), same))
+    step_at_once((optimizer, tensors))

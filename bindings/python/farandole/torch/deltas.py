@@ -10,7 +10,8 @@ import torch
 from farandole import _native, _session
 from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle
-from farandole.torch.gradients import ExchangeOptions, GradientExchange
+from farandole.torch.exchange_options import ExchangeOptions
+from farandole.torch.gradients import GradientExchange
 
 
 class DeltaExchange(GradientExchange):
@@ -75,7 +76,10 @@ class DeltaExchange(GradientExchange):
 
     def overflows(self, mine: Any) -> bool:
         """Whether some rank's gradients are not finite. Every rank asks, with what it has found."""
-        if self._alone or not self.names:
+        if self._alone:
+            return bool(mine)
+        self._agree()  # whose names are the first one's is what comes next
+        if not self.names:
             return bool(mine)
         found = torch.tensor([bool(mine)])
         native = _session.submit(

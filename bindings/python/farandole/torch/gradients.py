@@ -15,26 +15,15 @@ from farandole.agreement import Question
 from farandole.answers import answer_later
 from farandole.arguments import check_count
 from farandole.handles import Deadline, GroupHandle, Handle
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
-from farandole.torch.compression import Compression, Compressor, Compressors
+from farandole.process_sets import check_process_set
+from farandole.torch.compression import Compressors
+from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import kind_of, plain
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
 _UNKNOWN, _DENSE, _SPARSE = range(3)
-
-
-@dataclass(frozen=True)
-class ExchangeOptions:
-    """What all gradients of an optimizer have in common."""
-
-    op: int
-    prescale: float = 1.0
-    postscale: float = 1.0
-    compression: type[Compressor] = Compression.none
-    sparse_as_dense: bool = False
-    process_set: ProcessSet = global_process_set
 
 
 @dataclass
@@ -75,12 +64,9 @@ class GradientExchange:
         passes_per_step: int,
         groups: Sequence[Sequence[torch.Tensor]] = (),
     ) -> None:
-        # Of several optimizers whose parameters have the same names the later ones get a number.
         self._set_id = check_process_set(options.process_set)
-        turn = _session.turn(names.values(), self._set_id)
-        self._prefix = f"{self._what}.{turn}" if turn > 1 else self._what
-        # What does not depend on the parameters, which ranks may have unlike.
-        self._number = _session.turn([f"optimizers of {self._what}s"], self._set_id)
+        self._prefix, self._number = self._what, 0
+        self._counted_in: object = None
         self.names = names
         self.finished = False
         self._options = options
@@ -97,6 +83,18 @@ class GradientExchange:
         self._alone = options.process_set.size() == 1
         self.set_passes_per_step(passes_per_step)
         self._hook(names)
+
+    def count(self) -> None:
+        """Takes this one's turn among the session's optimizers, on every rank in the same order:
+        when it has been made, since which one backward reaches first may differ. Copies, and those
+        of an earlier session, when they first ask: a rank may have one that is never used.
+        """
+        # Of several whose parameters have the same names the later ones get a number.
+        turn = _session.turn(self.names.values(), self._set_id)
+        self._prefix = f"{self._what}.{turn}" if turn > 1 else self._what
+        # What does not depend on the parameters, which ranks may have unlike.
+        self._number = _session.turn([f"optimizers of {self._what}s"], self._set_id)
+        self._counted_in, _ = _session.period(self._set_id)
 
     def set_passes_per_step(self, passes: int) -> None:
         self.passes_per_step = check_count("backward_passes_per_step", passes)
@@ -143,6 +141,8 @@ class GradientExchange:
         if period != self._period:
             self._period, self._rounds, self._changes = period, 0, 0
             self._begin_agreeing()
+        if period[0] is not self._counted_in:
+            self.count()
         if self._agreed or self._question is not None:
             return
         facts = [f"sparse_as_dense={self._options.sparse_as_dense}"]

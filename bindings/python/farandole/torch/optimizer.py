@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,17 +11,15 @@ from typing import Any, NoReturn, cast
 import torch
 
 from farandole.arguments import (
-    check_compression_of_parameters,
-    check_flag,
-    check_scale,
     shown,
 )
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
-from farandole.reduce_ops import Adasum, Average, check_op
+from farandole.reduce_ops import Adasum, Average
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.deltas import DeltaExchange
-from farandole.torch.gradients import ExchangeOptions, GradientExchange
+from farandole.torch.exchange_options import OF_EXCHANGES, ExchangeOptions, exchange_options
+from farandole.torch.gradients import GradientExchange
 from farandole.torch.parameters import Names, groups_of
 from farandole.torch.tensors import check_optimizer
 
@@ -288,7 +285,8 @@ def _restored(
 ) -> _DistributedOptimizer:
     inner = kind.__new__(kind)
     inner.__setstate__(state)
-    return DistributedOptimizer(inner, named, **arguments)
+    given = {key: value for key, value in arguments.items() if key in OF_EXCHANGES}
+    return _wrapped(inner, Names(inner, named), exchange_options(**given), arguments)
 
 
 def DistributedOptimizer(
@@ -312,7 +310,8 @@ def DistributedOptimizer(
         may be added later, and frozen and thawed, alike on every rank.
     named_parameters: names by which ranks match gradients, such as ``model.named_parameters()``;
         without it their order in the optimizer counts. Several optimizers may have parameters of
-        the same names, where every rank makes them in the same order.
+        the same names. Every rank makes its optimizers in one order, whatever their names; copies,
+        and those of before a ``shutdown()``, count from their first exchange on.
     compression: what gradients travel as: ``Compression.none``, ``.fp16`` or ``.bf16``, or a
         Compressor of your own, which may have a state for each parameter; sparse gradients travel
         as they are then.
@@ -338,11 +337,34 @@ def DistributedOptimizer(
         )
     check_process_set(process_set)
     names = Names(optimizer, named_parameters)
-    options = _options(op, gradient_predivide_factor, compression, sparse_as_dense, process_set)
-    members = groups_of(names.first, num_groups, groups)
+    predivide = gradient_predivide_factor
+    options = exchange_options(op, predivide, compression, sparse_as_dense, process_set)
+    arguments = {
+        "compression": compression,
+        "backward_passes_per_step": backward_passes_per_step,
+        "op": op,
+        "gradient_predivide_factor": gradient_predivide_factor,
+        "groups": groups_of(names.first, num_groups, groups),
+        "sparse_as_dense": sparse_as_dense,
+    }
+    if process_set is not global_process_set:
+        arguments["process_set"] = process_set
+    made = _wrapped(optimizer, names, options, arguments)
+    made._exchange.count()  # nothing fails from here on, on this rank alone
+    return made
+
+
+def _wrapped(
+    optimizer: torch.optim.Optimizer,
+    names: Names,
+    options: ExchangeOptions,
+    arguments: dict[str, Any],
+) -> _DistributedOptimizer:
+    """A DistributedOptimizer that has yet to be counted, with those arguments, checked."""
     adasum = options.op == Adasum
     exchanged = DeltaExchange if adasum else GradientExchange
-    exchange = exchanged(names.first, options, backward_passes_per_step, members)
+    passes = arguments["backward_passes_per_step"]
+    exchange = exchanged(names.first, options, passes, arguments["groups"])
     kind = type(optimizer)
     methods = _DistributedAdasumOptimizer if adasum else _DistributedOptimizer
     distributed = type(kind.__name__, (methods, kind), {})
@@ -351,37 +373,7 @@ def DistributedOptimizer(
     wrapped.__dict__.update({k: v for k, v in optimizer.__dict__.items() if k != "step"})
     wrapped._exchange = exchange
     wrapped._names = names
-    wrapped._arguments = {
-        "compression": compression,
-        "backward_passes_per_step": backward_passes_per_step,
-        "op": op,
-        "gradient_predivide_factor": gradient_predivide_factor,
-        "groups": members or None,
-        "sparse_as_dense": sparse_as_dense,
-    }
-    if process_set is not global_process_set:
-        wrapped._arguments["process_set"] = process_set
+    wrapped._arguments = arguments
     wrapped._synchronized = False
     wrapped._should_synchronize = True
     return wrapped
-
-
-def _options(
-    op: int,
-    predivide: float,
-    compression: type[Compressor],
-    sparse_as_dense: bool,
-    process_set: ProcessSet,
-) -> ExchangeOptions:
-    reduce_op = check_op(op)
-    check_compression_of_parameters(compression)
-    check_flag("sparse_as_dense", sparse_as_dense)
-    predivide = check_scale("gradient_predivide_factor", predivide)
-    if predivide != 1.0 and reduce_op != Average:
-        raise InvalidArgumentError("gradient_predivide_factor is for op=Average only")
-    if not 0 < predivide < math.inf:
-        raise InvalidArgumentError(
-            f"gradient_predivide_factor={predivide} must be positive and finite"
-        )
-    scales = (1.0 / predivide, predivide)
-    return ExchangeOptions(reduce_op, *scales, compression, sparse_as_dense, process_set)
