@@ -68,6 +68,13 @@ bool find(uintptr_t key, const Use& use) noexcept {
   return false;
 }
 
+bool replace(uintptr_t key, uintptr_t next) noexcept {
+  return find(key, [key, next](std::atomic<uintptr_t>& place) {
+    uintptr_t expected = key;
+    return place.compare_exchange_strong(expected, next);
+  });
+}
+
 }  // namespace
 
 bool is_held(const void* object, Held kind) noexcept {
@@ -75,11 +82,11 @@ bool is_held(const void* object, Held kind) noexcept {
 }
 
 bool let_go(const void* object, Held kind) noexcept {
-  const uintptr_t key = key_of(object, kind);
-  return find(key, [key](std::atomic<uintptr_t>& place) {
-    uintptr_t expected = key;
-    return place.compare_exchange_strong(expected, 0);
-  });
+  return replace(key_of(object, kind), 0);
+}
+
+bool turn(const void* object, Held from, Held to) noexcept {
+  return replace(key_of(object, from), key_of(object, to));
 }
 
 Holding::Holding(const void* object, Held kind) : object_(object), kind_(kind) {

@@ -6,7 +6,8 @@
 
 namespace farandole::capi {
 
-enum class Held : uintptr_t { Session = 1, Handle = 2 };
+// EndingSession: that fdl_destroy has begun with.
+enum class Held : uintptr_t { Session = 1, Handle = 2, EndingSession = 3 };
 
 // Whether `object` is one of that kind that nobody has given back.
 // Thread: any. Takes no lock, which a forked child would find taken for ever.
@@ -14,6 +15,9 @@ bool is_held(const void* object, Held kind) noexcept;
 
 // Makes it held no more. Of several threads that give one object back one hears true.
 bool let_go(const void* object, Held kind) noexcept;
+// Makes it one of another kind. Of several threads one hears true; whoever looks for `from` and
+// then for `to` finds it.
+bool turn(const void* object, Held from, Held to) noexcept;
 
 // Makes an object held, until let_go or its own end, whichever comes first.
 class Holding {

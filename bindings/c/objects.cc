@@ -62,23 +62,38 @@ Status check_pointer(const T* object, bool (*look)(const void*, Held) noexcept) 
       Kind<T>::end);
 }
 
-template <typename T>
-Result<std::unique_ptr<T>> take_back(T* object) {
-  FARANDOLE_RETURN_IF_ERROR(check_pointer(object, let_go));
-  return std::unique_ptr<T>(object);
+bool begin_ending(const void* object, Held kind) noexcept {
+  return turn(object, kind, Held::EndingSession);
+}
+
+// In the order in which it becomes one.
+bool is_there(const void* object, Held kind) noexcept {
+  return is_held(object, kind) || is_held(object, Held::EndingSession);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<fdl_session>> taken_back(fdl_session* session) {
-  return take_back(session);
+void LetGo::operator()(fdl_session* session) const noexcept {
+  let_go(session, Held::EndingSession);
+  delete session;
+}
+
+Result<EndingSession> taken_back(fdl_session* session) {
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(session, begin_ending));
+  return EndingSession(session);
 }
 
 Result<std::unique_ptr<fdl_handle>> taken_back(fdl_handle* handle) {
-  return take_back(handle);
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(handle, let_go));
+  return std::unique_ptr<fdl_handle>(handle);
 }
 
 Status usable(const fdl_session* session) {
+  FARANDOLE_RETURN_IF_ERROR(check_pointer(session, is_there));
+  return session->box->usable();
+}
+
+Status usable_to_end(const fdl_session* session) {
   FARANDOLE_RETURN_IF_ERROR(check_pointer(session, is_held));
   return session->box->usable();
 }

@@ -50,12 +50,20 @@ struct fdl_handle {
 
 namespace farandole::capi {
 
+// A session that fdl_destroy has begun with: usable by callbacks, until it goes with this.
+struct LetGo {
+  void operator()(fdl_session* session) const noexcept;
+};
+using EndingSession = std::unique_ptr<fdl_session, LetGo>;
+
 // Takes back what fdl_init or fdl_submit gave. Fails where that is not held, and so for all but one
 // of several threads.
-Result<std::unique_ptr<fdl_session>> taken_back(fdl_session* session);
+Result<EndingSession> taken_back(fdl_session* session);
 Result<std::unique_ptr<fdl_handle>> taken_back(fdl_handle* handle);
 // Ok where `session` or `handle` can be used by this process.
 Status usable(const fdl_session* session);
 Status usable(const fdl_handle* handle);
+// Ok where, besides, nobody has given it to fdl_destroy, which ends it, too.
+Status usable_to_end(const fdl_session* session);
 
 }  // namespace farandole::capi

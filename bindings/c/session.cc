@@ -149,14 +149,14 @@ fdl_code fdl_init(const fdl_options* options, fdl_session** session) {
 
 fdl_code fdl_shutdown(fdl_session* session) {
   return guarded([&] {
-    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    FARANDOLE_RETURN_IF_ERROR(farandole::capi::usable_to_end(session));
     return session->box->session().shutdown();
   });
 }
 
 fdl_code fdl_shutdown_because(fdl_session* session, const char* cause) {
   return guarded([&] {
-    FARANDOLE_RETURN_IF_ERROR(usable(session));
+    FARANDOLE_RETURN_IF_ERROR(farandole::capi::usable_to_end(session));
     if (!cause || *cause == '\0')
       return Status(
           farandole::Code::InvalidArgument,

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <functional>
+#include <latch>
 #include <string>
 #include <thread>
 #include <utility>
@@ -133,6 +134,68 @@ TEST_P(ClusterTest, WhoLeavesMaySayWhy) {
           EXPECT_EQ(fdl_last_error_rank(), size() - 1);
         }
         EXPECT_OK(fdl_destroy(session));
+      },
+      settings());
+}
+
+// What a callback is told of a session that fdl_destroy has begun with.
+struct Told {
+  fdl_session* session = nullptr;
+  fdl_code code = FDL_OK;
+  fdl_code health = FDL_OK;
+  fdl_code counters = FDL_INTERNAL;
+  fdl_code submit = FDL_OK;
+  fdl_code shutdown = FDL_OK;
+  fdl_code destroy = FDL_OK;
+  uint64_t submitted = 0;
+};
+
+void ask(fdl_code code, void* user) {
+  auto* told = static_cast<Told*>(user);
+  told->code = code;
+  told->health = fdl_health(told->session);
+  fdl_counters counters = FDL_COUNTERS_INIT;
+  told->counters = fdl_get_counters(told->session, &counters);
+  told->submitted = counters.submitted;
+  float data = 1;
+  fdl_handle* handle = nullptr;
+  told->submit =
+      fdl_allreduce_async(told->session, "later", &data, &data, 1, FDL_FLOAT32, FDL_SUM, &handle);
+  // Neither may be called here, and both would wait for this callback.
+  told->shutdown = fdl_shutdown(told->session);
+  told->destroy = fdl_destroy(told->session);
+}
+
+TEST_P(ClusterTest, CallbacksMayAskWhileTheirSessionIsDestroyed) {
+  std::latch ended(1);
+  run_job(
+      size(),
+      [&](fdl_session* session, int rank) {
+        EXPECT_OK(fdl_barrier(session));
+        float data = 1;
+        if (rank != size() - 1) {
+          EXPECT_EQ(
+              fdl_allreduce(session, "x", &data, &data, 1, FDL_FLOAT32, FDL_SUM), FDL_PEER_LOST);
+          ended.wait();  // that others leave ends an operation, too
+          EXPECT_OK(fdl_destroy(session));
+          return;
+        }
+        Told told{.session = session};
+        fdl_handle* handle = nullptr;
+        EXPECT_OK(
+            fdl_allreduce_async(session, "y", &data, &data, 1, FDL_FLOAT32, FDL_SUM, &handle));
+        EXPECT_OK(fdl_on_done(handle, &ask, &told));
+        EXPECT_OK(fdl_release(handle));
+        EXPECT_OK(fdl_destroy(session));
+        ended.count_down();
+        EXPECT_EQ(told.code, FDL_ABORTED);
+        EXPECT_EQ(told.health, FDL_ABORTED);
+        EXPECT_EQ(told.counters, FDL_OK);
+        EXPECT_EQ(told.submitted, 2U);
+        EXPECT_EQ(told.submit, FDL_ABORTED);
+        EXPECT_EQ(told.shutdown, FDL_INVALID_ARGUMENT);
+        EXPECT_EQ(told.destroy, FDL_INVALID_ARGUMENT);
+        EXPECT_EQ(fdl_health(session), FDL_INVALID_ARGUMENT);
       },
       settings());
 }

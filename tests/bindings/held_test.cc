@@ -32,6 +32,17 @@ TEST(Held, WhileItIsHeld) {
   {
     const Holding holding(object, Held::Session);
     EXPECT_TRUE(is_held(object, Held::Session));
+    EXPECT_FALSE(is_held(object, Held::EndingSession));
+    EXPECT_TRUE(turn(object, Held::Session, Held::EndingSession));
+    EXPECT_FALSE(is_held(object, Held::Session));
+    EXPECT_TRUE(is_held(object, Held::EndingSession));
+    EXPECT_FALSE(turn(object, Held::Session, Held::EndingSession)) << "it is turned once";
+    EXPECT_TRUE(let_go(object, Held::EndingSession));
+    EXPECT_FALSE(is_held(object, Held::EndingSession));
+  }
+  {
+    const Holding holding(object, Held::Session);
+    EXPECT_TRUE(is_held(object, Held::Session));
   }
   EXPECT_FALSE(is_held(object, Held::Session));
 }

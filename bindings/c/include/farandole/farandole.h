@@ -12,8 +12,9 @@
  *             forked child), FDL_SYSTEM (no memory) and FDL_INTERNAL.
  * Ownership   fdl_session and fdl_handle are opaque and owned by the caller, who gives them back
  *             with fdl_destroy and fdl_release. A pointer given back before, or to something else,
- *             is refused where its memory still tells, which finds mistakes, but not all. Strings
- *             and arrays that go in are copied; strings that come out live as is said beside them.
+ *             is refused without its memory being looked at, until another object has that
+ *             address. Strings and arrays that go in are copied; strings that come out live as is
+ *             said beside them.
  * Memory      Tensor memory is borrowed: `in` and `out` of a request must stay valid, and `in`
  *             unchanged, until the operation has settled, whether or not its handle was released.
  *             A result that Farandole allocated (`out` was NULL) lives until fdl_release.
@@ -153,7 +154,8 @@ FDL_API fdl_code fdl_shutdown(fdl_session* session);
  * `cause`, a short line such as "its input ended early", cut at 512 bytes, and not "shutdown".
  * Without effect after fdl_shutdown. Fails: FDL_INVALID_ARGUMENT where `cause` is NULL or empty. */
 FDL_API fdl_code fdl_shutdown_because(fdl_session* session, const char* cause);
-/* fdl_shutdown, then frees. NULL is accepted. */
+/* fdl_shutdown, then frees. NULL is accepted. Callbacks of fdl_on_done that run meanwhile may use
+ * the session, as after fdl_shutdown. */
 FDL_API fdl_code fdl_destroy(fdl_session* session);
 /* FDL_OK while operations can succeed, else why they cannot: what ended the job. */
 FDL_API fdl_code fdl_health(const fdl_session* session);
