@@ -26,10 +26,11 @@ Actions Coordinator::look(TimePoint now) {
   readiness_.look_at(now);
   std::optional<TimePoint> again;
   if (const std::optional<Duration> late = overdue()) {
-    if (doubted_ && *late >= now - *doubted_)
+    if (!doubted_ || *late < now - *doubted_)
+      doubted_ = now;  // it was not late when another one was
+    again = *doubted_ + kReadOn;
+    if (now >= *again)
       return give_up_waiting(readiness_.oldest());
-    doubted_ = now;
-    again = now + kReadOn;
   } else {
     doubted_.reset();
   }

@@ -8,6 +8,7 @@ namespace farandole::control {
 namespace {
 
 using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""ms;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -245,21 +246,6 @@ TEST(Readiness, EachAnnouncementIsHeardWithTheMarkOfItsTensor) {
   EXPECT_THAT(heard, ElementsAre("1a1", "1b2", "0a1", "0b2", "1a1"));
 }
 
-TEST(Readiness, WhatIsNotToldOfIsCountedAndNotDescribed) {
-  Readiness readiness(small_limits(2), {});
-  for (int i = 0; i < 40; ++i) {
-    readiness.at(kStart + std::chrono::seconds(40 - i));
-    ASSERT_TRUE(readiness.announce(0, tensor(std::to_string(i), allreduce({4}))));
-  }
-  readiness.look_at(kStart + 60s);
-  const Stalls stalls = readiness.stalled(10s);
-  ASSERT_THAT(stalls.oldest, SizeIs(StallReport::kMost));
-  for (size_t i = 0; i < StallReport::kMost; ++i)
-    EXPECT_EQ(stalls.oldest[i].name, std::to_string(39 - i));
-  EXPECT_EQ(stalls.more, 40 - StallReport::kMost);
-  EXPECT_THAT(readiness.stalled(10s).oldest, IsEmpty());
-}
-
 TEST_F(StallTest, ManyAreToldByTheOldest) {
   start({.report = 10s}, 2);
   for (int i = 40; i-- > 0;) {
@@ -352,6 +338,22 @@ TEST_F(StallTest, AnotherWaitIsLookedAtTwiceItself) {
   at(60s + Coordinator::kReadOn);
   ASSERT_TRUE(cluster_->coordinator().failed());
   EXPECT_THAT(cluster_->seen(0).failures.at(0).cause, HasSubstr("\"y\""));
+}
+
+// What is announced meanwhile has itself looked at earlier.
+TEST_F(StallTest, NoShorterPolicyIsBelievedSooner) {
+  start({.abort = 20ms}, 2);
+  submit(0, "x");
+  at(20ms);
+  cluster_->now = kStart + 30ms;
+  submit(0, "y");
+  EXPECT_EQ(cluster_->coordinator().deadline(), kStart + 50ms);
+  at(50ms);
+  EXPECT_FALSE(cluster_->coordinator().failed());
+  EXPECT_EQ(cluster_->coordinator().deadline(), kStart + 20ms + Coordinator::kReadOn);
+  at(20ms + Coordinator::kReadOn);
+  ASSERT_TRUE(cluster_->coordinator().failed());
+  EXPECT_THAT(cluster_->seen(0).failures.at(0).cause, HasSubstr("\"x\""));
 }
 
 TEST_F(StallTest, WithoutAPolicyNobodyLooks) {
