@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <mutex>
 
@@ -24,18 +25,37 @@ constexpr size_t kMost = 1 << 16;
 struct Registry {
   std::mutex mutex;
   bool handled = false;
+  sigset_t signals = {};                  // that the thread that forks had blocked before
   size_t end = 0;                         // behind the highest number that was entered
   std::array<ino_t, kMost> entered = {};  // by number; 0: none. Stale where it was closed since
 };
 
 constinit Registry fork_registry;
 
-void before_fork() {
-  fork_registry.mutex.lock();
+// What a thread had blocked before; from now on it handles no signal.
+sigset_t without_signals() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  return before;
 }
 
-void in_parent() {
+void as_before(const sigset_t& signals) {
+  pthread_sigmask(SIG_SETMASK, &signals, nullptr);
+}
+
+// Without signals from here on: a handler that forks, too, would find the mutex taken by its own
+// thread.
+void before_fork() {
+  const sigset_t signals = without_signals();
+  fork_registry.mutex.lock();
+  fork_registry.signals = signals;
+}
+
+void after_fork() {
+  const sigset_t signals = fork_registry.signals;
   fork_registry.mutex.unlock();
+  as_before(signals);
 }
 
 bool is_still(int fd, ino_t entered) {
@@ -62,7 +82,7 @@ void in_child() {
     close(nothing);
   fork_registry.end = 0;
   errno = kept;
-  fork_registry.mutex.unlock();
+  after_fork();
 }
 
 // Only under the mutex. Once, for as long as the library is loaded.
@@ -70,7 +90,7 @@ bool handle_forks() {
   if (fork_registry.handled)
     return true;
   const int why = FARANDOLE_FAIL_CALL(
-      "fork_closed.handle_forks.pthread_atfork", pthread_atfork(before_fork, in_parent, in_child));
+      "fork_closed.handle_forks.pthread_atfork", pthread_atfork(before_fork, after_fork, in_child));
   if (why > 0)
     errno = why;
   fork_registry.handled = why == 0;
@@ -79,7 +99,7 @@ bool handle_forks() {
 
 }  // namespace
 
-ForkHold::ForkHold() {
+ForkHold::ForkHold() : signals_(without_signals()) {
   std::unique_lock lock(fork_registry.mutex);
   works_ = handle_forks();
   lock.release();
@@ -87,6 +107,7 @@ ForkHold::ForkHold() {
 
 ForkHold::~ForkHold() {
   fork_registry.mutex.unlock();
+  as_before(signals_);
 }
 
 int ForkHold::enter(int fd) const {

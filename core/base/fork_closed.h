@@ -13,9 +13,12 @@
 // until it calls exec, which is what close-on-exec is for. Not among them: a number of 65536 or
 // more.
 
+#include <csignal>
+
 namespace farandole {
 
-// While one lives, fork(2) waits in whatever thread calls it.
+// While one lives, fork(2) waits in whatever thread calls it, and its own thread handles no signal:
+// a handler that forks would wait for what it interrupts.
 class ForkHold {
  public:
   ForkHold();
@@ -30,6 +33,7 @@ class ForkHold {
 
  private:
   bool works_;
+  sigset_t signals_;  // that its thread had blocked before
 };
 
 // `make` calls what makes a socket and must not wait: its descriptor, or -1 and errno.

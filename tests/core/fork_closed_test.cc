@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -169,6 +171,20 @@ TEST(ForkClosed, TellsWhyNoSocketWasMade) {
   EXPECT_EQ(errno, EAFNOSUPPORT);
 }
 
+int made_socket() {
+  return closed_on_fork([] { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); });
+}
+
+// Ends a thread that goes on until `done`, also where the test ends early.
+struct Ended {
+  std::atomic<bool>& done;
+  std::thread& thread;
+  ~Ended() {
+    done = true;
+    thread.join();
+  }
+};
+
 // Whenever another thread forks: its child has none of them.
 TEST(ForkClosed, NoForkComesBetweenTheSocketAndItsEntry) {
   const int inherited = sockets();
@@ -176,15 +192,74 @@ TEST(ForkClosed, NoForkComesBetweenTheSocketAndItsEntry) {
   std::atomic<int> made{0};
   std::thread maker([&] {
     while (!done) {
-      const UniqueFd fd(
-          closed_on_fork([] { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }));
+      const UniqueFd fd(made_socket());
       ++made;
     }
   });
+  const Ended ended{done, maker};
   while (made == 0) std::this_thread::yield();
   for (int i = 0; i < 200; ++i) ASSERT_EQ(in_child(sockets), inherited);
-  done = true;
-  maker.join();
+}
+
+// Of a handler of SIGUSR1, which forks: the sockets that its child has.
+volatile sig_atomic_t sockets_in_child = -1;
+
+void forks(int /*number*/) {
+  sockets_in_child = in_child(sockets);
+}
+
+class HandlerForks {
+ public:
+  HandlerForks() {
+    sockets_in_child = -1;
+    before_ = std::signal(SIGUSR1, forks);
+  }
+  ~HandlerForks() { std::signal(SIGUSR1, before_); }
+  HandlerForks(const HandlerForks&) = delete;
+  HandlerForks& operator=(const HandlerForks&) = delete;
+
+ private:
+  void (*before_)(int);
+};
+
+bool is_blocked(int number) {
+  sigset_t blocked;
+  pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+  return sigismember(&blocked, number) == 1;
+}
+
+TEST(ForkClosed, AHandlerForksAfterTheEntry) {
+  const int inherited = sockets();
+  const HandlerForks handler;
+  const UniqueFd fd(closed_on_fork([] {
+    const int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    raise(SIGUSR1);
+    EXPECT_EQ(sockets_in_child, -1);
+    return made;
+  }));
+  EXPECT_TRUE(is_socket(fd.get()));
+  EXPECT_EQ(sockets_in_child, inherited);
+  EXPECT_FALSE(is_blocked(SIGUSR1));
+}
+
+// A handler of fork(3)'s that runs behind those of closed_on_fork, as this one was there first.
+bool raise_before_fork = false;
+[[maybe_unused]] const int registered = pthread_atfork(
+    [] {
+      if (std::exchange(raise_before_fork, false))
+        raise(SIGUSR1);
+    },
+    nullptr,
+    nullptr);
+
+TEST(ForkClosed, AHandlerMayForkWhileItsThreadForks) {
+  const int inherited = sockets();
+  const UniqueFd fd(made_socket());
+  const HandlerForks handler;
+  raise_before_fork = true;
+  EXPECT_EQ(in_child([&] { return is_blocked(SIGUSR1) ? 100 : sockets(); }), inherited);
+  EXPECT_EQ(sockets_in_child, inherited);
+  EXPECT_FALSE(is_blocked(SIGUSR1));
 }
 
 }  // namespace
