@@ -17,6 +17,8 @@ namespace farandole::launch {
 // The most that ranks get between SIGTERM and SIGKILL when a lease has run out: whoever asked for a
 // longer grace is gone, and nothing may stay behind for long.
 inline constexpr Duration kLeaseGrace = std::chrono::seconds(2);
+// For the other ranks to notice by themselves that one has failed, before they are told to end.
+inline constexpr Duration kReportTime = std::chrono::seconds(1);
 
 enum class MessageKind : int32_t {
   // downwards

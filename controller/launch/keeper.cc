@@ -23,9 +23,9 @@ namespace {
 
 // What outlives the program may end by itself for so long: pipelines still empty their pipes.
 constexpr Duration kNaturalEnd = std::chrono::seconds(1);
-// After one that failed for half of what the others have to report (Supervisor::Settings): what
-// only hears of its end when nobody holds its descriptors any more is to hear of it in time.
-constexpr Duration kNaturalEndOfFailed = std::chrono::milliseconds(500);
+// After one that failed for half of what the others have to report: what only hears of its end when
+// nobody holds its descriptors any more is to hear of it in time.
+constexpr Duration kNaturalEndOfFailed = kReportTime / 2;
 // A process that SIGKILL does not end in this time hangs in the kernel.
 constexpr Duration kKillTime = std::chrono::seconds(10);
 

@@ -44,7 +44,7 @@ class Supervisor {
   struct Settings {
     int ranks = 1;
     Duration grace = std::chrono::seconds(3);
-    Duration report_time = std::chrono::seconds(1);  // for the other ranks to notice by themselves
+    Duration report_time = kReportTime;
     std::optional<Duration> timeout;
     std::vector<int> hosts = {};  // of each rank; none: all are on host 0
   };

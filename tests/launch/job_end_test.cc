@@ -53,22 +53,6 @@ TEST(JobEnd, OtherRanksMayStillSayWhatTheySaw) {
   EXPECT_EQ(result.out, "[0] was told\n");
 }
 
-// Its child holds the fifo, as one that was cloned could hold sockets, and is ended before rank 0
-// is.
-TEST(JobEnd, WhatAFailedRankLeftEndsWhileOthersMayStillReport) {
-  const std::string path = testing::TempDir() + fmt::format("launch_heir_{}", getpid());
-  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-  const JobResult result = run_job(shell(
-      2,
-      fmt::format(
-          "if [ $FARANDOLE_RANK = 1 ]; then exec 9> {0}; sleep 1000 & exit 3; fi; "
-          "read line < {0}; echo heard of it; exit 1",
-          path)));
-  unlink(path.c_str());
-  EXPECT_EQ(result.exit_code, 3);
-  EXPECT_EQ(result.out, "[0] heard of it\n");
-}
-
 TEST(JobEnd, ARankThatReportsALostPeerIsNotBlamed) {
   const JobResult result = run_job(shell(
       2,
