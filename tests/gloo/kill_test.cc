@@ -56,10 +56,20 @@ void survive(const Algorithm& algorithm, gloo_transport::Mesh* raw, size_t bytes
     _exit(4);
 }
 
+// A forked child keeps no socket that its parent made (fork_closed.h); a duplicate is none of them.
+std::vector<std::vector<UniqueFd>> mesh_for_children(int members) {
+  auto sockets = tcp_mesh(static_cast<size_t>(members));
+  for (auto& row : sockets)
+    for (UniqueFd& fd : row)
+      if (fd)
+        fd = UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  return sockets;
+}
+
 class Processes {
  public:
   Processes(const Algorithm& algorithm, const Case& where) {
-    auto sockets = tcp_mesh(static_cast<size_t>(where.members));
+    auto sockets = mesh_for_children(where.members);
     for (int member = 0; member < where.members; ++member) {
       int ends[2];
       if (::pipe2(ends, O_CLOEXEC) != 0)
