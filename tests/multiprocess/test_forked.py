@@ -44,7 +44,7 @@ ANSWERED = {
         f"DistributedOptimizer.{name}"
         for name in (
             *("add_param_group", "load_state_dict", "set_backward_passes_per_step"),
-            *("skip_synchronize", "zero_grad"),
+            *("find_duplicates", "skip_synchronize", "zero_grad"),
         )
     ),
     *(
