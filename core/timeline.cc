@@ -56,6 +56,7 @@ Result<std::shared_ptr<TimelineWriter>> Timeline::begin(Recording recording) {
 }
 
 Status Timeline::start(const std::string& path, bool mark_cycles, TimelinePlace place) {
+  MutexLock one_at_a_time(starting_);
   const auto begun = begin({path, std::move(place), mark_cycles, 0, files_.open});
   if (!begun)
     return begun.status();

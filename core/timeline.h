@@ -41,10 +41,11 @@ class Timeline {
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
 
-  // Waits until the file is open, for TimelineFiles::patience at most. Fails: InvalidArgument where
-  // one is recorded, or the path names no ordinary file; System where the file cannot be written or
-  // does not open in time, the one before still waits for its own, or there is no thread; Aborted
-  // where stop() was called meanwhile.
+  // Waits until the file is open, for TimelineFiles::patience at most; called by several at once,
+  // one after the other, so that each hears of its own file. Fails: InvalidArgument where one is
+  // recorded, or the path names no ordinary file; System where the file cannot be written or does
+  // not open in time, the one before still waits for its own, or there is no thread; Aborted where
+  // stop() was called meanwhile.
   Status start(const std::string& path, bool mark_cycles, TimelinePlace place);
   // Writes what was recorded before, and ends; nothing where none is recorded. Waits for the file,
   // for TimelineFiles::patience at most: from then on the writer's thread waits alone, and until it
@@ -76,6 +77,7 @@ class Timeline {
   const TimelineFiles files_;
   std::atomic<uint32_t> recording_{0};          // its number; 0: none
   std::atomic<TimelineShared*> seen_{nullptr};  // what shared_ holds, by those who record
+  Mutex starting_;                              // by start() alone, which waits under it
   Mutex mutex_;
   std::shared_ptr<TimelineShared> shared_ FARANDOLE_GUARDED_BY(mutex_);  // from the first on
   std::shared_ptr<TimelineWriter> writer_ FARANDOLE_GUARDED_BY(mutex_);

@@ -210,7 +210,7 @@ def test_a_group_is_written_only_where_its_results_fit() -> None:
         _native.GATHER,
         _native.SCATTER,
     ):
-        with pytest.raises(ValueError, match="only allreduce, broadcast and reduce write to"):
+        with pytest.raises(ValueError, match="only allreduce, broadcast, reduce and the receiver"):
             _session.submit_all(kind, ["a"], [ONES], [np.ones(2)])
     with pytest.raises(ValueError, match="must have the same length"):
         _session.current().submit_all(_native.ALLREDUCE, ["a"], [], [], 0, 0, 1.0, 1.0, [])

@@ -63,6 +63,8 @@ def message_of(call: Call, name: str) -> str:
 
 def refused_on_the_rank_itself() -> None:
     """One name is in flight for one thing."""
+    if fdl.rank() != 0:
+        fdl.barrier()  # what rank 0 has begun stays in flight until it has tried all
     ahead = [of_numpy(2)("own"), fdl.allreduce_async(np.ones(3), name="alone", op=fdl.Sum)]
     for call, name in [
         (of_numpy(3), "own"),
@@ -71,13 +73,15 @@ def refused_on_the_rank_itself() -> None:
         (lambda n: fdl.allreduce_async(np.ones(3), name=n), "own"),
     ]:
         if fdl.rank() != 0:
-            continue  # the others come later: it is in flight on rank 0
+            continue
         try:
             call(name)
         except fdl.InvalidArgumentError as error:
             assert "in flight already" in str(error), error
         else:
             raise AssertionError("nobody noticed")
+    if fdl.rank() == 0:
+        fdl.barrier()
     for handle in ahead:
         handle.wait(LIMIT)
 
