@@ -11,10 +11,9 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from common import report
-from sets_common import WAY, check, fdl, passed, refused
+from sets_common import WAY, check, fdl, passed, refused, stretched, typed
 
 if WAY == "torch":
     import torch
@@ -29,20 +28,7 @@ def sample(seed: int, shape: tuple[int, ...], dtype: str) -> Any:
     numbers = np.asarray((np.arange(int(np.prod(shape, dtype=int))).reshape(shape) + seed) % 3)
     if dtype == "bool":
         numbers = np.asarray(numbers > 1)
-    if WAY == "torch":
-        return torch.tensor(numbers).to(getattr(torch, dtype))
-    return numbers.astype(getattr(ml_dtypes, dtype, dtype))
-
-
-def stretched(array: Any) -> Any:
-    """The same values in memory that is not contiguous."""
-    if WAY == "torch":
-        wide = torch.zeros(*array.shape, 2, dtype=torch.float32).to(array.dtype)
-        wide[..., 1].copy_(array)
-        return wide[..., 1]
-    other = np.zeros((*array.shape, 2), array.dtype)
-    other[..., 1] = array
-    return other[..., 1]
+    return typed(numbers, dtype)
 
 
 def plain(array: Any) -> Any:

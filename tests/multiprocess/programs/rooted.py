@@ -10,10 +10,9 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from common import report
-from sets_common import WAY, check, fdl, passed, refused
+from sets_common import WAY, check, fdl, passed, refused, stretched, typed
 
 if WAY == "torch":
     import torch
@@ -39,23 +38,6 @@ def sample(rank: int, rows: int, dtype: str) -> Any:
     if dtype == "bool":
         numbers = numbers > 1
     return typed(numbers, dtype)
-
-
-def typed(numbers: Any, dtype: str) -> Any:
-    if WAY == "torch":
-        return torch.tensor(numbers).to(getattr(torch, dtype))
-    return numbers.astype(getattr(ml_dtypes, dtype, dtype))
-
-
-def stretched(array: Any) -> Any:
-    """The same values in memory that is not contiguous."""
-    if WAY == "torch":
-        wide = torch.zeros(*array.shape, 2, dtype=torch.float32).to(array.dtype)
-        wide[..., 1].copy_(array)
-        return wide[..., 1]
-    other = np.zeros((*array.shape, 2), array.dtype)
-    other[..., 1] = array
-    return other[..., 1]
 
 
 def copy_of(array: Any) -> Any:

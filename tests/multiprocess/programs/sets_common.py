@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 WAY = sys.argv[1]
@@ -43,3 +44,21 @@ def refused(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
 
 def passed() -> int:
     return checks
+
+
+def typed(numbers: Any, dtype: str) -> Any:
+    """An array of what the program goes through: NumPy or torch."""
+    if WAY == "torch":
+        return torch.tensor(numbers).to(getattr(torch, dtype))
+    return numbers.astype(getattr(ml_dtypes, dtype, dtype))
+
+
+def stretched(array: Any) -> Any:
+    """The same values in memory that is not contiguous."""
+    if WAY == "torch":
+        wide = torch.zeros(*array.shape, 2, dtype=torch.float32).to(array.dtype)
+        wide[..., 1].copy_(array)
+        return wide[..., 1]
+    other = np.zeros((*array.shape, 2), array.dtype)
+    other[..., 1] = array
+    return other[..., 1]
