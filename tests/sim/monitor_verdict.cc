@@ -41,6 +41,7 @@ void VerdictMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint 
   if (told_[static_cast<size_t>(rank)])
     violated(fmt::format("I14: rank {} was given a second verdict: {}", rank, failure.cause));
   told_[static_cast<size_t>(rank)] = true;
+  lost_.emplace(failure.rank, rank);
   judge_cause(rank, failure);
   judge_time(rank, failure, now);
   if (failure.rank >= 0 && failure.rank < touched_.size())
@@ -76,7 +77,7 @@ void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint 
 void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
   if (failure.rank < 0 || failure.rank >= touched_.size())
     violated(fmt::format("I14: rank {} blames rank {}", rank, failure.rank));
-  else if (!touched_.any(failure.rank))
+  else if (!touched_.any(failure.rank) && !lost_.contains({rank, failure.rank}))
     violated(fmt::format(
         "I14: rank {} blames rank {}, which nothing had happened to: {}",
         rank,

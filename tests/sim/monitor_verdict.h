@@ -1,6 +1,7 @@
 #pragma once
 // I14: one verdict, with the same culprit everywhere; nobody is accused who did nothing wrong, and
-// a process that was stopped accuses nobody when it wakes. Bounds: a verdict comes in time.
+// a process that was stopped accuses nobody when it wakes, but those who gave it up meanwhile and
+// whose word of that was lost. Bounds: a verdict comes in time.
 
 #include <map>
 #include <optional>
@@ -38,6 +39,7 @@ class VerdictMonitor final : public Monitor {
   std::vector<std::optional<TimePoint>> deaths_;
   TimePoint formed_{};                  // when the last that has heard of it did
   std::set<std::pair<int, int>> left_;  // whom, by whom
+  std::set<std::pair<int, int>> lost_;  // whom, for whom
   std::optional<int> culprit_;          // named by a rank that nothing stood between and rank 0
 };
 

@@ -251,6 +251,21 @@ TEST_F(VerdictMonitorTest, SeesTheInnocentBlamed) {
   EXPECT_FALSE(findings_.empty());
 }
 
+// Rank 0 slept for too long; who gave it up said so and closed the connection, and only that came.
+TEST_F(VerdictMonitorTest, AdmitsThatASleeperNamesThoseWhoGaveItUp) {
+  monitor_.on_fault({.kind = Fault::Kind::Stop, .length = 10s, .rank = 0});
+  monitor_.on_failure(1, {.rank = 0}, kNow);
+  monitor_.on_failure(0, {.rank = 1}, kNow);
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(VerdictMonitorTest, SeesThatASleeperNamesAnother) {
+  monitor_.on_fault({.kind = Fault::Kind::Stop, .length = 10s, .rank = 0});
+  monitor_.on_failure(1, {.rank = 0}, kNow);
+  monitor_.on_failure(0, {.rank = 2}, kNow);
+  EXPECT_FALSE(findings_.empty());
+}
+
 TEST_F(VerdictMonitorTest, SeesTwoCulprits) {
   kill(2);
   kill(3);
