@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,18 +107,31 @@ def judge_launcher(outcome: Outcome) -> list[str]:
 
 def judge_loss(outcome: Outcome) -> list[str]:
     """Whoever survived names the victim; unless all had finished before."""
-    victim = outcome.plan.victim
+    plan = outcome.plan
     if outcome.code == 0:
         return judge_finish(outcome)
+    lost = {
+        rank: report.get("lost")
+        for rank, report in outcome.reports.items()
+        if rank != plan.victim and not report.get("finished")
+    }
     found = []
-    for rank, report in outcome.reports.items():
-        if rank == victim or report.get("finished"):
-            continue
-        if "lost" not in report:
+    for rank, culprit in lost.items():
+        if culprit is None:
             found.append(f"rank {rank} reported nothing")
-        elif report["lost"] != victim:
-            found.append(f"rank {rank} blames rank {report['lost']}, not {victim}")
+        elif plan.victim not in (culprit, first_to_leave(plan.fate, lost, culprit)):
+            found.append(f"rank {rank} blames rank {culprit}, not {plan.victim}")
     return found
+
+
+def first_to_leave(fate: str, lost: Mapping[int, int | None], culprit: int) -> int:
+    """`lost`: whom each survivor names, by rank. A rank that leaves says so, and sets without it go
+    on: there others may hear first of a survivor that heard of it and left in its turn."""
+    if fate in ("raise", "exit", "leave"):
+        for _ in lost:
+            before = lost.get(culprit)
+            culprit = culprit if before is None else before
+    return culprit
 
 
 JUDGES: dict[str, Callable[[Outcome], list[str]]] = {

@@ -99,9 +99,10 @@ def life_of(seed: str, number: int, fates: tuple[str, ...] = FATES) -> Life:
 def judge(life: Life, ends: dict[int, Report]) -> list[str]:
     """Of all that took part and are still there."""
     found = []
+    lost = {life.ranks[process]: end.get("lost") for process, end in ends.items()}
     for process, end in ends.items():
         if process != VICTIM or life.fate == "finish":
-            wrong = _of_survivor(life, end)
+            wrong = _of_survivor(life, end, lost)
         else:
             wrong = _of_victim(life, end)
         if wrong:
@@ -109,7 +110,7 @@ def judge(life: Life, ends: dict[int, Report]) -> list[str]:
     return found
 
 
-def _of_survivor(life: Life, end: Report) -> str:
+def _of_survivor(life: Life, end: Report, lost: dict[int, int | None]) -> str:
     if life.fate in ("finish", "fewer"):
         return "" if end.get("finished") else f"ended with {end['failed']}"
     if end.get("finished"):
@@ -119,7 +120,8 @@ def _of_survivor(life: Life, end: Report) -> str:
         return "" if missing else f"does not name rank {life.victim}, which is missing"
     if life.fate == "absent" or end["failed"] != "PeerLostError":
         return f"ended with {end['failed']}"
-    return "" if end["lost"] == life.victim else f"blames rank {end['lost']}, not {life.victim}"
+    first = churn.first_to_leave(life.fate, lost, end["lost"])
+    return "" if first == life.victim else f"blames rank {end['lost']}, not {life.victim}"
 
 
 def _of_victim(life: Life, end: Report) -> str:

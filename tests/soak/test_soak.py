@@ -104,6 +104,30 @@ def test_what_a_marathon_leaves_behind_is_told(
 
 
 @pytest.mark.parametrize(
+    ("fate", "lost", "wrong"),
+    [
+        ("kill", {0: 1, 2: 1}, []),
+        ("kill", {0: 1, 2: 0}, ["rank 2 blames rank 0, not 1"]),
+        ("raise", {0: 1, 2: 0, 3: 2}, []),
+        ("raise", {0: 2, 2: 0}, ["rank 0 blames rank 2, not 1", "rank 2 blames rank 0, not 1"]),
+        ("exit", {0: 1, 2: None}, ["rank 2 reported nothing"]),
+    ],
+)
+def test_only_after_one_that_leaves_others_may_be_named(
+    fate: str,
+    lost: dict[int, int | None],
+    wrong: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(MULTIPROCESS))
+    churn = importlib.import_module("churn")
+    outcome = churn.Outcome(churn.Plan("", fate, 4, 1, 0, {}), code=1)
+    outcome.reports = {rank: {"lost": who} for rank, who in lost.items() if who is not None}
+    outcome.reports |= {rank: {} for rank, who in lost.items() if who is None}
+    assert churn.judge_loss(outcome) == wrong
+
+
+@pytest.mark.parametrize(
     ("leak", "what"),
     [
         ("kept.append(mmap.mmap(-1, 1 << 16))", "mappings"),
