@@ -233,6 +233,37 @@ def test_every_collective_there_is_is_run(operations: ModuleType) -> None:
     assert set(operations.KINDS) == {name for name in there if not NO_RESULT.fullmatch(name)}
 
 
+def letters_of(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SOAK.parent / "programs"))
+    return importlib.import_module("letters")
+
+
+@pytest.mark.parametrize(
+    ("rank", "got", "right"),
+    [
+        (2, [[2, 2], [2, 2]], True),
+        (2, [[2, 2], [2, 3]], False),
+        (2, [[2, 2]], False),
+        (0, None, True),
+        (0, [[2, 2], [2, 2]], False),
+    ],
+)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_wrong_message_is_told(
+    monkeypatch: pytest.MonkeyPatch, grouped: bool, rank: int, got: Any, right: bool
+) -> None:
+    letters = letters_of(monkeypatch)
+    rows = (2, 2) if grouped else (2,)
+    letter = letters.Letter("a", 0, 2, np.dtype("i4"), rows, grouped, None)
+    one = None if got is None else np.array(got, "i4")
+    monkeypatch.setattr(fdl, "synchronize", lambda handle: [one, one] if grouped else one)
+    if right:
+        letters.check(letter, rank, None)
+    else:
+        with pytest.raises(AssertionError):
+            letters.check(letter, rank, None)
+
+
 ALL = (0, 1, 2)
 
 

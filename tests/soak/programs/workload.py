@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import letters
 import operations
 from operations import DTYPES, KINDS, RAGGED, Operation, suits, what_is
 
@@ -25,6 +26,7 @@ IN_SETS = 0.3
 # In each batch.
 CHANGES = 0.2
 OBJECTS = 0.3
+LETTERS = 0.3
 JOINS = 0.1
 MOST_SETS = 3
 
@@ -45,6 +47,8 @@ class Workload:
         count = self._common.randint(1, 30)
         numbers = self._common.sample(range(NAMES), count)
         flying = self._started([self._choose(number) for number in numbers])
+        if self._common.random() < LETTERS:
+            self._send_letters()
         # Sets come and go, and objects travel, while these are in flight.
         if self._common.random() < CHANGES:
             self._change_sets()
@@ -125,6 +129,15 @@ class Workload:
             mine if self.rank == root else None, root, name="sent", process_set=process_set
         )
         assert got == {**mine, "rank": root}, str(got)[:200]
+
+    def _send_letters(self) -> None:
+        """Between some ranks, all at once."""
+        drawn = letters.draw(self._common, self._choose_set())
+        mine = [one for one in drawn if self.rank in (one.source, one.dest)]
+        order = self._own.sample(mine, len(mine))
+        flying = [(one, letters.start(one, self.rank)) for one in order]
+        for letter, handle in self._own.sample(flying, len(flying)):
+            letters.check(letter, self.rank, handle)
 
     def _join(self) -> None:
         """Some ranks have no more data; the others go on among themselves, and join later."""
