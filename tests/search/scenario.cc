@@ -226,8 +226,7 @@ std::vector<Scenario> set_scenarios() {
             change("-", RemoveProcessSet, {kFirstAdded}, 0),
             change("+2", AddProcessSet, {0, 1}, 1),
             of_added(allreduce("c", 4, 0))},
-       .faults = {}},
-      1);
+       .faults = {}});
 }
 
 std::vector<Scenario> scatter_scenarios() {
@@ -239,7 +238,7 @@ std::vector<Scenario> scatter_scenarios() {
   // What another rank than the root says does not matter, but that rank says it in full.
   base.ops[2].signature[2].shape = {7};
   base.limits.cache_capacity = 1;
-  std::vector<Scenario> all = with_faults(std::move(base), 1);
+  std::vector<Scenario> all = with_faults(std::move(base));
   Scenario joined{
       .name = "scatter, join", .limits = {}, .ops = {scatter("a", 1, 0), join()}, .faults = {}};
   std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));

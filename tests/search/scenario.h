@@ -76,15 +76,14 @@ struct Scenario {
 std::vector<Scenario> agreement_scenarios();  // three tensors, one of them of two ranks, one ragged
 std::vector<Scenario> cache_scenarios();      // names that come again, with room for one id
 std::vector<Scenario> store_scenarios();      // a tensor, and a rank that waits for another's value
-// With one fault at most: tensors that some join without; a set that is added, used, removed and
-// added again. Without any: tensors that some join without, with room for one id.
-std::vector<Scenario> join_scenarios();
-std::vector<Scenario> set_scenarios();
-// With one fault at most: the rows of one rank, to whom the others only answer, with room for one
-// id.
+std::vector<Scenario> set_scenarios();        // a set that is added, used, removed and added again
+// The rows of one rank, to whom the others only answer, with room for one id.
 std::vector<Scenario> scatter_scenarios();
-// Likewise: messages of one name both ways, with memory for what was sent before; one whose end may
-// join.
+// With one fault at most: tensors that some join without. Without any: likewise, with room for one
+// id.
+std::vector<Scenario> join_scenarios();
+// With one fault at most: messages of one name both ways, with memory for what was sent before.
+// Without any: one whose end may join.
 std::vector<Scenario> message_scenarios();
 
 inline bool is_member(uint32_t process_set, int rank) {
