@@ -38,10 +38,10 @@ struct ConnectSpec {
   LookupLimits::Resolver resolver = getaddrinfo;  // tests replace it
 };
 
-// Tries again, with pauses of 10 ms growing to 200 ms, while nobody listens, the connection breaks
-// or the server says "not yet". Fails: Timeout naming the last cause; Aborted when it gives up; at
-// once where trying again cannot help: as Handshake (Mismatch, InvalidArgument) and look_up(), and
-// System where this process lacks descriptors, say.
+// Tries again, with pauses of 4 ms growing by a quarter to 200 ms, while nobody listens, the
+// connection breaks or the server says "not yet". Fails: Timeout naming the last cause; Aborted
+// when it gives up; at once where trying again cannot help: as Handshake (Mismatch,
+// InvalidArgument) and look_up(), and System where this process lacks descriptors, say.
 Result<Established> connect_to(const ConnectSpec& spec, TimePoint deadline);
 
 // Options that every connection has: non-blocking, no delay. Fails: System.

@@ -42,6 +42,19 @@ def excused(*delays: tuple[Delays, Delays]) -> float:
     return min(sum(late(before, after) for before, after in delays), MOST_EXCUSED)
 
 
+def check_flat(used: list[dict[str, int]], memory: bool) -> None:
+    """Asserts that the cycles of cycles.py leave nothing: what it used after one of each five."""
+    quarter = len(used) // 4
+    assert quarter >= 10
+    for what in ("descriptors", "threads"):
+        assert used[-1][what] <= used[0][what], used
+    # The first half fills caches. A page that stays each time, mapped alone, would be told.
+    for what, most in (("memory", 1 << 18), ("mappings", 8)) if memory else ():
+        values = [sample[what] for sample in used]
+        early, late = values[quarter : 2 * quarter], values[-quarter:]
+        assert max(late) - max(early) < most, (what, used)
+
+
 def environment(**settings: object) -> dict[str, str]:
     """This process's, without what would place it in a job, and with what a test wants."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}

@@ -4,10 +4,10 @@ errors."""
 from __future__ import annotations
 
 import re
-import statistics
+from collections.abc import Iterable, Sequence
 
 import pytest
-from jobs import launch, launch_verbosely
+from jobs import check_flat, launch, launch_verbosely
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -42,14 +42,21 @@ def test_operations_in_flight_at_the_end(ending: str, communicator: str) -> None
         assert ending != "handler" or report["alive"]
 
 
+def slowest(step: Iterable[Sequence[float]]) -> float:
+    """From when the last rank began a step until all had done it."""
+    begins, ends = zip(*step, strict=True)
+    return float(max(ends) - max(begins))
+
+
 @pytest.mark.measures
-@pytest.mark.timeout(150)
-def test_init_and_shutdown_with_work_unfinished_take_less_than_50_ms() -> None:
-    """Both together, on the slowest of four ranks, in the median of sixty; but for what their
-    threads had to wait for a core."""
-    seconds = []
-    for cycle in zip(*(report["took"] for report in launch(4, "cycles.py", "60")), strict=True):
-        begin, end = zip(*cycle, strict=True)  # of each rank what it took, and what is excused
-        seconds.append(sum(max(s)[0] - sum(late for _, late in s) for s in (begin, end)))
-    assert len(seconds) == 60
-    assert statistics.median(seconds) < 0.05, seconds
+@pytest.mark.timeout(170)
+def test_init_and_shutdown_with_work_unfinished_take_less_than_50_ms_200_times() -> None:
+    """Each time, both together, on the slowest of four ranks, which run before everything else on
+    the machine; and nothing of all that is left."""
+    reports = launch(4, "cycles.py", "250", "foremost", timeout=150)
+    cycles = zip(*(report["took"] for report in reports), strict=True)
+    seconds = [sum(map(slowest, zip(*cycle, strict=True))) for cycle in cycles]
+    assert len(seconds) == 200
+    assert max(seconds) < 0.05, seconds
+    for report in reports:
+        check_flat(report["used"], memory=True)
