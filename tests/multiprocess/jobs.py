@@ -62,7 +62,10 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 def parse(line: str) -> Report | None:
-    """The report in a line of output, behind whatever prefix the launcher gave it."""
+    """The report in a line of output, behind whatever prefix the launcher gave it. What that says
+    again at the end, shortened perhaps, is none."""
+    if line.startswith(("farandolerun: ", "    ")):
+        return None
     found = re.search(re.escape(MARK) + r"(\{.*\})", line)
     return json.loads(found.group(1)) if found else None
 
