@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from common import report
-from sets_common import WAY, check, fdl, passed, refused, tensor
+from sets_common import WAY, check, fdl, passed, refused, tensor, typed
 
 WHOLE = ("uint8", "int8", "uint16", "int16", "int32", "int64")
 REAL = ("float16", "float32", "float64")
@@ -119,6 +119,61 @@ def groups(rank: int, left: list[int], size: int) -> None:
     check([part.tolist() for part in got], [[max(left)]] * 2)
 
 
+def exchanges(rank: int, left: list[int], size: int) -> None:
+    """Groups of what is exchanged, and of what has a root, which is the last rank."""
+    last, at_root = size - 1, rank == size - 1
+    splits = [int(r in left) for r in range(size)]
+    pair = [tensor([rank] * len(left)), tensor([rank, -rank] * len(left), "int64")]
+    each = [splits, [2 * n for n in splits]]
+    small, large = fdl.grouped_alltoall(pair, each, name="xa")
+    check((small[0].tolist(), small[1].tolist()), (left, each[0]))
+    check((large[0].tolist(), large[1].tolist()), ([n for r in left for n in (r, -r)], each[1]))
+    own = [tensor([rank]), tensor([1.0] * 5)]
+    got = fdl.grouped_reduce(own, last, op=fdl.Sum, name="xr")
+    sums = [[sum(left)], [float(len(left))] * 5]
+    check(
+        [None if part is None else part.tolist() for part in got], sums if at_root else [None] * 2
+    )
+    got = fdl.grouped_gather(own, last, name="xg")
+    rows = [left, [1.0] * (5 * len(left))]
+    check(
+        [None if part is None else part.tolist() for part in got], rows if at_root else [None] * 2
+    )
+    whole = [tensor(left), tensor([n for r in left for n in (r, 7)])] if at_root else [None] * 2
+    got = fdl.grouped_scatter(whole, last, each, name="xs")
+    check([part.tolist() for part in got], [[rank], [rank, 7]])
+
+
+def small_floats(rank: int, left: list[int], size: int) -> None:
+    """What travels as bytes: from who takes part, none of who has joined."""
+    last = size - 1
+    for dtype in ("float8_e4m3fn", "float8_e5m2"):
+
+        def numbers(got: Any, dtype: str = dtype) -> Any:
+            check(str(got.dtype).removeprefix("torch."), dtype)
+            return (got.float() if WAY == "torch" else got.astype("f4")).tolist()
+
+        def named(what: str, dtype: str = dtype) -> str:
+            return f"{what}.{dtype}"
+
+        own = typed(np.full(rank + 1, rank + 0.5), dtype)
+        rows = [r + 0.5 for r in left for _ in range(r + 1)]
+        check(numbers(fdl.allgather(own, name=named("g"))), rows)
+        check(numbers(fdl.broadcast(own[:1], last, name=named("b"))), [last + 0.5])
+        each = typed(np.full(len(left), rank + 0.5), dtype)
+        splits = [int(r in left) for r in range(size)]
+        moved, counts = fdl.alltoall(each, splits, name=named("a"))
+        check((numbers(moved), counts.tolist()), ([r + 0.5 for r in left], splits))
+        ((moved, counts),) = fdl.grouped_alltoall([each], [splits], name=named("ga"))
+        check((numbers(moved), counts.tolist()), ([r + 0.5 for r in left], splits))
+        (got,) = fdl.grouped_allgather([own], name=named("gg"))
+        check(numbers(got), rows)
+        gathered = fdl.gather(own, last, name=named("r"))
+        check(None if gathered is None else numbers(gathered), rows if rank == last else None)
+        whole = typed(np.add(left, 0.5), dtype) if rank == last else None
+        check(numbers(fdl.scatter(whole, last, splits, name=named("s"))), [rank + 0.5])
+
+
 def meaningless(left: list[int], size: int) -> None:
     """Errors on all who ask, after which the next operation works."""
     gone = [r for r in range(size) if r not in left]
@@ -150,6 +205,8 @@ def in_the_job(rank: int, size: int) -> None:
         scaled(rank, left)
         moves(rank, left, size)
         groups(rank, left, size)
+        exchanges(rank, left, size)
+        small_floats(rank, left, size)
         meaningless(left, size)
     check(fdl.join(), size - 1)
     reductions(rank, list(range(size)), fdl.global_process_set)

@@ -7,14 +7,16 @@ import time
 
 import numpy as np
 from common import report
+from foremost import go_foremost
 
 import farandole as fdl
 
 BLOCKED = 5.0  # seconds
-BARRIERS = 50
+BARRIERS = 200
 
 
 def main() -> None:
+    go_foremost()
     slow, quick = fdl.ProcessSet([0, 1]), fdl.ProcessSet([0, 2])
     fdl.init(process_sets=[slow, quick])
     rank = fdl.rank()
