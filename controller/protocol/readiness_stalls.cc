@@ -67,7 +67,8 @@ Stalls Readiness::stalled(Duration least) {
 const Readiness::Slot* Readiness::oldest_slot() const {
   const Slot* found = nullptr;
   for (const auto& [key, slot] : slots_)
-    if (slot.count > 0 && (found == nullptr || slot.since < found->since))
+    if ((slot.count > 0 || FARANDOLE_MUTATE(EndWhatIsAnswered)) &&
+        (found == nullptr || slot.since < found->since))
       found = &slot;
   return found;
 }

@@ -124,7 +124,7 @@ void Caller::handle(const PeerFailure& failure) {
     return;
   verdict_ = failure;
   for (const auto& monitor : *parts_.monitors) monitor->on_halted(parts_.rank);
-  parts_.data->end(parts_.rank, failure.rank);
+  parts_.data->end(parts_.rank, blamed());
   in_flight_.clear();
   lanes_.clear();
   left_or_late();
@@ -200,7 +200,8 @@ bool Caller::submit_some() {
       signature.process_set = set;
     const Key key{signature.process_set, op.name};
     in_flight_[key] = op.step;
-    for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, signature);
+    for (const auto& monitor : *parts_.monitors)
+      monitor->on_submitted(parts_.rank, key, signature, parts_.process->true_now());
     parts_.trace(fmt::format("submits \"{}\" of set {}", op.name, key.process_set));
     batch.push_back({op.name, signature});
   }
@@ -333,6 +334,11 @@ void Caller::shut_down() {
   left_or_late();
 }
 
+// Whom others may take it for who find its connections closed; a wait can end with nobody's blame.
+int Caller::blamed() const {
+  return verdict_ && verdict_->rank >= 0 ? verdict_->rank : parts_.rank;
+}
+
 // The goodbye has been acknowledged, or cannot be any more.
 void Caller::left_or_late() {
   if (!waiting_left_ || !(acknowledged_ || verdict_))
@@ -362,7 +368,7 @@ void Caller::close() {
       monitor->on_overdue(parts_.rank);
   if (!late_ && !in_flight_.empty())
     parts_.violated("I5: not answered, though the goodbye was:" + unsettled());
-  parts_.data->end(parts_.rank, verdict_ ? verdict_->rank : parts_.rank);
+  parts_.data->end(parts_.rank, blamed());
   in_flight_.clear();
   lanes_.clear();
   parts_.stop();

@@ -74,6 +74,7 @@ class Caller final : public ControlSink {
   void left_or_late();
   void drained_or_late();
   void close();
+  int blamed() const;
   // Of this set, as far as this rank knows.
   std::vector<int> members(uint32_t process_set) const;
   bool is_member(uint32_t process_set) const;

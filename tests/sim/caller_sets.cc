@@ -108,7 +108,8 @@ bool Caller::join_all() {
     s.kind = CollectiveKind::Join;
     const Key key{s.process_set, {}};
     in_flight_[key] = step_;
-    for (const auto& monitor : *parts_.monitors) monitor->on_submitted(parts_.rank, key, s);
+    for (const auto& monitor : *parts_.monitors)
+      monitor->on_submitted(parts_.rank, key, s, parts_.process->true_now());
     parts_.trace(fmt::format("joins set {}", s.process_set));
   }
   announce(std::move(joins));

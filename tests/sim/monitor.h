@@ -53,7 +53,7 @@ class Monitor {
     TimePoint now;
   };
   virtual void on_start_end(int /*rank*/, const StartEnd&) {}
-  virtual void on_submitted(int /*rank*/, const control::Key&, const Signature&) {}
+  virtual void on_submitted(int /*rank*/, const control::Key&, const Signature&, TimePoint) {}
   // Before the rank does anything about it.
   virtual void on_agreement(int /*rank*/, const Agreement&) {}
   virtual void on_failure(int /*rank*/, const PeerFailure&, TimePoint) {}

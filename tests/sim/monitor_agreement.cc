@@ -173,7 +173,8 @@ void AgreementMonitor::check_change(const ReadyOp& op, const Signature& wanted) 
         wanted.operand.begin(), wanted.operand.end());
 }
 
-void AgreementMonitor::on_submitted(int rank, const control::Key& key, const Signature& signature) {
+void AgreementMonitor::on_submitted(
+    int rank, const control::Key& key, const Signature& signature, TimePoint) {
   seen(rank).submissions[key] = {signature, true, true};
 }
 

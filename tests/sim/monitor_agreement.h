@@ -12,7 +12,8 @@ namespace farandole::sim {
 class AgreementMonitor final : public Monitor {
  public:
   AgreementMonitor(const Plan& plan, Findings& findings);
-  void on_submitted(int rank, const control::Key& key, const Signature& signature) override;
+  void on_submitted(
+      int rank, const control::Key& key, const Signature& signature, TimePoint now) override;
   void on_agreement(int rank, const Agreement& agreement) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
   void on_goodbye(int rank) override { goodbyes_.insert(rank); }

@@ -1,6 +1,7 @@
 #include "tests/sim/monitor_alarm.h"
 
 #include "core/base/format.h"
+#include "tests/sim/monitor_stalls.h"
 
 namespace farandole::sim {
 
@@ -50,7 +51,7 @@ void AlarmMonitor::on_overdue(int rank) {
 }
 
 void AlarmMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
-  if (!failure.left)
+  if (!failure.left && !ends_a_wait(failure))
     judge(rank, failure.rank, failure.cause);
 }
 

@@ -25,7 +25,7 @@ BoundsMonitor::BoundsMonitor(const Plan& plan, Findings& findings)
   most_queued_ = items * kItemBytes + size * kMemberBytes;
 }
 
-void BoundsMonitor::on_submitted(int rank, const control::Key& key, const Signature&) {
+void BoundsMonitor::on_submitted(int rank, const control::Key& key, const Signature&, TimePoint) {
   announced_[key].insert(rank);
 }
 

@@ -14,7 +14,8 @@ namespace farandole::sim {
 class BoundsMonitor final : public Monitor {
  public:
   BoundsMonitor(const Plan& plan, Findings& findings);
-  void on_submitted(int rank, const control::Key& key, const Signature& signature) override;
+  void on_submitted(
+      int rank, const control::Key& key, const Signature& signature, TimePoint now) override;
   void on_agreement(int rank, const Agreement& agreement) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
   void on_store_request(int rank, const control::StoreRequest& request) override;

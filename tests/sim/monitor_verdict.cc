@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "tests/sim/monitor_stalls.h"
 
 namespace farandole::sim {
 
@@ -44,7 +45,7 @@ void VerdictMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint 
   lost_.emplace(failure.rank, rank);
   judge_cause(rank, failure);
   judge_time(rank, failure, now);
-  if (failure.rank >= 0 && failure.rank < touched_.size())
+  if (failure.rank >= -1 && failure.rank < touched_.size())
     judge_unity(rank, failure);
 }
 
@@ -75,6 +76,8 @@ void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint 
 }
 
 void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
+  if (ends_a_wait(failure))
+    return;  // whom that may name StallMonitor judges
   if (failure.rank < 0 || failure.rank >= touched_.size())
     violated(fmt::format("I14: rank {} blames rank {}", rank, failure.rank));
   else if (!touched_.any(failure.rank) && !lost_.contains({rank, failure.rank}))

@@ -180,6 +180,7 @@ std::string to_string(const Plan& plan) {
       "{}\n"
       "beats {} ms, dead {} ms, start {} ms, shutdown {} ms, data {} ms, handshake {} ms; "
       "delay {}..{} us, retry {} us, slowness {} us, think {} us\n"
+      "waits are told after {} ms and end the job after {} ms (0: never), answers take {} ms\n"
       "{} steps, {} at once{}{}{}\n",
       plan.size,
       fmt::join(plan.hosts, ","),
@@ -201,6 +202,9 @@ std::string to_string(const Plan& plan) {
       us(plan.retry),
       us(plan.slowness),
       us(plan.think),
+      ms(plan.stall_report),
+      ms(plan.stall_abort),
+      ms(plan.answer),
       plan.steps,
       plan.depth,
       plan.hand_off ? ", engine on its own loop" : "",

@@ -91,6 +91,7 @@ struct Plan {
   Duration shutdown_timeout{};
   Duration data_timeout{};
   Duration stall_report{};  // none: nobody looks
+  Duration stall_abort{};   // likewise; none: they end no job
   Duration answer{};        // what a rank takes to say where it is
   Duration handshake_timeout = std::chrono::seconds(2);
   // The world.

@@ -50,10 +50,12 @@ void draw_knobs(Plan& plan, Rng& random) {
   plan.fails_on_leave = random.chance(30);
 }
 
-// Operations that wait are looked at after times that occur here, and answers come too late, too.
+// Operations that wait are looked at, and some end the job, after times that occur here; answers
+// come too late, too.
 void draw_stalls(Plan& plan, Rng& random) {
   plan.stall_report = random.pick<Duration>({0ms, 0ms, 5ms, 50ms, 500ms});
   plan.answer = random.pick<Duration>({0ms, 1ms, 100ms, 2900ms, 4s, 20s});
+  plan.stall_abort = random.pick<Duration>({0ms, 0ms, 0ms, 0ms, 0ms, 1ms, 20ms, 500ms});
 }
 
 void draw_program(Plan& plan, Rng& random) {

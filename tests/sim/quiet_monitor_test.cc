@@ -42,7 +42,7 @@ class StallMonitorTest : public testing::Test {
  protected:
   StallMonitorTest() {
     plan_.stall_report = std::chrono::seconds(1);
-    monitor_.on_submitted(0, {0, "a"}, {});
+    monitor_.on_submitted(0, {0, "a"}, {}, kNow);
   }
   bool objects(const control::Stall& stall, std::vector<control::Testimony> told = {}) {
     Findings findings;
@@ -67,7 +67,7 @@ TEST_F(StallMonitorTest, SeesWhoIsSaidToWaitForWhatItHasHadBeforeTheLastReport) 
   monitor_.on_agreement(0, {.ready = {{.name = "a"}}});
   EXPECT_FALSE(objects(stall_));  // as it was before
   EXPECT_TRUE(objects(stall_));
-  monitor_.on_submitted(0, {0, "a"}, {});
+  monitor_.on_submitted(0, {0, "a"}, {}, kNow);
   EXPECT_FALSE(objects(stall_));
   monitor_.on_agreement(0, {.rejected = {{.name = "a"}}});
   EXPECT_FALSE(objects(stall_));
@@ -90,6 +90,70 @@ TEST_F(StallMonitorTest, SeesWhoSpeaksForAnother) {
   EXPECT_TRUE(objects(stall_, {{1, "rank 0 is here"}}));
 }
 
+// Of three ranks, 0 and 2 have submitted "a".
+class WaitEndsTest : public testing::Test {
+ protected:
+  // Where `hearer` hears of it so much later.
+  bool objects(const std::string& who, int culprit, int hearer = 0) {
+    Findings findings;
+    StallMonitor monitor(plan_, findings);
+    for (const int rank : {0, 2}) monitor.on_submitted(rank, {0, "a"}, {}, kNow);
+    monitor.on_failure(hearer, failure(who, culprit), kNow + after_);
+    return !findings.empty();
+  }
+  static PeerFailure failure(const std::string& who, int culprit) {
+    return {
+        .rank = culprit,
+        .cause = "allreduce \"a\" has waited for 1 s: " + who + " (FARANDOLE_STALL_SHUTDOWN_TIME)",
+        .code = Code::Timeout};
+  }
+  WaitEndsTest() { plan_.stall_abort = std::chrono::milliseconds(500); }
+  Plan plan_ = tight_plan(3);
+  Duration after_ = std::chrono::milliseconds(600);
+  const std::string right_ = "ranks 0 and 2 have submitted it, rank 1 has not";
+};
+
+TEST_F(WaitEndsTest, ContentWithOneThatWasOne) {
+  for (const int hearer : {0, 1, 2}) EXPECT_FALSE(objects(right_, 1, hearer));
+}
+
+TEST_F(WaitEndsTest, SeesWhoIsNamedAndIsNotMeant) {
+  EXPECT_TRUE(objects(right_, -1));
+  EXPECT_TRUE(objects(right_, 0));
+  EXPECT_TRUE(objects("rank 0 has submitted it, ranks 1-2 have not", 1));
+  EXPECT_TRUE(objects("rank 2 has submitted it, rank 1 has not", 1));
+  EXPECT_TRUE(objects("ranks 0-1 have submitted it, rank 2 has not", 2));
+  EXPECT_TRUE(objects("ranks 0 and 2 have submitted it, rank 1 has joined", 1));
+}
+
+TEST_F(WaitEndsTest, SeesOneThatHasNotLasted) {
+  after_ -= Duration(1);
+  EXPECT_TRUE(objects(right_, 1));
+  after_ += Duration(1);
+  plan_.stall_abort = Duration(0);
+  EXPECT_TRUE(objects(right_, 1));
+}
+
+TEST_F(WaitEndsTest, SeesThatWhoIsMissedHadSubmitted) {
+  after_ = std::chrono::seconds(60);
+  EXPECT_TRUE(objects("rank 0 has submitted it, ranks 1-2 have not", -1, 2));
+  EXPECT_FALSE(objects("rank 0 has submitted it, ranks 1-2 have not", -1, 0));
+}
+
+TEST_F(WaitEndsTest, SeesOtherWords) {
+  EXPECT_TRUE(objects("ranks 0 and 2 have submitted it", -1));
+  EXPECT_TRUE(objects("ranks 0 and 2 wait", -1));
+  Findings findings;
+  StallMonitor monitor(plan_, findings);
+  for (const int rank : {0, 2}) monitor.on_submitted(rank, {0, "a"}, {}, kNow);
+  monitor.on_failure(0, failure(right_, 1), kNow + after_);
+  EXPECT_TRUE(findings.empty());
+  PeerFailure other = failure(right_, 1);
+  other.cause.insert(0, "sparse ");
+  monitor.on_failure(2, other, kNow + after_);
+  EXPECT_FALSE(findings.empty());
+}
+
 TEST_F(BoundsMonitorTest, SeesTooManyIds) {
   EXPECT_FALSE(objects({.cached = 2}));
   EXPECT_TRUE(objects({.cached = 3}));
@@ -97,7 +161,7 @@ TEST_F(BoundsMonitorTest, SeesTooManyIds) {
 
 TEST_F(BoundsMonitorTest, SeesTensorsThatNobodyWaitsFor) {
   EXPECT_TRUE(objects({.pending = 1}));
-  for (const int rank : {0, 1}) monitor_.on_submitted(rank, {0, "a"}, {});
+  for (const int rank : {0, 1}) monitor_.on_submitted(rank, {0, "a"}, {}, kNow);
   EXPECT_FALSE(objects({.pending = 1}));
   EXPECT_TRUE(objects({.pending = 2}));
   for (const int rank : {0, 1}) {
@@ -108,7 +172,7 @@ TEST_F(BoundsMonitorTest, SeesTensorsThatNobodyWaitsFor) {
 }
 
 TEST_F(BoundsMonitorTest, SeesMoreThanTheQuotaOfTensors) {
-  for (const char* name : {"a", "b", "c", "d", "e"}) monitor_.on_submitted(0, {0, name}, {});
+  for (const char* name : {"a", "b", "c", "d", "e"}) monitor_.on_submitted(0, {0, name}, {}, kNow);
   EXPECT_FALSE(objects({.pending = 4}));
   EXPECT_TRUE(objects({.pending = 5}));
 }

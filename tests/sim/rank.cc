@@ -63,8 +63,9 @@ Config Rank::config() const {
   config.max_pending = plan.max_pending;
   config.send_queue_bytes = plan.send_queue_bytes;
   config.store_bytes = plan.store_bytes;
-  config.stall_check_disable = plan.stall_report == Duration(0);
+  config.stall_check_disable = std::max(plan.stall_report, plan.stall_abort) == Duration(0);
   config.stall_check_time = plan.stall_report;
+  config.stall_shutdown_time = plan.stall_abort;
   config.handshake_timeout = plan.handshake_timeout;
   const Habit& habit = plan.habits[static_cast<size_t>(parts_.rank)];
   config.fusion_bytes += habit.other_settings ? 1 : 0;

@@ -136,7 +136,7 @@ TEST_F(SequenceMonitorTest, SeesOperationsAfterTheEnd) {
 class AgreementMonitorTest : public testing::Test {
  protected:
   void submit(int rank, std::vector<int64_t> shape) {
-    monitor_.on_submitted(rank, {0, "a"}, shaped(std::move(shape)));
+    monitor_.on_submitted(rank, {0, "a"}, shaped(std::move(shape)), kNow);
   }
   void reject(Code code) {
     Agreement agreement = round_of(1, {});
@@ -192,8 +192,8 @@ TEST_F(AgreementMonitorTest, KnowsWhatCannotBeDone) {
     for (const Code code : {Code::Ok, Code::InvalidArgument, Code::Mismatch}) {
       findings_ = {};
       AgreementMonitor monitor(plan_, findings_);
-      monitor.on_submitted(0, {0, "a"}, s);
-      monitor.on_submitted(1, {0, "a"}, s);
+      monitor.on_submitted(0, {0, "a"}, s, kNow);
+      monitor.on_submitted(1, {0, "a"}, s, kNow);
       Agreement agreement = round_of(1, {});
       if (code == Code::Ok)
         agreement.ready.push_back({"a", 0, {}});
@@ -213,8 +213,8 @@ TEST_F(AgreementMonitorTest, KnowsWhatCanBeDone) {
   for (const Signature& s : {root, adasum}) {
     findings_ = {};
     AgreementMonitor monitor(plan_, findings_);
-    monitor.on_submitted(0, {0, "a"}, s);
-    monitor.on_submitted(1, {0, "a"}, s.kind == CollectiveKind::Scatter ? of_receiver(s) : s);
+    monitor.on_submitted(0, {0, "a"}, s, kNow);
+    monitor.on_submitted(1, {0, "a"}, s.kind == CollectiveKind::Scatter ? of_receiver(s) : s, kNow);
     Agreement agreement = round_of(1, {});
     agreement.rejected.push_back({"a", 0, {Code::InvalidArgument, "why"}});
     monitor.on_agreement(0, agreement);
