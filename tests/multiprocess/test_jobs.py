@@ -343,6 +343,15 @@ def test_models_state_norms_and_gradients() -> None:
     assert all(r["cases"] > 20 for r in reports)
 
 
+@pytest.mark.timeout(300)
+def test_a_model_that_calls_collectives_is_compiled_to_machine_code(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    kept = {"TORCHINDUCTOR_CACHE_DIR": tmp_path, "TORCHINDUCTOR_COMPILE_THREADS": 1}
+    # Before and behind the place where ranks meet.
+    assert all(r["graphs"] == 2 for r in launch(2, "inductor.py", timeout=270, **kept))
+    assert list(tmp_path.rglob("*.so")), "nothing was compiled"
+
+
 @pytest.mark.parametrize("ranks", [3, 4])
 def test_optimizers_and_models_on_more_ranks(ranks: int) -> None:
     """All cases but those of compilation, and a part of the arguments' combinations."""
