@@ -3,6 +3,7 @@
 // ticket, in this order, so that a caller woken by its ticket may use the name again, and whoever
 // submits that name next is heard of later.
 
+#include <new>
 #include <utility>
 
 #include "core/emitter.h"
@@ -18,6 +19,14 @@ class Completion {
 
   // Where there is no memory for a better text.
   static Status no_memory() noexcept { return {Code::System, "no memory"}; }
+
+  static Status copy_of(const Status& status) noexcept {
+    try {
+      return status;
+    } catch (const std::bad_alloc&) {
+      return no_memory();
+    }
+  }
 
   // `when`: if known.
   void settle(

@@ -12,7 +12,8 @@
 
 namespace farandole {
 
-// Owned memory of a device, aligned to 64 bytes. Movable.
+// Owned memory of a device, aligned to 64 bytes. Movable. As results do it may outlive the session:
+// what frees it keeps whatever it needs of the device.
 struct Buffer {
   std::unique_ptr<void, std::function<void(void*)>> data{nullptr, [](void*) {}};
   size_t bytes = 0;

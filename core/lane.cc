@@ -91,7 +91,7 @@ bool Lane::help_until(Ticket& ticket, TimePoint deadline) {
     self = helpers_.insert(helpers_.begin(), &ticket);
   }
   Ticket::Wake wake = Ticket::Wake::Poked;
-  while (wake == Ticket::Wake::Poked) {
+  while (wake == Ticket::Wake::Poked && !given_up()) {
     while (!ticket.settled() && run_one()) {
     }
     wake = ticket.wait_poked(deadline);
@@ -102,6 +102,17 @@ bool Lane::help_until(Ticket& ticket, TimePoint deadline) {
   if (!queue_.empty() && !busy_)
     wake_runner();
   return ticket.settled();
+}
+
+bool Lane::given_up() {
+  MutexLock lock(mutex_);
+  return given_up_;
+}
+
+void Lane::give_up() {
+  MutexLock lock(mutex_);
+  given_up_ = true;
+  for (Ticket* const waiting : helpers_) waiting->poke();
 }
 
 bool Lane::drain_until(TimePoint deadline) {

@@ -32,17 +32,22 @@ class Lane {
   void post(Work work);
   // Whether there has been any work.
   bool used();
-  // Waits for the ticket and runs work of the lane meanwhile. False once `deadline` has passed
-  // with the ticket unsettled; a piece of work that runs then is finished first.
+  // Waits for the ticket and runs work of the lane meanwhile. False once `deadline` has passed, or
+  // give_up() was called, with the ticket unsettled; a piece of work that runs then is finished
+  // first.
   bool help_until(Ticket& ticket, TimePoint deadline);
   // Waits until no work is queued or running; false at the deadline.
   bool drain_until(TimePoint deadline);
+  // Nobody who waits in help_until, now or later, waits for what may never end; but for who runs
+  // it.
+  void give_up();
 
  private:
   void start_locked() FARANDOLE_REQUIRES(mutex_);
   void run();
   // Runs the first piece; returns without doing so when there is none or another thread runs one.
   bool run_one() noexcept FARANDOLE_EXCLUDES(mutex_);
+  bool given_up();
   // Wakes one thread for the queue's head: a helper before the lane's own thread.
   void wake_runner() FARANDOLE_REQUIRES(mutex_);
 
@@ -55,6 +60,7 @@ class Lane {
   std::list<Ticket*> helpers_ FARANDOLE_GUARDED_BY(mutex_);
   bool busy_ FARANDOLE_GUARDED_BY(mutex_) = false;
   bool stopping_ FARANDOLE_GUARDED_BY(mutex_) = false;
+  bool given_up_ FARANDOLE_GUARDED_BY(mutex_) = false;
   bool used_ FARANDOLE_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // started under the mutex, joined by the destructor
 };

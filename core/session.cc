@@ -21,24 +21,13 @@
 #include "core/submission.h"
 
 namespace farandole {
-namespace {
-
-Status copy_of(const Status& status) noexcept {
-  try {
-    return status;
-  } catch (const std::bad_alloc&) {
-    return Completion::no_memory();
-  }
-}
-
-}  // namespace
 
 // Owns everything, in the order in which it depends on one another.
 class Session::Impl final : public ControlSink {
  public:
   explicit Impl(SessionParts parts)
       : parts_(std::move(parts)),
-        emitter_(counters_, parts_.observers, &timeline_),
+        emitter_(*counters_, parts_.observers, &timeline_),
         names_(static_cast<size_t>(parts_.config.max_pending)),
         completion_(names_, emitter_) {}
 
@@ -60,10 +49,11 @@ class Session::Impl final : public ControlSink {
   }
   Status health() const {
     if (stopping_)
-      return error(Code::Aborted, "the session is shut down; start a new one");
+      return after_shutdown();
     return engine_ ? engine_->health() : Status::ok();
   }
-  Counters::Values counters() const { return counters_.read(); }
+  Counters::Values counters() const { return counters_->read(); }
+  std::shared_ptr<const Counters> shared_counters() const { return counters_; }
   Timeline& timeline() { return timeline_; }
   Status shutdown(const std::string& cause);
   bool in_own_process() const { return getpid() == pid_; }
@@ -99,7 +89,7 @@ class Session::Impl final : public ControlSink {
 
   const pid_t pid_ = getpid();
   SessionParts parts_;
-  Counters counters_;
+  const std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();
   Timeline timeline_;
   Emitter emitter_;
   NameRegistry names_;
@@ -140,7 +130,8 @@ void Session::Impl::on_broken(message::Broken broken) noexcept {
     return;
   // Nobody is left to hear the verdict once the session was given up.
   auto& [bucket, why] = std::get<message::Broken>(message);
-  for (ReadyTensor& tensor : bucket) completion_.settle(std::move(tensor.op), copy_of(why));
+  for (ReadyTensor& tensor : bucket)
+    completion_.settle(std::move(tensor.op), Completion::copy_of(why));
 }
 
 // Whether the engine gets the message; it is as it was where not: after shutdown, without memory.
@@ -234,7 +225,7 @@ Result<std::vector<TicketPtr>> Session::Impl::submit(std::vector<Request> reques
   FARANDOLE_FAILPOINT("session.submit");
   groups_.name(requests);
   if (stopping_)
-    return error(Code::Aborted, "the session is shut down; start a new one");
+    return after_shutdown();
   for (Request& request : requests) FARANDOLE_RETURN_IF_ERROR(check(request));
   for (const Request& request : requests) {
     const Status health = engine_->health(request.signature.process_set);
@@ -328,6 +319,9 @@ void Session::Impl::give_up(bool collectives_ended) {
       "rank {}: {}; its threads and memory stay until this process ends",
       topology_.rank,
       what);
+  for (const GroupTable::GroupPtr& group : groups_.all())
+    if (group->included())
+      group->lane->give_up();
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -387,6 +381,12 @@ Status Session::health() const {
 }
 Counters::Values Session::counters() const noexcept {
   return impl_->counters();
+}
+std::shared_ptr<const Counters> Session::shared_counters() const noexcept {
+  return impl_->shared_counters();
+}
+Status Session::after_shutdown() {
+  return {Code::Aborted, "the session is shut down; start a new one"};
 }
 Timeline& Session::timeline() noexcept {
   return impl_->timeline();

@@ -63,7 +63,8 @@ class Session {
   // and changes of process sets are requests, too: their outcome is Outcome::value. Unnamed
   // requests get names that advance alike on every rank, even when a call fails.
   Result<std::vector<TicketPtr>> submit(std::vector<Request> requests);
-  // Waits like Ticket::wait_until, and lends this thread to the lane meanwhile.
+  // Waits like Ticket::wait_until, and lends this thread to the lane meanwhile. Returns false at
+  // once where shutdown() had to give the lane up.
   bool wait_until(Ticket& ticket, TimePoint deadline);
   // Ids of the process sets that there are, ascending, and the ranks of one. Fails: InvalidArgument
   // where there is none.
@@ -81,6 +82,9 @@ class Session {
   // What this rank has done so far; also after a failure and after shutdown().
   Counters::Values counters() const noexcept;
 
+  // The same for those who outlive the session.
+  std::shared_ptr<const Counters> shared_counters() const noexcept;
+
   // Of this rank; the shutdown ends it. start_timeline() of core/session_timeline.h starts it.
   Timeline& timeline() noexcept;
 
@@ -89,6 +93,8 @@ class Session {
   // others have finished, too, so that none is lost unseen. Idempotent. Waits at most
   // config().shutdown_timeout, plus what a lane needs to see the abort.
   Status shutdown(const std::string& cause = "shutdown");
+  // What is said of a session from then on.
+  static Status after_shutdown();
 
  private:
   class Impl;

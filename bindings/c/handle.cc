@@ -17,10 +17,23 @@ TimePoint deadline_after(double seconds) {
   return steady_now() + Duration(static_cast<int64_t>(bounded * 1e9));
 }
 
+// Where a shutdown had to leave an operation behind: nobody can say when it ends, if it does.
+Status left_behind() {
+  return {
+      Code::Aborted,
+      "the session was shut down, and this operation could not be ended with it: it may use its "
+      "memory until this process ends; the log says what is stuck"};
+}
+
 fdl_code wait(fdl_handle& handle, double seconds) {
   Ticket& ticket = *handle.ticket;
-  if (!ticket.settled() && !handle.box->session().wait_until(ticket, deadline_after(seconds)))
-    return FDL_PENDING;
+  const TimePoint deadline = deadline_after(seconds);
+  if (!ticket.settled()) {
+    const Result<SessionUse> used = handle.box->use();
+    const bool waited = used && used.value()->wait_until(ticket, deadline);
+    if (!waited && !ticket.settled())
+      return used && steady_now() >= deadline ? FDL_PENDING : report(left_behind());
+  }
   return report(ticket.status());
 }
 

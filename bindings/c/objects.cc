@@ -1,34 +1,8 @@
 #include "bindings/c/objects.h"
 
-#include <unistd.h>
-
-#include <utility>
-
-#include "core/base/abandon.h"
 #include "core/base/format.h"
 
 namespace farandole::capi {
-
-SessionBox::SessionBox(std::unique_ptr<Session> session)
-    : session_(std::move(session)), owner_(getpid()) {}
-
-SessionBox::~SessionBox() {
-  if (forked())
-    abandon(session_);
-}
-
-bool SessionBox::forked() const noexcept {
-  return getpid() != owner_;
-}
-
-Status SessionBox::usable() const {
-  if (!forked())
-    return Status::ok();
-  return {
-      Code::Aborted,
-      "this process was forked from one that had initialised Farandole; a forked child cannot "
-      "communicate: use the parent, or start the child anew (spawn)"};
-}
 
 namespace {
 
@@ -91,6 +65,11 @@ Result<std::unique_ptr<fdl_handle>> taken_back(fdl_handle* handle) {
 Status usable(const fdl_session* session) {
   FARANDOLE_RETURN_IF_ERROR(check_pointer(session, is_there));
   return session->box->usable();
+}
+
+Result<SessionUse> use(const fdl_session* session) {
+  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  return session->box->use();
 }
 
 Status usable_to_end(const fdl_session* session) {

@@ -20,8 +20,9 @@ Status submit(
     fdl_handle** out,
     const char* call,
     const char* answer) {
-  FARANDOLE_RETURN_IF_ERROR(usable(session));
-  Session& target = session->box->session();
+  const Result<SessionUse> used = use(session);
+  FARANDOLE_RETURN_IF_ERROR(used.status());
+  Session& target = *used.value();
   if (!out) {
     if (signature.kind != CollectiveKind::Join)
       static_cast<void>(target.next_name(signature.kind));
@@ -56,8 +57,9 @@ Status add(
     wrong = error(Code::InvalidArgument, "{}: {} ranks are too many", call, count);
   if (!wrong) {
     // A refused call counts as every other.
-    FARANDOLE_RETURN_IF_ERROR(usable(session));
-    static_cast<void>(session->box->session().next_name(signature.kind));
+    const Result<SessionUse> used = use(session);
+    FARANDOLE_RETURN_IF_ERROR(used.status());
+    static_cast<void>(used.value()->next_name(signature.kind));
     return wrong;
   }
   signature.operand.assign(ranks, ranks + count);
@@ -147,17 +149,18 @@ fdl_code fdl_remove_process_set_async(fdl_session* session, uint32_t id, fdl_han
 fdl_code fdl_process_sets(
     const fdl_session* session, uint32_t* ids, size_t capacity, size_t* count) {
   return capi::guarded([&] {
-    FARANDOLE_RETURN_IF_ERROR(capi::usable(session));
-    return capi::copy_out(
-        session->box->session().process_sets(), ids, capacity, count, "fdl_process_sets");
+    const auto used = capi::use(session);
+    FARANDOLE_RETURN_IF_ERROR(used.status());
+    return capi::copy_out(used.value()->process_sets(), ids, capacity, count, "fdl_process_sets");
   });
 }
 
 fdl_code fdl_process_set_ranks(
     const fdl_session* session, uint32_t id, int* ranks, size_t capacity, size_t* count) {
   return capi::guarded([&]() -> Status {
-    FARANDOLE_RETURN_IF_ERROR(capi::usable(session));
-    const auto members = session->box->session().ranks_of(id);
+    const auto used = capi::use(session);
+    FARANDOLE_RETURN_IF_ERROR(used.status());
+    const auto members = used.value()->ranks_of(id);
     FARANDOLE_RETURN_IF_ERROR(members.status());
     return capi::copy_out(members.value(), ranks, capacity, count, "fdl_process_set_ranks");
   });

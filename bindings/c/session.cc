@@ -120,10 +120,9 @@ fdl_counters describe(const Counters::Values& v) {
       v.busy_nanoseconds};
 }
 
-Status host_of(const Session& session, int rank, char* host, size_t capacity) {
+Status host_of(const std::vector<Member>& members, int rank, char* host, size_t capacity) {
   if (!host || capacity == 0)
     return {Code::InvalidArgument, "fdl_host_of: there is no room for the name"};
-  const std::vector<Member>& members = session.members();
   if (rank < 0 || static_cast<size_t>(rank) >= members.size())
     return error(
         Code::InvalidArgument,
@@ -150,7 +149,7 @@ fdl_code fdl_init(const fdl_options* options, fdl_session** session) {
 fdl_code fdl_shutdown(fdl_session* session) {
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(farandole::capi::usable_to_end(session));
-    return session->box->session().shutdown();
+    return session->box->shutdown("shutdown");
   });
 }
 
@@ -161,7 +160,7 @@ fdl_code fdl_shutdown_because(fdl_session* session, const char* cause) {
       return Status(
           farandole::Code::InvalidArgument,
           "fdl_shutdown_because: there is no cause (NULL or empty); fdl_shutdown needs none");
-    return session->box->session().shutdown(cause);
+    return session->box->shutdown(cause);
   });
 }
 
@@ -171,15 +170,15 @@ fdl_code fdl_destroy(fdl_session* session) {
       return Status::ok();
     const auto taken = farandole::capi::taken_back(session);
     FARANDOLE_RETURN_IF_ERROR(taken.status());
-    const farandole::capi::SessionBox& box = *taken.value()->box;
-    return box.forked() ? Status::ok() : box.session().shutdown();
+    farandole::capi::SessionBox& box = *taken.value()->box;
+    return box.forked() ? Status::ok() : box.shutdown("shutdown");
   });
 }
 
 fdl_code fdl_health(const fdl_session* session) {
   return guarded([&] {
-    FARANDOLE_RETURN_IF_ERROR(usable(session));
-    return session->box->session().health();
+    const auto used = farandole::capi::use(session);
+    return used ? used.value()->health() : used.status();
   });
 }
 
@@ -187,24 +186,24 @@ fdl_code fdl_get_topology(const fdl_session* session, fdl_topology* topology) {
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(usable(session));
     return farandole::capi::write_sized(
-        farandole::capi::describe(session->box->session().topology()), topology, "fdl_topology");
+        farandole::capi::describe(session->box->topology()), topology, "fdl_topology");
   });
 }
 
 int fdl_rank(const fdl_session* session) {
   const bool known = guarded([&] { return usable(session); }) == FDL_OK;
-  return known ? session->box->session().topology().rank : -1;
+  return known ? session->box->topology().rank : -1;
 }
 
 int fdl_size(const fdl_session* session) {
   const bool known = guarded([&] { return usable(session); }) == FDL_OK;
-  return known ? session->box->session().topology().size : -1;
+  return known ? session->box->topology().size : -1;
 }
 
 fdl_code fdl_host_of(const fdl_session* session, int rank, char* host, size_t capacity) {
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(usable(session));
-    return farandole::capi::host_of(session->box->session(), rank, host, capacity);
+    return farandole::capi::host_of(session->box->members(), rank, host, capacity);
   });
 }
 
@@ -212,7 +211,7 @@ fdl_code fdl_get_counters(const fdl_session* session, fdl_counters* counters) {
   return guarded([&] {
     FARANDOLE_RETURN_IF_ERROR(usable(session));
     return farandole::capi::write_sized(
-        farandole::capi::describe(session->box->session().counters()), counters, "fdl_counters");
+        farandole::capi::describe(session->box->counters()), counters, "fdl_counters");
   });
 }
 

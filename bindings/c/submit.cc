@@ -175,27 +175,33 @@ struct Room {
 };
 
 Status next_name(
-    fdl_session* session, CollectiveKind kind, uint32_t process_set, Way way, const Room& room) {
+    const SessionUse& session,
+    CollectiveKind kind,
+    uint32_t process_set,
+    Way way,
+    const Room& room) {
   if (!room.name || room.capacity == 0)
     return error(Code::InvalidArgument, "{}: there is no room for the name", room.call);
-  const std::string name = session->box->session().next_name(kind, process_set, way);
+  const std::string name = session->next_name(kind, process_set, way);
   copy_text(name, room.name, room.capacity);
   return Status::ok();
 }
 
 Status next_name(fdl_session* session, fdl_kind kind, uint32_t process_set, const Room& room) {
-  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  const Result<SessionUse> used = use(session);
+  FARANDOLE_RETURN_IF_ERROR(used.status());
   FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCarriedKindCount, "the kind"));
   if (kind == FDL_MESSAGE)
     return {
         Code::InvalidArgument,
         "fdl_next_name: messages are counted for each way; call fdl_next_message_name"};
-  return next_name(session, static_cast<CollectiveKind>(kind), process_set, {}, room);
+  return next_name(used.value(), static_cast<CollectiveKind>(kind), process_set, {}, room);
 }
 
 Status next_message_name(fdl_session* session, uint32_t process_set, Way way, const Room& room) {
-  FARANDOLE_RETURN_IF_ERROR(usable(session));
-  return next_name(session, CollectiveKind::Message, process_set, way, room);
+  const Result<SessionUse> used = use(session);
+  FARANDOLE_RETURN_IF_ERROR(used.status());
+  return next_name(used.value(), CollectiveKind::Message, process_set, way, room);
 }
 
 // Made before the submission, so that nothing can fail after it.
@@ -213,12 +219,13 @@ std::vector<std::unique_ptr<fdl_handle>> make_handles(
 }
 
 Status submit(fdl_session* session, const fdl_request* first, size_t count, fdl_handle** out) {
-  FARANDOLE_RETURN_IF_ERROR(usable(session));
+  const Result<SessionUse> used = use(session);
+  FARANDOLE_RETURN_IF_ERROR(used.status());
   if (count == 0)
     return Status::ok();
   if (!first)
     return {Code::InvalidArgument, "fdl_submit: requests is NULL"};
-  Session& target = session->box->session();
+  Session& target = *used.value();
   if (count > static_cast<size_t>(target.config().max_pending))
     return error(
         Code::InvalidArgument,

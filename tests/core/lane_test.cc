@@ -11,6 +11,7 @@
 namespace farandole {
 namespace {
 
+using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using testing::soon;
@@ -50,6 +51,24 @@ TEST(Lane, WorkNeverRunsTwiceOrAtOnceWithManyHelpers) {
   EXPECT_TRUE(lane.drain_until(soon()));
   EXPECT_EQ(ran, 2000);
   EXPECT_FALSE(overlapped);
+}
+
+TEST(Lane, NobodyWaitsInALaneThatWasGivenUp) {
+  std::promise<void> entered, open;
+  Ticket never;
+  Lane lane("lane-test");
+  lane.post([&] {
+    entered.set_value();
+    open.get_future().wait();
+  });
+  entered.get_future().wait();
+  std::thread waiter([&] { EXPECT_FALSE(lane.help_until(never, soon() + 1min)); });
+  const TimePoint begin = steady_now();
+  lane.give_up();
+  waiter.join();
+  EXPECT_FALSE(lane.help_until(never, soon() + 1min));
+  EXPECT_LT(steady_now() - begin, 1min);
+  open.set_value();
 }
 
 TEST(Lane, AHelperThatGivesUpLeavesTheWorkToTheLane) {

@@ -110,6 +110,32 @@ TEST_F(SessionTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
   EXPECT_THAT(values, ElementsAre(2));
 }
 
+TEST_F(SessionTest, WhoWaitsForACollectiveThatIgnoresItsAbortIsLetGo) {
+  const auto gate = std::make_shared<std::promise<void>>();
+  const auto entered = std::make_shared<std::promise<void>>();
+  run_ = [gate, entered](const CollectiveOp& op) {
+    entered->set_value();
+    gate->get_future().wait();
+    return double_all(op);
+  };
+  abort_limit_ = 50ms;
+  start();
+  std::vector<float> values{1};
+  const TicketPtr ticket = submit(sum("x", values));
+  control_->wait_announced(1);
+  agree({{.name = "x"}});
+  entered->get_future().wait();
+  auto waiter = std::async(std::launch::async, [&] {
+    return session_->wait_until(*ticket, steady_now() + std::chrono::hours(1));
+  });
+  EXPECT_TRUE(session_->shutdown());
+  EXPECT_FALSE(waiter.get());
+  EXPECT_FALSE(ticket->settled());
+  session_.reset();
+  gate->set_value();
+  EXPECT_TRUE(ticket->wait_until(soon()));
+}
+
 // Its threads were not ended: what they use stays.
 TEST_F(SessionTest, AShutdownThatThrowsFreesNothingThatAThreadUses) {
   const auto gate = std::make_shared<std::promise<void>>();

@@ -148,7 +148,7 @@ def init(
             _form(given)
         for number, (process_set, _) in enumerate(sets, start=1):
             if hasattr(process_set, "process_set_id"):
-                process_set._register(number)
+                process_set._register(number, life())
 
 
 def _form(settings: list[tuple[str, str]]) -> None:
@@ -192,9 +192,11 @@ def shutdown() -> None:
     May be called at any time, from any thread and from a signal handler, also when the process
     never joined or its job has failed; ``init()`` may follow. Ends every ``init()`` that waits,
     for other ranks or for another thread's ``init()``. Takes at most ``shutdown_timeout`` and what
-    an abort takes. A process that ends without it leaves the job as well; other ranks that still
-    needed it are told how it ended. Slower ranks that have yet to ask what became of a sparse
-    gradient are waited for before, for ``shutdown_timeout`` at most, too.
+    an abort takes. Nothing of the session is left then, no thread and no descriptor, whatever the
+    program keeps: handles say how their operations ended, results stay, and optimizers and process
+    sets may be used after the next ``init()``. A process that ends without it leaves the job as
+    well; other ranks that still needed it are told how it ended. Slower ranks that have yet to ask
+    what became of a sparse gradient are waited for before, for ``shutdown_timeout`` at most, too.
     """
     try:
         _answer()

@@ -30,6 +30,7 @@ class Question:
         text = "\n".join(facts).encode("utf-8", "surrogatepass")
         self._digest = hashlib.sha256(text).digest()
         self._sent = ops.allgather_async(self._digest, f"{self._name}.digest", process_set)
+        self._ranks = process_set.ranks
 
     def wait(self, deadline: Deadline) -> None:
         """Returns where every rank has the same facts; otherwise raises MismatchError with the
@@ -40,7 +41,7 @@ class Question:
             return
         sent = start_allgather_object(self._facts, f"{self._name}.facts", self._process_set)
         everyone = deadline.wait(sent)
-        ranks = contributors(self._process_set, len(everyone))
+        ranks = contributors(self._ranks, len(everyone))
         raise MismatchError(f"{self._what}: {_difference(everyone, ranks)}")
 
 

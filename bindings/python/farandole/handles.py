@@ -18,7 +18,8 @@ class Handle:
     """One operation in flight, as the functions return it whose names end in ``_async``.
 
     Dropping it does not stop the operation, whose tensors stay alive until it has finished. Any
-    number of threads may use one at once.
+    number of threads may use one at once. It may be kept beyond ``shutdown()``, and gives the
+    result or raises the error of its own operation then, too.
     """
 
     __slots__ = ("_finish", "_finished", "_native", "_result")

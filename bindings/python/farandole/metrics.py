@@ -46,23 +46,23 @@ def average_metrics(
     values = {key: _number(key, value) for key, value in metrics.items()}
     sent = start_allgather_object((_check_weight(weight), values), name, process_set)
 
+    ranks = process_set.ranks
+
     def combine(results: list[Any]) -> dict[str, float]:
-        return _averaged(values, results[0], process_set)
+        return _averaged(values, results[0], ranks)
 
     averages: dict[str, float] = deadline.wait(GroupHandle([sent], combine))
     return averages
 
 
-def _averaged(
-    values: dict[str, float], everyone: list[Any], process_set: ProcessSet
-) -> dict[str, float]:
+def _averaged(values: dict[str, float], everyone: list[Any], ranks: list[int]) -> dict[str, float]:
     keys = set(everyone[0][1])
-    ranks = contributors(process_set, len(everyone))
-    for rank, (_, theirs) in zip(ranks, everyone, strict=True):
+    names = contributors(ranks, len(everyone))
+    for name, (_, theirs) in zip(names, everyone, strict=True):
         odd = sorted(map(str, keys ^ set(theirs)))
         if odd:
             raise MismatchError(
-                f"metrics: {odd[0]!r} is not among those of {ranks[0]} and of {rank} alike"
+                f"metrics: {odd[0]!r} is not among those of {names[0]} and of {name} alike"
             )
     total = math.fsum(weight for weight, _ in everyone)
     if total == 0:

@@ -73,7 +73,7 @@ def _checked_room(
 ) -> bytearray:
     """Raises on every rank where one has no memory: it could not take part in what follows, and
     the others would wait for it."""
-    ranks = contributors(process_set, len(all_ranks))
+    ranks = contributors(process_set.ranks, len(all_ranks))
     lacking = [rank for rank, has in zip(ranks, all_ranks, strict=True) if not has]
     if lacking or room is None:
         which = ", ".join(lacking)
@@ -151,16 +151,17 @@ def start_allgather_object(obj: Any, name: str, process_set: ProcessSet) -> Hand
     data, size_field, failure = _pickled(obj)
     # Each rank's size stands before its object, so that one message carries both.
     sent = ops.allgather_async(size_field + data, f"{name}.object", process_set)
+    ranks = process_set.ranks
 
     def combine(results: list[Any]) -> list[Any]:
         if failure is not None:
             raise failure
-        return _unpack(memoryview(results[0]), process_set)
+        return _unpack(memoryview(results[0]), ranks)
 
     return GroupHandle([sent], combine)
 
 
-def _unpack(everything: memoryview, process_set: ProcessSet) -> list[Any]:
+def _unpack(everything: memoryview, ranks: list[int]) -> list[Any]:
     """One object of each rank that has not joined."""
     parts = []
     begin = 0
@@ -171,7 +172,7 @@ def _unpack(everything: memoryview, process_set: ProcessSet) -> list[Any]:
         parts.append((field, begin))
         begin += 0 if size == _UNPICKLED else size
     objects = []
-    for who, (field, begin) in zip(contributors(process_set, len(parts)), parts, strict=True):
+    for who, (field, begin) in zip(contributors(ranks, len(parts)), parts, strict=True):
         size = _size_in(field, who)
         if size > len(everything) - begin:
             raise InvalidArgumentError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from farandole import _native, _session
@@ -71,8 +71,8 @@ class ProcessSet:
             self._life is not None and _session.is_initialized() and self._life is _session.life()
         )
 
-    def _register(self, number: int) -> None:
-        self._id, self._life = number, _session.life()
+    def _register(self, number: int, life: object) -> None:
+        self._id, self._life = number, life
 
     def _forget(self) -> None:
         self._id, self._life = None, None
@@ -124,9 +124,11 @@ def check_process_set(process_set: Any) -> int:
     return number
 
 
-def contributors(process_set: ProcessSet, count: int) -> list[str]:
-    """How errors name those of the set of whom so many parts were gathered, in their order."""
-    ranks = process_set.ranks
+def contributors(ranks: Sequence[int], count: int) -> list[str]:
+    """How errors name those of a set of whom so many parts were gathered, in their order.
+
+    ranks: of the set, when the operation began: whoever waits for it may do so after its session.
+    """
     if count == len(ranks):
         return [f"rank {rank}" for rank in ranks]
     return [f"number {i + 1} of the ranks that have not joined" for i in range(count)]
@@ -150,12 +152,13 @@ def add_process_set(
     deadline = Deadline(timeout)
     made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
     _session.check_usable()
-    session = _session.current()
+    session, life = _session.current(), _session.life()
     if made.process_set_id is not None:
         raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
 
     def exists(native: _native.Handle) -> ProcessSet:
-        made._register(native.value)
+        if not made._exists():  # in a later session than the handle's
+            made._register(native.value, life)
         return made
 
     added: ProcessSet = deadline.wait(Handle(session.add_process_set(made.ranks), exists))
@@ -176,7 +179,7 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
     if not isinstance(process_set, ProcessSet):
         check_process_set(process_set)
     _session.check_usable()
-    session = _session.current()
+    session, life = _session.current(), _session.life()
     if process_set is global_process_set:
         raise InvalidArgumentError("global_process_set, all ranks, cannot be removed")
     number = process_set.process_set_id
@@ -184,7 +187,8 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
         return False
 
     def is_gone(_: _native.Handle) -> bool:
-        process_set._forget()
+        if process_set._life is life:
+            process_set._forget()
         return True
 
     removed: bool = deadline.wait(Handle(session.remove_process_set(number), is_gone))

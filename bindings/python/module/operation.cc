@@ -5,6 +5,13 @@
 
 namespace farandole::python {
 
+SessionState::~SessionState() {
+  fdl_destroy(session_);
+  for (Loan& loan : orphans_)
+    if (!loan.operation->settled())
+      static_cast<void>(new Loan(std::move(loan)));  // used until the process ends
+}
+
 void SessionState::release_settled() {
   if (orphans_.empty())
     return;

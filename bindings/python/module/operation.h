@@ -44,8 +44,8 @@ struct Loan {
 class SessionState {
  public:
   explicit SessionState(fdl_session* session) noexcept : session_(session) {}
-  // Ends what is in flight before the loans go.
-  ~SessionState() { fdl_destroy(session_); }
+  // Ends what is in flight before the loans go; those of what could not be ended stay.
+  ~SessionState();
   SessionState(const SessionState&) = delete;
   SessionState& operator=(const SessionState&) = delete;
 

@@ -23,8 +23,10 @@
  *             larger one is accepted when what this library does not know is all zero.
  * Threads     Every function may be called from any thread at any time, several on one session or
  *             handle at once; only fdl_destroy and fdl_release must be the last call on theirs.
- *             Handles may outlive their session. The callback of fdl_on_done runs on a thread of
- *             Farandole: it must neither block nor call fdl_wait, fdl_shutdown or fdl_destroy.
+ *             Handles may outlive their session, and keep nothing of it: after fdl_shutdown they
+ *             say how their operations ended, whatever sessions there are, and results stay.
+ *             The callback of fdl_on_done runs on a thread of Farandole: it must neither block nor
+ *             call fdl_wait, fdl_shutdown or fdl_destroy.
  * Order       Ranks may submit in any order: operations are matched by name, and a name can be in
  *             flight once. Unnamed operations are named by their kind and a count, so every rank
  *             must submit its unnamed ones in the same order. A call that fails counts, too.
@@ -148,7 +150,11 @@ typedef struct fdl_counters {
 FDL_API fdl_code fdl_init(const fdl_options* options, fdl_session** session);
 /* Leaves in order: what all ranks had agreed upon is finished, other operations in flight end with
  * FDL_ABORTED, other ranks learn that this one has left. Local: whatever they do, it takes at most
- * shutdown_timeout and what an abort takes. Again, or after a failure: FDL_OK, too. */
+ * shutdown_timeout and what an abort takes. Then no thread, descriptor or shared memory of the
+ * session is left, whatever handles are kept; calls that other threads have in it return first.
+ * Of what waits behind a callback that blocks, which none may, threads and memory stay, and the log
+ * says so. From then on fdl_get_topology, fdl_rank, fdl_size, fdl_host_of and fdl_get_counters
+ * answer as before. Again, or after a failure: FDL_OK, too. */
 FDL_API fdl_code fdl_shutdown(fdl_session* session);
 /* The same where the work is not done: ranks that still need this one read "left the job: " and
  * `cause`, a short line such as "its input ended early", cut at 512 bytes, and not "shutdown".
@@ -250,7 +256,8 @@ FDL_API fdl_code fdl_next_name(
 /* Waits until the operation has settled and returns how it ended; FDL_PENDING when `seconds` have
  * passed before. Negative: no deadline but those of the job. Blocks without using a core, but may
  * run collectives. Operations end with FDL_OK; FDL_MISMATCH (the job lives); FDL_PEER_LOST,
- * FDL_TIMEOUT, FDL_SYSTEM, FDL_INTERNAL (it has failed on all ranks); FDL_ABORTED (shut down). */
+ * FDL_TIMEOUT, FDL_SYSTEM, FDL_INTERNAL (it has failed on all ranks); FDL_ABORTED (shut down; where
+ * fdl_poll still says 0, the shutdown could not end it, and its memory is in use). */
 FDL_API fdl_code fdl_wait(fdl_handle* handle, double seconds);
 /* *settled becomes 0 or 1. */
 FDL_API fdl_code fdl_poll(const fdl_handle* handle, int* settled);

@@ -74,14 +74,14 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
     values, context = _compressed(_scaled(tensor.values(), how.prescale), how.compression)
     # Gathering is along the first dimension, that of the entries.
     parts = [tensor.indices().t(), values, _what(how, shape)]
-    group = how.process_set
+    group, ranks = how.process_set, how.process_set.ranks
     # A group for the others, too: a rank whose tensor is dense, or another group, is told.
     names = group_names(name, len(parts))
     handles = [ops.allgather_async(*one, group) for one in zip(parts, names, strict=True)]
 
     def combine(gathered: list[Any]) -> torch.Tensor:
         indices, small, everyone = gathered
-        _check_alike(name, contributors(group, len(everyone)), everyone)
+        _check_alike(name, contributors(ranks, len(everyone)), everyone)
         values = how.compression.decompress(small, context)
         total = torch.sparse_coo_tensor(indices.t(), values, shape, check_invariants=True)
         total = total.coalesce()
