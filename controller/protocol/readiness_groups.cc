@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/protocol/mutation.h"
 #include "controller/protocol/ranks.h"
 #include "controller/protocol/readiness.h"
 #include "core/base/format.h"
@@ -123,7 +124,8 @@ void Readiness::reject_uses(const Key& group, const std::vector<Slot*>& uses) {
     firsts.push_back(*use->key);
     bytes += kItemBytes + use->key->name.size() + why.message().size();
   }
-  for (const Key& key : others) reject_pending(slots_.at(key), why);
+  if (!FARANDOLE_MUTATE(RejectFirstMembers))
+    for (const Key& key : others) reject_pending(slots_.at(key), why);
   room_for(bytes, firsts.size());
   used_ -= bytes;
   for (const Key& key : firsts) reject_pending(slots_.at(key), why);
@@ -132,7 +134,7 @@ void Readiness::reject_uses(const Key& group, const std::vector<Slot*>& uses) {
 void Readiness::reject_torn() {
   for (auto it = torn_.begin(); it != torn_.end();) {
     const std::vector<Slot*> uses = uses_of(*it);
-    if (uses.size() > 1 && !all_there(*it, uses)) {
+    if (uses.size() > 1 && (FARANDOLE_MUTATE(WaitForTheUnlike) || !all_there(*it, uses))) {
       ++it;
       continue;
     }

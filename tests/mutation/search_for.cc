@@ -20,6 +20,7 @@ std::optional<Catch> search_for(std::string_view bug) {
           search::set_scenarios(),
           search::scatter_scenarios(),
           search::message_scenarios(),
+          search::group_scenarios(),
           search::agreement_scenarios()}) {
       for (const search::Scenario& scenario : scenarios) {
         if (scenario.faults.size() != faults || (bug.empty() && faults > 1))

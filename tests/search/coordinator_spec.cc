@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "tests/support/group_of_name.h"
 
 namespace farandole::search {
 
@@ -14,6 +15,7 @@ using control::Leave;
 using control::Report;
 using control::Resend;
 using control::Round;
+using testing::group_of_name;
 
 bool CoordinatorSpec::broken(uint32_t process_set) const {
   for (int rank = 0; rank < kRanks; ++rank)
@@ -51,6 +53,35 @@ bool CoordinatorSpec::impossible(const Key& key, const Tensor& tensor) const {
   return (s.kind == CollectiveKind::AddProcessSet && added_) ||
          (s.kind == CollectiveKind::RemoveProcessSet &&
           !exists(static_cast<uint32_t>(s.operand[0])));
+}
+
+std::vector<control::Key> CoordinatorSpec::under_one_name(const Key& key) const {
+  std::vector<Key> keys;
+  const std::string group = group_of_name(key.name).group;
+  for (const auto& [other, tensor] : tensors_)
+    if (other.process_set == key.process_set && group_of_name(other.name).group == group &&
+        std::ranges::any_of(tensor.announced, [](const auto& own) { return own.has_value(); }))
+      keys.push_back(other);
+  return keys;
+}
+
+bool CoordinatorSpec::torn(const Key& key) const {
+  std::set<uint32_t> sizes;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    uint32_t size = 0;
+    uint32_t announced = 0;
+    for (const Key& own : under_one_name(key))
+      if (tensors_.at(own).announced[at(rank)]) {
+        size = group_of_name(own.name).count;
+        ++announced;
+      }
+    if (!is_member(key.process_set, rank) || (announced == 0 && joined(key.process_set, rank)))
+      continue;
+    if (announced != std::max(size, 1U))
+      return false;
+    sizes.insert(size);
+  }
+  return sizes.size() > 1;
 }
 
 void CoordinatorSpec::announced(int rank, const Announcement& item) {
@@ -151,6 +182,8 @@ std::string CoordinatorSpec::said(const std::vector<Said>& all) {
       for (int rank = 0; broken(key.process_set) && rank < kRanks; ++rank)
         if (tensor.announced[at(rank)])
           return fmt::format("I5: \"{}\" waits for rank {}, which has left", key.name, leaving_);
+  for (const Key& key : due_to_reject_)
+    return fmt::format("I4: \"{}\" waits on, of a group of which the rest is rejected", key.name);
   wrong = check_receivers();
   due_.reset();
   unreachable_ = leaving_ = -1;
@@ -270,10 +303,17 @@ std::string CoordinatorSpec::says_rejected(const Rejection& rejection) {
     if (rejection.why.code() != Code::InvalidArgument)
       return fmt::format("I4: \"{}\" of no set is rejected for a wrong reason", key.name);
   } else if (!broken(key.process_set)) {
-    if (!complete(key, tensor))
+    const bool is_torn = due_to_reject_.contains(key) || torn(key);
+    if (is_torn && rejection.why.code() != Code::Mismatch)
+      return fmt::format("I4: \"{}\" is rejected for a wrong reason", key.name);
+    if (!is_torn && !complete(key, tensor))
       return fmt::format("I4: \"{}\" is rejected before all have announced it", key.name);
-    if (agreed_extents(key.process_set, tensor.announced) && !impossible(key, tensor))
+    if (!is_torn && agreed_extents(key.process_set, tensor.announced) && !impossible(key, tensor))
       return fmt::format("I4: \"{}\" is rejected although all agree", key.name);
+    if (is_torn && due_to_reject_.erase(key) == 0)
+      for (const Key& other : under_one_name(key))
+        if (other.name != key.name)
+          due_to_reject_.insert(other);
   } else if (complete(key, tensor) == false && rejection.why.code() != Code::PeerLost) {
     return fmt::format("I4: \"{}\" is rejected for a wrong reason", key.name);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +66,10 @@ class CoordinatorSpec {
   bool complete(const Key& key, const Tensor& tensor) const;
   // Whether what adds or removes a set cannot be.
   bool impossible(const Key& key, const Tensor& tensor) const;
+  // Whether ranks mean unlike things by the name of its group, and all of everybody's has come.
+  bool torn(const Key& key) const;
+  // What waits under the name of that group.
+  std::vector<Key> under_one_name(const Key& key) const;
 
   std::map<Key, Tensor> tensors_;
   std::map<uint32_t, Key> ids_;  // every id ever given
@@ -84,6 +89,7 @@ class CoordinatorSpec {
   int leaving_ = -1;
   bool acknowledged_ = false;
   std::vector<std::pair<int, uint32_t>> by_id_;  // announced so
+  std::set<Key> due_to_reject_;                  // the rest of a torn group
   PerRank<size_t> told_{};                       // messages to all, by receiver
   PerRank<size_t> owed_{};
 };

@@ -45,7 +45,7 @@ Rank::State Rank::State::copy() const {
 Rank::Rank(int rank, const Scenario& scenario, Frames& frames)
     : rank_(rank), scenario_(scenario), frames_(frames) {
   for (uint32_t op = 0; op < scenario.ops.size(); ++op)
-    if (takes_part(scenario.ops[op].process_set, scenario.ops[op].name, rank))
+    if (submits(scenario.ops[op], rank))
       acts_.push_back({OwnAct::Kind::Submit, op});
   submits_ = (1U << acts_.size()) - 1;
   for (uint32_t fault = 0; fault < scenario.faults.size(); ++fault)
@@ -166,6 +166,11 @@ bool Rank::can_act(const State& state, size_t act) const {
         return false;
       if (!knows(state, scenario_.ops[acts_[act].number].process_set))
         return false;
+      for (const OwnAct& earlier : acts_)
+        if (earlier.kind == OwnAct::Kind::Submit &&
+            (scenario_.ops[acts_[act].number].ends >> earlier.number & 1U) != 0 &&
+            (state.answered >> earlier.number & 1U) == 0)
+          return false;
       return !told_of_a_leaver(state, scenario_.ops[acts_[act].number].process_set) &&
              !did(state, FaultKind::Leave) && (after < 0 || (state.answered >> after & 1) != 0);
     }

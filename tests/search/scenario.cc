@@ -106,7 +106,7 @@ std::vector<Fault> all_faults(const std::vector<Op>& ops) {
       if (other != rank)
         out.push_back({FaultKind::Accuse, rank, other});
     for (size_t op = 0; op < ops.size(); ++op)
-      if (takes_part(ops[op].process_set, ops[op].name, rank) && !ops[op].name.empty())
+      if (submits(ops[op], rank) && !ops[op].name.empty())
         out.push_back({FaultKind::Mismatch, rank, static_cast<int>(op)});
     if (rank == 0)
       continue;
@@ -266,6 +266,37 @@ std::vector<Scenario> message_scenarios() {
       .faults = {}};
   joined.ops[1].signature[1] = of_receiver(joined.ops[1].signature[2]);
   std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));
+  return all;
+}
+
+std::vector<Scenario> group_scenarios() {
+  const auto of = [](int rank, Op op) {
+    for (int other = 0; other < kRanks; ++other) op.unlike[at(other)] = other != rank;
+    return op;
+  };
+  Scenario base{
+      .name = "group",
+      .limits = {},
+      .ops =
+          {of(0, allreduce("g [1/2]", 4)),
+           of(0, allreduce("g [2/2]", 4)),
+           of(1, allreduce("g [1/1]", 4)),
+           of(2, allreduce("g", 4)),
+           allreduce("g", 4)},
+      .faults = {}};
+  base.ops.back().ends = 0xF;
+  base.limits.cache_capacity = 1;
+  std::vector<Scenario> all = with_faults(std::move(base));
+  Scenario joined{
+      .name = "group, join",
+      .limits = {},
+      .ops =
+          {of(0, allreduce("g [1/2]", 4)),
+           of(0, allreduce("g [2/2]", 4)),
+           of(1, allreduce("g", 4)),
+           join()},
+      .faults = {}};
+  std::ranges::move(with_faults(std::move(joined), 1), std::back_inserter(all));
   return all;
 }
 

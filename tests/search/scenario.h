@@ -37,6 +37,8 @@ struct Op {
   uint32_t process_set = 0;
   PerRank<Signature> signature;  // of those who take part
   int after = -1;
+  uint32_t ends = 0;       // ops whose names it takes up, too: a bit each
+  PerRank<bool> unlike{};  // ranks that mean something else by the name of the group
 };
 
 enum class FaultKind : uint8_t {
@@ -86,11 +88,18 @@ std::vector<Scenario> join_scenarios();
 // Without any: one whose end may join.
 std::vector<Scenario> message_scenarios();
 
+// Ranks that mean a group, another group and one tensor by one name, which all take up again then;
+// and such of whom one may join.
+std::vector<Scenario> group_scenarios();
+
 inline bool is_member(uint32_t process_set, int rank) {
   return process_set == 0 || rank != (process_set == 1 ? 0 : 2);
 }
 // Whether a tensor of that name is the rank's, too: a message is that of its ends.
 bool takes_part(uint32_t process_set, const std::string& name, int rank);
+inline bool submits(const Op& op, int rank) {
+  return takes_part(op.process_set, op.name, rank) && !op.unlike[at(rank)];
+}
 // Of each rank that has submitted it.
 using Signatures = PerRank<std::optional<Signature>>;
 Signatures all_of(const PerRank<Signature>& signature);

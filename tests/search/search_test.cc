@@ -31,7 +31,8 @@ std::vector<Scenario> all_scenarios() {
         join_scenarios(),
         set_scenarios(),
         scatter_scenarios(),
-        message_scenarios()})
+        message_scenarios(),
+        group_scenarios()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

@@ -175,7 +175,7 @@ bool Caller::enter_step() {
   ++step_;
   for (const Op& op : plan.ops)
     // Sets that do not exist are asked for by everybody.
-    if (op.step == step_ && op.absent != parts_.rank &&
+    if (op.step == step_ && op.absent != parts_.rank && op.is_by(parts_.rank) &&
         (takes_part({op.signature.process_set, op.name}) ||
          members(op.signature.process_set).empty()))
       todo_.push_back(&op);

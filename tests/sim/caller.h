@@ -89,6 +89,7 @@ class Caller final : public ControlSink {
   static bool ends_alone(const control::Key& key);
   // The set of an operation that can be submitted now. `drop`: it never can.
   std::optional<uint32_t> set_of(const Op& op, bool& drop) const;
+  bool is_taken(const control::Key& key, int step) const;
   // The next that can be submitted; null where there is none now.
   const Op* next(uint32_t& process_set);
 

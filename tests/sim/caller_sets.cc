@@ -4,6 +4,7 @@
 
 #include "core/base/format.h"
 #include "tests/sim/caller.h"
+#include "tests/support/group_of_name.h"
 #include "tests/support/way_of_name.h"
 
 namespace farandole::sim {
@@ -84,7 +85,7 @@ const Op* Caller::next(uint32_t& process_set) {
     if (!set && !drop)
       continue;
     const bool removes = op->signature.kind == CollectiveKind::RemoveProcessSet;
-    if (!drop && in_flight_.contains({removes ? 0 : *set, op->name}))
+    if (!drop && is_taken({removes ? 0 : *set, op->name}, op->step))
       return nullptr;
     todo_.erase(todo_.begin() + static_cast<ptrdiff_t>(i));
     if (drop)
@@ -93,6 +94,16 @@ const Op* Caller::next(uint32_t& process_set) {
     return op;
   }
   return nullptr;
+}
+
+// Whether what the name is of, be it a group of which other members are, is in flight from before.
+bool Caller::is_taken(const Key& key, int step) const {
+  const std::string group = testing::group_of_name(key.name).group;
+  return in_flight_.contains(key) || std::ranges::any_of(in_flight_, [&](const auto& item) {
+           const auto& [other, of] = item;
+           return of != step && other.process_set == key.process_set &&
+                  testing::group_of_name(other.name).group == group;
+         });
 }
 
 bool Caller::join_all() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "tests/support/group_of_name.h"
 #include "tests/support/way_of_name.h"
 
 namespace farandole::sim {
@@ -223,6 +224,29 @@ AgreementMonitor::Collected AgreementMonitor::collect(
   return found;
 }
 
+// Whether each member has all of one group of that name in flight, or has joined, and they are not
+// of one size.
+bool AgreementMonitor::is_torn(const control::Key& key, const std::vector<int>& members) {
+  const std::string group = testing::group_of_name(key.name).group;
+  std::set<uint32_t> sizes;
+  for (const int member : members) {
+    uint32_t size = 0;
+    uint32_t there = 0;
+    for (const auto& [other, submission] : seen(member).submissions)
+      if (const auto own = testing::group_of_name(other.name);
+          submission.open && other.process_set == key.process_set && own.group == group) {
+        size = own.count;
+        ++there;
+      }
+    if (there == 0 && is_open(member, {key.process_set, {}}))
+      continue;
+    if (there != std::max(size, 1U))
+      return false;
+    sizes.insert(size);
+  }
+  return sizes.size() > 1;
+}
+
 void AgreementMonitor::check_stand_in(const ReadyOp& op, const Collected& found) {
   if (op.stand_in.has_value() != !found.joined.empty())
     violated(fmt::format(
@@ -289,6 +313,11 @@ void AgreementMonitor::check_rejected(const Rejection& rejection, const Collecte
         violated("I4: rejected, though nobody has left: " + rejection.why.message());
       return;
     case Code::Mismatch: {
+      if (rejection.why.message().starts_with("group \"")) {
+        if (!found.torn)
+          violated("I4: rejected, though all mean one group: " + rejection.why.message());
+        return;
+      }
       if (!found.whole(members.size()) ||
           (fit(found.signatures) && !needs_joined(found.signatures, members, found.joined)))
         violated("I4: rejected, though it fits: " + rejection.why.message());
@@ -307,8 +336,11 @@ void AgreementMonitor::on_agreement(int rank, const Agreement& agreement) {
     removed_in_round_.clear();
     // Rejected before the joins that end in the same round.
     std::vector<Collected> found;
-    for (const Rejection& r : agreement.rejected)
-      found.push_back(collect({r.process_set, r.name}, members(r.process_set, r.name)));
+    for (const Rejection& r : agreement.rejected) {
+      const control::Key key{r.process_set, r.name};
+      found.push_back(collect(key, members(r.process_set, r.name)));
+      found.back().torn = is_torn(key, members(r.process_set, r.name));
+    }
     for (const ReadyOp& op : agreement.ready) {
       check_ready(op);
       close(op.process_set, op.name);

@@ -35,6 +35,8 @@ class AgreementMonitor final : public Monitor {
     std::vector<Signature> signatures;
     std::vector<int> submitted;
     std::vector<int> joined;
+    bool torn =
+        false;  // members mean unlike groups by the name of this one, and have them in flight
     bool whole(size_t members) const {
       return !signatures.empty() && signatures.size() + joined.size() == members;
     }
@@ -50,6 +52,7 @@ class AgreementMonitor final : public Monitor {
   void check_rejected(const Rejection& rejection, const Collected& found);
   Collected collect(const control::Key& key, const std::vector<int>& members);
   bool waits(int rank, const control::Key& key);
+  bool is_torn(const control::Key& key, const std::vector<int>& members);
   bool is_open(int rank, const control::Key& key);
   void close(uint32_t process_set, const std::string& name);
   void check_join(const ReadyOp& op, const std::vector<int>& members);

@@ -231,6 +231,8 @@ std::string to_string(const Plan& plan) {
       text += fmt::format(", rank {} does not fit ({})", op.misfit, op.misfit_how % 5);
     if (op.absent >= 0)
       text += fmt::format(", rank {} never submits", op.absent);
+    if (!op.by.empty())
+      text += fmt::format(", of ranks {} alone", fmt::join(op.by, ","));
     text += '\n';
   }
   for (const StoreUse& use : plan.stores) text += text_of(use);

@@ -2,6 +2,7 @@
 // Plan: everything that a seed decides beforehand. Taking an item out of it leaves the rest as it
 // was, so that a failing plan can be made smaller.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -22,7 +23,9 @@ struct Op {
   bool ragged = false;  // rows differ between ranks; the receiver of a message has memory
   int misfit = -1;      // this rank's signature does not fit
   int misfit_how = 0;
-  int absent = -1;  // this rank never submits it
+  int absent = -1;      // this rank never submits it
+  std::vector<int> by;  // who does: others mean an unlike group by the name; empty: all members
+  bool is_by(int rank) const { return by.empty() || std::ranges::count(by, rank) > 0; }
 };
 
 struct StoreUse {

@@ -269,7 +269,7 @@ size_t most_in_flight(const Plan& plan, int rank) {
     std::set<std::pair<uint32_t, std::string>> keys;
     for (const Op& op : plan.ops) {
       const std::vector<int> members = plan.members(op.signature.process_set);
-      if (op.step <= last && op.step > last - plan.depth && op.absent != rank &&
+      if (op.step <= last && op.step > last - plan.depth && op.absent != rank && op.is_by(rank) &&
           (members.empty() || std::ranges::find(members, rank) != members.end()))
         keys.emplace(op.signature.process_set, op.name);
     }
@@ -374,6 +374,8 @@ Plan draw_plan(uint64_t seed) {
   draw_roots(plan, roots);
   Rng messages(seed, 8);
   draw_messages(plan, messages);
+  Rng groups(seed, 10);
+  draw_groups(plan, groups);
   Rng parts(seed, 9);
   draw_parts(plan, parts);
   draw_handshakes(plan, parts);

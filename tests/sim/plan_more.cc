@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
+
+#include "core/base/format.h"
+#include "core/member_name.h"
 
 namespace farandole::sim {
 namespace {
@@ -73,6 +77,32 @@ Fault draw_while_forming(const Plan& plan, Rng& random) {
 }
 
 }  // namespace
+
+void draw_groups(Plan& plan, Rng& random) {
+  if (!random.chance(25))
+    return;
+  for (int64_t n = random.between(1, 2); n > 0; --n) {
+    Signature signature{.kind = CollectiveKind::Allreduce, .shape = {random.between(1, 4)}};
+    if (!plan.process_sets.empty() && random.chance(30))
+      signature.process_set = plan.process_sets.begin()->first;
+    const std::vector<int> members = plan.members(signature.process_set);
+    const auto count = static_cast<uint32_t>(random.between(1, 3));
+    const bool unlike = random.chance(60);
+    for (int step = 0; step < plan.steps; ++step) {
+      std::map<uint32_t, std::vector<int>> uses;  // by size, 0 of one tensor
+      for (const int rank : members)
+        uses[unlike && random.chance(25) ? static_cast<uint32_t>(random.below(4)) : count]
+            .push_back(rank);
+      for (const auto& [size, ranks] : uses)
+        for (uint32_t place = 1; place <= std::max(size, 1U); ++place) {
+          Op op{.step = step, .name = fmt::format("g{}", n), .signature = signature, .by = ranks};
+          if (size > 0)
+            op.name = name_of_member(op.name, place, size);
+          plan.ops.push_back(op);
+        }
+    }
+  }
+}
 
 void draw_handshakes(Plan& plan, Rng& random) {
   plan.handshake_timeout = random.pick<Duration>({2s, 2s, 100ms, 250ms, 1s, 10s});

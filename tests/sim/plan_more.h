@@ -10,6 +10,9 @@ namespace farandole::sim {
 // and faults of every kind in the short time in which the group forms.
 void draw_more(Plan& plan, Rng& random);
 // How long both sides of a new connection wait for the other's next word.
+// Groups of tensors, which some ranks mean to be larger, smaller or one tensor. Within the sets
+// that there are from the start.
+void draw_groups(Plan& plan, Rng& random);
 void draw_handshakes(Plan& plan, Rng& random);
 // Of some sums each rank gets its rows alone. Of Adasum there is none, and it is refused.
 void draw_parts(Plan& plan, Rng& random);

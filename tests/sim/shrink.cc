@@ -5,11 +5,27 @@
 #include <chrono>
 #include <utility>
 
+#include "tests/support/group_of_name.h"
+
 namespace farandole::sim {
 namespace {
 
 using std::chrono_literals::operator""us;
 using std::chrono_literals::operator""ms;
+
+// No rank submits a part of a group.
+void drop_parts(Plan& plan) {
+  const std::vector<Op> all = plan.ops;
+  std::erase_if(plan.ops, [&](const Op& op) {
+    const testing::GroupOfName own = testing::group_of_name(op.name);
+    const auto there = std::ranges::count_if(all, [&](const Op& other) {
+      const testing::GroupOfName its = testing::group_of_name(other.name);
+      return other.step == op.step && its.group == own.group && its.count == own.count &&
+             other.signature.process_set == op.signature.process_set;
+    });
+    return there < int64_t{own.count};
+  });
+}
 
 class Shrinker {
  public:
@@ -41,6 +57,7 @@ class Shrinker {
     if (over())
       return false;
     ++runs_;
+    drop_parts(candidate);
     const auto violation = runner_(candidate, false).violation;
     if (!violation || kind_of(*violation) != kind_)
       return false;
@@ -119,7 +136,8 @@ bool Shrinker::drop_rank(int gone) {
   for (StoreUse& use : plan.stores) renumber(use.rank);
   std::erase_if(plan.ops, [&](const Op& op) {
     const Signature& s = op.signature;
-    return s.root == gone && (has_root(s.kind) || s.kind == CollectiveKind::Message);
+    return op.by == std::vector<int>{gone} ||
+           (s.root == gone && (has_root(s.kind) || s.kind == CollectiveKind::Message));
   });
   for (Op& op : plan.ops) {
     for (int* rank : {&op.misfit, &op.absent}) {
@@ -128,6 +146,7 @@ bool Shrinker::drop_rank(int gone) {
       renumber(*rank);
     }
     renumber(op.signature.root);
+    drop(gone, op.by);
     if (names_ranks(op))
       drop(gone, op.signature.operand);
   }

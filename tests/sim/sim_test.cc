@@ -184,6 +184,28 @@ TEST_F(AgreementMonitorTest, SeesARejectionWithoutCause) {
 }
 
 // What two ranks want alike, and what it is that cannot be.
+TEST_F(AgreementMonitorTest, KnowsWhichGroupsAreUnlike) {
+  const auto objects = [&](const std::vector<std::string>& zero,
+                           const std::vector<std::string>& one) {
+    Findings findings;
+    AgreementMonitor monitor(plan_, findings);
+    for (const std::string& name : zero) monitor.on_submitted(0, {0, name}, shaped({1}), kNow);
+    for (const std::string& name : one) monitor.on_submitted(1, {0, name}, shaped({1}), kNow);
+    Agreement agreement = round_of(1, {});
+    agreement.rejected.push_back({zero.front(), 0, {Code::Mismatch, "group \"g\": unlike"}});
+    monitor.on_agreement(0, agreement);
+    return !findings.empty();
+  };
+  EXPECT_FALSE(objects({"g"}, {"g [1/1]"}));
+  EXPECT_FALSE(objects({"g [1/2]", "g [2/2]"}, {"g"}));
+  EXPECT_FALSE(objects({"g [1/2]", "g [2/2]"}, {"g [1/3]", "g [2/3]", "g [3/3]"}));
+  EXPECT_FALSE(objects({"g", ""}, {"g [1/1]"}));
+  EXPECT_TRUE(objects({"g [1/2]"}, {"g"}));                        // half of it has come
+  EXPECT_TRUE(objects({"g [1/1]"}, {"g [1/1]"}));                  // both mean the same
+  EXPECT_TRUE(objects({"g [1/2]", "g [2/2]"}, {"f [1/1]", "f"}));  // another group's
+  EXPECT_TRUE(objects({"g [1/2]", "g [2/2]"}, {""}));              // the other has joined
+}
+
 TEST_F(AgreementMonitorTest, KnowsWhatCannotBeDone) {
   const Signature adasum{.kind = CollectiveKind::Reduce, .reduce = ReduceOp::Adasum, .shape = {1}};
   const Signature scatter{.kind = CollectiveKind::Scatter};
