@@ -16,7 +16,7 @@ constexpr char kOtherJob[] = "another";
 // As in tcp_control_plane.cc and connector.cc.
 constexpr Duration kLastWords = 100ms;
 constexpr Duration kVerdict = 2s;
-constexpr Duration kFirstPause = 10ms;
+constexpr Duration kFirstPause = 4ms;
 constexpr Duration kLongestPause = 200ms;
 
 class ProcessClock final : public Clock {
@@ -181,7 +181,7 @@ void Rank::connect(net::Role role, Duration pause, Duration patience) {
 
 void Rank::connect_again(net::Role role, Duration pause, Duration patience) {
   parts_.process->later(pause, [this, role, pause, patience] {
-    connect(role, std::min(2 * pause, kLongestPause), patience);
+    connect(role, std::min(pause + pause / 4, kLongestPause), patience);
   });
 }
 
