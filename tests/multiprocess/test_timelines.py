@@ -142,6 +142,14 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         said = command(tmp_path / "m.json", *words)
         assert (said.returncode, said.stdout) == (1, "")
         assert said.stderr == f"farandole.timeline: {why}\n"
+    before = paths[0].read_bytes()  # as where the merged file's name is forgotten
+    said = command(*paths)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == (
+        f"farandole.timeline: {paths[0]} is what a rank recorded, and would be lost; name the "
+        f"merged file first: python -m farandole.timeline merged.json {paths[0]} ...\n"
+    )
+    assert paths[0].read_bytes() == before
 
 
 def test_one_path_for_all_is_that_of_rank_0(tmp_path: Path) -> None:

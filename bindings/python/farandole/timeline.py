@@ -66,7 +66,8 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
     how those of the others were brought to it, by rank.
 
     Raises InvalidArgumentError for a file that is no timeline, for two of one rank, and
-    where `output` is one of `paths`; OSError, and then what was at `output` is there still.
+    where `output` is one of `paths`, or what a rank recorded; OSError. What was at `output` is
+    there still then.
     """
     target = Path(check_path("output", output))
     sources = _checked(paths)
@@ -75,6 +76,11 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
             raise InvalidArgumentError(
                 f"{path} is to be read and written; name the merged file first, and another one"
             )
+    if target.is_file() and _recorded(target.read_bytes()):
+        raise InvalidArgumentError(
+            f"{target} is what a rank recorded, and would be lost; name the merged file first: "
+            f"python -m farandole.timeline merged.json {target} ..."
+        )
     recordings = sorted(map(_read, sources), key=lambda recording: recording.rank)
     for one, other in itertools.pairwise(recordings):
         if one.rank == other.rank:
@@ -91,6 +97,12 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
             lines.append(json.dumps(_moved(event, alignments[recording.rank]), ensure_ascii=False))
     _write(target, "[\n" + ",\n".join(lines) + "\n]\n")
     return alignments
+
+
+def _recorded(text: bytes) -> bool:
+    """Whether this is a rank's own recording, and not a file that was made of such. Of a damaged
+    one, too."""
+    return b'"farandole_timeline"' in text and b'"aligned_by"' not in text
 
 
 def _checked(paths: Any) -> list[Path]:

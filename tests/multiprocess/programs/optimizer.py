@@ -289,9 +289,17 @@ def scheduler_and_hooks() -> None:
     optimizer.load_state_dict(optimizer.state_dict())
     backward(tensors)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the scheduler counts the steps of the inner one
+        warnings.simplefilter("error")  # the scheduler looks for steps of the inner one
         optimizer.step()
         early.step()
+    unstepped = torch.optim.SGD(parameters(), lr=1.0)
+    hasty = torch.optim.lr_scheduler.StepLR(unstepped, 1)
+    kept = hvd.DistributedOptimizer(unstepped)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        hasty.step()
+    assert ["before `optimizer.step()`" in str(one.message) for one in caught] == [True], caught
+    del kept
     assert calls == ["pre"], calls
     expect(tensors, mean())
     assert optimizer.param_groups[0]["lr"] == 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
     _arguments: dict[str, Any]
     _synchronized: bool
     _should_synchronize: bool
+    _inner: weakref.ref[torch.optim.Optimizer]
 
     @property
     def _parameter_names(self) -> dict[torch.Tensor, str]:
@@ -118,6 +120,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         _check_closure(closure)
+        self._count_step()
         if self._should_synchronize:
             if self._synchronized and self._exchange.finished:
                 warnings.warn(
@@ -133,6 +136,14 @@ class _DistributedOptimizer(torch.optim.Optimizer):
                 closure = self._synchronizing(closure)
         self._synchronized = self._exchange.finished = False
         return super().step(closure)
+
+    def _count_step(self) -> None:
+        """A scheduler that was made for the wrapped optimizer looks there for whether a step has
+        been taken; those of older versions of torch for how many."""
+        inner = self._inner()
+        if inner is not None and "step" in inner.__dict__:
+            vars(inner)["_opt_called"] = True
+            vars(inner)["_step_count"] = vars(inner).get("_step_count", 0) + 1
 
     # torch calls the user's step hooks around the class's own step, to which this one leads.
     step.hooked = True  # type: ignore[attr-defined]
@@ -224,6 +235,7 @@ class _DistributedAdasumOptimizer(_DistributedOptimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         _check_closure(closure)
+        self._count_step()
         self._follow()
         # What a scaler tells of this step; it takes it back, but not where the step raises.
         told = {name: self.__dict__.pop(name) for name in _TOLD if name in self.__dict__}
@@ -373,6 +385,7 @@ def _wrapped(
     wrapped.__dict__.update({k: v for k, v in optimizer.__dict__.items() if k != "step"})
     wrapped._exchange = exchange
     wrapped._names = names
+    wrapped._inner = weakref.ref(optimizer)
     wrapped._arguments = arguments
     wrapped._synchronized = False
     wrapped._should_synchronize = True
