@@ -57,3 +57,11 @@ def check_what_is_told(rank: int, ranks: int, ends: list[dict[str, str]]) -> Non
             ), told[name]
         assert told["shown"].startswith('<farandole.Handle allreduce "of rank ')
         assert ": failed: " in told["shown"]
+
+
+@pytest.mark.parametrize("wrapped", ["optimizer", "adasum", "model"])
+def test_models_and_optimizers_go_on_in_a_later_session(wrapped: str) -> None:
+    """Of another size perhaps, and after one that ended between backward and step."""
+    for report in launch(2, "later_session.py", wrapped):
+        own = report["rank"] + 1
+        assert report["steps"] == [own, 1.5, 1.5, 1.5, 1.5, own]

@@ -38,6 +38,7 @@ class DeltaExchange(GradientExchange):
     def combine(self, step: Callable[[], Any]) -> Any:
         """What ``step`` returns. Where the exchange fails the parameters are what they were; the
         optimizer's state is not."""
+        self._enter()
         if self._alone:
             return step()
         self._hook(self.names)
@@ -76,6 +77,7 @@ class DeltaExchange(GradientExchange):
 
     def overflows(self, mine: Any) -> bool:
         """Whether some rank's gradients are not finite. Every rank asks, with what it has found."""
+        self._enter()
         if self._alone:
             return bool(mine)
         self._agree()  # whose names are the first one's is what comes next

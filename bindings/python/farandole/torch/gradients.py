@@ -18,6 +18,7 @@ from farandole.handles import Deadline, GroupHandle, Handle
 from farandole.process_sets import check_process_set
 from farandole.torch.compression import Compressors
 from farandole.torch.exchange_options import ExchangeOptions
+from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import kind_of, plain
 from farandole.uncompiled import uncompiled
@@ -67,8 +68,8 @@ class GradientExchange:
         self._set_id = check_process_set(options.process_set)
         self._prefix, self._number = self._what, 0
         self._counted_in: object = None
+        self._life: object = None  # the session
         self.names = names
-        self.finished = False
         self._options = options
         self._started: dict[torch.Tensor, _Started | None] = {}
         self._left: dict[torch.Tensor, int] = {}
@@ -79,9 +80,10 @@ class GradientExchange:
         self._hooks: dict[torch.Tensor, Any] = {}
         self._period: tuple[Any, int] | None = None  # in which others were last asked
         self._rounds = self._changes = 0
+        self._alone = False
         self._begin_agreeing()
-        self._alone = options.process_set.size() == 1
         self.set_passes_per_step(passes_per_step)
+        self._enter()
         self._hook(names)
 
     def count(self) -> None:
@@ -108,12 +110,21 @@ class GradientExchange:
         for group in self._groups:
             group.missing = sum(p.requires_grad for p in group.members)
 
+    def _enter(self) -> None:
+        """Notices another session than the last one: what was started in that one is over."""
+        if _session.is_initialized() and _session.life() is not self._life:
+            self._alone = self._options.process_set.size() == 1
+            self._life = _session.life()
+            self.reset()
+
     def in_flight(self) -> bool:
-        """Whether backward has run since the last step."""
+        """Whether backward has run since the last step, in this session."""
+        self._enter()
         return bool(self._started)
 
     def follow(self, names: dict[torch.Tensor, str]) -> None:
         """The optimizer has other parameters than before."""
+        self._enter()
         if not self._alone and _session.is_initialized():
             self._ask_early()  # on every rank alike, though nobody waits for it
         self._changes += 1
@@ -172,6 +183,7 @@ class GradientExchange:
     def finish(self) -> None:
         """Starts what has not been, waits for all. Afterwards nothing is in flight, also where it
         raises, unless ranks have unlike parameters."""
+        self._enter()
         if self._alone:
             self.finished = True
             return
@@ -258,9 +270,12 @@ class GradientExchange:
 
         for p in parameters:
             if p.requires_grad and p not in self._hooks:
-                self._hooks[p] = _call_after_gradient(p, on_gradient)
+                self._hooks[p] = call_after_gradient(p, on_gradient)
 
     def _on_gradient(self, p: torch.Tensor) -> None:
+        self._enter()
+        if self._alone:
+            return
         left = self._left.get(p, self.passes_per_step)
         if left <= 0:
             raise AssertionError(
@@ -365,22 +380,3 @@ def _decompressing(
                 gradient.copy_(reduced)
 
     return finish
-
-
-def _call_after_gradient(p: torch.Tensor, hook: Callable[[torch.Tensor], None]) -> Any:
-    """Calls ``hook(p)`` whenever backward has added to ``p.grad``. Keep what it returns."""
-    if hasattr(p, "register_post_accumulate_grad_hook"):
-        return p.register_post_accumulate_grad_hook(hook)
-    # torch before 2.1: the node of the graph that adds to p.grad.
-    accumulator: Any = p.expand_as(p).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
-    return _Accumulator(accumulator, accumulator.register_hook(lambda *_: hook(p)))
-
-
-class _Accumulator(NamedTuple):
-    """Lives no longer than somebody holds it, and its hook with it."""
-
-    node: Any
-    handle: Any
-
-    def remove(self) -> None:
-        self.handle.remove()

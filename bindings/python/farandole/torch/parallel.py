@@ -89,20 +89,25 @@ class DistributedDataParallel(torch.nn.Module):
         register(_add_own_name, with_module=True)
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        if self._alone or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or not self._begin_forward():
             return self.module(*inputs, **kwargs)
-        self._begin_forward()
         output = self.module(*inputs, **kwargs)
         self._reducer.watch(output)
         return output
 
     @uncompiled
-    def _begin_forward(self) -> None:
+    def _begin_forward(self) -> bool:
+        """Whether there is anybody to exchange with: in a later session that may be otherwise."""
+        if _session.is_initialized():
+            self._alone = self._process_set.size() == 1
+        if self._alone:
+            return False
         self._reducer.expect(self._synchronizing)
         if self._synchronizing and self._broadcast_buffers and self.training:
             buffers = list(self.module.buffers())
             check_writable(buffers)
             self._share_buffers(buffers)
+        return True
 
     def _share_buffers(self, buffers: list[torch.Tensor]) -> None:
         """Those of the first rank that has not joined. Who has, ranks learn from the refusal of the
