@@ -8,11 +8,10 @@
 #include "core/base/log.h"
 #include "core/base/rank_cores.h"
 #include "core/base/thread.h"
+#include "core/base/timeline_path.h"
 
 namespace farandole {
 namespace {
-
-constexpr std::string_view kRank = "{rank}";
 
 // The steady clock begins with the machine: each start of one has a name. Where it cannot be read,
 // the host and its own name serve nobody else.
@@ -41,15 +40,20 @@ void bind_writer(StartedThreads& started, const Config& config, const Topology& 
 Status start_timeline(Session& session, const std::string& path, bool mark_cycles) {
   if (path.empty())
     return {Code::InvalidArgument, "timeline: the path is empty; name a file"};
+  if (!has_only_known_places(path))
+    return error(
+        Code::InvalidArgument,
+        "timeline: the path \"{}\" has a place that is not known; only {{rank}} is",
+        printable(path, 256));
   if (const Status health = session.health(); health.code() == Code::Aborted)
     return error(Code::Aborted, "timeline: {}", health.message());
   const Topology& topology = session.topology();
   std::string own = path;
-  size_t at = own.find(kRank);
+  size_t at = own.find(kRankPlace);
   if (at == std::string::npos && topology.rank != 0)
     return Status::ok();
-  for (; at != std::string::npos; at = own.find(kRank, at))
-    own.replace(at, kRank.size(), std::to_string(topology.rank));
+  for (; at != std::string::npos; at = own.find(kRankPlace, at))
+    own.replace(at, kRankPlace.size(), std::to_string(topology.rank));
   const Member& self = session.members().at(static_cast<size_t>(topology.rank));
   StartedThreads started;
   FARANDOLE_RETURN_IF_ERROR(session.timeline().start(

@@ -48,11 +48,34 @@ static_assert(static_cast<int>(DeviceType::Cuda) == FDL_CUDA);
 constexpr size_t kMaxDims = 64;
 constexpr size_t kMaxSplits = 1 << 20;
 
-// Fails where `value`, whose enumeration the caller may have left, is not below `count`.
-Status in_range(int value, int count, const char* what) {
-  if (value >= 0 && value < count)
+// An enumeration of farandole/enums.h, whose first value is 0.
+struct Enumeration {
+  const char* what;
+  int count;
+  const char* first;
+  const char* last;
+};
+constexpr Enumeration kKinds{"kind", kCarriedKindCount, "FDL_ALLREDUCE", "FDL_MESSAGE"};
+constexpr Enumeration kDTypes{"dtype", kDTypeCount, "FDL_UINT8", "FDL_COMPLEX128"};
+constexpr Enumeration kReduceOps{"reduce operation", kReduceOpCount, "FDL_SUM", "FDL_ADASUM"};
+constexpr Enumeration kDeviceTypes{"device type", FDL_CUDA + 1, "FDL_CPU", "FDL_CUDA"};
+
+bool has(const Enumeration& all, int value) {
+  return value >= 0 && value < all.count;
+}
+
+// Fails where `value`, whose enumeration the caller may have left, is none of `all`.
+Status in_range(int value, const Enumeration& all) {
+  if (has(all, value))
     return Status::ok();
-  return error(Code::InvalidArgument, "{} {} does not exist; 0 to {} do", what, value, count - 1);
+  return error(
+      Code::InvalidArgument,
+      "the {} {} does not exist; 0 ({}) to {} ({}) do (farandole/enums.h)",
+      all.what,
+      value,
+      all.first,
+      all.count - 1,
+      all.last);
 }
 
 Status check_array(const int64_t* values, size_t count, size_t most, const char* what) {
@@ -69,12 +92,12 @@ Status check_array(const int64_t* values, size_t count, size_t most, const char*
 }
 
 Status check(const fdl_request& r) {
-  FARANDOLE_RETURN_IF_ERROR(in_range(r.kind, kCarriedKindCount, "the kind"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.kind, kKinds));
   if (r.kind != FDL_MESSAGE && r.peer != 0)
     return error(Code::InvalidArgument, "a peer, {}, belongs to messages alone", r.peer);
-  FARANDOLE_RETURN_IF_ERROR(in_range(r.dtype, kDTypeCount, "the dtype"));
-  FARANDOLE_RETURN_IF_ERROR(in_range(r.reduce_op, kReduceOpCount, "the reduce operation"));
-  FARANDOLE_RETURN_IF_ERROR(in_range(r.device_type, FDL_CUDA + 1, "the device type"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.dtype, kDTypes));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.reduce_op, kReduceOps));
+  FARANDOLE_RETURN_IF_ERROR(in_range(r.device_type, kDeviceTypes));
   FARANDOLE_RETURN_IF_ERROR(check_array(r.shape, r.ndim, kMaxDims, "shape"));
   return check_array(r.splits, r.split_count, kMaxSplits, "splits");
 }
@@ -109,10 +132,14 @@ const fdl_request* element(const fdl_request* first, size_t i) {
   return reinterpret_cast<const fdl_request*>(bytes + i * first->struct_size);
 }
 
-// A request that is too wrong to be described as others are.
+// Like any other operation; one that has no kind or no name yet by its place among those submitted.
 std::string shown(const fdl_request& r, size_t i) {
-  return r.name && *r.name ? fmt::format("request {} \"{}\"", i, printable(r.name))
-                           : fmt::format("request {}", i);
+  const bool known = has(kKinds, r.kind);
+  const std::string what =
+      known ? name_of(static_cast<CollectiveKind>(r.kind)) : fmt::format("request {}", i);
+  if (r.name && *r.name)
+    return fmt::format("{} \"{}\"", what, printable(r.name));
+  return known ? fmt::format("{} (request {})", what, i) : what;
 }
 
 // Of a scatter, and of a message that nobody has memory for, the root alone says what there is; on
@@ -159,8 +186,7 @@ void count_names(Session& session, const fdl_request* first, size_t count) {
     if (from->struct_size != first->struct_size ||
         !read_sized(from, request, "fdl_request").is_ok())
       return;
-    const bool known = in_range(request.kind, kCarriedKindCount, "the kind").is_ok();
-    if (known && (!request.name || !*request.name))
+    if (has(kKinds, request.kind) && (!request.name || !*request.name))
       static_cast<void>(session.next_name(
           static_cast<CollectiveKind>(request.kind),
           request.process_set,
@@ -190,7 +216,7 @@ Status next_name(
 Status next_name(fdl_session* session, fdl_kind kind, uint32_t process_set, const Room& room) {
   const Result<SessionUse> used = use(session);
   FARANDOLE_RETURN_IF_ERROR(used.status());
-  FARANDOLE_RETURN_IF_ERROR(in_range(kind, kCarriedKindCount, "the kind"));
+  FARANDOLE_RETURN_IF_ERROR(in_range(kind, kKinds));
   if (kind == FDL_MESSAGE)
     return {
         Code::InvalidArgument,

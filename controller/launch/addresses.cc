@@ -246,7 +246,8 @@ std::vector<std::string> candidate_addresses(
 Result<std::string> address_on(
     const std::vector<HostAddress>& addresses,
     const std::vector<std::string>& interfaces,
-    const std::string& host) {
+    const std::string& host,
+    const std::string& flag) {
   const auto found = candidate_addresses(addresses, {}, interfaces);
   if (!found.empty())
     return found.front();
@@ -255,7 +256,9 @@ Result<std::string> address_on(
     there += fmt::format("{}{} ({})", there.empty() ? "" : ", ", own.interface, own.address);
   return error(
       Code::InvalidArgument,
-      "--network-interfaces: host {} has none of the interfaces named; it has {}",
+      "{}: host {} has none of the interfaces named, or none that other hosts reach (no loopback "
+      "is); it has {}",
+      flag,
       host,
       there.empty() ? "none that other hosts reach" : printable(there, 400));
 }

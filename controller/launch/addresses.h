@@ -26,11 +26,12 @@ std::vector<std::string> candidate_addresses(
     const std::vector<std::string>& interfaces);
 
 // The address of the first of `interfaces` that `host` has. Fails: InvalidArgument, naming those
-// that it has.
+// that it has behind `flag`, which named the others.
 Result<std::string> address_on(
     const std::vector<HostAddress>& addresses,
     const std::vector<std::string>& interfaces,
-    const std::string& host);
+    const std::string& host,
+    const std::string& flag);
 
 // "eth0,ib0": names as Linux has them. Fails: InvalidArgument.
 Result<std::vector<std::string>> parse_interfaces(std::string_view text);

@@ -16,8 +16,8 @@
 namespace farandole::launch {
 namespace {
 
-// A key stands for the flag of its name behind the section's prefix; "enabled" for that of the
-// section itself.
+// A key stands for the flag of its name, with hyphens, behind the section's prefix; "enabled" for
+// that of the section itself.
 struct Section {
   const char* name;
   const char* prefix;
@@ -30,42 +30,68 @@ const std::vector<Section>& sections() {
       {"params",
        "",
        "",
-       {"fusion-threshold-mb",
-        "cycle-time-ms",
-        "cache-capacity",
-        "hierarchical-allreduce",
-        "hierarchical-allgather",
-        "torus-allreduce"}},
+       {"fusion_threshold_mb",
+        "cycle_time_ms",
+        "cache_capacity",
+        "hierarchical_allreduce",
+        "hierarchical_allgather",
+        "torus_allreduce"}},
       {"autotune",
        "autotune-",
        "--autotune",
        {"enabled",
-        "log-file",
-        "warmup-samples",
-        "steps-per-sample",
-        "bayes-opt-max-samples",
-        "gaussian-process-noise"}},
-      {"timeline", "timeline-", "", {"filename", "mark-cycles"}},
-      {"stall-check",
+        "log_file",
+        "warmup_samples",
+        "steps_per_sample",
+        "bayes_opt_max_samples",
+        "gaussian_process_noise"}},
+      {"timeline", "timeline-", "", {"filename", "mark_cycles"}},
+      {"stall_check",
        "stall-check-",
        "--stall-check",
-       {"enabled", "warning-time-seconds", "shutdown-time-seconds"}},
-      {"library-options",
+       {"enabled", "warning_time_seconds", "shutdown_time_seconds"}},
+      {"library_options",
        "",
        "",
-       {"mpi-threads-disable",
-        "mpi-args",
-        "num-nccl-streams",
-        "thread-affinity",
-        "gloo-timeout-seconds"}},
-      {"logging", "log-", "", {"level", "with-timestamp", "hide-timestamp"}},
+       {"mpi_threads_disable",
+        "mpi_args",
+        "num_nccl_streams",
+        "thread_affinity",
+        "gloo_timeout_seconds"}},
+      {"logging", "log-", "", {"level", "with_timestamp", "hide_timestamp"}},
   };
   return all;
 }
 
-std::string with_hyphens(std::string text) {
-  std::replace(text.begin(), text.end(), '_', '-');
+// Either may stand in a file; what is said of it has the one that Horovod's files have.
+std::string with(char wanted, char other, std::string text) {
+  std::replace(text.begin(), text.end(), other, wanted);
   return text;
+}
+
+std::string word_of(const YAML::Node& key) {
+  return key.IsScalar() ? with('_', '-', key.Scalar()) : "";
+}
+
+std::string flag_of(const Section& section, const std::string& key) {
+  return key == "enabled" ? section.enabled : "--" + (section.prefix + with('-', '_', key));
+}
+
+bool is_refused(const std::string& flag) {
+  const FlagRow* const row = find_flag(flag);
+  return !row || row->use == FlagUse::Refused;
+}
+
+// Keys that may have an effect, or ask for what is so: those that are refused with whatever value
+// are known, and proposed to nobody.
+std::vector<std::string> usable_keys(const Section& section) {
+  std::vector<std::string> keys;
+  for (const std::string& key : section.keys) {
+    const std::string flag = flag_of(section, key);
+    if (!is_refused(flag) || !is_refused(opposite_flag(flag)))
+      keys.push_back(key);
+  }
+  return keys;
 }
 
 std::string list_of(const std::vector<std::string>& words) {
@@ -128,6 +154,7 @@ class ConfigFile {
   Status read_section(const Section& section, const YAML::Node& values);
   Status read_controller(const YAML::Node& key, const YAML::Node& value);
   Status read_setting(const Section& section, const YAML::Node& key, const YAML::Node& value);
+  Status unknown_key(const Section& section, const YAML::Node& key) const;
   Status read_switch(const std::string& flag, const YAML::Node& value, const std::string& where);
   Status add(const std::string& flag, std::optional<std::string> value, const std::string& where);
 
@@ -165,7 +192,7 @@ Status ConfigFile::read(std::string_view text) {
 }
 
 Status ConfigFile::read_key(const YAML::Node& key, const YAML::Node& value) {
-  const std::string word = key.IsScalar() ? with_hyphens(key.Scalar()) : "";
+  const std::string word = word_of(key);
   if (word == "controller")
     return read_controller(key, value);
   std::vector<std::string> known{"controller"};
@@ -174,11 +201,13 @@ Status ConfigFile::read_key(const YAML::Node& key, const YAML::Node& value) {
       return read_section(section, value);
     known.emplace_back(section.name);
   }
+  const std::string flag = "--" + with('-', '_', word);
   return error(
       Code::InvalidArgument,
-      "{}: unknown section \"{}\"; {} are known",
+      "{}: unknown section \"{}\"; {}known: {}",
       place(key),
-      printable(word, 80),
+      key.IsScalar() ? printable(key.Scalar(), 80) : "",
+      is_refused(flag) ? "" : fmt::format("{} stands on the command line; ", flag),
       list_of(known));
 }
 
@@ -199,36 +228,42 @@ Status ConfigFile::read_section(const Section& section, const YAML::Node& values
   if (!values.IsMap())
     return error(
         Code::InvalidArgument,
-        "{}: {} holds no keys; {} are known",
+        "{}: {} holds no keys; known: {}",
         place(values),
         section.name,
-        list_of(section.keys));
+        list_of(usable_keys(section)));
   for (const auto& entry : values)
     FARANDOLE_RETURN_IF_ERROR(read_setting(section, entry.first, entry.second));
   return Status::ok();
 }
 
+Status ConfigFile::unknown_key(const Section& section, const YAML::Node& key) const {
+  const std::vector<std::string> usable = usable_keys(section);
+  const std::string near = nearest(word_of(key), usable);
+  return error(
+      Code::InvalidArgument,
+      "{}: unknown key \"{}\" in {}; {}known: {}",
+      place(key),
+      key.IsScalar() ? printable(key.Scalar(), 80) : "",
+      section.name,
+      near.empty() ? "" : fmt::format("did you mean {}? ", near),
+      list_of(usable));
+}
+
 Status ConfigFile::read_setting(
     const Section& section, const YAML::Node& key, const YAML::Node& value) {
-  const std::string word = key.IsScalar() ? with_hyphens(key.Scalar()) : "";
-  if (std::find(section.keys.begin(), section.keys.end(), word) == section.keys.end()) {
-    const std::string near = nearest(word, section.keys);
-    return error(
-        Code::InvalidArgument,
-        "{}: unknown key \"{}\" in {}{}; {} are known",
-        place(key),
-        printable(word, 80),
-        section.name,
-        near.empty() ? "" : fmt::format("; did you mean {}?", near),
-        list_of(section.keys));
-  }
+  const std::string word = word_of(key);
+  if (std::find(section.keys.begin(), section.keys.end(), word) == section.keys.end())
+    return unknown_key(section, key);
   const std::string where = fmt::format("{}: {}", place(key), printable(key.Scalar(), 80));
   if (!value.IsScalar())
     return error(Code::InvalidArgument, "{} needs one value behind it", where);
-  const std::string flag = word == "enabled" ? section.enabled : "--" + (section.prefix + word);
+  const std::string flag = flag_of(section, word);
   if (!find_flag(flag)->takes_value())
     return read_switch(flag, value, where);
-  return add(flag, value.Scalar(), where);
+  // Without what the section turns on, which is refused by itself, it says nothing.
+  const bool of_what_is_off = *section.enabled && is_refused(section.enabled);
+  return of_what_is_off ? Status::ok() : add(flag, value.Scalar(), where);
 }
 
 Status ConfigFile::read_switch(
@@ -240,7 +275,10 @@ Status ConfigFile::read_switch(
         "{} \"{}\" is not valid: true or false is wanted",
         where,
         printable(value.Scalar(), 80));
-  return add(on ? flag : opposite_flag(flag), std::nullopt, where);
+  const std::string asked = on ? flag : opposite_flag(flag);
+  // Horovod does not do it either unless it is told to.
+  const bool asks_for_nothing = asked.starts_with("--no-") && is_refused(asked);
+  return asks_for_nothing ? Status::ok() : add(asked, std::nullopt, where);
 }
 
 Status ConfigFile::add(

@@ -129,7 +129,7 @@ std::vector<FlagRow> own_flags() {
        "LEVEL",
        kActs,
        kTuning,
-       "trace, debug, info, warning, error or fatal (FARANDOLE_LOG_LEVEL)",
+       "trace, debug, info, warning, error, fatal or off (FARANDOLE_LOG_LEVEL)",
        false,
        "log_level"},
       {"--timeline-filename",

@@ -321,8 +321,11 @@ bool HostConnector::choose_controller() {
   if (!settings_.interfaces.empty()) {
     for (JobHost& host : hosts_) {
       RemoteHost* const far = remote(host.name);
-      const auto bind =
-          address_on(far ? far->facts.addresses : own_, settings_.interfaces, host.name);
+      const auto bind = address_on(
+          far ? far->facts.addresses : own_,
+          settings_.interfaces,
+          host.name,
+          settings_.interfaces_flag);
       if (bind)
         host.plan.environment.set("FARANDOLE_BIND", bind.value());
       else

@@ -27,6 +27,7 @@ struct ConnectorSettings {
   std::string ssh_program;              // its path
   std::string own_program;              // this one's
   std::vector<std::string> interfaces;  // of --network-interfaces
+  std::string interfaces_flag;          // as it was written
   Environment own_environment;          // of the launcher, for ssh
   std::string folder;                   // where ranks are to start
   Duration limit = std::chrono::seconds(30);

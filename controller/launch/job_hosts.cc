@@ -14,7 +14,8 @@ Result<HeldPort> own_port(JobPlan& plan, const ConnectorSettings& settings) {
   const auto own = own_addresses();
   if (!own)
     return own.status();
-  const auto address = address_on(own.value(), settings.interfaces, plan.places.front().host);
+  const auto address = address_on(
+      own.value(), settings.interfaces, plan.places.front().host, settings.interfaces_flag);
   if (!address)
     return address.status();
   auto port = hold_port(address.value());

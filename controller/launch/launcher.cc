@@ -37,6 +37,17 @@ bool colour_welcome(const Environment& environment) {
          environment.find("TERM").value_or("dumb") != "dumb";
 }
 
+// Also where no other host is to be reached: a wrong file is a mistake whatever the hosts are.
+Status check_identity(const std::string& identity) {
+  if (identity.empty() || access(identity.c_str(), R_OK) == 0)
+    return Status::ok();
+  return error(
+      Code::InvalidArgument,
+      "--ssh-identity-file: {} cannot be read: {}",
+      printable(identity, 256),
+      strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
+}
+
 Result<JobPlan> make_plan(const Options& options, const Environment& environment) {
   auto places = place_ranks(options.hosts, options.ranks);
   if (!places)
@@ -45,6 +56,7 @@ Result<JobPlan> make_plan(const Options& options, const Environment& environment
   plan.environment = environment;
   for (const auto& [name, value] : options.settings) plan.environment.set(name, value);
   FARANDOLE_RETURN_IF_ERROR(check_settings(plan.environment));
+  FARANDOLE_RETURN_IF_ERROR(check_identity(options.ssh.identity));
   plan.argv = options.program;
   plan.places = std::move(places).value();
   plan.grace = options.grace;
@@ -98,15 +110,6 @@ std::string own_folder(const Environment& environment) {
 // What it takes to reach other hosts, where there are any.
 ProgramSearch prepare_ssh(
     const Options& options, const Environment& environment, ConnectorSettings& settings) {
-  const std::string& identity = options.ssh.identity;
-  if (!identity.empty() && access(identity.c_str(), R_OK) != 0)
-    return {
-        "",
-        kUsageExit,
-        fmt::format(
-            "--ssh-identity-file: {} cannot be read: {}",
-            printable(identity, 256),
-            strerror(errno))};  // NOLINT(concurrency-mt-unsafe): one thread
   settings.ssh = options.ssh;
   settings.own_program = own_program();
   settings.own_environment = environment;
@@ -127,6 +130,7 @@ ProgramSearch prepare_start(
     ConnectorSettings& settings) {
   const auto is_here = [&](const Placement& place) { return place.host == here; };
   settings.interfaces = options.interfaces;
+  settings.interfaces_flag = options.interfaces_flag;
   plan.path = options.program.front();
   if (std::any_of(plan.places.begin(), plan.places.end(), is_here)) {
     ProgramSearch program =
@@ -169,7 +173,10 @@ int run_job(const Options& options, const Environment& environment) {
   if (options.timestamps)
     settings.targets.stamp = time_stamp;
   auto exit_code = run_job_loop(plan.value(), settings);
-  return exit_code ? exit_code.value() : complain(1, exit_code.status().message());
+  if (exit_code)
+    return exit_code.value();
+  const Status& failed = exit_code.status();
+  return complain(failed.code() == Code::InvalidArgument ? kUsageExit : 1, failed.message());
 }
 
 }  // namespace farandole::launch

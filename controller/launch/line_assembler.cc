@@ -4,6 +4,14 @@
 
 namespace farandole::launch {
 
+namespace {
+
+bool begins_traceback(std::string_view line) {
+  return line.find("Traceback (most recent call last)") != std::string_view::npos;
+}
+
+}  // namespace
+
 void LineAssembler::feed(std::string_view bytes, const Sink& sink) {
   while (!bytes.empty()) {
     const size_t end = bytes.find('\n');
@@ -59,11 +67,13 @@ std::string_view LineAssembler::partial() const noexcept {
 void Tail::add(std::string_view line) {
   if (line.find_first_not_of(" \t\r") == std::string_view::npos)
     return;
-  if (lines_.size() == kLines)
-    lines_.pop_front();
   if (line.ends_with('\r'))
     line.remove_suffix(1);
   lines_.emplace_back(line.substr(0, kLineBytes));
+  // Down to what is always kept, or to where a traceback begins that is no longer than it may be.
+  while (lines_.size() > kLines &&
+         (lines_.size() > kTracebackLines || !begins_traceback(lines_.front())))
+    lines_.pop_front();
 }
 
 }  // namespace farandole::launch

@@ -34,7 +34,8 @@ class LineAssembler {
   std::string line_;
 };
 
-// The last few lines that a rank wrote, for the report of its end.
+// The last few lines that a rank wrote, for the report of its end: more of them where a traceback
+// of Python begins among them, whose first frames say where it was.
 class Tail {
  public:
   void add(std::string_view line);
@@ -42,6 +43,7 @@ class Tail {
 
  private:
   static constexpr size_t kLines = 10;
+  static constexpr size_t kTracebackLines = 40;
   static constexpr size_t kLineBytes = 512;
   std::deque<std::string> lines_;
 };

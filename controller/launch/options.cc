@@ -142,11 +142,32 @@ Status set_network(const Arguments& given, Options& options) {
   options.ssh = {given.value("--ssh-port"), given.value("--ssh-identity-file")};
   if (!given.has("--network-interfaces"))
     return Status::ok();
+  options.interfaces_flag = given.flags.at("--network-interfaces").written;
   auto interfaces = parse_interfaces(given.value("--network-interfaces"));
   if (!interfaces)
-    return error(Code::InvalidArgument, "--network-interfaces {}", interfaces.status().message());
+    return error(
+        Code::InvalidArgument, "{} {}", options.interfaces_flag, interfaces.status().message());
   options.interfaces = std::move(interfaces).value();
   return Status::ok();
+}
+
+// Where the flag stands too far behind, says so: there it is the program's.
+Status ranks_missing(const Arguments& given) {
+  const auto& words = given.program;
+  const auto behind = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+    const FlagRow* const row = find_flag(word.substr(0, word.find('=')));
+    return row && row->name() == "--num-proc";
+  });
+  if (behind == words.end())
+    return {
+        Code::InvalidArgument, "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM"};
+  return error(
+      Code::InvalidArgument,
+      "-np is missing: the {} behind {} is an argument of that program; flags of farandolerun "
+      "stand "
+      "before it, as in farandolerun -np 2 PROGRAM",
+      printable(*behind, 80),
+      printable(words.front(), 80));
 }
 
 Status set_ranks(const Arguments& given, Options& options) {
@@ -159,8 +180,7 @@ Status set_ranks(const Arguments& given, Options& options) {
     return Status::ok();
   }
   if (options.hosts.empty())
-    return {
-        Code::InvalidArgument, "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM"};
+    return ranks_missing(given);
   for (const Host& host : options.hosts) {
     if (host.slots > kMaxRanks - options.ranks)
       return error(

@@ -20,6 +20,7 @@ struct Options {
   std::vector<Host> hosts;  // this host with as many slots as ranks where none were given
   SshOptions ssh;
   std::vector<std::string> interfaces;  // none: whichever serve
+  std::string interfaces_flag;          // that named them, as it was written
   std::optional<Duration> timeout;
   Duration grace = std::chrono::seconds(3);
   BindPolicy binding;

@@ -13,6 +13,7 @@
 #include "core/base/config_table.h"
 #include "core/base/format.h"
 #include "core/base/rank_cores.h"
+#include "core/base/timeline_path.h"
 
 namespace farandole::rows {
 
@@ -179,6 +180,9 @@ inline bool is_endpoint(std::string_view v) {
 }
 inline bool is_path(std::string_view v) {
   return !v.empty() && v.size() < 4096 && v.find('\0') == std::string_view::npos;
+}
+inline bool is_timeline_path(std::string_view v) {
+  return is_path(v) && has_only_known_places(v);
 }
 
 }  // namespace farandole::rows

@@ -200,8 +200,8 @@ const std::vector<ConfigKey>& config_table() {
       text_row(
           "timeline",
           &Config::timeline,
-          "a path",
-          is_path,
+          "a path, in braces only {rank}",
+          is_timeline_path,
           "File to which rank 0 records its timeline; with {rank} in it each rank has its own. "
           "DYNAMIC: none.",
           "HOROVOD_TIMELINE"),

@@ -42,10 +42,11 @@ Result<int> thread_core(const std::vector<int>& cores, int local_rank, int local
     return cores[static_cast<size_t>(local_rank)];
   return error(
       Code::InvalidArgument,
-      "{}: {} is a core for each of {} ranks, but {} run on this host; name one for each",
+      "{}: {} names {} core{}, but {} ranks run on this host; name one for each",
       kThreadAffinity,
       printable(core_list_text(cores), 128),
       cores.size(),
+      cores.size() == 1 ? "" : "s",
       local_size);
 }
 

@@ -114,11 +114,15 @@ TEST_F(ArgumentTest, EnumerationsOutOfRange) {
     request = FDL_REQUEST_INIT;
   };
   request.kind = static_cast<fdl_kind>(FDL_MESSAGE + 1);
-  refused("kind 10 does not exist; 0 to 9 do");
+  refused("request 0: the kind 10 does not exist; 0 (FDL_ALLREDUCE) to 9 (FDL_MESSAGE) do");
   request.dtype = static_cast<fdl_dtype>(-1);
-  refused("dtype -1 does not exist");
+  refused(
+      "allreduce (request 0): the dtype -1 does not exist; 0 (FDL_UINT8) to 12 (FDL_COMPLEX128)");
+  request.name = "g";
+  request.dtype = static_cast<fdl_dtype>(99);
+  refused("allreduce \"g\": the dtype 99 does not exist");
   request.reduce_op = static_cast<fdl_reduce_op>(FDL_ADASUM + 1);
-  refused("reduce operation 6 does not exist; 0 to 5 do");
+  refused("reduce operation 6 does not exist; 0 (FDL_SUM) to 5 (FDL_ADASUM) do");
   request.device_type = static_cast<fdl_device_type>(9);
   refused("device type 9 does not exist");
   request.ndim = 2;

@@ -31,7 +31,7 @@ TEST(RankCores, EachLocalRankHasItsOwn) {
   EXPECT_EQ(missing.status().code(), Code::InvalidArgument);
   EXPECT_EQ(
       missing.status().message(),
-      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 4,2 is a core for each of 2 ranks, but 3 run "
+      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 4,2 names 2 cores, but 3 ranks run "
       "on this host; name one for each");
 }
 

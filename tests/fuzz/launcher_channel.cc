@@ -41,7 +41,7 @@ std::vector<std::string> lines_of(
     require(assembler.partial().size() <= kMaxLineBytes, "and so is one that has no end yet");
   }
   assembler.finish(sink);
-  require(tail.lines().size() <= 10, "only the last lines are kept");
+  require(tail.lines().size() <= 40, "only the last lines are kept");
   return lines;
 }
 

@@ -137,7 +137,7 @@ def test_each_host_has_a_core_for_the_threads_of_its_ranks(
     flags = ("-H", "h1:1,h2:2", "--thread-affinity", str(core))
     refused = run(hosts, client, launcher, *flags, "echo", "started")
     assert (refused.code, refused.out) == (2, "")
-    short = f"{core} is a core for each of 1 ranks, but 2 run on this host; name one for each"
+    short = f"{core} names 1 core, but 2 ranks run on this host; name one for each"
     text = f"host h2: --thread-affinity (FARANDOLE_THREAD_AFFINITY): {short}"
     assert text in refused.err
 
@@ -341,5 +341,8 @@ def test_interfaces_choose_the_addresses(hosts: Hosts, launcher: str, client: Pa
         hosts.hosts[1].run("ip addr del 10.78.0.77/24 dev eth0")
     ended = run(hosts, client, launcher, "--network-interfaces", "ib0", "-H", "h1:1,h0:1", "true")
     assert ended.code == 2
-    expected = "--network-interfaces: host h1 has none of the interfaces named; it has eth0 (10."
+    expected = (
+        "--network-interfaces: host h1 has none of the interfaces named, or none that other hosts "
+        "reach (no loopback is); it has eth0 (10."
+    )
     assert expected in ended.err

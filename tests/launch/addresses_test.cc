@@ -30,10 +30,12 @@ TEST(Addresses, InterfacesChooseInTheirOrder) {
   EXPECT_THAT(
       candidate_addresses(kOwn, {"10.0.0.1"}, {"ib0", "eth0"}),
       ElementsAre("192.168.1.1", "10.0.0.1", "fd00::1"));
-  EXPECT_EQ(address_on(kOwn, {"nosuch", "ib0"}, "h").value(), "192.168.1.1");
+  EXPECT_EQ(address_on(kOwn, {"nosuch", "ib0"}, "h", "-x").value(), "192.168.1.1");
   EXPECT_EQ(
-      address_on({{"eth0", "10.0.0.1"}}, {"ib0"}, "h").status().message(),
-      "--network-interfaces: host h has none of the interfaces named; it has eth0 (10.0.0.1)");
+      address_on({{"eth0", "10.0.0.1"}}, {"ib0"}, "h", "--network-interface").status().message(),
+      "--network-interface: host h has none of the interfaces named, or none that other hosts "
+      "reach "
+      "(no loopback is); it has eth0 (10.0.0.1)");
 }
 
 TimePoint soon() {

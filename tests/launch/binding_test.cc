@@ -144,7 +144,7 @@ TEST(ThreadCores, AreThoseOfTheRankOrOfTheHost) {
   EXPECT_EQ(problem({0, 3, 99}, BindPolicy{Core}, two), "");
   EXPECT_EQ(
       problem({3}, BindPolicy{}, none),
-      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 3 is a core for each of 1 ranks, but 2 run "
+      "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 3 names 1 core, but 2 ranks run "
       "on this host; name one for each");
   EXPECT_EQ(
       problem({3, 4}, BindPolicy{}, none),

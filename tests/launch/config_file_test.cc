@@ -58,6 +58,25 @@ TEST(ConfigFile, FlagsOfTheCommandLineGoBeforeIt) {
   EXPECT_EQ(given.flags.size(), 2U);
 }
 
+TEST(ConfigFile, WhatAsksForNothingIsNotRefused) {
+  Arguments given;
+  const Status status = add_config_file(
+      "params:\n"
+      "  hierarchical_allreduce: false\n"
+      "  hierarchical-allgather: no\n"
+      "autotune:\n"
+      "  log_file: tuned.txt\n"
+      "  warmup_samples: 5\n"
+      "  enabled: false\n"
+      "library_options:\n"
+      "  mpi_threads_disable: false\n",
+      "j.yaml",
+      given);
+  ASSERT_TRUE(status) << status.message();
+  EXPECT_TRUE(given.has("--no-autotune"));
+  EXPECT_EQ(given.flags.size(), 1U);
+}
+
 TEST(ConfigFile, AnEmptyOneAsksForNothing) {
   Arguments given;
   EXPECT_TRUE(add_config_file("", "j.yaml", given));
@@ -68,17 +87,21 @@ TEST(ConfigFile, AnEmptyOneAsksForNothing) {
 TEST(ConfigFile, RefusesByNameAndLine) {
   const std::pair<const char*, const char*> cases[] = {
       {"params:\n  cache_capacty: 1\n",
-       "j.yaml:2: unknown key \"cache-capacty\" in params; did you mean cache-capacity?; "
-       "fusion-threshold-mb, cycle-time-ms, cache-capacity, hierarchical-allreduce, "
-       "hierarchical-allgather, torus-allreduce are known"},
+       "j.yaml:2: unknown key \"cache_capacty\" in params; did you mean cache_capacity? "
+       "known: fusion_threshold_mb, cache_capacity, torus_allreduce"},
       {"\nparms: {}\n",
-       "j.yaml:2: unknown section \"parms\"; controller, params, autotune, timeline, stall-check, "
-       "library-options, logging are known"},
+       "j.yaml:2: unknown section \"parms\"; known: controller, params, autotune, timeline, "
+       "stall_check, "
+       "library_options, logging"},
+      {"num-proc: 2\n",
+       "j.yaml:1: unknown section \"num-proc\"; --num-proc stands on the command line; known: "
+       "controller, "
+       "params, autotune, timeline, stall_check, library_options, logging"},
+      {"autotune:\n  cycles: 1\n", "j.yaml:2: unknown key \"cycles\" in autotune; known: enabled"},
       {"[1, 2]",
        "j.yaml holds no sections; lines like \"params:\" are wanted, with keys below them"},
       {"logging: 3\n",
-       "j.yaml:1: logging holds no keys; level, with-timestamp, hide-timestamp are "
-       "known"},
+       "j.yaml:1: logging holds no keys; known: level, with_timestamp, hide_timestamp"},
       {"logging:\n  level:\n    - info\n", "j.yaml:2: level needs one value behind it"},
       {"logging:\n  level: ''\n", "j.yaml:2: level needs a value"},
       {"logging:\n  level: info\n  level: info\n", "j.yaml:3: level is given twice"},
@@ -90,6 +113,15 @@ TEST(ConfigFile, RefusesByNameAndLine) {
       {"params:\n\n  cycle_time_ms: 5\n",
        "j.yaml:3: cycle_time_ms: there is no cycle to set: tensors are agreed upon as they come; "
        "leave it out"},
+      {"params:\n  hierarchical_allreduce: true\n",
+       "j.yaml:2: hierarchical_allreduce: the way is chosen by the hosts' ranks for all "
+       "collectives; "
+       "to choose it, set FARANDOLE_COMMUNICATOR to hierarchical or gloo"},
+      {"autotune:\n  log_file: tuned.txt\n  enabled: true\n",
+       "j.yaml:3: enabled: nothing is tuned by itself yet; leave it out, or set "
+       "--fusion-threshold-mb and --cache-capacity by hand"},
+      {"logging:\n  with_timestamp: false\n",
+       "j.yaml:2: with_timestamp: messages of the log always have the time; leave it out"},
       {"controller: mpi\n",
        "j.yaml:1: controller: there is no MPI here; leave it out: the launcher starts the ranks by "
        "itself"},

@@ -129,7 +129,7 @@ TEST(JobBinding, CoresOfThreadsAreCheckedBeforeAnythingStarts) {
   EXPECT_EQ(job_of({"-np", "1", "--thread-affinity", last}).exit_code, 0);
   EXPECT_THAT(
       refusal({"-np", "2", "--thread-affinity", first}),
-      HasSubstr("is a core for each of 1 ranks, but 2 run on this host"));
+      HasSubstr("names 1 core, but 2 ranks run on this host"));
   const std::string outside = fmt::format("core {} of local rank 0 is not among CPUs ", beyond);
   for (const char* const variable : {"FARANDOLE_THREAD_AFFINITY", "HOROVOD_THREAD_AFFINITY"})
     EXPECT_THAT(

@@ -118,6 +118,9 @@ TEST(CommandLine, ReadsEveryFlag) {
 TEST(CommandLine, RefusesWhatMakesNoSense) {
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{}, "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM\n"},
+      {{"./average", "x", "--num-proc=2"},
+       "-np is missing: the --num-proc=2 behind ./average is an argument of that program; flags of "
+       "farandolerun stand before it, as in farandolerun -np 2 PROGRAM\n"},
       {{"prog"}, "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM\n"},
       {{"-np"}, "-np needs a value\n"},
       {{"-np", "2"}, "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]\n"},

@@ -78,6 +78,31 @@ TEST(Tail, KeepsTheLastFewLinesWithText) {
   EXPECT_THAT(tail.lines().back(), SizeIs(512));
 }
 
+TEST(Tail, KeepsATracebackWholeWithinABound) {
+  Tail tail;
+  for (int i = 0; i < 20; ++i) tail.add("epoch " + std::to_string(i));
+  tail.add("Traceback (most recent call last):");
+  for (int i = 0; i < 38; ++i) tail.add("  frame " + std::to_string(i));
+  tail.add("ValueError: no");
+  EXPECT_THAT(tail.lines(), SizeIs(40));
+  EXPECT_EQ(tail.lines().front(), "Traceback (most recent call last):");
+  tail.add("one more");
+  EXPECT_THAT(tail.lines(), SizeIs(10));
+  EXPECT_EQ(tail.lines().front(), "  frame 30");
+}
+
+TEST(Tail, KeepsTheErrorThatAnotherOneFollowed) {
+  Tail tail;
+  for (const char* which : {"first", "second", "third"}) {
+    tail.add("Traceback (most recent call last):");
+    for (int i = 0; i < 14; ++i) tail.add("  frame");
+    tail.add(which);
+  }
+  // Three would be too many lines: it begins with the second.
+  EXPECT_THAT(tail.lines(), SizeIs(32));
+  EXPECT_EQ(tail.lines()[15], "second");
+}
+
 TEST(FitColumns, CountsWhatATerminalShows) {
   EXPECT_EQ(fit_columns("abcdef", 3), "abc");
   EXPECT_EQ(fit_columns("abc", 3), "abc");

@@ -83,6 +83,46 @@ def test_settings_page_is_the_table() -> None:
     )
 
 
+def help_of_the_launcher() -> str:
+    launcher = ROOT / "build/dev/controller/launch/farandolerun"
+    result = subprocess.run(
+        [launcher, "--help"], capture_output=True, text=True, check=True, timeout=30
+    )
+    return result.stdout
+
+
+def flags_of_help(text: str) -> set[str]:
+    rows = [line for line in text.splitlines() if line.startswith("  -")]
+    names = {name for row in rows for name in row.split()[0].split(",")}
+    return names | {name for row in rows for name in re.findall(r"also written (-[-\w]+)", row)}
+
+
+def flags_of_page(text: str) -> set[str]:
+    """Those of the first column of the table that begins the page."""
+    table = text.partition("| flag | meaning |")[2].partition("\n\n")[0]
+    cells = " ".join(row.split(" | ")[0] for row in table.splitlines()[2:])
+    return set(re.findall(r"`(--?[a-zA-Z][-\w]*)", cells))
+
+
+def test_the_launchers_page_has_every_flag() -> None:
+    page = (ROOT / "docs/launcher.md").read_text()
+    shown = flags_of_help(help_of_the_launcher())
+    assert len(shown) > 40
+    # The page says of two spellings of -np in a sentence what they are.
+    assert "`-n` and `--np` say the same as `-np`" in page
+    assert flags_of_page(page) | {"-n", "--np"} == shown
+
+
+def test_help_names_every_level_of_the_log() -> None:
+    accepted = re.search(
+        r"`FARANDOLE_LOG_LEVEL`.*?one of ([a-z ]+)", (ROOT / "docs/config.md").read_text()
+    )
+    named = re.search(r"--log-level LEVEL +(.*) \(", help_of_the_launcher())
+    assert accepted
+    assert named
+    assert re.split(r", | or ", named[1]) == accepted[1].split()
+
+
 def test_no_path_of_a_machine_is_written_down() -> None:
     # /proc, /dev and /usr are the same everywhere; homes and work folders are not.
     pattern = re.compile(r"(?<![\w.])/(?:root|home/\w+|work|Users)(?:/|\b)")

@@ -105,8 +105,8 @@ def test_a_list_that_is_too_short_is_the_same_error_everywhere() -> None:
             report = rank.report()
             assert (report["kind"], report["text"]) == (
                 "InvalidArgumentError",
-                f"--thread-affinity (FARANDOLE_THREAD_AFFINITY): {FIRST} is a core for each of 1 "
-                "ranks, but 2 run on this host; name one for each",
+                f"--thread-affinity (FARANDOLE_THREAD_AFFINITY): {FIRST} names 1 core, but 2 "
+                "ranks run on this host; name one for each",
             )
 
 

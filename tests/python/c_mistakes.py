@@ -79,8 +79,8 @@ def wrong_inputs(scene: Scene, function: Function, parameter: Parameter) -> list
         "count": shaped(function, "count", what),
         "rows": shaped(function, "rows", what),
         "row": shaped(function, "row", what),
-        "dtype": prefixed(enumeration("fdl_dtype", "dtype")),
-        "op": prefixed(enumeration("fdl_reduce_op", "reduce operation")),
+        "dtype": prefixed(enumeration("fdl_dtype", "dtype"), what),
+        "op": prefixed(enumeration("fdl_reduce_op", "reduce operation"), what),
         "root": [Wrong(v, root.format(v)) for v in (-1, 1, INT_MAX, -INT_MAX - 1)],
         "name": [
             Wrong(b"n" * n, f'{what} "{shown}": the name has {n} bytes; at most 512 are allowed')
@@ -204,7 +204,10 @@ def fields_of_request(scene: Scene) -> Mistakes:
 
 
 def of_enumeration(field: str, name: str, what: str) -> list[tuple[dict[str, Any], str, int]]:
-    return [({field: w.value}, w.message, INVALID) for w in prefixed(enumeration(name, what))]
+    # Without a kind there is only its place among those submitted.
+    operation = "request 0" if field == "kind" else "allreduce"
+    found = prefixed(enumeration(name, what), operation)
+    return [({field: w.value}, w.message, INVALID) for w in found]
 
 
 def scales(field: str) -> list[tuple[dict[str, Any], str, int]]:
@@ -228,11 +231,10 @@ def fields_of_tensor(scene: Scene) -> Mistakes:
         ],
         "stream": [],  # means nothing on the CPU
         "shape": [
-            ({"shape": None}, 'request 0 "x": ' + ANNOUNCED.format("shape", 1), INVALID),
+            ({"shape": None}, OF_X + ANNOUNCED.format("shape", 1), INVALID),
         ],
         "ndim": [
-            ({"ndim": n}, 'request 0 "x": ' + MANY.format(n, "shape", 64), INVALID)
-            for n in (65, SIZE_MAX)
+            ({"ndim": n}, OF_X + MANY.format(n, "shape", 64), INVALID) for n in (65, SIZE_MAX)
         ],
         "in": [({"in": None}, OF_X + "input is null, but the shape is [2]", INVALID)],
         "out": [
@@ -252,7 +254,7 @@ def fields_of_splits(scene: Scene) -> Mistakes:
         "splits": [
             (
                 {"split_count": 2, "splits": None},
-                'request 0 "x": ' + ANNOUNCED.format("splits", 2),
+                OF_X + ANNOUNCED.format("splits", 2),
                 INVALID,
             ),
             (
@@ -264,7 +266,7 @@ def fields_of_splits(scene: Scene) -> Mistakes:
         "split_count": [
             (
                 {"split_count": n, "splits": array},
-                'request 0 "x": ' + MANY.format(n, "splits", 1 << 20),
+                OF_X + MANY.format(n, "splits", 1 << 20),
                 INVALID,
             )
             for n in ((1 << 20) + 1, SIZE_MAX)
@@ -298,7 +300,7 @@ def fields_of_operation() -> Mistakes:
             for n in (1, (1 << 32) - 1)
         ],
         "peer": [
-            ({"peer": n}, f'request 0 "x": a peer, {n}, belongs to messages alone', INVALID)
+            ({"peer": n}, OF_X + f"a peer, {n}, belongs to messages alone", INVALID)
             for n in (1, -1)
         ],
         "prescale": scales("prescale"),

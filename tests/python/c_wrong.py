@@ -18,13 +18,17 @@ class Wrong(NamedTuple):
 
 
 def enumeration(name: str, what: str) -> list[Wrong]:
-    last = max(enumerations()[name].values())
-    text = f"the {what} {{}} does not exist; 0 to {last} do"
+    names = {value: word for word, value in enumerations()[name].items()}
+    last = max(names)
+    text = (
+        f"the {what} {{}} does not exist; 0 ({names[0]}) to {last} ({names[last]}) do "
+        "(farandole/enums.h)"
+    )
     return [Wrong(v, text.format(v)) for v in (-1, last + 1, INT_MAX, -INT_MAX - 1)]
 
 
-def prefixed(found: list[Wrong]) -> list[Wrong]:
-    return [wrong._replace(message=f'request 0 "x": {wrong.message}') for wrong in found]
+def prefixed(found: list[Wrong], operation: str) -> list[Wrong]:
+    return [wrong._replace(message=f'{operation} "x": {wrong.message}') for wrong in found]
 
 
 def wrong_of_sets(name: str) -> dict[tuple[str, str], list[Wrong]]:
@@ -106,7 +110,7 @@ def wrong_messages(function: Function, parameter: Parameter) -> list[Wrong]:
         # Without memory whatever comes is taken.
         "out": [Wrong(None, f"{no_out}handle that has it")] if name == "fdl_recv" else [],
         "count": [Wrong(v, own) for v in (-1, INT64_MAX)],
-        "dtype": prefixed(enumeration("fdl_dtype", "dtype")),
+        "dtype": prefixed(enumeration("fdl_dtype", "dtype"), "message"),
         "dest": end,
         "source": end,
         "name": [

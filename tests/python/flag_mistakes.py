@@ -83,6 +83,9 @@ WRONG: dict[str, dict[str, str]] = {
     },
     "--config-file": UNREADABLE,
     "--ssh-port": whole(1, 65535),
+    "--ssh-identity-file": {
+        "/no/such": "{flag}: /no/such cannot be read: No such file or directory"
+    },
     "--network-interfaces": INTERFACES,
     "--output-filename": {
         "/dev/null/x": "{flag}: the folder /dev/null/x/rank.0 cannot be made: Not a directory"
@@ -94,7 +97,14 @@ WRONG: dict[str, dict[str, str]] = {
     "--cache-capacity": whole(0, 16777216),
     "--stall-check-warning-time-seconds": seconds("0.1", "86400"),
     "--stall-check-shutdown-time-seconds": seconds("0", "86400"),
-    "--timeline-filename": {"n" * 5000: f'{{flag}} "{"n" * 80}…" is not valid: a path is wanted'},
+    "--timeline-filename": {
+        value: f'{{flag}} "{shown}" is not valid: a path, in braces only {{{{rank}}}} is wanted'
+        for value, shown in {
+            "n" * 5000: "n" * 80 + "…",
+            "t.{r}.json": "t.{{r}}.json",
+            "{rank}/{}": "{{rank}}/{{}}",
+        }.items()
+    },
     "--gloo-timeout-seconds": seconds("0.1", "86400"),
     "--log-level": {
         value: f'{{flag}} "{value}" is not valid: one of trace debug info warning error fatal off '

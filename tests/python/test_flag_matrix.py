@@ -74,12 +74,8 @@ SPELLINGS = [(flag, name) for flag in FLAGS for name in flag.names]
 OPTIONAL = {"--help-env"}
 
 
-# Wrong only where there are other hosts: tests/hosts/test_unreachable_hosts.py.
-WITH_SSH = {"--ssh-identity-file"}
-
-
 def test_every_flag_that_takes_a_value_has_wrong_ones() -> None:
-    assert {flag.long for flag in FLAGS if flag.takes_value} == set(WRONG) | WITH_SSH
+    assert {flag.long for flag in FLAGS if flag.takes_value} == set(WRONG)
     assert len(FLAGS) >= 10
 
 
@@ -156,6 +152,11 @@ CONFLICTS = {
         ["--verbose", "true"],
         "-np is missing: how many ranks? As in farandolerun -np 2 PROGRAM",
     ),
+    "ranks named behind the program": (
+        ["./average", "-np", "2"],
+        "-np is missing: the -np behind ./average is an argument of that program; flags of "
+        "farandolerun stand before it, as in farandolerun -np 2 PROGRAM",
+    ),
     "no program": (
         ["-np", "2"],
         "the program is missing: farandolerun -np N PROGRAM [ARGUMENTS...]",
@@ -192,7 +193,7 @@ CONFLICTS = {
     ),
     "cores of threads and ranks": (
         ["-np", "3", "--thread-affinity", "0,0", "true"],
-        "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 0,0 is a core for each of 2 ranks, but 3 "
+        "--thread-affinity (FARANDOLE_THREAD_AFFINITY): 0,0 names 2 cores, but 3 ranks "
         "run on this host; name one for each",
     ),
     "cores of threads and the machine": (
@@ -212,6 +213,15 @@ CONFLICTS = {
 def test_what_does_not_fit_together(case: str) -> None:
     arguments, message = CONFLICTS[case]
     assert run(*arguments) == refusal(message)
+
+
+def test_an_interface_that_no_other_host_reaches() -> None:
+    answer = run("-np", "1", "--network-interface", "lo", "true")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(
+        "farandolerun: --network-interface: host localhost has none of the interfaces named, or "
+        "none that other hosts reach (no loopback is); it has "
+    )
 
 
 def test_start_timeout_against_its_variable() -> None:

@@ -64,7 +64,7 @@ TEXTS: dict[str, list[str]] = {
     "host": ["", "-host", "a b", "a/b", "h" * 254, "ä"],
     "bind": ["", "-a", "a b", "0.0.0.0", "0", "::", "[::]", "h" * 254],
     "thread_affinity": ["", ",", "0,", "0,,1", "0-3", "0, 1", "-1", "1048576", "0x1", "²", HUGE],
-    "timeline": ["", HUGE],
+    "timeline": ["", HUGE, "t.{r}.json", "{rank}{}"],
     "process_sets": ["dynamic", "[0]", "0, 1", "0:3", "0;1 ", "+1", "1.0", "0x1", "²", HUGE],
 }
 # Any bytes but null make a path.
@@ -82,7 +82,7 @@ def wrong_values(setting: Setting) -> list[str]:
         words = setting.accepts.split()[2:]
         wrong = ["", "0", "2", "\udcff", "\x1b[2J", HUGE, words[0] + "x", words[0][:-1]]
         return [value for value in [*wrong, " ".join(words)] if value not in words]
-    return TEXTS[setting.key] + (NOT_FOR_PATHS if setting.accepts != "a path" else [])
+    return TEXTS[setting.key] + (NOT_FOR_PATHS if not setting.accepts.startswith("a path") else [])
 
 
 def shown(value: str) -> str:

@@ -110,6 +110,20 @@ def test_twice_is_an_error_that_names_the_first(tmp_path: Path) -> None:
     assert not (tmp_path / "b.json").exists()
 
 
+@pytest.mark.parametrize("path", ["y.{r}.json", "{rank}/{}.json"])
+def test_a_place_that_is_not_known_is_refused(tmp_path: Path, path: str) -> None:
+    fdl.init()
+    with pytest.raises(fdl.InvalidArgumentError) as raised:
+        fdl.start_timeline(tmp_path / path)
+    assert str(raised.value) == (
+        f'timeline: the path "{tmp_path}/{path}" has a place that is not known; only {{rank}} is'
+    )
+    assert list(tmp_path.iterdir()) == []
+    fdl.start_timeline(tmp_path / "a{.json")  # a brace is no place
+    fdl.stop_timeline()
+    assert [one.name for one in tmp_path.iterdir()] == ["a{.json"]
+
+
 @pytest.mark.parametrize("call", [lambda: fdl.start_timeline("x.json"), fdl.stop_timeline])
 def test_before_init(call: Callable[[], None]) -> None:
     with pytest.raises(ValueError, match="call init\\(\\) first"):

@@ -16,8 +16,8 @@ extern "C" {
  * agreement, too. What is there already is replaced. Never delays an operation: where the file is
  * too slow records are left out, which the file says; where it is full, it ends with a warning in
  * the log. The settings timeline and timeline_mark_cycles do this from fdl_init on.
- * Fails: FDL_INVALID_ARGUMENT (one is recorded already; no ordinary file), FDL_SYSTEM (it cannot be
- * written), FDL_ABORTED after fdl_shutdown. */
+ * Fails: FDL_INVALID_ARGUMENT (one is recorded already; no ordinary file; other words in braces),
+ * FDL_SYSTEM (it cannot be written), FDL_ABORTED after fdl_shutdown. */
 FDL_API fdl_code fdl_start_timeline(fdl_session* session, const char* path, int mark_cycles);
 /* Ends it, with all that was recorded; so does fdl_shutdown. FDL_OK where none is recorded, too. */
 FDL_API fdl_code fdl_stop_timeline(fdl_session* session);
