@@ -10,6 +10,8 @@ import farandole as fdl
 
 LIVES = 0.4  # that have one
 UNTIL_THE_END = 0.3  # of these: shutdown() ends it
+# A batch of one operation may be that of a process set without this rank. Not so many in a row.
+NOTHING = 3
 
 
 class Recording:
@@ -43,4 +45,5 @@ class Recording:
             text = self._path.read_text()
             self._path.unlink()
             whole = text.startswith("[") and text.rstrip().endswith("]")
-            assert whole and '"ph":"B"' in text, f"{self._path}: {text[:200]} ... {text[-200:]}"
+            filled = '"ph":"B"' in text or self._last - self._first < NOTHING
+            assert whole and filled, f"{self._path}: {text[:200]} ... {text[-200:]}"
