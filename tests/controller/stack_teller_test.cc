@@ -100,7 +100,7 @@ TEST_F(StackTellerTest, OneThatThrowsToo) {
 
 TEST_F(StackTellerTest, OneThatTakesTooLongDelaysNoAnswerAndIsAskedAgainWhenItHasComeBack) {
   std::promise<void> go;
-  make([&go, held = go.get_future().share()] {
+  make([held = go.get_future().share()] {
     held.wait();
     return std::string("at last");
   });
