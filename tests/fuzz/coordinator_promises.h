@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "controller/protocol/coordinator.h"
+#include "core/way.h"
 #include "tests/fuzz/generate.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/cluster.h"
@@ -46,7 +47,8 @@ struct Honest {
   bool may_submit(const Announcement& item, int rank, size_t most) const {
     const Signature& s = item.signature;
     return knows(s.process_set, rank) && !joined.contains(s.process_set) &&
-           in_flight.size() < most && !in_flight.contains({s.process_set, item.name});
+           tells_way(item.name) == (s.kind == CollectiveKind::Message) && in_flight.size() < most &&
+           !in_flight.contains({s.process_set, item.name});
   }
   void submits(const Announcement& item) {
     in_flight[{item.signature.process_set, item.name}] = item.signature;

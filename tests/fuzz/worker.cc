@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/layout.h"
+#include "core/way.h"
 #include "tests/fuzz/generate.h"
 #include "tests/fuzz/target.h"
 
@@ -151,8 +152,11 @@ class Play {
                                       : Announcement{tensor_name(in_), lawful_signature(in_)};
       if (has_root(item.signature.kind) && item.name == "b")
         item.signature.root = kRank;
+      // What a session would not let pass.
       const bool joins = item.signature.kind == CollectiveKind::Join;
-      if (item.name.empty() != joins || item.name.size() > limits_.max_name_bytes || ended_)
+      const bool goes = item.signature.kind == CollectiveKind::Message;
+      if (item.name.empty() != joins || tells_way(item.name) != goes ||
+          item.name.size() > limits_.max_name_bytes || ended_)
         continue;
       const Key key{item.signature.process_set, item.name};
       if (in_flight_.size() < limits_.max_pending &&
