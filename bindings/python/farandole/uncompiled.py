@@ -7,24 +7,37 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from farandole._frames import shortened
+from farandole.errors import FarandoleError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def uncompiled(function: F) -> F:
     """The same function or method, before and after which ``torch.compile`` ends a graph: what runs
-    between ranks cannot be recorded and run again."""
+    between ranks cannot be recorded and run again. Of its errors the traceback has the program's
+    calls alone."""
     disabled: list[Any] = []  # made when it is needed: it imports the whole compiler
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         compiler = sys.modules.get("torch._dynamo")
-        if compiler is None:
-            return function(*args, **kwargs)
-        if not disabled:
+        if compiler is not None and not disabled:
             # Else it is compiled itself, anew for each tensor's shape, until the compiler gives up.
             getattr(compiler.decorators, "skip", lambda _: None)(call)
             disabled.append(compiler.disable(function))
-        return disabled[0](*args, **kwargs)
+        try:
+            return (disabled[0] if compiler else function)(*args, **kwargs)
+        except FarandoleError as error:
+            raise shortened(error)
 
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # no graph contains it
     return cast(F, call)
+
+
+def public(function: F, package: str) -> F:
+    """The same as a function of that package, and uncompiled."""
+    call = uncompiled(function)
+    call.__module__ = package
+    call.__qualname__ = call.__name__
+    return call

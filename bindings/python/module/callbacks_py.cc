@@ -20,7 +20,9 @@ int interrupted(void* user) {
 
 namespace {
 
-constexpr int kCalls = 20;  // of a thread that are told, the innermost
+// Of a thread's calls those are told: the innermost and the outermost.
+constexpr Py_ssize_t kInnermost = 64;
+constexpr Py_ssize_t kOutermost = 32;
 
 bool append(PyObject* list, PyObject* item) {
   const bool done = item != nullptr && PyList_Append(list, item) == 0;
@@ -41,22 +43,40 @@ PyObject* call_of(PyFrameObject* frame) {
   return call;
 }
 
-// (thread, its innermost calls, whether there are more).
-PyObject* thread_of(PyObject* ident, PyObject* innermost) {
-  PyObject* const calls = PyList_New(0);
-  auto* frame = reinterpret_cast<PyFrameObject*>(innermost);
+// Takes a reference to `frame` and gives one to the call's caller, if there is one.
+PyFrameObject* caller_of(PyFrameObject* frame) {
+  PyFrameObject* const caller = PyFrame_GetBack(frame);
+  Py_DECREF(frame);
+  return caller;
+}
+
+Py_ssize_t depth_of(PyFrameObject* frame) {
+  Py_ssize_t depth = 0;
   Py_INCREF(frame);
-  bool good = calls != nullptr;
-  for (int depth = 0; good && frame != nullptr && depth < kCalls; ++depth) {
-    good = append(calls, call_of(frame));
-    PyFrameObject* const outer = PyFrame_GetBack(frame);
-    Py_DECREF(frame);
-    frame = outer;
+  for (; frame != nullptr; frame = caller_of(frame)) ++depth;
+  return depth;
+}
+
+// (thread, its innermost calls, how many are left out behind them, its outermost calls).
+PyObject* thread_of(PyObject* ident, PyObject* innermost) {
+  PyObject* const inner = PyList_New(0);
+  PyObject* const outer = PyList_New(0);
+  auto* frame = reinterpret_cast<PyFrameObject*>(innermost);
+  const Py_ssize_t depth = depth_of(frame);
+  const Py_ssize_t left_out = std::max<Py_ssize_t>(0, depth - kInnermost - kOutermost);
+  Py_INCREF(frame);
+  bool good = inner != nullptr && outer != nullptr;
+  for (Py_ssize_t at = 0; good && frame != nullptr; ++at, frame = caller_of(frame)) {
+    if (at < kInnermost)
+      good = append(inner, call_of(frame));
+    else if (at >= kInnermost + left_out)
+      good = append(outer, call_of(frame));
   }
   PyObject* const thread =
-      good ? Py_BuildValue("(OOO)", ident, calls, frame ? Py_True : Py_False) : nullptr;
+      good ? Py_BuildValue("(OOnO)", ident, inner, left_out, outer) : nullptr;
   Py_XDECREF(frame);
-  Py_XDECREF(calls);
+  Py_XDECREF(outer);
+  Py_XDECREF(inner);
   return thread;
 }
 
