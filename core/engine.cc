@@ -34,11 +34,11 @@ std::string subject(const PeerFailure& failure, int own) {
 }
 
 Status verdict_on(const PendingOp& op, const PeerFailure& failure, int own) {
-  const Request& request = op.request;
-  return Status(
-             failure.code,
-             describe(request.signature.kind, request.name) + ": " + subject(failure, own))
-      .blame(failure.rank);
+  const std::string what = describe(op.request.signature.kind, op.request.name);
+  // A cause that is about this very operation names it, and the ranks.
+  std::string text =
+      failure.cause.starts_with(what + " ") ? failure.cause : what + ": " + subject(failure, own);
+  return Status(failure.code, std::move(text)).blame(failure.rank);
 }
 
 }  // namespace
@@ -218,7 +218,10 @@ void Engine::on(message::Broken broken) {
 void Engine::on(message::Failed failed) {
   const PeerFailure& failure = failed.failure;
   parts_.emitter->emit(
-      {.kind = EventKind::PeerFailed, .name = failure.cause, .code = failure.code});
+      {.kind = EventKind::PeerFailed,
+       .name = failure.cause,
+       .code = failure.code,
+       .number = static_cast<uint64_t>(failure.rank)});
   if (!failure.left) {
     fail_everything(failure);
     return;

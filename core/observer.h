@@ -18,7 +18,7 @@ enum class EventKind : uint8_t {
   BucketStart,  // a bucket begins to move; `bytes` and `tensors` are the bucket's
   BucketEnd,    // and has moved; `code` says how it ended
   Settled,      // a tensor's ticket settled; `code` says how
-  PeerFailed,   // `name` is the cause
+  PeerFailed,   // `name` is the cause; `number` the rank, or what -1 is as one
   Round,        // a round of agreement has come; `number` is its own
   Phase,        // a tensor of a bucket begins with `phase`
   RankReady,    // in rank 0: rank `number` has announced a tensor

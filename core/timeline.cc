@@ -172,6 +172,7 @@ void Timeline::on(const Event& event) noexcept {
       record.recording = recording_.load(std::memory_order_acquire);
       record.detail = static_cast<uint8_t>(event.code);
       record.label = label(event.name);
+      record.value = event.number;
       break;
     case EventKind::Announced:
     case EventKind::Rejected:

@@ -14,8 +14,9 @@ namespace farandole {
 
 // Of fixed size; names are numbers (TimelineNames).
 struct TimelineRecord {
-  int64_t when = 0;    // nanoseconds of the steady clock
-  uint64_t value = 0;  // Submitted: bytes; Agreed, Round: the round's number; RankReady: the rank
+  int64_t when = 0;  // nanoseconds of the steady clock
+  // Submitted: bytes; Agreed, Round: the round's number; RankReady, PeerFailed: the rank.
+  uint64_t value = 0;
   uint32_t recording = 0;  // which one it belongs to
   uint32_t track = 0;      // of a tensor
   uint32_t label = 0;      // Phase::Moving: the communicator's; PeerFailed: the cause

@@ -154,7 +154,9 @@ void TimelineText::add(const TimelineRecord& record) {
           record.when,
           "RANK_GONE",
           fmt::format(
-              "\"code\":\"{}\",\"cause\":{}",
+              "{}\"code\":\"{}\",\"cause\":{}",
+              static_cast<int64_t>(record.value) < 0 ? ""
+                                                     : fmt::format("\"rank\":{},", record.value),
               code_name(static_cast<Code>(record.detail)),
               quoted(record.label == TimelineNames::kNone ? "" : names_.at(record.label).second)));
     case EventKind::Announced:

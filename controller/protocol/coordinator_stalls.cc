@@ -70,7 +70,8 @@ Actions Coordinator::tell_stalls(TimePoint now) {
 Actions Coordinator::give_up_waiting(const Stall& stall) {
   return fail(
       {.rank = stall.missing.size() == 1 ? stall.missing.front() : -1,
-       .cause = text_of(stall) + " (FARANDOLE_STALL_SHUTDOWN_TIME)",
+       .cause = text_of(stall) +
+                " (FARANDOLE_STALL_SHUTDOWN_TIME; raise it, or set 0, where ranks may be as late)",
        .code = Code::Timeout});
 }
 

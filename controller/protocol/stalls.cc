@@ -1,7 +1,8 @@
 #include "controller/protocol/stalls.h"
 
 #include <algorithm>
-#include <iterator>
+#include <cmath>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,12 @@ constexpr size_t kMostLines = 200;  // of one rank
 
 std::string has(const std::vector<int>& ranks, std::string_view what) {
   return fmt::format("{} {} {}", rank_list(ranks), ranks.size() == 1 ? "has" : "have", what);
+}
+
+// Whole ones, and tenths where they matter.
+double seconds(Duration age) {
+  const double exact = std::chrono::duration<double>(age).count();
+  return exact < 10 ? std::round(exact * 10) / 10 : std::round(exact);
 }
 
 void append_lines(std::string_view text, std::vector<std::string>& to) {
@@ -48,8 +55,8 @@ std::string text_of(const Stall& stall) {
   if (stall.process_set != 0)
     text += fmt::format(" (process set {})", stall.process_set);
   text += fmt::format(
-      " has waited for {:.0f} s: {}",
-      std::chrono::duration<double>(stall.age).count(),
+      " has waited for {} s: {}",
+      seconds(stall.age),
       has(stall.submitted, stall.kind == CollectiveKind::Join ? "joined" : "submitted it"));
   if (!stall.joined.empty())
     text += ", " + has(stall.joined, "joined");
@@ -77,10 +84,9 @@ Inquiries::Question Inquiries::report(Stalls stalls, TimePoint now) {
     open_->number = ++asked_;
   }
   open_->report.more += stalls.more;
+  std::set<int> missing;
   for (Stall& stall : stalls.oldest) {
-    for (const int rank : stall.missing)
-      if (begins)
-        open_->told.try_emplace(rank);
+    missing.insert(stall.missing.begin(), stall.missing.end());
     const auto same = std::ranges::find_if(open_->report.stalls, [&](const Stall& told) {
       return told.process_set == stall.process_set && told.name == stall.name;
     });
@@ -91,19 +97,23 @@ Inquiries::Question Inquiries::report(Stalls stalls, TimePoint now) {
     else
       ++open_->report.more;
   }
-  if (!begins)
-    return question;
-  while (open_->told.size() > kMostAsked) open_->told.erase(std::prev(open_->told.end()));
   question.number = open_->number;
-  for (auto& [rank, told] : open_->told) {
+  for (const int rank : missing) {
+    if (open_->told.size() >= kMostAsked)
+      break;
+    const auto [told, is_new] = open_->told.try_emplace(rank);
+    if (!is_new)
+      continue;
     uint64_t& owed = owed_.at(static_cast<size_t>(rank));
     if (owed != 0 && !FARANDOLE_MUTATE(AskAgain)) {
-      told = "has not answered since it was asked before";
+      told->second = "has not answered since it was asked before";
       continue;
     }
     owed = question.number;
     question.ranks.push_back(rank);
   }
+  if (!question.ranks.empty())
+    open_->due = now + patience_;  // as long for who is asked later
   return question;
 }
 

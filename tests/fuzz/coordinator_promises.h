@@ -158,7 +158,8 @@ class Promises {
   bool gives_up_waiting(const PeerFailure& failure) const {
     return stalls_.abort > Duration(0) && cluster_.now - kStart >= stalls_.abort &&
            failure.code == Code::Timeout &&
-           failure.cause.ends_with("(FARANDOLE_STALL_SHUTDOWN_TIME)");
+           failure.cause.ends_with(
+               "(FARANDOLE_STALL_SHUTDOWN_TIME; raise it, or set 0, where ranks may be as late)");
   }
 
   void check_agreements(int rank) {

@@ -132,7 +132,7 @@ def test_stacks_are_what_was_written(
     said = [line.partition("warning: ")[2] for line in capfd.readouterr().err.splitlines()]
     head = said.index("  rank 1, which is waited for:")
     waits = (
-        r'barrier "barrier\.noname\.1" has waited for \d+ s: rank 0 has submitted it, '
+        r'barrier "barrier\.noname\.1" has waited for [\d.]+ s: rank 0 has submitted it, '
         "rank 1 has not"
     )
     assert len(said[:head]) == 1 and re.fullmatch(waits, said[0]), said

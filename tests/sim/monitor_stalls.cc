@@ -10,7 +10,8 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 
-constexpr std::string_view kEnd = " (FARANDOLE_STALL_SHUTDOWN_TIME)";
+constexpr std::string_view kEnd =
+    " (FARANDOLE_STALL_SHUTDOWN_TIME; raise it, or set 0, where ranks may be as late)";
 constexpr std::string_view kWaited = " has waited for ";
 // For what has come to be read, before a wait ends the job.
 constexpr Duration kReadOn = 100ms;

@@ -104,7 +104,8 @@ class WaitEndsTest : public testing::Test {
   static PeerFailure failure(const std::string& who, int culprit) {
     return {
         .rank = culprit,
-        .cause = "allreduce \"a\" has waited for 1 s: " + who + " (FARANDOLE_STALL_SHUTDOWN_TIME)",
+        .cause = "allreduce \"a\" has waited for 1 s: " + who +
+                 " (FARANDOLE_STALL_SHUTDOWN_TIME; raise it, or set 0, where ranks may be as late)",
         .code = Code::Timeout};
   }
   WaitEndsTest() { plan_.stall_abort = std::chrono::milliseconds(500); }

@@ -72,8 +72,7 @@ PyObject* thread_of(PyObject* ident, PyObject* innermost) {
     else if (at >= kInnermost + left_out)
       good = append(outer, call_of(frame));
   }
-  PyObject* const thread =
-      good ? Py_BuildValue("(OOnO)", ident, inner, left_out, outer) : nullptr;
+  PyObject* const thread = good ? Py_BuildValue("(OOnO)", ident, inner, left_out, outer) : nullptr;
   Py_XDECREF(frame);
   Py_XDECREF(outer);
   Py_XDECREF(inner);
