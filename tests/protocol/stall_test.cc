@@ -261,34 +261,6 @@ TEST_F(StallTest, ManyAreToldByTheOldest) {
   EXPECT_EQ(told.more, 40 - StallReport::kMost);
 }
 
-// Each in an operation of its own: of the second one is heard while the first report is being made.
-TEST_F(StallTest, OfRanksThatWaitForEachOtherEachIsAsked) {
-  start({.report = 2s}, 2);
-  submit(0, "x");
-  cluster_->now += 100ms;
-  submit(1, "y");
-  at(2s);
-  EXPECT_THAT(cluster_->seen(1).questions, SizeIs(1));
-  at(2s + 100ms);
-  EXPECT_THAT(cluster_->seen(0).questions, SizeIs(1));
-  EXPECT_THAT(cluster_->seen(1).questions, SizeIs(1));
-  answer(1, "in y");
-  EXPECT_TRUE(silent());
-  answer(0, "in x");
-  const StallReport told = report();
-  EXPECT_THAT(told.stalls, SizeIs(2));
-  EXPECT_THAT(told.testimonies, ElementsAre(Testimony{0, "in x"}, Testimony{1, "in y"}));
-}
-
-TEST_F(StallTest, TenthsOfSecondsAreToldOfShortWaits) {
-  Stall stall{.name = "x", .age = 1490ms, .submitted = {0}, .joined = {}, .missing = {1}};
-  EXPECT_THAT(text_of(stall), HasSubstr(" has waited for 1.5 s: "));
-  stall.age = 3s;
-  EXPECT_THAT(text_of(stall), HasSubstr(" has waited for 3 s: "));
-  stall.age = 123456700ms;
-  EXPECT_THAT(text_of(stall), HasSubstr(" has waited for 123457 s: "));
-}
-
 TEST_F(StallTest, OfManyMissingRanksSomeAreAsked) {
   constexpr int kRanks = 12, kAsked = static_cast<int>(Inquiries::kMostAsked);
   start({.report = 10s}, kRanks);
