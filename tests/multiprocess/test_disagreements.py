@@ -34,4 +34,4 @@ def test_mismatch_through_torch_is_the_same_error_everywhere_and_the_job_goes_on
         text = text.replace("ranks 0-2 have", "rank 0 has")
         assert name == "metrics" or "rank 3 has" in text, (name, text)
         assert SAYS.get(name.split()[-1], "rank 0 ") in text, (name, text)
-    assert "'b' is not among those of rank 0 and of rank 3 alike" in messages["metrics"]
+    assert "rank 3 has 'b', rank 0 has not" in messages["metrics"]

@@ -308,7 +308,14 @@ WRONG_ARRAYS: Mistakes = {
         "dtype float32 is not in the machine's byte order; convert it first",
     ),
 }
-NO_TORCH_TENSOR = types("a torch.Tensor is wanted, not a {}", None, 3, [1.0], ONES)
+NO_TORCH_TENSOR = {
+    **types("a torch.Tensor is wanted, not a {}", None, 3, [1.0]),
+    **types(
+        "a torch.Tensor is wanted, not a {}; torch.from_numpy() makes one, or use farandole, "
+        "without .torch",
+        ONES,
+    ),
+}
 NO_ARRAY = types("an array is wanted, not a {}", None, 3, [1.0], "x")
 
 
@@ -369,7 +376,7 @@ def wrong_outs(module: ModuleType) -> Mistakes:
         wrong = each("out={} is no NumPy array", {"number": (3, "3"), "list": ([1.0], "[1.0]")})
         dtype, shape = np.ones((2, 3)), np.ones((3, 3), "f4")
     else:
-        wrong = types("a torch.Tensor is wanted, not a {}", 3, [1.0], ONES)
+        wrong = {what: one for what, one in NO_TORCH_TENSOR.items() if what != "NoneType"}
         dtype, shape = torch.ones(2, 3, dtype=torch.float64), torch.ones(3, 3)
     return {
         **wrong,
@@ -387,7 +394,8 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     if (function, parameter) == ("add_process_set", "process_set"):  # or ranks of which one is made
         return WRONG["ranks"]
     if parameter == "params":
-        return {**WRONG["params"], **{w: ([t], text) for w, (t, text) in wrong_memory().items()}}
+        memory = {w: ([t], f"params: entry 0: {text}") for w, (t, text) in wrong_memory().items()}
+        return {**WRONG["params"], **memory}
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("decompress"):  # what may be sent is judged where it is sent

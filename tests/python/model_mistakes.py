@@ -142,8 +142,9 @@ WRONG: dict[str, Mistakes] = {
         "large": (1.5, "start_factor=1.5 is above 1"),
     },
     "warmup_steps": counts("warmup_steps"),
-    "dataset": types(
-        "dataset is a {}, which has no length; one with is wanted", None, 3, iter([1])
+    "dataset": each(
+        "dataset={} has no length; a dataset with len() is wanted",
+        {"none": (None, "None"), "number": (3, "3"), "type": (int, "<class 'int'>")},
     ),
     "num_replicas": but_none(counts("num_replicas")),
     "rank": {

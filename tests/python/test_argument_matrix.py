@@ -8,6 +8,7 @@ forget one.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -116,6 +117,12 @@ def expected(function: str, what: str, message: str, name: str) -> str:
     return message.replace("{place}", place).replace("{bytes}", str(len(name)))
 
 
+def without_place(text: str) -> str:
+    """Operations that are refused before they are submitted are named as those are that were: which
+    of them is tested by itself."""
+    return re.sub(r'^(\w+ "(n|of\d)[^"]*"): ', "", text)
+
+
 CASES = list(cases())
 
 
@@ -129,7 +136,8 @@ def check_refused(case: Case, name: str) -> None:
             if isinstance(result, fdl.Handle):
                 result.wait(10)
         text = str(caught.value)
-        assert text == expected(case.subject.name, what, message, name)
+        wanted = expected(case.subject.name, what, message, name)
+        assert without_place(text) == without_place(wanted)
         assert isinstance(caught.value, (fdl.InvalidArgumentError, fdl.UnsupportedError)), text
         assert "\n" not in text
 
@@ -316,7 +324,14 @@ NO_MAPPING = "settings={} is no mapping; {{'fusion_bytes': 0}}, for instance, is
             "settings: fusion_bytes=None is neither text nor a number nor a path",
         ),
         ({"settings": {"rank": 1}}, "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"),
-        ({"comm": 3}, "init(comm=...): communicators of MPI are not supported"),
+        *(
+            (
+                {"comm": comm},
+                "init(comm=...): neither communicators of MPI nor lists of ranks are supported; "
+                "process_sets= makes sets of some ranks, as in init(process_sets=[[0, 1]])",
+            )
+            for comm in (3, [0, 1])
+        ),
         (
             {"process_sets": "static"},
             "process_sets='static' is neither a sequence of sets nor 'dynamic'",

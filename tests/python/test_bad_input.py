@@ -85,7 +85,7 @@ def test_is_refused(case: str) -> None:
 @pytest.mark.parametrize(
     ("device", "index", "message"),
     [
-        (4, 0, "nothing here communicates memory of DLPack device type 4"),
+        (4, 0, 'allreduce "x": nothing here communicates memory of DLPack device type 4'),
         (2, 1, 'allreduce "x": nothing here communicates memory of cuda:1'),
     ],
 )
@@ -111,11 +111,13 @@ IN_PLACE: dict[str, Callable[[Any], Any]] = {
     "grouped_allreduce_": lambda x: fdl.grouped_allreduce_([ONES.copy(), x], name="x"),
     "grouped_allreduce_async_": lambda x: fdl.grouped_allreduce_async_([ONES.copy(), x], name="x"),
     "grouped_broadcast_": lambda x: fdl.grouped_broadcast_([ONES.copy(), x], 0, name="x"),
-    "grouped_broadcast_async_": lambda x: fdl.grouped_broadcast_async_([ONES.copy(), x], 0),
+    "grouped_broadcast_async_": lambda x: fdl.grouped_broadcast_async_(
+        [ONES.copy(), x], 0, name="x"
+    ),
     "reduce_": lambda x: fdl.reduce_(x, 0, name="x"),
     "reduce_async_": lambda x: fdl.reduce_async_(x, 0, name="x"),
     "grouped_reduce_": lambda x: fdl.grouped_reduce_([ONES.copy(), x], 0, name="x"),
-    "grouped_reduce_async_": lambda x: fdl.grouped_reduce_async_([ONES.copy(), x], 0),
+    "grouped_reduce_async_": lambda x: fdl.grouped_reduce_async_([ONES.copy(), x], 0, name="x"),
 }
 
 
@@ -137,15 +139,18 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
     monkeypatch.setattr(_session, "submit_all", nothing)
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         IN_PLACE[form](expanded)
-    assert str(caught.value) == (
+    operation, _, text = str(caught.value).partition('": ')
+    assert operation.startswith(form.removeprefix("grouped_").partition("_")[0] + ' "')
+    assert operation.endswith(" [2/2]") == form.startswith("grouped_")  # which member it is
+    assert text == (
         "the array of shape [4, 3] cannot hold a result in place: several of its elements are one "
         "place in memory (it is expanded); pass a copy, or use the form that returns a new one"
     )
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         IN_PLACE[form](read_only)
     assert str(caught.value) == (
-        "the array is read-only, but the result goes into it; pass a copy, or use the form that "
-        "returns a new one"
+        f'{operation}": the array is read-only, but the result goes into it; pass a copy, or use '
+        "the form that returns a new one"
     )
 
 

@@ -134,7 +134,8 @@ NAMES = """
     assert HorovodInternalError is farandole.HorovodInternalError
     assert horovod.data.__spec__.name == "horovod.data"
     assert farandole.data.__spec__.name == "farandole.data"
-    for name in ("horovod.tensorflow", "horovod.spark.run"):
+    refused = ("tensorflow", "spark.run", "runner.launch", "torch.elastic")
+    for name in map("horovod.{}".format, refused):
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -150,10 +151,14 @@ NAMES = """
 def test_names_of_horovod(tmp_path: Path) -> None:
     result = run(tmp_path, script(tmp_path, NAMES))
     assert (result.returncode, result.stderr) == (0, "")
-    serves = "Farandole serves horovod.torch, horovod.data and horovod.common; "
+    serves = "Farandole serves horovod.torch, horovod.data, horovod.common and horovod.runner; "
     assert result.stdout.splitlines() == [
         f"{serves}horovod.tensorflow is not among what it has",
         f"{serves}horovod.spark is not among what it has",
+        f"{serves}horovod.runner.launch is not among what it has; start jobs with farandolerun, or "
+        "with run() of horovod.runner",
+        f"{serves}horovod.torch.elastic is not among what it has; start a failed job anew from its "
+        "checkpoint meanwhile",
         "module 'horovod' is served by farandole.horovod.top, which has no 'no_such_name'",
         "False 0.28.1",
     ]

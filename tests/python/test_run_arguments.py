@@ -75,11 +75,11 @@ def texts(what: str) -> Mistakes:
 
 SIZES = (
     "{}: jobs of changing size are not there yet; leave it out, and give the number of ranks with "
-    "-np"
+    "np"
 )
 MPI = "{}: there is no MPI here; leave it out: the launcher starts the ranks by itself"
 INTERFACES = (
-    '--network-interfaces "a/b" is not valid: names of at most 16 interfaces are wanted, as in '
+    '{} "a/b" is not valid: names of at most 16 interfaces are wanted, as in '
     "eth0,ib0 (ip link shows them)"
 )
 RANGE = "cooldown_range={}: two whole numbers of seconds are wanted, the least and the most"
@@ -110,14 +110,14 @@ WRONG: dict[str, Mistakes] = {
     },
     "np": wholes("np"),
     "num_proc": wholes("num_proc"),
-    "min_np": {**wholes("min_np"), "there": (1, SIZES.format("--min-num-proc"))},
-    "min_num_proc": {**wholes("min_num_proc"), "there": (1, SIZES.format("--min-num-proc"))},
-    "max_np": {**wholes("max_np"), "there": (1, SIZES.format("--max-num-proc"))},
-    "max_num_proc": {**wholes("max_num_proc"), "there": (1, SIZES.format("--max-num-proc"))},
-    "slots": {**wholes("slots"), "there": (2, SIZES.format("--slots-per-host"))},
+    "min_np": {**wholes("min_np"), "there": (1, SIZES.format("min_np"))},
+    "min_num_proc": {**wholes("min_num_proc"), "there": (1, SIZES.format("min_num_proc"))},
+    "max_np": {**wholes("max_np"), "there": (1, SIZES.format("max_np"))},
+    "max_num_proc": {**wholes("max_num_proc"), "there": (1, SIZES.format("max_num_proc"))},
+    "slots": {**wholes("slots"), "there": (2, SIZES.format("slots"))},
     "reset_limit": {
         **wholes("reset_limit", least=0),
-        "there": (2, SIZES.format("--reset-limit")),
+        "there": (2, SIZES.format("reset_limit")),
     },
     "cooldown_range": {
         **each(
@@ -132,22 +132,22 @@ WRONG: dict[str, Mistakes] = {
                 "array": (LARGE, LARGE_SHOWN),
             },
         ),
-        "there": ((1, 2), SIZES.format("--blacklist-cooldown-range")),
+        "there": ((1, 2), SIZES.format("cooldown_range")),
     },
     "hosts": {
         **texts("hosts"),
         "no slots": (
             "localhost",
-            '-H: "localhost" gives no number of slots; host:slots is wanted, as in localhost:4',
+            'hosts: "localhost" gives no number of slots; host:slots is wanted, as in localhost:4',
         ),
     },
     "hostfile": {
         **but_none(paths("hostfile")),
-        "absent": ("/no/file", "-hostfile: /no/file cannot be read: No such file or directory"),
+        "absent": ("/no/file", "hostfile: /no/file cannot be read: No such file or directory"),
     },
     "host_discovery_script": {
         **but_none(paths("host_discovery_script")),
-        "there": ("x", SIZES.format("--host-discovery-script")),
+        "there": ("x", SIZES.format("host_discovery_script")),
     },
     "start_timeout": seconds("start_timeout", "0.1", "86400"),
     "ssh_port": wholes("ssh_port", most=65535),
@@ -164,11 +164,20 @@ WRONG: dict[str, Mistakes] = {
         },
     ),
     "use_gloo": flags("use_gloo"),
-    "use_mpi": {**flags("use_mpi"), "there": (True, MPI.format("--mpi"))},
-    "mpi_args": {**texts("mpi_args"), "there": ("-x", MPI.format("--mpi-args"))},
-    "network_interface": {**texts("network_interface"), "no name": ("a/b", INTERFACES)},
-    "network_interfaces": {**texts("network_interfaces"), "no name": ("a/b", INTERFACES)},
-    "executable": but_none(paths("executable")),
+    "use_mpi": {**flags("use_mpi"), "there": (True, MPI.format("use_mpi"))},
+    "mpi_args": {**texts("mpi_args"), "there": ("-x", MPI.format("mpi_args"))},
+    **{
+        name: {**texts(name), "no name": ("a/b", INTERFACES.format(name))}
+        for name in ("network_interface", "network_interfaces")
+    },
+    "executable": {
+        **but_none(paths("executable")),
+        "absent": (
+            "/no/python",
+            "executable='/no/python': this machine has no such program; the path of a Python is "
+            "wanted",
+        ),
+    },
     "timeout": seconds("timeout", "0.001", "100000000"),
 }
 SAME = "{} and {} mean the same; give one of them"
@@ -183,7 +192,7 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"hosts": "localhost:1", "hostfile": "x"},
-        "-H and -hostfile contradict each other: give one of them",
+        "hosts and hostfile contradict each other: give one of them",
     ),
 ]
 

@@ -120,7 +120,7 @@ def test_what_cannot_hold_a_result_is_refused_before_anything_is_sent(
     monkeypatch.setattr(_session, "submit_all", nothing)
     with pytest.raises(hvd.InvalidArgumentError) as caught:
         IN_PLACE[form](torch.ones(1, 6).expand(5, 6))
-    assert str(caught.value) == (
+    assert str(caught.value).partition('": ')[2] == (
         "the tensor of shape [5, 6] cannot hold a result in place: several of its elements are one "
         "place in memory (it is expanded); pass a copy, or use the form that returns a new one"
     )
@@ -177,7 +177,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "Sum and Average only",
     ),
     "dtype": (lambda: hvd.allreduce(torch.ones(2).to(torch.float8_e5m2)), "float8_e5m2 is not"),
-    "both": (lambda: hvd.allreduce(torch.ones(2), True, op=hvd.Sum), "only one"),
+    "both": (lambda: hvd.allreduce(torch.ones(2), True, op=hvd.Sum), "average=True and op=Sum are"),
     "parameters": (lambda: hvd.broadcast_parameters(3, 0), "params is a int; a model's"),
     "no parameter": (lambda: hvd.broadcast_parameters({"a": 1}, 0), "a is a int"),
 }

@@ -33,7 +33,9 @@ class Session:
         self,
         settings: Sequence[tuple[str, str]],
         given_up: Callable[[], bool],
-        stacks: Callable[[list[tuple[int, list[tuple[str, int, str]], bool]]], str],
+        stacks: Callable[
+            [list[tuple[int, list[tuple[str, int, str]], int, list[tuple[str, int, str]]]]], str
+        ],
     ) -> None: ...
     def shutdown(self, cause: str) -> None: ...
     def counters(self) -> dict[str, int]: ...

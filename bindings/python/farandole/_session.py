@@ -127,7 +127,10 @@ def init(
     May be called from any thread; others that call it meanwhile wait for the same session.
     """
     if comm is not None:
-        raise UnsupportedError("init(comm=...): communicators of MPI are not supported")
+        raise UnsupportedError(
+            "init(comm=...): neither communicators of MPI nor lists of ranks are supported; "
+            "process_sets= makes sets of some ranks, as in init(process_sets=[[0, 1]])"
+        )
     sets = check_process_sets(process_sets)
     given = check_settings(settings)
     if sets:

@@ -61,8 +61,10 @@ def _averaged(values: dict[str, float], everyone: list[Any], ranks: list[int]) -
     for name, (_, theirs) in zip(names, everyone, strict=True):
         odd = sorted(map(str, keys ^ set(theirs)))
         if odd:
+            mine, other = (names[0], name) if odd[0] in map(str, keys) else (name, names[0])
             raise MismatchError(
-                f"metrics: {odd[0]!r} is not among those of {names[0]} and of {name} alike"
+                f"metrics: {mine} has {odd[0]!r}, {other} has not; give the same names on every "
+                "rank"
             )
     total = math.fsum(weight for weight, _ in everyone)
     if total == 0:

@@ -64,7 +64,9 @@ def choose_op(average: bool | None, op: object) -> int:
         return _native.AVERAGE if average else _native.SUM
     if average is not None:
         _check_average(average)
-        raise InvalidArgumentError("average and op say the same; give only one of them, op")
+        raise InvalidArgumentError(
+            f"average={average} and op={op} are both given, and say what is computed; give op alone"
+        )
     return check_op(op)
 
 

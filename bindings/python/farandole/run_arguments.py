@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import re
+import shutil
 from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, NamedTuple
@@ -44,6 +46,13 @@ def launcher_words(given: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def in_parameters(text: str, given: Mapping[str, Any]) -> str:
+    """What the launcher says of its flags, of the parameters that they were made of."""
+    names = {"-np": "np", "-H": "hosts", "-hostfile": "hostfile"}
+    names.update({row.flag: name for name, row in FLAGS.items() if given[name] is not None})
+    return re.sub(r"(?<![\w-])--?[a-zA-Z][\w-]*", lambda one: names.get(one[0], one[0]), text)
+
+
 def check_call(func: Any, args: Any, kwargs: Any, executable: Any) -> None:
     """Refuses what is no call, or no program to make it."""
     for name, value, right, wanted in (
@@ -62,6 +71,15 @@ def check_call(func: Any, args: Any, kwargs: Any, executable: Any) -> None:
             )
     if executable is not None:
         _judged(check_path, "executable", executable)
+
+
+def check_executable(executable: Any) -> None:
+    """Refuses a Python that this machine, where the ranks are to run, has not."""
+    if executable is not None and shutil.which(executable) is None:
+        raise InvalidArgumentError(
+            f"run(): executable={shown(executable)}: this machine has no such program; the path of "
+            "a Python is wanted"
+        )
 
 
 def _judged(check: Callable[[str, Any], Any], name: str, value: Any) -> Any:

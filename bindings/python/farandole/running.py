@@ -23,7 +23,7 @@ from typing import Any
 from farandole import _result_lines
 from farandole.errors import InvalidArgumentError, OperatingSystemError, RunError
 from farandole.objects import dumps
-from farandole.run_arguments import check_call, launcher_words
+from farandole.run_arguments import check_call, check_executable, in_parameters, launcher_words
 
 _PIECE = 1 << 16
 _USAGE = 2  # exit code of a launcher that was told what it does not take
@@ -94,6 +94,8 @@ def run(
     words = launcher_words(given)
     if all(given[name] is None for name in ("np", "num_proc", "hosts", "hostfile")):
         raise InvalidArgumentError("run(): np is missing: how many ranks? As in run(func, np=2)")
+    if hosts is None and hostfile is None:
+        check_executable(executable)
     python = os.fspath(executable) if executable is not None else sys.executable
     command = [_launcher(), "--no-color", *words, "--", python, "-m"]
     token = secrets.token_hex(16)
@@ -102,6 +104,8 @@ def run(
     job = _Job([*command, "farandole._rank_of_run"], call, token, "--verbose" in words)
     try:
         return job.run()
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(in_parameters(str(error), given)) from None
     finally:
         if output_filename is not None:
             _take_records_out(Path(output_filename), token)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from farandole import _native, _session
 from farandole.answers import answer_later, wait_answered
 from farandole.arguments import check_compression, check_root, check_tensors, shown
-from farandole.calls import PLAIN, Call, Options
+from farandole.calls import PLAIN, Call, Options, about
 from farandole.compression import Compression
-from farandole.errors import InvalidArgumentError
+from farandole.errors import FarandoleError, InvalidArgumentError
 from farandole.framework import Framework, Member, Place, check_out, ends_at_root, one_tells
 from farandole.handles import GroupHandle, Handle, checked_limit
 from farandole.process_sets import check_process_set
@@ -55,6 +55,12 @@ class Submitter:
     def start(self, call: Call, tensor: Any, options: Options = PLAIN) -> Handle:
         """One tensor. The handle's result is the new tensor, the given one or ``out``; where splits
         were given a pair, with the rows from each rank."""
+        try:
+            return self._start(call, tensor, options)
+        except FarandoleError as error:
+            raise about(call, call.name, error) from error.__cause__
+
+    def _start(self, call: Call, tensor: Any, options: Options) -> Handle:
         if options.compression is not Compression.none:
             return self._start_smaller(call, tensor, options)
         told = one_tells(call.kind)
@@ -91,6 +97,12 @@ class Submitter:
 
     def start_all(self, call: Call, tensors: Any, options: Options = PLAIN) -> Handle:
         """Several tensors, under names made of the call's: in a list what ``start`` gives."""
+        try:
+            return self._start_all(call, tensors, options)
+        except FarandoleError as error:
+            raise about(call, call.name, error) from error.__cause__
+
+    def _start_all(self, call: Call, tensors: Any, options: Options) -> Handle:
         tensors = check_tensors(tensors)
         splits = _one_each("splits", options.splits, len(tensors))
         outs = _one_each("out", options.out, len(tensors))
@@ -177,6 +189,14 @@ class Submitter:
         return GroupHandle([handle], combine)
 
     def _prepare(
+        self, call: Call, name: str, tensor: Any, splits: Any, out: Any, in_place: bool
+    ) -> _Prepared:
+        try:
+            return self._judged(call, name, tensor, splits, out, in_place)
+        except FarandoleError as error:
+            raise about(call, name, error) from error.__cause__
+
+    def _judged(
         self, call: Call, name: str, tensor: Any, splits: Any, out: Any, in_place: bool
     ) -> _Prepared:
         framework = self._framework

@@ -26,7 +26,9 @@ def figures_are_averaged_in_one_message() -> None:
     same_everywhere(hvd.average_metrics({"third": 1 / (rank + 3)}, 0.1 * (rank + 1)))
     other = {"a": 1.0, **({"b": 1.0} if rank == size - 1 else {})}
     text = failure(lambda: hvd.average_metrics(other), hvd.MismatchError)
-    assert text == f"metrics: 'b' is not among those of rank 0 and of rank {size - 1} alike"
+    assert text == (
+        f"metrics: rank {size - 1} has 'b', rank 0 has not; give the same names on every rank"
+    )
     failure(lambda: hvd.average_metrics({"a": 1.0}, weight=0), hvd.InvalidArgumentError)
 
 

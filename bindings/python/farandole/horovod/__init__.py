@@ -43,8 +43,14 @@ _SERVED = {
     "horovod.torch.sync_batch_norm": "farandole.torch",
 }
 _REFUSED = (
-    "Farandole serves horovod.torch, horovod.data and horovod.common; {} is not among what it has"
+    "Farandole serves horovod.torch, horovod.data, horovod.common and horovod.runner; {} is not "
+    "among what it has"
 )
+# What to do instead, for what lies there or below.
+_INSTEAD = {
+    "horovod.torch.elastic": "start a failed job anew from its checkpoint meanwhile",
+    "horovod.runner": "start jobs with farandolerun, or with run() of horovod.runner",
+}
 # In the environment, which processes inherit: it has been said that another Horovod is set aside.
 _SAID = "_FARANDOLE_SETS_HOROVOD_ASIDE"
 
@@ -87,13 +93,21 @@ class _Finder(importlib.abc.MetaPathFinder):
         if fullname.partition(".")[0] != "horovod":
             return None
         if fullname not in _SERVED:
-            raise ModuleNotFoundError(_REFUSED.format(fullname), name=fullname)
+            raise ModuleNotFoundError(_refusal(fullname), name=fullname)
         if fullname == "horovod":
             _tell_of_the_other()
-        below = any(name.startswith(f"{fullname}.") for name in _SERVED)
+        below = any(name.startswith(f"{fullname}.") for name in (*_SERVED, "horovod.runner."))
         return importlib.machinery.ModuleSpec(
             fullname, _Loader(), origin=_SERVED[fullname], is_package=below
         )
+
+
+def _refusal(name: str) -> str:
+    text = _REFUSED.format(name)
+    for place, instead in _INSTEAD.items():
+        if f"{name}.".startswith(f"{place}."):
+            text += f"; {instead}"
+    return text
 
 
 def _tell_of_the_other() -> None:

@@ -11,7 +11,7 @@ import torch
 from farandole import _session
 from farandole.agreement import check_agreement
 from farandole.arguments import check_root
-from farandole.errors import InvalidArgumentError
+from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.handles import Deadline
 from farandole.objects import allgather_object, broadcast_object, share_object
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
@@ -47,7 +47,11 @@ def broadcast_parameters(
     root = check_root(root_rank)
     named = _named(params)
     tensors = [tensor for _, tensor in named]
-    check_writable(tensors)
+    for which, tensor in named:
+        try:
+            check_writable([tensor])
+        except (InvalidArgumentError, UnsupportedError) as error:
+            raise type(error)(f"params: {which}: {error}") from None
     facts = [f"{name}: {kind_of(tensor)}" for name, tensor in named]
     check_agreement("parameters", facts, process_set, deadline)
     broadcast_packed(tensors, root, "parameters", process_set, deadline)
@@ -69,6 +73,11 @@ def _named(params: Any) -> list[tuple[str, torch.Tensor]]:
         if not isinstance(tensor, torch.Tensor):
             raise InvalidArgumentError(
                 f"params: {name or 'an entry'} is a {type(tensor).__name__}, not a torch.Tensor"
+                + (
+                    "; an optimizer's goes by broadcast_optimizer_state(optimizer, root_rank)"
+                    if name in ("state", "param_groups")
+                    else ""
+                )
             )
     if all(isinstance(name, str) for name, _ in items):
         items.sort(key=lambda item: item[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sized
 import torch
 from torch.utils.data import Sampler
 
-from farandole.arguments import check_count, check_flag
+from farandole.arguments import check_count, check_flag, shown
 from farandole.errors import InvalidArgumentError
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 
@@ -40,7 +40,7 @@ class DistributedSampler(Sampler[int]):
         check_process_set(process_set)
         if not isinstance(dataset, Sized):
             raise InvalidArgumentError(
-                f"dataset is a {type(dataset).__name__}, which has no length; one with is wanted"
+                f"dataset={shown(dataset)} has no length; a dataset with len() is wanted"
             )
         self.dataset = dataset
         self.num_replicas = (

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from farandole.errors import InvalidArgumentError
+from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.framework import check_memory
 
 
 def check_tensor(tensor: object) -> torch.Tensor:
     """Refuses whatever is no tensor of torch."""
     if not isinstance(tensor, torch.Tensor):
-        raise InvalidArgumentError(f"a torch.Tensor is wanted, not a {type(tensor).__name__}")
+        array = type(tensor).__module__ == "numpy" and hasattr(tensor, "shape")
+        raise InvalidArgumentError(
+            f"a torch.Tensor is wanted, not a {type(tensor).__name__}"
+            + ("; torch.from_numpy() makes one, or use farandole, without .torch" if array else "")
+        )
     return tensor
 
 
@@ -42,6 +46,10 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
         raise InvalidArgumentError(
             f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "
             "(tensor.to_dense()), or use sparse_allreduce_async"
+        )
+    if tensor.is_meta:
+        raise UnsupportedError(
+            'nothing here communicates memory of device "meta"; move the tensor to the CPU'
         )
     if tensor.is_contiguous() and not (tensor.is_conj() or tensor.is_neg()):
         return tensor
