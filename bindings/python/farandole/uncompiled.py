@@ -29,7 +29,7 @@ def uncompiled(function: F) -> F:
         try:
             return (disabled[0] if compiler else function)(*args, **kwargs)
         except FarandoleError as error:
-            raise shortened(error)  # noqa: B904  # the same one, with its own causes
+            raise shortened(error)
 
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # no graph contains it
     return cast(F, call)
