@@ -1,7 +1,6 @@
 #include "controller/protocol/stalls.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -24,8 +23,10 @@ std::string has(const std::vector<int>& ranks, std::string_view what) {
 
 // Whole ones, and tenths where they matter.
 double seconds(Duration age) {
-  const double exact = std::chrono::duration<double>(age).count();
-  return exact < 10 ? std::round(exact * 10) / 10 : std::round(exact);
+  using std::chrono::milliseconds;
+  if (age < std::chrono::seconds(10))
+    return static_cast<double>((age + milliseconds(50)) / milliseconds(100)) / 10;
+  return static_cast<double>((age + milliseconds(500)) / milliseconds(1000));
 }
 
 void append_lines(std::string_view text, std::vector<std::string>& to) {

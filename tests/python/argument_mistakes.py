@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from memory_mistakes import wrong_memory
+from memory_mistakes import ARRAYS, wrong_memory, wrong_parameters
 
 import farandole as fdl
 
@@ -308,14 +308,7 @@ WRONG_ARRAYS: Mistakes = {
         "dtype float32 is not in the machine's byte order; convert it first",
     ),
 }
-NO_TORCH_TENSOR = {
-    **types("a torch.Tensor is wanted, not a {}", None, 3, [1.0]),
-    **types(
-        "a torch.Tensor is wanted, not a {}; torch.from_numpy() makes one, or use farandole, "
-        "without .torch",
-        ONES,
-    ),
-}
+NO_TORCH_TENSOR = {**types("a torch.Tensor is wanted, not a {}", None, 3, [1.0]), **ARRAYS}
 NO_ARRAY = types("an array is wanted, not a {}", None, 3, [1.0], "x")
 
 
@@ -394,8 +387,7 @@ def wrong_values(module: ModuleType, function: str, parameter: str) -> Mistakes:
     if (function, parameter) == ("add_process_set", "process_set"):  # or ranks of which one is made
         return WRONG["ranks"]
     if parameter == "params":
-        memory = {w: ([t], f"params: entry 0: {text}") for w, (t, text) in wrong_memory().items()}
-        return {**WRONG["params"], **memory}
+        return {**WRONG["params"], **wrong_parameters()}
     if parameter != "tensor":
         return WRONG[parameter]
     if function.endswith("decompress"):  # what may be sent is judged where it is sent

@@ -5,10 +5,22 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 try:
     import torch
 except ImportError:  # this Python has none
     torch = None  # type: ignore[assignment]
+
+
+# What is wrong -> value, message: where a tensor of torch is wanted.
+ARRAYS = {
+    "array": (
+        np.ones((2, 3), "f4"),
+        "a torch.Tensor is wanted, not a ndarray; torch.from_numpy() makes one, or use farandole, "
+        "without .torch",
+    )
+}
 
 
 def resized(tensor: Any, size: int) -> Any:
@@ -38,3 +50,8 @@ def wrong_memory() -> dict[str, tuple[Any, str]]:
         # From the element 7 to the element 17.
         "stepped and shrunk": (resized(torch.ones(4, 6)[1:3, 1::2], 68), text.format(72, 68)),
     }
+
+
+def wrong_parameters() -> dict[str, tuple[Any, str]]:
+    """As parameters without names."""
+    return {what: ([t], f"params: entry 0: {text}") for what, (t, text) in wrong_memory().items()}
