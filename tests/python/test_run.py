@@ -157,7 +157,7 @@ def test_flags_are_those_of_the_launcher(tmp_path: Path, capsys: Any) -> None:
 
 def test_an_interpreter_that_is_not_there() -> None:
     with pytest.raises(farandole.RunError, match="/no/python was not found"):
-        farandole.run(print, np=1, executable="/no/python")
+        farandole.run(print, hosts="localhost:1", executable="/no/python")
 
 
 def test_without_cloudpickle_functions_of_modules_run(monkeypatch: pytest.MonkeyPatch) -> None:
