@@ -1,5 +1,8 @@
 #include "collectives/cpu/staging.h"
 
+#include <new>
+#include <utility>
+
 #include "core/base/format.h"
 
 namespace farandole::cpu {
@@ -16,11 +19,10 @@ Status NoStaging::about(const CollectiveOp& op) const {
 uint8_t* Staging::take(size_t bytes) {
   if (bytes_ >= bytes)
     return memory_.get();
-  try {
-    memory_ = std::make_unique_for_overwrite<uint8_t[]>(bytes);
-  } catch (const std::bad_alloc&) {
+  std::unique_ptr<uint8_t[]> memory(new (std::nothrow) uint8_t[bytes]);
+  if (!memory)
     throw NoStaging(bytes);
-  }
+  memory_ = std::move(memory);
   bytes_ = bytes;
   return memory_.get();
 }

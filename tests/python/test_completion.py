@@ -96,7 +96,9 @@ class Zsh:
     def __init__(self) -> None:
         pid, self.terminal = pty.fork()
         if pid == 0:
-            os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb"})
+            # What a sanitizer preloads would look for leaks of zsh's own.
+            own = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+            os.execvpe("zsh", ["zsh", "-f", "-i"], {**own, "TERM": "dumb"})
         self.pid = pid
         self.seen = ""
         self.type("PS1= RPS1= PROMPT_EOL_MARK=; unsetopt zle_bracketed_paste beep; stty cols 400\n")
