@@ -68,7 +68,6 @@ class GradientExchange:
         self._set_id = check_process_set(options.process_set)
         self._prefix, self._number = self._what, 0
         self._counted_in: object = None
-        self._life: object = None  # the session
         self.names = names
         self._options = options
         self._started: dict[torch.Tensor, _Started | None] = {}
@@ -80,10 +79,9 @@ class GradientExchange:
         self._hooks: dict[torch.Tensor, Any] = {}
         self._period: tuple[Any, int] | None = None  # in which others were last asked
         self._rounds = self._changes = 0
-        self._alone = False
         self._begin_agreeing()
         self.set_passes_per_step(passes_per_step)
-        self._enter()
+        self._begin_session()
         self._hook(names)
 
     def count(self) -> None:
@@ -110,12 +108,16 @@ class GradientExchange:
         for group in self._groups:
             group.missing = sum(p.requires_grad for p in group.members)
 
+    def _begin_session(self) -> None:
+        """What was started in an earlier one is over. Raises where there is no session."""
+        self._alone = self._options.process_set.size() == 1
+        self._life = _session.life()
+        self.reset()
+
     def _enter(self) -> None:
-        """Notices another session than the last one: what was started in that one is over."""
+        """Notices another session than the last one."""
         if _session.is_initialized() and _session.life() is not self._life:
-            self._alone = self._options.process_set.size() == 1
-            self._life = _session.life()
-            self.reset()
+            self._begin_session()
 
     def in_flight(self) -> bool:
         """Whether backward has run since the last step, in this session."""
