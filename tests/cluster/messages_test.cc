@@ -93,6 +93,7 @@ TEST_P(Messages, BringEveryTensorToWhomItIsFor) {
         EXPECT_EQ(one.ticket->outcome().data, nullptr);
       }
     }
+    EXPECT_EQ(barrier(session, 0).message(), "");  // before rank 0 leaves
   });
 }
 
