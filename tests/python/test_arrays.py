@@ -55,7 +55,7 @@ def test_average_is_the_default_and_the_old_argument_works() -> None:
     np.testing.assert_array_equal(fdl.allreduce(array), array)
     with pytest.warns(DeprecationWarning, match="op="):
         fdl.allreduce(array, False)
-    with pytest.raises(ValueError, match="only one"):
+    with pytest.raises(ValueError, match="give op alone"):
         fdl.allreduce(array, average=True, op=fdl.Sum)
 
 

@@ -119,6 +119,7 @@ class GradientExchange:
         if _session.is_initialized() and _session.life() is not self._life:
             self._begin_session()
 
+    @uncompiled
     def in_flight(self) -> bool:
         """Whether backward has run since the last step, in this session."""
         self._enter()
