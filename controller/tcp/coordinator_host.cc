@@ -261,15 +261,18 @@ void CoordinatorHost::on_timer() {
   events_.something_to_do();
 }
 
+// The heartbeats go on until all is said: on a slow link the rank would give up rank 0 before it
+// has read why.
 void CoordinatorHost::close_after_flush(int rank, TimePoint deadline, std::function<void()> done) {
   Peer& of = peer(rank);
   if (!of.connection)
     return done();
-  events_.forget(rank);
   closing_.push_back(std::move(of.connection));
   const auto place = std::prev(closing_.end());
-  (*place)->finish(deadline, [this, place, done = std::move(done)] {
+  (*place)->finish(deadline, [this, rank, place, done = std::move(done)] {
     closing_.erase(place);
+    if (!peer(rank).connection)  // else its next process is watched
+      events_.forget(rank);
     done();
   });
 }

@@ -281,6 +281,24 @@ TEST(FaultTest, ARespawnedRankJoinsWhereTheGroupHadNotFormed) {
   for (const int rank : {0, 1}) expect_verdict(late, rank, 2, kAt, kAt + kSoon);
 }
 
+// Rank 0 is alive as long as its last words travel: it is not given up for the wait that they name.
+TEST(FaultTest, WhyTheJobEndsIsHeardOverASlowLinkToo) {
+  Plan plan = job_of(3);
+  plan.start_timeout = plan.shutdown_timeout = 60s;
+  plan.delay_least = plan.delay_most = 100ms;
+  plan.capacity = 16;  // bytes in 100 ms
+  plan.stall_report = 4s;
+  plan.stall_abort = 6s;
+  plan.ops[0].name = "first";
+  plan.ops[0].absent = 2;
+  const Seen seen = run(plan);
+  for (const int rank : {0, 1, 2}) {
+    ASSERT_TRUE(seen.verdicts.contains(rank)) << rank;
+    EXPECT_EQ(seen.verdicts.at(rank).culprit, 2) << "as rank " << rank << " hears";
+  }
+  EXPECT_GT(seen.verdicts.at(1).at - seen.verdicts.at(0).at, kPatience) << "the link is slow";
+}
+
 // --- while the group forms
 
 // All of these hear the same, then.
