@@ -30,6 +30,33 @@ std::vector<std::string> errors_while(const std::function<void()>& work) {
   return errors;
 }
 
+// A collective that ignores its abort: it runs until let_go(), and then ends well.
+class DeafCollectiveTest : public SessionTest {
+ protected:
+  // When this returns, it runs.
+  TicketPtr begin() {
+    run_ = [gate = gate_, entered = entered_](const CollectiveOp& op) {
+      entered->set_value();
+      gate->get_future().wait();
+      return double_all(op);
+    };
+    start();
+    TicketPtr ticket = submit(sum("x", values_));
+    control_->wait_announced(1);
+    agree({{.name = "x"}});
+    entered_->get_future().wait();
+    return ticket;
+  }
+  void let_go() { gate_->set_value(); }
+
+  std::vector<float> values_{1};
+
+ private:
+  // The collective may outlive all else.
+  const std::shared_ptr<std::promise<void>> gate_ = std::make_shared<std::promise<void>>();
+  const std::shared_ptr<std::promise<void>> entered_ = std::make_shared<std::promise<void>>();
+};
+
 // Forming a group ends with the job, whatever it waits for.
 TEST_F(SessionTest, AFailedJobInterruptsFormingAGroup) {
   std::promise<std::shared_ptr<const Interrupt>> given;
@@ -88,43 +115,19 @@ TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
 }
 
 // What it may still touch outlives the session: it ends well, after the session has gone.
-TEST_F(SessionTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
-  const auto gate = std::make_shared<std::promise<void>>();
-  const auto entered = std::make_shared<std::promise<void>>();
-  run_ = [gate, entered](const CollectiveOp& op) {
-    entered->set_value();
-    gate->get_future().wait();
-    return double_all(op);
-  };
+TEST_F(DeafCollectiveTest, ACollectiveThatIgnoresItsAbortTouchesNothingFreed) {
   abort_limit_ = 50ms;
-  start();
-  std::vector<float> values{1};
-  const TicketPtr ticket = submit(sum("x", values));
-  control_->wait_announced(1);
-  agree({{.name = "x"}});
-  entered->get_future().wait();
+  const TicketPtr ticket = begin();
   session_.reset();
   EXPECT_FALSE(ticket->settled());
-  gate->set_value();
+  let_go();
   EXPECT_TRUE(ticket->wait_until(soon()));
-  EXPECT_THAT(values, ElementsAre(2));
+  EXPECT_THAT(values_, ElementsAre(2));
 }
 
-TEST_F(SessionTest, WhoWaitsForACollectiveThatIgnoresItsAbortIsLetGo) {
-  const auto gate = std::make_shared<std::promise<void>>();
-  const auto entered = std::make_shared<std::promise<void>>();
-  run_ = [gate, entered](const CollectiveOp& op) {
-    entered->set_value();
-    gate->get_future().wait();
-    return double_all(op);
-  };
+TEST_F(DeafCollectiveTest, WhoWaitsForACollectiveThatIgnoresItsAbortIsLetGo) {
   abort_limit_ = 50ms;
-  start();
-  std::vector<float> values{1};
-  const TicketPtr ticket = submit(sum("x", values));
-  control_->wait_announced(1);
-  agree({{.name = "x"}});
-  entered->get_future().wait();
+  const TicketPtr ticket = begin();
   auto waiter = std::async(std::launch::async, [&] {
     return session_->wait_until(*ticket, steady_now() + std::chrono::hours(1));
   });
@@ -132,31 +135,19 @@ TEST_F(SessionTest, WhoWaitsForACollectiveThatIgnoresItsAbortIsLetGo) {
   EXPECT_FALSE(waiter.get());
   EXPECT_FALSE(ticket->settled());
   session_.reset();
-  gate->set_value();
+  let_go();
   EXPECT_TRUE(ticket->wait_until(soon()));
 }
 
 // Its threads were not ended: what they use stays.
-TEST_F(SessionTest, AShutdownThatThrowsFreesNothingThatAThreadUses) {
-  const auto gate = std::make_shared<std::promise<void>>();
-  const auto entered = std::make_shared<std::promise<void>>();
-  run_ = [gate, entered](const CollectiveOp& op) {
-    entered->set_value();
-    gate->get_future().wait();
-    return double_all(op);
-  };
-  start();
+TEST_F(DeafCollectiveTest, AShutdownThatThrowsFreesNothingThatAThreadUses) {
+  const TicketPtr ticket = begin();
   control_->no_memory = true;
-  std::vector<float> values{1};
-  const TicketPtr ticket = submit(sum("x", values));
-  control_->wait_announced(1);
-  agree({{.name = "x"}});
-  entered->get_future().wait();
   EXPECT_THROW(static_cast<void>(session_->shutdown()), std::bad_alloc);
   session_.reset();
-  gate->set_value();
+  let_go();
   EXPECT_TRUE(ticket->wait_until(soon()));
-  EXPECT_THAT(values, ElementsAre(2));
+  EXPECT_THAT(values_, ElementsAre(2));
 }
 
 TEST_F(SessionTest, NothingIsThrownWhereASessionIsOnlyDestroyed) {

@@ -138,6 +138,10 @@ void apply(Scenario& scenario, const Fault& fault) {
     s.operand.back() = 2;
 }
 
+Scenario plain(std::string name, std::vector<Op> ops) {
+  return {.name = std::move(name), .limits = {}, .ops = std::move(ops), .faults = {}};
+}
+
 std::vector<Scenario> with_faults(Scenario base, size_t most = 2) {
   const std::vector<Fault> faults = all_faults(base.ops);
   std::vector<Scenario> out;
@@ -166,6 +170,10 @@ std::vector<Scenario> with_faults(Scenario base, size_t most = 2) {
   return out;
 }
 
+void add(std::vector<Scenario> more, std::vector<Scenario>& to) {
+  std::ranges::move(more, std::back_inserter(to));
+}
+
 }  // namespace
 
 bool Scenario::has(FaultKind kind, int rank) const {
@@ -175,18 +183,11 @@ bool Scenario::has(FaultKind kind, int rank) const {
 
 std::vector<Scenario> agreement_scenarios() {
   return with_faults(
-      {.name = "agreement",
-       .limits = {},
-       .ops = {allreduce("a", 4), allgather("b", 1), of_pair(allreduce("c", 4))},
-       .faults = {}});
+      plain("agreement", {allreduce("a", 4), allgather("b", 1), of_pair(allreduce("c", 4))}));
 }
 
 std::vector<Scenario> cache_scenarios() {
-  Scenario base{
-      .name = "cache",
-      .limits = {},
-      .ops = {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0)},
-      .faults = {}};
+  Scenario base = plain("cache", {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0)});
   // One rank's rows change.
   base.ops[2].signature[1].shape[0] = 5;
   base.limits.cache_capacity = 1;
@@ -194,78 +195,56 @@ std::vector<Scenario> cache_scenarios() {
 }
 
 std::vector<Scenario> store_scenarios() {
-  Scenario base{.name = "store", .limits = {}, .ops = {allreduce("a", 4)}, .faults = {}};
+  Scenario base = plain("store", {allreduce("a", 4)});
   base.store = true;
   return with_faults(std::move(base));
 }
 
 std::vector<Scenario> join_scenarios() {
   std::vector<Scenario> all = with_faults(
-      {.name = "join",
-       .limits = {},
-       .ops = {allreduce("a", 4), allgather("b", 1), join(), allreduce("c", 4, 2)},
-       .faults = {}},
-      1);
-  Scenario cached{
-      .name = "join, cache",
-      .limits = {},
-      .ops = {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0), join()},
-      .faults = {}};
+      plain("join", {allreduce("a", 4), allgather("b", 1), join(), allreduce("c", 4, 2)}), 1);
+  Scenario cached =
+      plain("join, cache", {allgather("a", 1), allreduce("b", 4), allgather("a", 1, 0), join()});
   cached.limits.cache_capacity = 1;
-  std::ranges::move(with_faults(std::move(cached), 0), std::back_inserter(all));
+  add(with_faults(std::move(cached), 0), all);
   return all;
 }
 
 std::vector<Scenario> set_scenarios() {
   using enum CollectiveKind;
-  return with_faults(
-      {.name = "sets",
-       .limits = {},
-       .ops =
-           {change("+", AddProcessSet, {0, 1}),
-            change("-", RemoveProcessSet, {kFirstAdded}, 0),
-            change("+2", AddProcessSet, {0, 1}, 1),
-            of_added(allreduce("c", 4, 0))},
-       .faults = {}});
+  return with_faults(plain(
+      "sets",
+      {change("+", AddProcessSet, {0, 1}),
+       change("-", RemoveProcessSet, {kFirstAdded}, 0),
+       change("+2", AddProcessSet, {0, 1}, 1),
+       of_added(allreduce("c", 4, 0))}));
 }
 
 std::vector<Scenario> scatter_scenarios() {
-  Scenario base{
-      .name = "scatter",
-      .limits = {},
-      .ops = {scatter("a", 1, 0), allreduce("b", 4), scatter("a", 1, 0, 0)},
-      .faults = {}};
+  Scenario base = plain("scatter", {scatter("a", 1, 0), allreduce("b", 4), scatter("a", 1, 0, 0)});
   // What another rank than the root says does not matter, but that rank says it in full.
   base.ops[2].signature[2].shape = {7};
   base.limits.cache_capacity = 1;
   std::vector<Scenario> all = with_faults(std::move(base));
-  Scenario joined{
-      .name = "scatter, join", .limits = {}, .ops = {scatter("a", 1, 0), join()}, .faults = {}};
-  std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));
+  add(with_faults(plain("scatter, join", {scatter("a", 1, 0), join()}), 0), all);
   return all;
 }
 
 std::vector<Scenario> message_scenarios() {
-  Scenario base{
-      .name = "message",
-      .limits = {},
-      .ops =
-          {message("a", {0, 1}, 4),
-           message("a", {1, 0}, 4),
-           allreduce("b", 4),
-           message("a", {0, 1}, 4, 0)},
-      .faults = {}};
+  Scenario base = plain(
+      "message",
+      {message("a", {0, 1}, 4),
+       message("a", {1, 0}, 4),
+       allreduce("b", 4),
+       message("a", {0, 1}, 4, 0)});
   // What is sent changes, and the memory for it does not.
   base.ops[3].signature[0].shape = {5};
   base.limits.cache_capacity = 1;
   std::vector<Scenario> all = with_faults(std::move(base), 1);
-  Scenario joined{
-      .name = "message, join",
-      .limits = {},
-      .ops = {message("a", {1, 2}, 4), message("c", {2, 1}, 4), join()},
-      .faults = {}};
+  Scenario joined =
+      plain("message, join", {message("a", {1, 2}, 4), message("c", {2, 1}, 4), join()});
   joined.ops[1].signature[1] = of_receiver(joined.ops[1].signature[2]);
-  std::ranges::move(with_faults(std::move(joined), 0), std::back_inserter(all));
+  add(with_faults(std::move(joined), 0), all);
   return all;
 }
 
@@ -274,29 +253,23 @@ std::vector<Scenario> group_scenarios() {
     for (int other = 0; other < kRanks; ++other) op.unlike[at(other)] = other != rank;
     return op;
   };
-  Scenario base{
-      .name = "group",
-      .limits = {},
-      .ops =
-          {of(0, allreduce("g [1/2]", 4)),
-           of(0, allreduce("g [2/2]", 4)),
-           of(1, allreduce("g [1/1]", 4)),
-           of(2, allreduce("g", 4)),
-           allreduce("g", 4)},
-      .faults = {}};
+  Scenario base = plain(
+      "group",
+      {of(0, allreduce("g [1/2]", 4)),
+       of(0, allreduce("g [2/2]", 4)),
+       of(1, allreduce("g [1/1]", 4)),
+       of(2, allreduce("g", 4)),
+       allreduce("g", 4)});
   base.ops.back().ends = 0xF;
   base.limits.cache_capacity = 1;
   std::vector<Scenario> all = with_faults(std::move(base));
-  Scenario joined{
-      .name = "group, join",
-      .limits = {},
-      .ops =
-          {of(0, allreduce("g [1/2]", 4)),
-           of(0, allreduce("g [2/2]", 4)),
-           of(1, allreduce("g", 4)),
-           join()},
-      .faults = {}};
-  std::ranges::move(with_faults(std::move(joined), 1), std::back_inserter(all));
+  Scenario joined = plain(
+      "group, join",
+      {of(0, allreduce("g [1/2]", 4)),
+       of(0, allreduce("g [2/2]", 4)),
+       of(1, allreduce("g", 4)),
+       join()});
+  add(with_faults(std::move(joined), 1), all);
   return all;
 }
 
