@@ -19,7 +19,9 @@ to=$to:allocator_may_return_null=1
 case $preset in
   asan)
     runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
-    export ASAN_OPTIONS=$to:detect_stack_use_after_return=1:strict_string_checks=1
+    # Like no code of the product's or of a test's: who sees it knows that a sanitizer ended the process,
+    # and looks into the reports. So does LeakSanitizer where it has crashed itself (below).
+    export ASAN_OPTIONS=$to:exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
     export UBSAN_OPTIONS=$to:print_stacktrace=1
     ;;
   tsan)
@@ -71,6 +73,9 @@ if [ "$part" = all ]; then
   # The interpreter is not instrumented, and what it never frees is its own affair. Its allocator of
   # small objects would hide from LeakSanitizer what they refer to.
   export LSAN_OPTIONS=suppressions=$PWD/.ci/interpreter_leaks.txt:print_suppressions=0
+  # NumPy's threads, which are there until the process ends, crash LeakSanitizer now and then, and the
+  # process with it. Ranks of a launcher have none (tests/multiprocess/jobs.py).
+  export OPENBLAS_NUM_THREADS=1
   ASAN_OPTIONS=${ASAN_OPTIONS-}:malloc_context_size=2 PATH="$folder/controller/launch:$PATH" PYTHONPATH="$folder/python" PYTHONMALLOC=malloc \
     LD_PRELOAD="$runtime $(g++ -print-file-name=libstdc++.so)" \
     "${plain[@]}" .venv/bin/python -m pytest --sanitized tests/python tests/multiprocess \
