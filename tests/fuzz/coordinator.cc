@@ -38,6 +38,7 @@ class Play : Promises {
         .seq = ++said_};
     if (in_.byte() < 250)
       return out;
+    lied_ = true;
     out.epoch = in_.byte();
     out.seq = in_.number<uint64_t>();
     out.incarnation = in_.byte();
@@ -45,6 +46,7 @@ class Play : Promises {
   }
 
   void say_anything() {
+    lied_ = true;
     const Message message = in_.byte() < 224 ? message_up(in_) : message_down(in_);
     if (const auto* report = std::get_if<Report>(&message))
       accused_.insert(report->failure.rank);
@@ -91,6 +93,7 @@ class Play : Promises {
   }
 
   void say_any_join() {
+    lied_ = true;
     Join join = any_join(in_);
     if (in_.byte() < 192)
       join.member.rank = hostile_;
@@ -123,20 +126,8 @@ class Play : Promises {
     }
     cluster_.settle();
     if (!formed() && in_.flag())
-      run_out_of_time();
+      run_out_of_time(in_.flag());
     check_all();
-  }
-
-  // Only the hostile rank is missing, or goes again.
-  void run_out_of_time() {
-    Membership& membership = cluster_.membership();
-    if (in_.flag())
-      membership.on_lost(hostile_);
-    for (const int rank : membership.missing())
-      require(rank == hostile_ || membership.ended(), "the honest ranks have joined");
-    cluster_.act(membership.tick(membership.deadline()));
-    cluster_.settle();
-    require(membership.ended(), "a group does not form for ever");
   }
 
   // --- the honest ranks
@@ -191,12 +182,19 @@ class Play : Promises {
         continue;
       Announcement item = *part;
       honest(rank).submits(item);
-      if (in_.byte() < 40 && item.signature.kind == CollectiveKind::Allgather &&
-          !item.signature.shape.empty())
-        item.signature.shape[0] = in_.between(0, 4);
+      if (in_.byte() < 40)
+        vary(item.signature);
       rank == hostile_ ? agree_as_hostile(item) : cluster_.announce(rank, {item});
     }
     deliver_all();
+  }
+
+  // As ranks may differ, or may not.
+  void vary(Signature& s) {
+    if (s.kind == CollectiveKind::Allgather && !s.shape.empty())
+      s.shape[0] = in_.between(0, 4);
+    else if (s.kind == CollectiveKind::Message)
+      s.device.type = DeviceType::Cuda;
   }
 
   // In its own words at times: in full what has an id, or with rows whose sum nothing can hold.
@@ -216,6 +214,35 @@ class Play : Promises {
       return;
     honest(rank).submits(item);
     rank == hostile_ ? announce_as_hostile({item}) : cluster_.announce(rank, {item});
+  }
+
+  // Each rank means by one name a tensor or a group of some size. Where all of it comes, it is
+  // answered: alike or not, nobody waits for what cannot be.
+  void mean_unlike() {
+    hear_as_hostile();
+    coordinator().on_backlog(0);
+    const std::string name = in_.flag() ? "a" : "grad/1";
+    const Signature signature = lawful_signature(in_);
+    bool whole = true;
+    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
+      whole = submit(rank, name, static_cast<uint32_t>(in_.below(4)), signature) && whole;
+    deliver_all();
+    if (whole && !lied_)
+      check_answered({signature.process_set, name});
+  }
+
+  bool submit(int rank, const std::string& name, uint32_t count, const Signature& signature) {
+    std::vector<Announcement> items;
+    for (std::string& member : names_of(name, count))
+      items.push_back({std::move(member), signature});
+    if (honest(rank).ended || !cluster_.seen(rank).formed ||
+        !honest(rank).submits_all(items, rank, limits_.max_pending))
+      return false;
+    if (rank == hostile_)
+      lie(encode(envelope(), Announce{std::move(items), {}, 0}));
+    else
+      cluster_.announce(rank, std::move(items));
+    return true;
   }
 
   void use_store(int rank) {
@@ -242,13 +269,17 @@ class Play : Promises {
       return check_all();
     }
     const int rank = honest_rank();
-    switch (in_.below(19)) {
+    const uint8_t what = in_.byte();
+    switch (what < 250 ? what % 19 : 19) {
       case 16:
       case 17:
         agree();
         break;
       case 18:
         join(in_.flag() ? hostile_ : rank);
+        break;
+      case 19:
+        mean_unlike();
         break;
       case 0:
       case 1:
@@ -326,15 +357,7 @@ class Play : Promises {
       cluster_.act(rank, cluster_.worker(rank).answer(asked.back(), "here"));
       asked.clear();
     }
-    for (const StallReport& report : cluster_.reports) {
-      require(report.stalls.size() <= StallReport::kMost, "a report is bounded");
-      require(report.testimonies.size() <= kRanks, "each rank speaks once");
-      for (const Testimony& told : report.testimonies)
-        require(told.text.size() <= kMaxStackBytes, "nobody says more than is shown");
-      for (const Stall& stall : report.stalls)
-        require(!stall.submitted.empty() && !stall.missing.empty(), "some wait for others");
-    }
-    cluster_.reports.clear();
+    check_reports();
   }
 
   // The hostile rank goes, and everything that needs it must come to an end.
@@ -358,6 +381,7 @@ class Play : Promises {
   Input& in_;
   const uint8_t patience_;  // how rarely it lies
   const bool is_silent_;    // at the end
+  bool lied_ = false;       // the hostile one, which may have announced anything
   uint64_t request_ = 0;
   std::vector<Announcement> wanted_;  // announced by somebody honest
 };

@@ -12,6 +12,7 @@
 #include "controller/protocol/coordinator.h"
 #include "core/way.h"
 #include "tests/fuzz/generate.h"
+#include "tests/fuzz/stall_reports.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/cluster.h"
 #include "tests/support/way_of_name.h"
@@ -20,7 +21,6 @@ namespace farandole::fuzz {
 
 using namespace control;
 
-using TensorKey = std::pair<uint32_t, std::string>;
 inline const std::vector<Setting> kSettings = {{"fusion_bytes", "64"}};
 inline const std::map<uint32_t, std::vector<int>> kProcessSets = {{1, {0, 1}}, {2, {1, 2}}};
 
@@ -29,7 +29,7 @@ struct Honest {
   std::map<uint32_t, std::vector<int>> sets = kProcessSets;
   uint32_t last_set = kProcessSets.rbegin()->first;
   std::set<uint32_t> joined;  // sets where it waits for the others
-  std::map<TensorKey, Signature> in_flight;
+  InFlight in_flight;
   std::set<uint64_t> requests;
   size_t agreements = 0;
   size_t failures = 0;
@@ -48,7 +48,18 @@ struct Honest {
     const Signature& s = item.signature;
     return knows(s.process_set, rank) && !joined.contains(s.process_set) &&
            tells_way(item.name) == (s.kind == CollectiveKind::Message) && in_flight.size() < most &&
-           !in_flight.contains({s.process_set, item.name});
+           may_claim(in_flight, {s.process_set, item.name});
+  }
+  // All of them or, as what was not allowed, none.
+  bool submits_all(const std::vector<Announcement>& items, int rank, size_t most) {
+    Honest with_them = *this;
+    for (const Announcement& item : items) {
+      if (!with_them.may_submit(item, rank, most))
+        return false;
+      with_them.submits(item);
+    }
+    *this = std::move(with_them);
+    return true;
   }
   void submits(const Announcement& item) {
     in_flight[{item.signature.process_set, item.name}] = item.signature;
@@ -114,6 +125,30 @@ class Promises {
       require(coordinator().flush().empty(), "nothing is agreed upon after a failure");
   }
 
+  // Only the hostile rank is missing, or goes again.
+  void run_out_of_time(bool goes) {
+    Membership& membership = cluster_.membership();
+    if (goes)
+      membership.on_lost(hostile_);
+    for (const int rank : membership.missing())
+      require(rank == hostile_ || membership.ended(), "the honest ranks have joined");
+    cluster_.act(membership.tick(membership.deadline()));
+    cluster_.settle();
+    require(membership.ended(), "a group does not form for ever");
+  }
+
+  // Requires: all have announced whole what they mean by this name, and the hostile one no lies.
+  void check_answered(const TensorKey& name) {
+    const Dropped dropped = coordinator().dropped();
+    if (dropped.epoch + dropped.incarnation + dropped.seq > 0)
+      return;  // of the hostile one: it did not come whole
+    for (int rank = 0; rank < static_cast<int>(kRanks); ++rank)
+      for (const auto& [key, signature] : honest(rank).in_flight)
+        require(
+            rank == hostile_ || key.first != name.first || may_claim({{key, signature}}, name),
+            "what all have announced under one name is answered");
+  }
+
   // How many answers honest ranks lack, or have taken back, which may not have come yet; and the
   // hostile one may.
   size_t asked_of_store() {
@@ -152,6 +187,19 @@ class Promises {
       mine.ended = true;
       mine.in_flight.clear();
     }
+  }
+
+  void check_reports() {
+    for (const StallReport& report : cluster_.reports) {
+      require(report.stalls.size() <= StallReport::kMost, "a report is bounded");
+      require(report.testimonies.size() <= kRanks, "each rank speaks once");
+      for (const Testimony& told : report.testimonies)
+        require(told.text.size() <= kMaxStackBytes, "nobody says more than is shown");
+      for (const Stall& stall : report.stalls)
+        require(!stall.submitted.empty() && !stall.missing.empty(), "some wait for others");
+      check_lines(report);
+    }
+    cluster_.reports.clear();
   }
 
   // Where others wait for them too long, whoever they are; the hostile one may have begun alone.
@@ -226,8 +274,11 @@ class Promises {
     return limits;
   }
   static StallPolicy stalls(size_t kind) {
-    const Duration report = std::chrono::seconds(1);
-    return {.report = report, .abort = kind < 4 ? Duration(0) : report * 3 / 2};
+    Config config;
+    config.stall_check_time = std::chrono::seconds(kind == 5 ? 0 : 1);
+    config.stall_shutdown_time = std::chrono::milliseconds(kind < 4 ? 0 : 1500);
+    config.stall_check_disable = kind == 3;
+    return StallPolicy::of(config);
   }
 
   std::vector<Agreement> rounds_;

@@ -154,11 +154,6 @@ Limits tight_limits() {
       .fusion_bytes = 64};
 }
 
-std::string tensor_name(Input& in) {
-  const char* const names[] = {"a", "b", "c", "grad/1"};
-  return in.byte() < 250 ? std::string(in.one_of(names)) : in.text(40);
-}
-
 Signature lawful_signature(Input& in) {
   if (in.byte() < 160)
     return usual_signature(in);
@@ -181,7 +176,10 @@ Signature lawful_signature(Input& in) {
 Announcement message_of(Input& in, int rank) {
   const int other = (rank + 1 + static_cast<int>(in.below(kRanks - 1))) % static_cast<int>(kRanks);
   const Way way = in.flag() ? Way{rank, other} : Way{other, rank};
-  Announcement out{with_way(in.flag() ? "a" : "m", way), {}};
+  const uint8_t which = in.byte();
+  Announcement out{with_way((which & 1) != 0 ? "a" : "m", way), {}};
+  if (which >= 224)
+    out.name = member_of(in, out.name);
   Signature& s = out.signature;
   s.kind = CollectiveKind::Message;
   s.root = way.from;
@@ -275,6 +273,8 @@ Announcement any_announcement(Input& in) {
     case 10:
       s.operand = numbers(in, 5);
       break;
+    case 11:  // of others, at times
+      return message_of(in, static_cast<int>(in.below(kRanks)));
     default:
       break;
   }

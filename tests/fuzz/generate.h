@@ -7,6 +7,7 @@
 #include "controller/protocol/messages.h"
 #include "core/way.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/names.h"
 
 namespace farandole::fuzz {
 
@@ -15,7 +16,6 @@ constexpr size_t kRanks = 3;
 // Limits so small that every one of them is met.
 control::Limits tight_limits();
 
-std::string tensor_name(Input& in);
 // Within the limits, and such as a rank of `tight_limits` announces it.
 Signature lawful_signature(Input& in);
 // A join, or what adds or removes a process set, be it one that can be or not.

@@ -8,7 +8,9 @@
 
 #include "controller/protocol/validation.h"
 #include "core/base/format.h"
+#include "core/member_name.h"
 #include "tests/fuzz/generate.h"
+#include "tests/fuzz/stall_reports.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/samples.h"
 
@@ -57,6 +59,17 @@ size_t content(const Join& m) {
   return sum;
 }
 
+void check_member(const std::string& name) {
+  const std::optional<MemberName> member = member_name(name);
+  if (!member)
+    return;
+  require(!member->before.empty() && member->place >= 1, "a member is of a group");
+  require(member->place <= member->count, "and one of so many");
+  require(
+      name_of_member(member->group(), member->place, member->count) == name,
+      "a member has one name");
+}
+
 void check_limits(const Announce& m, const Limits& limits) {
   for (const Announcement& item : m.full) {
     require(
@@ -68,6 +81,7 @@ void check_limits(const Announce& m, const Limits& limits) {
     require(item.signature.operand.size() <= limits.size, "operands are bounded");
     require(
         item.signature.root >= 0 && item.signature.root < static_cast<int>(limits.size), "roots");
+    check_member(item.name);
     (void)input_bytes(item.signature);
   }
 }
@@ -189,7 +203,10 @@ void check_validation(Input& in) {
 }  // namespace
 
 void messages(Input in) {
-  const size_t mode = in.below(5);
+  const uint8_t which = in.byte();
+  if (which >= 250)
+    return play_inquiries(in);
+  const size_t mode = which % 5;
   if (mode == 0) {
     const std::string raw = in.rest();
     return check_accepted({raw.begin(), raw.end()}, tight_limits());

@@ -158,10 +158,11 @@ class Play {
       if (item.name.empty() != joins || tells_way(item.name) != goes ||
           item.name.size() > limits_.max_name_bytes || ended_)
         continue;
-      const Key key{item.signature.process_set, item.name};
-      if (in_flight_.size() < limits_.max_pending &&
-          in_flight_.emplace(std::pair(key.process_set, key.name), item.signature).second)
-        items.push_back(std::move(item));
+      const TensorKey key{item.signature.process_set, item.name};
+      if (in_flight_.size() == limits_.max_pending || !may_claim(in_flight_, key))
+        continue;
+      in_flight_.emplace(key, item.signature);
+      items.push_back(std::move(item));
     }
     take(worker_.announce(std::move(items)));
   }
@@ -309,9 +310,9 @@ class Play {
   size_t most_said_ = limits_.max_frame_bytes;
   uint32_t id_ = 0;       // the last that was given
   uint32_t evicted_ = 0;  // the last that was taken back
-  std::map<std::pair<uint32_t, std::string>, uint32_t> ids_;
+  std::map<TensorKey, uint32_t> ids_;
   bool ended_ = false;
-  std::map<std::pair<uint32_t, std::string>, Signature> in_flight_;
+  InFlight in_flight_;
   std::set<uint64_t> requests_;
 };
 

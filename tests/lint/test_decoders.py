@@ -73,8 +73,6 @@ NOT_FUZZED = {
     "core/base/failpoint.cc:Order": "the order of a test; in no release",
     "core/base/failpoint.cc:error_at": "likewise",
     "core/base/secret.cc:Secret::from_file": "32 bytes, of which any are right",
-    "core/member_name.cc:number": "digits in a name that the decoder has bounded, which may be "
-    "anything (MemberName.WhatIsWrittenOtherwiseIsNone)",
     "core/net/connection.cc:Connection::Impl::read": "bytes for framing.cc",
     "core/net/endpoint.cc:SocketAddress::endpoint": "what getnameinfo wrote",
     "core/net/fd_io.cc:receive_some": "bytes for auth.cc",
