@@ -232,6 +232,25 @@ def sparse() -> None:
 
 
 @case
+def sparse_gradients_of_one_number() -> None:
+    """Whose values have a stride of 0, as the gradient of a sum has."""
+    for as_dense in (False, True):
+        embedding = nn.Embedding(8, 1, sparse=True)
+        nn.init.zeros_(embedding.weight)
+        optimizer = hvd.DistributedOptimizer(
+            torch.optim.SGD(embedding.parameters(), lr=1.0),
+            embedding.named_parameters(),
+            op=hvd.Sum,
+            sparse_as_dense=as_dense,
+        )
+        embedding(torch.tensor([hvd.rank()])).sum().backward()
+        optimizer.step()
+        expected = torch.zeros(8, 1)
+        expected[: hvd.size()] = -1
+        torch.testing.assert_close(embedding.weight.detach(), expected)
+
+
+@case
 def unnamed_parameters_of_several_groups() -> None:
     tensors = parameters()
     groups: Any = [{"params": tensors[:2]}, {"params": tensors[2:], "lr": 1.0}]

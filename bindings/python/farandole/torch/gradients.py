@@ -20,7 +20,7 @@ from farandole.torch.compression import Compressors
 from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
-from farandole.torch.tensors import kind_of, plain
+from farandole.torch.tensors import kind_of, plain, to_dense
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
@@ -321,7 +321,7 @@ class GradientExchange:
             zero = torch.zeros_like(p, requires_grad=False)
             p.grad = zero.to_sparse(1) if p in self._sparse else zero
         if p.grad.is_sparse and self._options.sparse_as_dense:
-            p.grad = p.grad.to_dense()
+            p.grad = to_dense(p.grad)
         if not p.grad.is_sparse and 0 in p.grad.stride():  # expanded by the program itself
             p.grad = p.grad.contiguous()
         return p.grad

@@ -39,6 +39,18 @@ def kind_of(tensor: torch.Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
+def to_dense(sparse: torch.Tensor) -> torch.Tensor:
+    """As ``sparse.to_dense()``, of a COO tensor."""
+    if sparse._nnz() == 1:
+        # Torch takes the stride of the first dimension for an entry's length, and of a single entry
+        # it may be any: of a sum's gradient it is 0, and of one number nothing would be kept.
+        values = sparse._values().clone(memory_format=torch.contiguous_format)
+        sparse = torch.sparse_coo_tensor(
+            sparse._indices(), values, sparse.shape, is_coalesced=True, check_invariants=False
+        )
+    return sparse.to_dense()
+
+
 def plain(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where its memory is as it looks, else a contiguous copy."""
     check_memory(check_tensor(tensor))
