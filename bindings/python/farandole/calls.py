@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from farandole import _native, _session
 from farandole.arguments import check_end, check_name
 from farandole.compression import Compression
-from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole.errors import named_error
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import check_op, choose_op
 
@@ -51,7 +51,6 @@ PLAIN = Options()
 IN_PLACE = Options(in_place=True)
 
 
-_MOST_SHOWN = 512  # characters of a name in an error
 _KINDS = {
     getattr(_native, kind): kind.lower()
     for kind in (
@@ -64,17 +63,9 @@ _KINDS = {
 def about(call: Call, name: str, error: Exception) -> Exception:
     """The error of an argument of a call, in whose text the operation stands first, as the core's
     errors have it. Others are as they were."""
-    if type(error) not in (InvalidArgumentError, UnsupportedError):
-        return error
     if call.kind == _native.MESSAGE:
         name = f"{name} {call.root}->{call.peer}"
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
-    if len(shown) > _MOST_SHOWN:
-        shown = f"{shown[:_MOST_SHOWN]}…"
-    begin = f'{_KINDS[call.kind]} "'
-    if str(error).startswith(begin):
-        return error
-    return type(error)(f'{begin}{shown}": {error}').with_traceback(error.__traceback__)
+    return named_error(_KINDS[call.kind], name, error)
 
 
 def named(kind: int, name: str | None, process_set: ProcessSet) -> str:

@@ -122,3 +122,19 @@ def from_code(code: int, message: str, rank: int, host: str) -> FarandoleError:
         seen = re.search(r"rank \d+ \(host [^)]*\) (.+)$", message)
         return kind(message, rank, host, seen.group(1) if seen else "")
     return kind(message)
+
+
+_MOST_SHOWN = 512  # characters of a name in an error
+
+
+def named_error(kind: str, name: str, error: Exception) -> Exception:
+    """The error of an argument of an operation, with kind and name in front as the core has them:
+    what is named already, and every other error, as it is."""
+    begin = f'{kind} "'
+    ours = type(error) in (InvalidArgumentError, UnsupportedError)
+    if not ours or str(error).startswith(begin):
+        return error
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    if len(shown) > _MOST_SHOWN:
+        shown = f"{shown[:_MOST_SHOWN]}…"
+    return type(error)(f'{begin}{shown}": {error}').with_traceback(error.__traceback__)

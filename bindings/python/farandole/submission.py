@@ -176,7 +176,10 @@ class Submitter:
         compression = options.compression
         check_compression(compression)
         self._framework.differentiates(tensors, outs, options.in_place)
-        small = [compression.compress(self._framework.check(tensor)) for tensor in tensors]
+        small = [
+            compression.compress(self._checked(call, *one))
+            for one in zip(group_names(call.name, len(tensors)), tensors, strict=True)
+        ]
         plain = options._replace(compression=Compression.none, out=None)
         handle = self.start_all(call, [tensor for tensor, _ in small], plain)
 
@@ -187,6 +190,12 @@ class Submitter:
             ]
 
         return GroupHandle([handle], combine)
+
+    def _checked(self, call: Call, name: str, tensor: Any) -> Any:
+        try:
+            return self._framework.check(tensor)
+        except FarandoleError as error:
+            raise about(call, name, error) from error.__cause__
 
     def _prepare(
         self, call: Call, name: str, tensor: Any, splits: Any, out: Any, in_place: bool

@@ -9,11 +9,15 @@ namespace {
 
 constexpr size_t kMaxHostBytes = 256;
 
-[[noreturn]] void raise(fdl_code code, const std::string& text, int rank, const std::string& host) {
-  const py::object error = py::module_::import("farandole.errors")
-                               .attr("from_code")(static_cast<int>(code), text, rank, host);
+[[noreturn]] void raise_object(const py::object& error) {
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
   throw py::error_already_set();
+}
+
+[[noreturn]] void raise(fdl_code code, const std::string& text, int rank, const std::string& host) {
+  raise_object(
+      py::module_::import("farandole.errors")
+          .attr("from_code")(static_cast<int>(code), text, rank, host));
 }
 
 }  // namespace
@@ -33,6 +37,11 @@ void raise_invalid(const std::string& text) {
 
 void raise_unsupported(const std::string& text) {
   raise(FDL_UNSUPPORTED, text, -1, "");
+}
+
+void raise_named(const py::error_already_set& error, const char* kind, const std::string& name) {
+  raise_object(
+      py::module_::import("farandole.errors").attr("named_error")(kind, name, error.value()));
 }
 
 }  // namespace farandole::python

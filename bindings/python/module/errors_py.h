@@ -14,6 +14,9 @@ namespace farandole::python {
 // The same for what the module itself finds wrong.
 [[noreturn]] void raise_invalid(const std::string& text);
 [[noreturn]] void raise_unsupported(const std::string& text);
+// The error that was caught, in whose text the operation stands first where it is of an argument.
+[[noreturn]] void raise_named(
+    const pybind11::error_already_set& error, const char* kind, const std::string& name);
 
 inline void check(fdl_code code, const fdl_session* session = nullptr) {
   if (code != FDL_OK)

@@ -17,6 +17,14 @@ constexpr char kNowhere = 0;
 }  // namespace
 
 void Prepared::read(TensorReader& reader, const py::object& from, const py::object& to) {
+  try {
+    read_both(reader, from, to);
+  } catch (const py::error_already_set& error) {
+    raise_named(error, kind(), full_name());
+  }
+}
+
+void Prepared::read_both(TensorReader& reader, const py::object& from, const py::object& to) {
   const fdl_kind of = request.kind;
   // Of a scatter the root alone has one, of a message the sender.
   if ((of == FDL_SCATTER || of == FDL_MESSAGE) && from.is_none())

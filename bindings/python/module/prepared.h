@@ -16,14 +16,17 @@ struct Prepared {
   std::string name;
   std::vector<int64_t> splits;
 
-  // Requires: the kind and the ends of the request are set. Fails: InvalidArgument for an output
-  // that is not for the input's result, and as TensorReader does.
+  // Requires: name, kind and ends are set. Fails: InvalidArgument for an output that is not for
+  // the input's result, and as TensorReader does, naming the operation.
   void read(TensorReader& reader, const pybind11::object& from, const pybind11::object& to);
   // Until it is submitted it stays where it is.
   void link();
   // Kind and name, as errors write them.
   const char* kind() const;
   std::string full_name() const;
+
+ private:
+  void read_both(TensorReader& reader, const pybind11::object& from, const pybind11::object& to);
 };
 
 }  // namespace farandole::python
