@@ -219,12 +219,12 @@ def test_mismatch_is_the_same_error_everywhere_and_the_job_goes_on(ranks: int) -
     assert all(r["messages"] == messages for r in reports)
     last = ranks - 1
     assert f"rank {last} has float64" in messages["dtype"]
-    assert "[2,3]" in messages["shape"]
-    assert "[2,4]" in messages["shape"]
+    assert "[2, 3]" in messages["shape"]
+    assert "[2, 4]" in messages["shape"]
     assert f"rank {last} has Max" in messages["operation"]
-    assert f"rank {last} has float8_e5m2 [2,3]" in messages["small dtype"]
-    assert "float8_e4m3fn [*,3]" in messages["bytes"]
-    assert f"rank {last} has [*,3]" in messages["bytes"]
+    assert f"rank {last} has float8_e5m2 [2, 3]" in messages["small dtype"]
+    assert "float8_e4m3fn [*, 3]" in messages["bytes"]
+    assert f"rank {last} has [*, 3]" in messages["bytes"]
     assert f"rank {last} has allgather" in messages["kind"]
 
 
@@ -341,6 +341,15 @@ def test_models_state_norms_and_gradients() -> None:
     pytest.importorskip("torch")
     reports = launch(2, "models.py", timeout=150)
     assert all(r["cases"] > 20 for r in reports)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_are_normalised_on_the_device_that_they_are_on(device: str) -> None:
+    torch = pytest.importorskip("torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU on this machine")
+    reports = launch(3, "norm_devices.py", device)
+    assert all(r["device"].startswith(device) for r in reports)
 
 
 @pytest.mark.timeout(300)
