@@ -29,10 +29,10 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
   int64_t bytes = static_cast<int64_t>(size_of(r.signature.dtype));
   for (const int64_t extent : shape) {
     if (extent < 0)
-      return wrong(r, "shape [{}] has a negative extent", fmt::join(shape, ","));
+      return wrong(r, "shape [{}] has a negative extent", fmt::join(shape, ", "));
     // Whatever one of them is, the others have to be sane on their own.
     if (extent != 0 && __builtin_mul_overflow(bytes, extent, &bytes))
-      return wrong(r, "shape [{}] does not fit into memory", fmt::join(shape, ","));
+      return wrong(r, "shape [{}] does not fit into memory", fmt::join(shape, ", "));
   }
   const CollectiveKind kind = r.signature.kind;
   const bool needs_rows = gathers(kind) || kind == CollectiveKind::Reducescatter ||
@@ -41,7 +41,7 @@ Status check_shape(const Request& r, const RequestLimits& limits) {
     return wrong(r, "a 0-dim tensor has no rows to distribute; reshape it to [1]");
   const bool reads = kind != CollectiveKind::Barrier && !receives(r.signature, limits.rank);
   if (reads && element_count(shape) > 0 && r.in == nullptr)
-    return wrong(r, "input is null, but the shape is [{}]", fmt::join(shape, ","));
+    return wrong(r, "input is null, but the shape is [{}]", fmt::join(shape, ", "));
   return Status::ok();
 }
 
@@ -100,12 +100,12 @@ Status check_splits(const Request& r, const RequestLimits& limits) {
   int64_t left = shape[0];
   for (const int64_t rows : splits) {
     if (rows < 0)
-      return wrong(r, "splits [{}] contain a negative number", fmt::join(splits, ","));
+      return wrong(r, "splits [{}] contain a negative number", fmt::join(splits, ", "));
     if (rows > left)
       return wrong(
           r,
           "splits [{}] ask for more than the tensor's {} rows",
-          fmt::join(splits, ","),
+          fmt::join(splits, ", "),
           shape[0]);
     left -= rows;
   }
@@ -113,7 +113,7 @@ Status check_splits(const Request& r, const RequestLimits& limits) {
                    : wrong(
                          r,
                          "splits [{}] leave {} of {} rows over",
-                         fmt::join(splits, ","),
+                         fmt::join(splits, ", "),
                          left,
                          shape[0]);
 }
@@ -215,7 +215,7 @@ Status check_added(const Request& r, const RequestLimits& limits) {
     if (i > 0 && ranks[i] == ranks[i - 1])
       return wrong(r, "rank {} stands there twice", ranks[i]);
     if (i > 0 && ranks[i] < ranks[i - 1])
-      return wrong(r, "its ranks [{}] do not ascend", fmt::join(ranks, ","));
+      return wrong(r, "its ranks [{}] do not ascend", fmt::join(ranks, ", "));
   }
   return Status::ok();
 }
@@ -231,7 +231,7 @@ Status check_change(const Request& r, const RequestLimits& limits) {
     return check_added(r, limits);
   if (s.operand.size() != 1 || s.operand[0] < 0 ||
       s.operand[0] > std::numeric_limits<uint32_t>::max())
-    return wrong(r, "[{}] is the id of no process set", fmt::join(s.operand, ","));
+    return wrong(r, "[{}] is the id of no process set", fmt::join(s.operand, ", "));
   return s.operand[0] == 0 ? wrong(r, "process set 0, all ranks, cannot be removed") : Status::ok();
 }
 

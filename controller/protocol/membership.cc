@@ -80,7 +80,8 @@ Status Membership::judge(int rank, const Join& message) const {
   if (message.size != options_.limits.size)
     return error(
         Code::Mismatch,
-        "ranks disagree on the size of the job: rank 0 has {}, rank {} has {}",
+        "ranks disagree on the size of the job: rank 0 has {}, rank {} has {}; start every rank "
+        "with one FARANDOLE_SIZE",
         options_.limits.size,
         rank,
         message.size);
@@ -89,7 +90,7 @@ Status Membership::judge(int rank, const Join& message) const {
     if (own[i] != message.settings[i] && !FARANDOLE_MUTATE(IgnoreSettings))
       return error(
           Code::Mismatch,
-          "ranks disagree on {}: rank 0 has {}, rank {} has {}",
+          "ranks disagree on {}: rank 0 has {}, rank {} has {}; set it alike on every rank",
           own[i].name,
           own[i].value,
           rank,
@@ -97,7 +98,9 @@ Status Membership::judge(int rank, const Join& message) const {
   if (own.size() != message.settings.size())
     return error(
         Code::Mismatch,
-        "ranks disagree on which settings they share: rank 0 has {}, rank {} has {}",
+        "ranks disagree on which settings they share: rank 0 has {}, rank {} has {}; run one "
+        "version "
+        "of Farandole on every rank",
         own.size(),
         rank,
         message.settings.size());

@@ -43,7 +43,7 @@ Result<uint32_t> ProcessSets::add(std::span<const int64_t> ranks) {
       return error(
           Code::InvalidArgument,
           "ranks [{}] are process set {} already",
-          fmt::join(ranks, ","),
+          fmt::join(ranks, ", "),
           id);
   if (sets_.size() >= kMost || last_id_ == std::numeric_limits<uint32_t>::max())
     return error(

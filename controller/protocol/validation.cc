@@ -33,7 +33,7 @@ struct Members {
 };
 
 std::string list_text(std::span<const int64_t> values) {
-  return fmt::format("[{}]", fmt::join(values, ","));
+  return fmt::format("[{}]", fmt::join(values, ", "));
 }
 
 std::string shape_text(const Signature& s) {
@@ -44,7 +44,7 @@ std::string shape_text(const Signature& s) {
 std::string tail_text(const Signature& s) {
   if (s.shape.size() < 2)
     return s.shape.empty() ? "[]" : "[*]";
-  return fmt::format("[*,{}]", fmt::join(s.shape.begin() + 1, s.shape.end(), ","));
+  return fmt::format("[*, {}]", fmt::join(s.shape.begin() + 1, s.shape.end(), ", "));
 }
 
 std::string subject(const Members& m) {
@@ -84,14 +84,19 @@ std::string who_has_what(const Members& m, Text text) {
   return out;
 }
 
-// Ok where all members have the same text.
+// Ok where all members have the same text. `remedy` ends the error.
 template <typename Text>
-Status same(const Members& m, std::string_view what, Text text) {
+Status same(const Members& m, std::string_view what, Text text, std::string_view remedy) {
   const std::string wanted = text(m.first());
   for (const Signature& s : m.signatures)
     if (text(s) != wanted)
       return error(
-          Code::Mismatch, "{}: ranks disagree on {}: {}", subject(m), what, who_has_what(m, text));
+          Code::Mismatch,
+          "{}: ranks disagree on {}: {}; {}",
+          subject(m),
+          what,
+          who_has_what(m, text),
+          remedy);
   return Status::ok();
 }
 
@@ -101,9 +106,11 @@ Status same_kind(const Members& m) {
     if (s.kind != m.first().kind)
       return error(
           Code::Mismatch,
-          "\"{}\": ranks disagree on operation: {}",
+          "\"{}\": ranks disagree on operation: {}; {}",
           printable(m.name),
-          who_has_what(m, text));
+          who_has_what(m, text),
+          is_carried(m.first().kind) ? "give unlike operations unlike names"
+                                     : "change process sets in one order on every rank");
   return Status::ok();
 }
 
@@ -115,16 +122,40 @@ Status same_tail(const Members& m) {
           "{}: rank {} has a 0-dim tensor; at least one dimension is wanted",
           subject(m),
           m.ranks[i]);
-  return same(m, "shape", tail_text);
+  return same(m, "shape", tail_text, "give tensors alike in all dimensions but the first");
+}
+
+// What the elements are, and where.
+Status check_elements(const Members& m) {
+  if (m.first().kind != CollectiveKind::Scatter)
+    FARANDOLE_RETURN_IF_ERROR(same(
+        m,
+        "dtype",
+        [](const Signature& s) { return std::string(name_of(s.dtype)); },
+        "give tensors of one dtype on every rank"));
+  return same(
+      m,
+      "device",
+      [](const Signature& s) { return std::string(name_of(s.device.type)); },
+      kOneDevice);
 }
 
 Status check_reduction(const Members& m) {
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "reduce op", [](const Signature& s) { return std::string(name_of(s.reduce)); }));
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "prescale", [](const Signature& s) { return fmt::format("{}", s.prescale); }));
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "postscale", [](const Signature& s) { return fmt::format("{}", s.postscale); }));
+  FARANDOLE_RETURN_IF_ERROR(same(
+      m,
+      "reduce op",
+      [](const Signature& s) { return std::string(name_of(s.reduce)); },
+      "call it with one op on every rank"));
+  FARANDOLE_RETURN_IF_ERROR(same(
+      m,
+      "prescale",
+      [](const Signature& s) { return fmt::format("{}", s.prescale); },
+      "call it with one prescale factor on every rank"));
+  FARANDOLE_RETURN_IF_ERROR(same(
+      m,
+      "postscale",
+      [](const Signature& s) { return fmt::format("{}", s.postscale); },
+      "call it with one postscale factor on every rank"));
   const Signature& s = m.first();
   if (!takes(s.kind, s.reduce))
     return error(
@@ -148,8 +179,11 @@ Status check_reduction(const Members& m) {
 }
 
 Status check_root(const Members& m) {
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "root rank", [](const Signature& s) { return fmt::format("{}", s.root); }));
+  FARANDOLE_RETURN_IF_ERROR(same(
+      m,
+      "root rank",
+      [](const Signature& s) { return fmt::format("{}", s.root); },
+      "call it with one root rank on every rank"));
   if (m.has_joined(m.first().root))
     return error(
         Code::Mismatch,
@@ -303,10 +337,12 @@ Result<std::vector<int64_t>> scatter_extents(const Members& m) {
 
 // What adds or removes a process set.
 Status check_operand(const Members& m) {
+  const bool adds = m.first().kind == CollectiveKind::AddProcessSet;
   FARANDOLE_RETURN_IF_ERROR(same(
       m,
-      m.first().kind == CollectiveKind::AddProcessSet ? "its ranks" : "its id",
-      [](const Signature& s) { return list_text(s.operand); }));
+      adds ? "its ranks" : "its id",
+      [](const Signature& s) { return list_text(s.operand); },
+      adds ? "give one list of ranks on every rank" : "remove one process set on every rank"));
   if (m.joined.empty())
     return Status::ok();
   return error(
@@ -329,11 +365,7 @@ Result<std::vector<int64_t>> validate(
     return std::vector<int64_t>{};
   if (kind == CollectiveKind::Message)
     return validate_message(name, ranks, signatures, joined);
-  if (kind != CollectiveKind::Scatter)
-    FARANDOLE_RETURN_IF_ERROR(
-        same(m, "dtype", [](const Signature& s) { return std::string(name_of(s.dtype)); }));
-  FARANDOLE_RETURN_IF_ERROR(
-      same(m, "device", [](const Signature& s) { return std::string(name_of(s.device.type)); }));
+  FARANDOLE_RETURN_IF_ERROR(check_elements(m));
   if (kind == CollectiveKind::Allgather)
     return gather_extents(m);
   if (kind == CollectiveKind::Alltoall)
@@ -342,7 +374,8 @@ Result<std::vector<int64_t>> validate(
     FARANDOLE_RETURN_IF_ERROR(check_root(m));
     return kind == CollectiveKind::Gather ? gather_extents(m) : scatter_extents(m);
   }
-  FARANDOLE_RETURN_IF_ERROR(same(m, "shape", shape_text));
+  FARANDOLE_RETURN_IF_ERROR(
+      same(m, "shape", shape_text, "give tensors of one shape on every rank"));
   if (has_root(kind))
     FARANDOLE_RETURN_IF_ERROR(check_root(m));
   if (kind == CollectiveKind::Reducescatter && m.first().shape.empty())

@@ -4,12 +4,16 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/status.h"
 #include "core/request.h"
 
 namespace farandole::control {
+
+// The remedy where some ranks' memory is another kind of device's.
+inline constexpr std::string_view kOneDevice = "give memory of one kind of device on every rank";
 
 // Extents as in ReadyOp. `ranks` are the members' global ranks, `signatures` theirs in the same
 // order, `joined` the members that have joined and take no part: both ascend.

@@ -11,9 +11,9 @@
 namespace farandole::control {
 namespace {
 
-// `float32 [2,3]`.
+// `float32 [2, 3]`.
 std::string value_text(const Signature& s) {
-  return fmt::format("{} [{}]", name_of(s.dtype), fmt::join(s.shape, ","));
+  return fmt::format("{} [{}]", name_of(s.dtype), fmt::join(s.shape, ", "));
 }
 
 Status one_has_joined(const std::string& subject, Way way, int gone) {
@@ -34,12 +34,13 @@ Status same_value(
   if (sent.device.type != received.device.type)
     return error(
         Code::Mismatch,
-        "{}: ranks disagree on device: rank {} has {}, rank {} has {}",
+        "{}: ranks disagree on device: rank {} has {}, rank {} has {}; {}",
         subject,
         way.from,
         name_of(sent.device.type),
         way.to,
-        name_of(received.device.type));
+        name_of(received.device.type),
+        kOneDevice);
   const bool has_memory = received.operand.size() > 1;
   if (!has_memory || (received.dtype == sent.dtype && received.shape == sent.shape))
     return Status::ok();

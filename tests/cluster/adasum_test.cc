@@ -109,7 +109,7 @@ TEST_P(AdasumOf, RanksThatDisagree) {
         allreduce(session, "a", 0, values, {rank == 2 ? ReduceOp::Sum : ReduceOp::Adasum})
             .message(),
         "allreduce \"a\": ranks disagree on reduce op: ranks 0-1 and 3 have Adasum, rank 2 has "
-        "Sum");
+        "Sum; call it with one op on every rank");
     EXPECT_EQ(allreduce(session, "a", 0, values, {ReduceOp::Adasum, 2.0, 3.0}).message(), "");
     EXPECT_THAT(values, Each(6.0F));
   });

@@ -70,7 +70,7 @@ TEST_P(Sets, AreRemovedBehindTheirWork) {
     EXPECT_THAT(remove(session, 2).status().message(), HasSubstr("process set 2 was removed"));
     EXPECT_THAT(
         add(session, {1, 3}).status().message(),
-        HasSubstr("ranks [1,3] are process set 1 already"));
+        HasSubstr("ranks [1, 3] are process set 1 already"));
   });
 }
 
@@ -81,7 +81,7 @@ TEST_P(Sets, RanksThatDisagreeHearTheSameAndGoOn) {
     EXPECT_EQ(
         id.status().message(),
         "add_process_set: ranks disagree on its ranks: ranks 0-2 have "
-        "[0,1], rank 3 has [0,2]");
+        "[0, 1], rank 3 has [0, 2]; give one list of ranks on every rank");
     const Result<int64_t> other = rank == 1 ? remove(session, 1) : add(session, {0, 1});
     EXPECT_EQ(other.status().code(), Code::Mismatch);
     EXPECT_THAT(other.status().message(), HasSubstr("ranks disagree on operation"));

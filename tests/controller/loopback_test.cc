@@ -119,7 +119,8 @@ TEST_F(LoopbackTest, FormsAndAgreesInOneOrder) {
   ASSERT_EQ(told[0].rejected.size(), 1U);
   EXPECT_EQ(
       told[0].rejected[0].why.message(),
-      "allreduce \"b\": ranks disagree on shape: ranks 0-1 and 3 have [4], rank 2 has [5]");
+      "allreduce \"b\": ranks disagree on shape: ranks 0-1 and 3 have [4], rank 2 has [5]; give "
+      "tensors of one shape on every rank");
   for (int rank = 1; rank < 4; ++rank) EXPECT_EQ(at(rank).sink.agreements(3), told);
 }
 
@@ -173,7 +174,8 @@ TEST_F(LoopbackTest, DifferentSettingsAreRefusedAlike) {
     EXPECT_EQ(status.code(), Code::Mismatch);
     EXPECT_EQ(
         status.message(),
-        "ranks disagree on FARANDOLE_FUSION_BYTES: rank 0 has 67108864, rank 1 has 1024");
+        "ranks disagree on FARANDOLE_FUSION_BYTES: rank 0 has 67108864, rank 1 has 1024; set it "
+        "alike on every rank");
   }
 }
 

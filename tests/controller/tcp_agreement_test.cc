@@ -89,7 +89,7 @@ TEST(TcpAgreement, DisagreementIsOneTensorsErrorAndTheJobGoesOn) {
       for (const Rejection& rejection : agreement.rejected) {
         EXPECT_EQ(rejection.name, "x");
         EXPECT_EQ(rejection.why.code(), Code::Mismatch);
-        EXPECT_THAT(rejection.why.message(), HasSubstr("[8,4]"));
+        EXPECT_THAT(rejection.why.message(), HasSubstr("[8, 4]"));
       }
     EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(1))), testing::ElementsAre("y"));
   }

@@ -59,10 +59,10 @@ TEST(RequestCheck, Shapes) {
       "allreduce \"t\": 5 dimensions are too many; at most 4 are supported");
   EXPECT_EQ(
       said(request(CollectiveKind::Allreduce, {int64_t{1} << 40, int64_t{1} << 40})),
-      "allreduce \"t\": shape [1099511627776,1099511627776] does not fit into memory");
+      "allreduce \"t\": shape [1099511627776, 1099511627776] does not fit into memory");
   EXPECT_EQ(
       said(request(CollectiveKind::Allreduce, {0, int64_t{1} << 40, int64_t{1} << 40})),
-      "allreduce \"t\": shape [0,1099511627776,1099511627776] does not fit into memory");
+      "allreduce \"t\": shape [0, 1099511627776, 1099511627776] does not fit into memory");
   EXPECT_EQ(
       said(request(CollectiveKind::Reducescatter, {})),
       "reducescatter \"t\": a 0-dim tensor has no rows to distribute; reshape it to [1]");
@@ -112,7 +112,7 @@ TEST(RequestCheck, Splits) {
   r.signature.splits = {-1, 6};
   EXPECT_EQ(said(r), "alltoall \"t\": splits [-1,6] contain a negative number");
   r.signature.splits = {1, 2};
-  EXPECT_EQ(said(r), "alltoall \"t\": splits [1,2] leave 2 of 5 rows over");
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [1, 2] leave 2 of 5 rows over");
   r.signature.splits = {1, 4};
   EXPECT_EQ(said(r), "");
 }
@@ -149,7 +149,7 @@ TEST(RequestCheck, RootNameAndSet) {
 TEST(RequestCheck, OfAScatterTheRootIsJudged) {
   Request r = request(CollectiveKind::Scatter, {5});
   r.signature.splits = {1, 2};
-  EXPECT_EQ(said(r), "scatter \"t\": splits [1,2] leave 2 of 5 rows over");
+  EXPECT_EQ(said(r), "scatter \"t\": splits [1, 2] leave 2 of 5 rows over");
   r.signature.splits = {1, 4};
   r.signature.operand = {7};
   EXPECT_EQ(said(r), "");
@@ -276,7 +276,7 @@ TEST(RequestCheck, JoinsAndChangesOfProcessSets) {
       add + "rank 4 does not exist; ranks are 0 to 3");
   EXPECT_EQ(said({.kind = AddProcessSet, .operand = {2, 2}}), add + "rank 2 stands there twice");
   EXPECT_EQ(
-      said({.kind = AddProcessSet, .operand = {2, 1}}), add + "its ranks [2,1] do not ascend");
+      said({.kind = AddProcessSet, .operand = {2, 1}}), add + "its ranks [2, 1] do not ascend");
   EXPECT_EQ(
       said({.kind = AddProcessSet, .process_set = 1, .operand = {2}}),
       add + "process sets are agreed upon by all ranks, and not in set 1");

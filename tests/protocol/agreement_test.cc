@@ -80,7 +80,9 @@ TEST_F(AgreementTest, AMismatchRejectsOneTensorAndNothingElse) {
       told()[0].rejected[0].why,
       Status(
           Code::Mismatch,
-          "allreduce \"a\": ranks disagree on shape: rank 0 has [3], rank 1 has [4]"));
+          "allreduce \"a\": ranks disagree on shape: rank 0 has [3], rank 1 has [4]; give tensors "
+          "of "
+          "one shape on every rank"));
   EXPECT_EQ(told(1), told(0));
   step("a", allreduce({3}));
   EXPECT_THAT(told()[1].ready, ElementsAre(ReadyOp{"a", 0, {}}));

@@ -166,7 +166,11 @@ TEST_F(MembershipTest, RefusesAnotherSize) {
   const Actions actions = join(1, wrong);
   EXPECT_EQ(
       refusal(actions),
-      Status(Code::Mismatch, "ranks disagree on the size of the job: rank 0 has 4, rank 1 has 8"));
+      Status(
+          Code::Mismatch,
+          "ranks disagree on the size of the job: rank 0 has 4, rank 1 has 8; start every rank "
+          "with "
+          "one FARANDOLE_SIZE"));
   EXPECT_EQ(std::get<Refuse>(told(actions, 0)).why, std::get<Refuse>(told(actions, 1)).why);
 }
 
@@ -177,7 +181,8 @@ TEST_F(MembershipTest, RefusesOtherSettings) {
       refusal(join(1, wrong)),
       Status(
           Code::Mismatch,
-          "ranks disagree on FARANDOLE_FUSION_BYTES: rank 0 has 64, rank 1 has 32"));
+          "ranks disagree on FARANDOLE_FUSION_BYTES: rank 0 has 64, rank 1 has 32; set it alike on "
+          "every rank"));
 }
 
 TEST_F(MembershipTest, RefusesMissingSettings) {
@@ -185,7 +190,8 @@ TEST_F(MembershipTest, RefusesMissingSettings) {
   wrong.settings.clear();
   EXPECT_EQ(
       refusal(join(1, wrong)).message(),
-      "ranks disagree on which settings they share: rank 0 has 1, rank 1 has 0");
+      "ranks disagree on which settings they share: rank 0 has 1, rank 1 has 0; run one version of "
+      "Farandole on every rank");
 }
 
 TEST_F(MembershipTest, RefusesWhoJoinsTwice) {

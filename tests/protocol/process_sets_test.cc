@@ -45,9 +45,9 @@ TEST_F(ProcessSetsTest, ANewSetHasTheNextId) {
 
 TEST_F(ProcessSetsTest, WhatCannotBeIsRejectedOnAll) {
   make(3);
-  EXPECT_EQ(rejection_of(add({0, 2})), "add_process_set: ranks [0,2] are process set 1 already");
+  EXPECT_EQ(rejection_of(add({0, 2})), "add_process_set: ranks [0, 2] are process set 1 already");
   EXPECT_EQ(
-      rejection_of(add({0, 1, 2})), "add_process_set: ranks [0,1,2] are process set 0 already");
+      rejection_of(add({0, 1, 2})), "add_process_set: ranks [0, 1, 2] are process set 0 already");
   EXPECT_EQ(rejection_of(add({1, 7})), "add_process_set: rank 7 does not exist; ranks are 0 to 2");
   EXPECT_EQ(rejection_of(add({1, 1})), "add_process_set: its ranks do not ascend");
   EXPECT_EQ(rejection_of(add({})), "add_process_set: a process set needs one rank at least");
@@ -68,13 +68,14 @@ TEST_F(ProcessSetsTest, RanksThatDisagreeHearTheSame) {
       told()[0].rejected[0].why,
       Status(
           Code::Mismatch,
-          "add_process_set: ranks disagree on its ranks: rank 0 has [0], rank 1 has [1]"));
+          "add_process_set: ranks disagree on its ranks: rank 0 has [0], rank 1 has [1]; give one "
+          "list of ranks on every rank"));
   EXPECT_EQ(
       told()[0].rejected[1].why,
       Status(
           Code::Mismatch,
           "\"y\": ranks disagree on operation: rank 0 has add_process_set, rank 1 has "
-          "remove_process_set"));
+          "remove_process_set; change process sets in one order on every rank"));
   EXPECT_EQ(told(1), told(0));
   step("x", add({0}));
   EXPECT_THAT(told().back().ready, ElementsAre(ReadyOp{"x", 0, {2}, {}}));

@@ -59,17 +59,21 @@ const Signature kScatter = make(CollectiveKind::Reducescatter, {8, 3});
 
 const Rejected kRejected[] = {
     {Code::Mismatch,
-     "\"grad/12\": ranks disagree on operation: rank 0 has allreduce, rank 2 has allgather",
+     "\"grad/12\": ranks disagree on operation: rank 0 has allreduce, rank 2 has allgather; "
+     "give unlike operations unlike names",
      {kReduce, kGather}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on shape: rank 0 has [8,3], rank 2 has [8,4]",
+     "allreduce \"grad/12\": ranks disagree on shape: rank 0 has [8, 3], rank 2 has [8, 4]; "
+     "give tensors of one shape on every rank",
      {kReduce, make(CollectiveKind::Allreduce, {8, 4})}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on shape: ranks 0 and 3 have [8,3], rank 2 has []",
+     "allreduce \"grad/12\": ranks disagree on shape: ranks 0 and 3 have [8, 3], rank 2 has []; "
+     "give tensors of one shape on every rank",
      {kReduce, make(CollectiveKind::Allreduce, {}), kReduce}},
     {Code::Mismatch,
      "allreduce \"grad/12\": ranks disagree on shape: rank 0 has [1], rank 2 has [2], rank 3 has "
-     "[3], rank 4 has [4], 2 more have others",
+     "[3], rank 4 has [4], 2 more have others; "
+     "give tensors of one shape on every rank",
      {make(CollectiveKind::Allreduce, {1}),
       make(CollectiveKind::Allreduce, {2}),
       make(CollectiveKind::Allreduce, {3}),
@@ -77,22 +81,28 @@ const Rejected kRejected[] = {
       make(CollectiveKind::Allreduce, {5}),
       make(CollectiveKind::Allreduce, {6})}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on dtype: rank 0 has float32, rank 2 has float64",
+     "allreduce \"grad/12\": ranks disagree on dtype: rank 0 has float32, rank 2 has float64; "
+     "give tensors of one dtype on every rank",
      {kReduce, with(kReduce, [](Signature& s) { s.dtype = DType::Float64; })}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on device: rank 0 has cpu, rank 2 has cuda",
+     "allreduce \"grad/12\": ranks disagree on device: rank 0 has cpu, rank 2 has cuda; "
+     "give memory of one kind of device on every rank",
      {kReduce, with(kReduce, [](Signature& s) { s.device.type = DeviceType::Cuda; })}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on reduce op: rank 0 has Sum, rank 2 has Max",
+     "allreduce \"grad/12\": ranks disagree on reduce op: rank 0 has Sum, rank 2 has Max; "
+     "call it with one op on every rank",
      {kReduce, with(kReduce, [](Signature& s) { s.reduce = ReduceOp::Max; })}},
     {Code::Mismatch,
-     "allreduce \"grad/12\": ranks disagree on prescale: rank 0 has 1, rank 2 has 0.5",
+     "allreduce \"grad/12\": ranks disagree on prescale: rank 0 has 1, rank 2 has 0.5; "
+     "call it with one prescale factor on every rank",
      {kReduce, with(kReduce, [](Signature& s) { s.prescale = 0.5; })}},
     {Code::Mismatch,
-     "reducescatter \"grad/12\": ranks disagree on postscale: rank 0 has 1, rank 2 has 2",
+     "reducescatter \"grad/12\": ranks disagree on postscale: rank 0 has 1, rank 2 has 2; "
+     "call it with one postscale factor on every rank",
      {kScatter, with(kScatter, [](Signature& s) { s.postscale = 2; })}},
     {Code::Mismatch,
-     "reducescatter \"grad/12\": ranks disagree on shape: rank 0 has [8,3], rank 2 has [9,3]",
+     "reducescatter \"grad/12\": ranks disagree on shape: rank 0 has [8, 3], rank 2 has [9, 3]; "
+     "give tensors of one shape on every rank",
      {kScatter, make(CollectiveKind::Reducescatter, {9, 3})}},
     {Code::InvalidArgument,
      "reducescatter \"grad/12\": rank 0 has a 0-dim tensor; at least one dimension is wanted",
@@ -121,27 +131,33 @@ const Rejected kRejected[] = {
      "reducescatter \"grad/12\": Adasum belongs to allreduce alone",
      std::vector<Signature>(2, with(kScatter, [](Signature& s) { s.reduce = ReduceOp::Adasum; }))},
     {Code::Mismatch,
-     "broadcast \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2",
+     "broadcast \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2; "
+     "call it with one root rank on every rank",
      {kBroadcast, with(kBroadcast, [](Signature& s) { s.root = 2; })}},
     {Code::Mismatch,
-     "broadcast \"grad/12\": ranks disagree on shape: rank 0 has [8,3], rank 2 has [3,8]",
+     "broadcast \"grad/12\": ranks disagree on shape: rank 0 has [8, 3], rank 2 has [3, 8]; "
+     "give tensors of one shape on every rank",
      {kBroadcast, make(CollectiveKind::Broadcast, {3, 8})}},
     {Code::Mismatch,
-     "reduce \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2",
+     "reduce \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2; "
+     "call it with one root rank on every rank",
      {make(CollectiveKind::Reduce, {8, 3}),
       with(make(CollectiveKind::Reduce, {8, 3}), [](Signature& s) { s.root = 2; })}},
     {Code::Mismatch,
-     "reduce \"grad/12\": ranks disagree on shape: rank 0 has [8,3], rank 2 has [8,4]",
+     "reduce \"grad/12\": ranks disagree on shape: rank 0 has [8, 3], rank 2 has [8, 4]; "
+     "give tensors of one shape on every rank",
      {make(CollectiveKind::Reduce, {8, 3}), make(CollectiveKind::Reduce, {8, 4})}},
     {Code::Mismatch,
-     "gather \"grad/12\": ranks disagree on shape: rank 0 has [*,3], rank 2 has [*,4]",
+     "gather \"grad/12\": ranks disagree on shape: rank 0 has [*, 3], rank 2 has [*, 4]; "
+     "give tensors alike in all dimensions but the first",
      {make(CollectiveKind::Gather, {8, 3}), make(CollectiveKind::Gather, {8, 4})}},
     {Code::InvalidArgument,
      "gather \"grad/12\": root rank 1 is not in process set 0",
      std::vector<Signature>(
          2, with(make(CollectiveKind::Gather, {8}), [](Signature& s) { s.root = 1; }))},
     {Code::Mismatch,
-     "scatter \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2",
+     "scatter \"grad/12\": ranks disagree on root rank: rank 0 has 0, rank 2 has 2; "
+     "call it with one root rank on every rank",
      {make(CollectiveKind::Scatter, {8}),
       with(make(CollectiveKind::Scatter, {}), [](Signature& s) { s.root = 2; })}},
     {Code::InvalidArgument,
@@ -166,10 +182,12 @@ const Rejected kRejected[] = {
      "broadcast \"grad/12\": root rank 1 is not in process set 0",
      std::vector<Signature>(2, with(kBroadcast, [](Signature& s) { s.root = 1; }))},
     {Code::Mismatch,
-     "allgather \"grad/12\": ranks disagree on shape: rank 0 has [*,3], rank 2 has [*,4]",
+     "allgather \"grad/12\": ranks disagree on shape: rank 0 has [*, 3], rank 2 has [*, 4]; "
+     "give tensors alike in all dimensions but the first",
      {kGather, make(CollectiveKind::Allgather, {8, 4})}},
     {Code::Mismatch,
-     "allgather \"grad/12\": ranks disagree on shape: rank 0 has [*,3], rank 2 has [*]",
+     "allgather \"grad/12\": ranks disagree on shape: rank 0 has [*, 3], rank 2 has [*]; "
+     "give tensors alike in all dimensions but the first",
      {kGather, make(CollectiveKind::Allgather, {8})}},
     {Code::InvalidArgument,
      "allgather \"grad/12\": rank 2 has a 0-dim tensor; at least one dimension is wanted",
@@ -178,7 +196,8 @@ const Rejected kRejected[] = {
      "allgather \"grad/12\": all parts together have more than 2^63 bytes",
      {make(CollectiveKind::Allgather, {kHuge / 2}), make(CollectiveKind::Allgather, {kHuge / 2})}},
     {Code::Mismatch,
-     "alltoall \"grad/12\": ranks disagree on shape: rank 0 has [*,3], rank 2 has [*,2]",
+     "alltoall \"grad/12\": ranks disagree on shape: rank 0 has [*, 3], rank 2 has [*, 2]; "
+     "give tensors alike in all dimensions but the first",
      {exchange({2, 3}, {}), exchange({2, 2}, {})}},
     {Code::InvalidArgument,
      "alltoall \"grad/12\": rank 2 has 3 rows, which 2 members cannot share equally; splits are "
@@ -270,7 +289,8 @@ TEST(Validation, NamesAreMadeSafe) {
   const auto result = validate("a\nb", ranks, signatures);
   EXPECT_EQ(
       result.status().message(),
-      "allreduce \"a\\x0ab\": ranks disagree on shape: rank 0 has [8,3], rank 1 has [1]");
+      "allreduce \"a\\x0ab\": ranks disagree on shape: rank 0 has [8, 3], rank 1 has [1]; "
+      "give tensors of one shape on every rank");
 }
 
 TEST(Validation, BytesSaturate) {

@@ -90,7 +90,8 @@ TEST_F(WayTest, MemoryForSomethingElseIsToldToBothEnds) {
   EXPECT_EQ(told().back().rejected.back().why.code(), Code::Mismatch);
   EXPECT_EQ(
       last_rejection(),
-      "message \"x 0->2\": rank 0 sends float32 [2,3], but rank 2 has memory for int64 [2,3]; give "
+      "message \"x 0->2\": rank 0 sends float32 [2, 3], but rank 2 has memory for int64 [2, 3]; "
+      "give "
       "memory for what is sent, or none");
   EXPECT_EQ(told(2), told(0));
   other = of_receiver(s, true);
@@ -102,7 +103,7 @@ TEST_F(WayTest, MemoryForSomethingElseIsToldToBothEnds) {
   send("x", {0, 2}, sent({0, 2}, {3, 2}));
   receive("x", {0, 2}, other);
   cluster_->settle();
-  EXPECT_THAT(last_rejection(), HasSubstr("rank 0 sends float32 [3,2], but rank 2 has memory"));
+  EXPECT_THAT(last_rejection(), HasSubstr("rank 0 sends float32 [3, 2], but rank 2 has memory"));
 }
 
 TEST_F(WayTest, DevicesAreOfOneKind) {
@@ -115,7 +116,9 @@ TEST_F(WayTest, DevicesAreOfOneKind) {
   cluster_->settle();
   EXPECT_EQ(
       last_rejection(),
-      "message \"x 0->1\": ranks disagree on device: rank 0 has cpu, rank 1 has cuda");
+      "message \"x 0->1\": ranks disagree on device: rank 0 has cpu, rank 1 has cuda; give memory "
+      "of "
+      "one kind of device on every rank");
 }
 
 TEST_F(WayTest, RepeatedOnesCostAnId) {

@@ -59,7 +59,7 @@ def splits(*rows: int) -> Any:
 def wrong_inputs(scene: Scene, function: Function, parameter: Parameter) -> list[Wrong]:
     """What is wrong of a tensor and how it is reduced or sent."""
     what = kind_of(function)
-    shape = "[2,1]" if any(p.name == "rows" for p in function.parameters) else "[2]"
+    shape = "[2, 1]" if any(p.name == "rows" for p in function.parameters) else "[2]"
     null = Wrong(None, f'{what} "x": input is null, but the shape is {shape}')
     inside = ctypes.addressof(scene.memory) + 4
     in_place = "" if what == "reducescatter" else "the same memory (in place), or "

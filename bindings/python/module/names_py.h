@@ -19,7 +19,7 @@ inline std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (const int64_t extent : shape) {
     if (text.size() > 1)
-      text += ',';
+      text += ", ";
     text += std::to_string(extent);
   }
   return text += ']';

@@ -147,12 +147,12 @@ def disagreements(rank: int, size: int) -> None:
         "dtype": (
             sample(0, (2, 3), "float32"),
             sample(0, (2, 3), "float64"),
-            "rank 0 sends float32 [2,3], but rank 1 has memory for float64 [2,3]",
+            "rank 0 sends float32 [2, 3], but rank 1 has memory for float64 [2, 3]",
         ),
         "shape": (
             sample(0, (2, 3), "float32"),
             sample(0, (3, 2), "float32"),
-            "rank 0 sends float32 [2,3], but rank 1 has memory for float32 [3,2]",
+            "rank 0 sends float32 [2, 3], but rank 1 has memory for float32 [3, 2]",
         ),
         "empty": (
             sample(0, (2,), "float32"),

@@ -194,7 +194,7 @@ def sparse(rank: int, size: int) -> None:
     one = torch.eye(2).to_sparse()
     for tensor, op, text in (
         (unlike, hvd.Sum, f"shape of the sparse tensor: rank 0 has [{size + 1}, 2], rank 1 has"),
-        (one, hvd.Average if rank == 1 else hvd.Sum, "rank 0 has Sum, rank 1 has Average"),
+        (one, hvd.Average if rank == 1 else hvd.Sum, "Average; give one operation on every rank"),
         (torch.eye(2).to_sparse(1 if rank else 2), hvd.Sum, "ranks disagree on"),
     ):
         try:

@@ -122,7 +122,7 @@ def _check_alike(name: str, ranks: list[str], everyone: torch.Tensor) -> None:
             if value != first:
                 raise MismatchError(
                     f'allgather "{name}": ranks disagree on {what} of the sparse tensor: '
-                    f"{ranks[0]} has {first}, {rank} has {value}"
+                    f"{ranks[0]} has {first}, {rank} has {value}; give one {what} on every rank"
                 )
 
 
