@@ -64,16 +64,21 @@ def kind_of_number(number: int) -> str:
 
 def with_kinds(error: MismatchError) -> MismatchError:
     """The error, with dtypes instead of the dimensions that stand for them."""
-    text = re.sub(r"\[[\d*,]+\]", lambda found: _described(found.group()), str(error))
-    return error if text == str(error) else MismatchError(text)
+    text = re.sub(r"\[[\d*, ]+\]", lambda found: _described(found.group()), str(error))
+    if text == str(error):
+        return error
+    text = text.replace("; give tensors of one shape", "; give tensors of one dtype and shape")
+    return MismatchError(
+        text.replace("; give tensors alike in all", "; give tensors alike in dtype and all")
+    )
 
 
 def _described(shape: str) -> str:
-    extents = shape[1:-1].split(",")
+    extents = shape[1:-1].split(", ")
     kind, own = divmod(len(extents), _STRIDE)
     if not 0 < kind <= len(_KINDS) or not _only_ones(extents[own:]):
         return shape
-    return f"{_KINDS[kind - 1]} [{','.join(extents[:own])}]"
+    return f"{_KINDS[kind - 1]} [{', '.join(extents[:own])}]"
 
 
 def _only_ones(extents: Sequence[str]) -> bool:
