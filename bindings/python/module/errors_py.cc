@@ -15,9 +15,8 @@ constexpr size_t kMaxHostBytes = 256;
 }
 
 [[noreturn]] void raise(fdl_code code, const std::string& text, int rank, const std::string& host) {
-  raise_object(
-      py::module_::import("farandole.errors")
-          .attr("from_code")(static_cast<int>(code), text, rank, host));
+  raise_object(py::module_::import("farandole.errors")
+                   .attr("from_code")(static_cast<int>(code), text, rank, host));
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ def train(device: torch.device, rank: int, size: int) -> None:
             assert own.grad is not None
             close(hvd.allreduce(own.grad.cpu(), op=hvd.Sum), one.grad, 1e-9)
             own.grad = one.grad = None
-    for own, one in zip(ours.buffers(), reference.buffers(), strict=True):
-        close(own.cpu(), one, 1e-9)
+    for kept, wanted in zip(ours.buffers(), reference.buffers(), strict=True):
+        close(kept.cpu(), wanted, 1e-9)
 
 
 def main() -> None:
