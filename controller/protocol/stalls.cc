@@ -42,6 +42,8 @@ void append_lines(std::string_view text, std::vector<std::string>& to) {
 StallPolicy StallPolicy::of(const Config& config) {
   if (config.stall_check_disable)
     return {};
+  if (FARANDOLE_MUTATE(ForgetTheStall))
+    return {config.stall_check_time};
   return {config.stall_check_time, config.stall_shutdown_time};
 }
 
@@ -100,7 +102,8 @@ Inquiries::Question Inquiries::report(Stalls stalls, TimePoint now) {
   }
   question.number = open_->number;
   for (const int rank : missing) {
-    if (open_->told.size() >= kMostAsked)
+    const bool is_enough = FARANDOLE_MUTATE(AskOnlyTheFirstMissing) && !open_->told.empty();
+    if (open_->told.size() >= kMostAsked || is_enough)
       break;
     const auto [told, is_new] = open_->told.try_emplace(rank);
     if (!is_new)

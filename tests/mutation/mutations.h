@@ -78,6 +78,8 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"NameWhoSubmitted", "who has submitted is named as missing", Nets::Simulator},
     {"AskAgain", "a rank is asked again before it has answered", Nets::Simulator},
     {"BlameLateAnswers", "who says too late where it is is blamed", Nets::Simulator},
+    {"AskOnlyTheFirstMissing", "of the ranks that are missing only one is asked", Nets::Simulator},
+    {"ForgetTheStall", "no wait ends the job, however long", Nets::Simulator},
     {"EndWhatIsAnswered", "a wait ends the job although all had submitted", Nets::Simulator},
     {"MissBeats", "heartbeats do not count", Nets::Simulator},
     {"ForgiveSilence", "a silent rank is never given up", Nets::Simulator},

@@ -86,6 +86,8 @@ class Monitor {
     size_t store_waits = 0;
   };
   virtual void on_tables(int /*rank*/, const Tables&) {}
+  // After each event.
+  virtual void on_time(TimePoint) {}
 
  protected:
   void violated(std::string text) { findings_.add(std::move(text)); }

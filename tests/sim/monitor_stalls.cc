@@ -50,12 +50,13 @@ bool ends_a_wait(const PeerFailure& failure) {
   return !failure.left && failure.code == Code::Timeout && failure.cause.ends_with(kEnd);
 }
 
+Duration on_its_way(const Plan& plan) {
+  return 40 * plan.delay_most + 4 * plan.retry + (200 + 100 * plan.size) * plan.slowness +
+         2 * kReadOn;
+}
+
 StallMonitor::StallMonitor(const Plan& plan, Findings& findings)
-    : Monitor(findings),
-      plan_(plan),
-      on_its_way_(
-          40 * plan.delay_most + 4 * plan.retry + (200 + 100 * plan.size) * plan.slowness +
-          2 * kReadOn) {}
+    : Monitor(findings), plan_(plan), on_its_way_(on_its_way(plan)) {}
 
 void StallMonitor::on_submitted(
     int rank, const control::Key& key, const Signature&, TimePoint now) {

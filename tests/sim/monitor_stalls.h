@@ -18,6 +18,8 @@ namespace farandole::sim {
 
 // Whether the job ends because an operation has waited for too long.
 bool ends_a_wait(const PeerFailure& failure);
+// What is said and its answer take at most, and the end of a wait besides, where nothing disturbs.
+Duration on_its_way(const Plan& plan);
 
 class StallMonitor final : public Monitor {
  public:
@@ -47,7 +49,7 @@ class StallMonitor final : public Monitor {
   void finish(int rank, uint32_t process_set, const std::string& name);
 
   const Plan& plan_;
-  Duration on_its_way_;  // what is said, there and back, where nothing disturbs
+  Duration on_its_way_;
   std::map<Name, std::map<int, TimePoint>>
       submitted_;                           // and not answered, as far as each has heard
   std::map<Name, std::set<int>> finished_;  // since the last report: it may have been made before

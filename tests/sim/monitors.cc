@@ -7,6 +7,7 @@
 #include "tests/sim/monitor_stalls.h"
 #include "tests/sim/monitor_store.h"
 #include "tests/sim/monitor_verdict.h"
+#include "tests/sim/monitor_waits.h"
 
 namespace farandole::sim {
 
@@ -21,6 +22,7 @@ Monitors make_monitors(const Plan& plan, Findings& findings) {
   monitors.push_back(std::make_unique<StoreMonitor>(plan, findings));
   monitors.push_back(std::make_unique<BoundsMonitor>(plan, findings));
   monitors.push_back(std::make_unique<StallMonitor>(plan, findings));
+  monitors.push_back(std::make_unique<WaitMonitor>(plan, findings));
   return monitors;
 }
 

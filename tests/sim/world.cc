@@ -121,6 +121,7 @@ void World::run() {
                           2 * plan_.data_timeout + 20s;
   while (findings_.empty() && !all_ended() && scheduler_.step(bound)) {
     for (const auto& rank : ranks_) rank->look_at_tables();
+    for (const auto& monitor : monitors_) monitor->on_time(scheduler_.now());
     if (scheduler_.events() > kMostEvents)
       findings_.add("I5: the job goes round in circles");
   }
