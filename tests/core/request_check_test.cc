@@ -53,7 +53,7 @@ TEST(RequestCheck, AdasumIsForFloatsAndAllreduce) {
 TEST(RequestCheck, Shapes) {
   EXPECT_EQ(
       said(request(CollectiveKind::Allreduce, {2, -1})),
-      "allreduce \"t\": shape [2,-1] has a negative extent");
+      "allreduce \"t\": shape [2, -1] has a negative extent");
   EXPECT_EQ(
       said(request(CollectiveKind::Allreduce, {1, 1, 1, 1, 1})),
       "allreduce \"t\": 5 dimensions are too many; at most 4 are supported");
@@ -108,9 +108,9 @@ TEST(RequestCheck, Splits) {
   r.signature.splits = {1, 2, 2};
   EXPECT_EQ(said(r), "alltoall \"t\": 3 splits for 2 ranks; one for each is wanted");
   r.signature.splits = {6, -1};
-  EXPECT_EQ(said(r), "alltoall \"t\": splits [6,-1] ask for more than the tensor's 5 rows");
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [6, -1] ask for more than the tensor's 5 rows");
   r.signature.splits = {-1, 6};
-  EXPECT_EQ(said(r), "alltoall \"t\": splits [-1,6] contain a negative number");
+  EXPECT_EQ(said(r), "alltoall \"t\": splits [-1, 6] contain a negative number");
   r.signature.splits = {1, 2};
   EXPECT_EQ(said(r), "alltoall \"t\": splits [1, 2] leave 2 of 5 rows over");
   r.signature.splits = {1, 4};
