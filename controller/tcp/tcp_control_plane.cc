@@ -89,7 +89,7 @@ struct TcpControlPlane::Impl {
   LastWords last_words{*io};  // loop only; of processes that have ended, by watch
   Watches watches;            // loop only
   std::shared_ptr<Driver> driver;
-  std::shared_ptr<StackTeller> teller;
+  std::unique_ptr<StackTeller> teller;
   bool stopped = false;
   bool answered = true;
 };
@@ -130,10 +130,12 @@ Status TcpControlPlane::Impl::begin(ControlSink& sink) {
     store.on_reply(reply.request, std::move(reply.status), std::move(reply.value));
   };
   teller =
-      std::make_shared<StackTeller>(io, options.stacks, [this](uint64_t number, std::string text) {
+      std::make_unique<StackTeller>(io, options.stacks, [this](uint64_t number, std::string text) {
         driver->answer(number, std::move(text));
       });
-  parts.asked = [teller = teller](uint64_t number) { teller->ask(number); };
+  // Not held by the driver: tasks of the loop hold that, and the last of them would let go of the
+  // loop on its own thread.
+  parts.asked = [raw = teller.get()](uint64_t number) { raw->ask(number); };
   driver = std::make_shared<Driver>(*io, std::move(parts));
   FARANDOLE_RETURN_IF_ERROR(begin_heartbeat());
   Result<std::string> address = hosts() ? open_coordinator(sink) : reach_coordinator();

@@ -238,6 +238,20 @@ TEST(TcpFailure, WhatWasAgreedBeforeAGoodbyeStillArrives) {
       ready_names(job[0].sink.agreements([](const auto&) { return true; })));
 }
 
+// Who let go of it last on the loop itself would wait there for its own end.
+TEST(TcpFailure, WhatIsStillQueuedOnTheLoopDoesNotKeepIt) {
+  TcpJob job(2);
+  job.form();
+  TcpRank& rank = job[1];
+  ASSERT_TRUE(rank.plane->stop(steady_now() + kPatience));
+  std::promise<void> go_on;
+  rank.io->post([gate = go_on.get_future().share()] { gate.wait(); });
+  rank.plane->backlog(0);
+  rank.plane.reset();
+  EXPECT_EQ(rank.io.use_count(), 1);
+  go_on.set_value();
+}
+
 TEST(TcpFailure, NoCallbackComesAfterStop) {
   TcpJob job(2);
   job.form();

@@ -28,6 +28,7 @@ class Growth:
     mappings: int  # by which the least number of them rose
     descriptors: int  # most at the end over most at the beginning
     threads: int
+    opened: str = ""  # of what kinds the descriptors are that came
 
     def complaints(self) -> list[str]:
         found = []
@@ -36,7 +37,7 @@ class Growth:
         if self.mappings > MAPPINGS:
             found.append(f"{self.mappings} mappings more at the end")
         if self.descriptors > 0:
-            found.append(f"{self.descriptors} descriptors more at the end")
+            found.append(f"{self.descriptors} descriptors more at the end: {self.opened}")
         if self.threads > 0:
             found.append(f"{self.threads} threads more at the end")
         return found
@@ -65,7 +66,16 @@ def growth(samples: list[dict[str, Any]]) -> Growth:
         mappings=risen("mappings", min),
         descriptors=risen("descriptors", max),
         threads=risen("threads", max),
+        opened=_opened(early, late),
     )
+
+
+def _opened(early: list[dict[str, Any]], late: list[dict[str, Any]]) -> str:
+    """Between the two samples that hold most."""
+    before, after = (max(part, key=lambda s: s["descriptors"]) for part in (early, late))
+    less, more = before.get("open", {}), after.get("open", {})
+    changed = {kind: more.get(kind, 0) - less.get(kind, 0) for kind in {**less, **more}}
+    return ", ".join(f"{count:+d} {kind}" for kind, count in sorted(changed.items()) if count)
 
 
 def judged(samples: list[dict[str, Any]]) -> tuple[str, list[str]]:

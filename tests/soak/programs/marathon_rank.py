@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "multiprocess" / "p
 
 from common import report
 from recording import Recording
-from usage import usage
+from usage import open_files, usage
 from workload import Workload
 
 import farandole as fdl
@@ -71,7 +71,8 @@ def main() -> None:
         done += work.done
         if time.monotonic() - last > REPORT_EVERY or not going:
             last = time.monotonic()
-            report(rank, at=last, lives=lives, done=done, recorded=recorded, **usage())
+            used = usage() | {"open": open_files()}
+            report(rank, at=last, lives=lives, done=done, recorded=recorded, **used)
 
 
 main()

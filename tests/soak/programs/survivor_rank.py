@@ -13,7 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "multiprocess" / "programs"))
 
 from common import report
-from usage import usage
+from usage import open_files, usage
 from workload import Workload
 
 import farandole as fdl
@@ -57,7 +57,7 @@ def main() -> None:
         fdl.shutdown()
         if mistake == "leak":
             os.memfd_create("leaked")
-        report(me, life=life["number"], ended=True, **ended, **usage())
+        report(me, life=life["number"], ended=True, **ended, **usage(), open=open_files())
         if mistake == "quit":
             break
 
