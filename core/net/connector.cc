@@ -12,21 +12,10 @@
 #include "core/base/fork_closed.h"
 #include "core/base/format.h"
 #include "core/base/timespec.h"
+#include "core/net/pauses.h"
 
 namespace farandole::net {
 namespace {
-
-using std::chrono::duration_cast;
-using std::chrono::milliseconds;
-
-constexpr Duration kFirstPause = milliseconds(4);
-constexpr Duration kLongestPause = milliseconds(200);
-
-// A quarter longer each time, so that who came early by some time loses a quarter of it at most,
-// and not all of it again, when the server is there.
-Duration longer(Duration pause) {
-  return std::min(pause + pause / 4, kLongestPause);
-}
 
 using GiveUp = std::function<bool()>;
 

@@ -3,18 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
-
-#include "core/base/format.h"
-#include "tests/sim/run.h"
-#include "tests/sim/scheduler.h"
+#include "tests/sim/fault_seen.h"
 
 namespace farandole::sim {
 namespace {
 
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""us;
-using std::chrono_literals::operator""s;
 using FaultKind = Fault::Kind;
 using testing::AllOf;
 using testing::AnyOf;
@@ -23,131 +16,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Le;
 
-constexpr Duration kAt = 1s;
-constexpr Duration kInterval = 100ms;
-constexpr Duration kPatience = 1s;
-// For what travels and is handled in these plans.
-constexpr Duration kSoon = 20ms;
-
-// What the ranks of one run have seen; times since its start.
-struct Seen {
-  struct Verdict {
-    int culprit = -1;
-    Duration at{};
-  };
-  struct Refusal {
-    Status why;
-    Duration at{};
-  };
-  std::map<int, Verdict> verdicts;  // by who heard it
-  std::map<int, Refusal> refusals;
-  std::map<int, Duration> given_up;  // by ranks that found out by themselves
-  std::map<int, Duration> deaths;
-  std::map<int, int> starts;
-  std::map<int, int> left;  // who, and how many heard
-  size_t formed = 0;
-  size_t carried_out = 0;
-  RunResult result;
-
-  bool traced(const std::string& text) const {
-    return std::ranges::any_of(
-        result.trace, [&](const std::string& line) { return line.find(text) != line.npos; });
-  }
-};
-
-class Recorder final : public Monitor {
- public:
-  Recorder(Findings& findings, Seen& seen) : Monitor(findings), seen_(seen) {}
-  void on_start(int rank) override { ++seen_.starts[rank]; }
-  void on_formed(int, uint32_t, const std::vector<Member>&, TimePoint) override { ++seen_.formed; }
-  void on_not_formed(int rank, const Status& why) override { seen_.refusals[rank].why = why; }
-  void on_start_end(int rank, const StartEnd& end) override {
-    if (!end.told)
-      seen_.given_up[rank] = end.now - kBegin;
-    else if (!end.formed)
-      seen_.refusals[rank].at = end.now - kBegin;
-  }
-  void on_failure(int rank, const PeerFailure& failure, TimePoint now) override {
-    if (failure.left)
-      ++seen_.left[failure.rank];
-    else
-      seen_.verdicts[rank] = {failure.rank, now - kBegin};
-  }
-  void on_executed(int, const control::Key&, uint64_t) override { ++seen_.carried_out; }
-  void on_death(int rank, TimePoint now) override { seen_.deaths[rank] = now - kBegin; }
-
- private:
-  static constexpr TimePoint kBegin = Scheduler::kBegin;
-  Seen& seen_;
-};
-
-// Ranks on hosts of their own that reduce one tensor after the other for some seconds.
-Plan job_of(int size) {
-  Plan plan;
-  plan.seed = 1;
-  plan.size = size;
-  plan.heartbeat_interval = kInterval;
-  plan.heartbeat_timeout = kPatience;
-  plan.start_timeout = 5s;
-  plan.shutdown_timeout = 5s;
-  plan.data_timeout = 8s;
-  plan.delay_most = 1ms;
-  plan.slowness = 1us;
-  plan.think = 100ms;
-  plan.capacity = 262144;
-  plan.steps = 60;
-  plan.habits.resize(static_cast<size_t>(size));
-  for (int rank = 0; rank < size; ++rank) plan.hosts.push_back(rank);
-  for (int step = 0; step < plan.steps; ++step) {
-    Op op;
-    op.step = step;
-    op.name = "t";
-    op.signature.shape = {1};
-    plan.ops.push_back(op);
-  }
-  return plan;
-}
-
-Seen run(const Plan& plan) {
-  Seen seen;
-  seen.result =
-      run_plan(plan, {.traced = true, .monitors = [&](const Plan& of, Findings& findings) {
-                        Monitors monitors = make_monitors(of, findings);
-                        monitors.push_back(std::make_unique<Recorder>(findings, seen));
-                        return monitors;
-                      }});
-  EXPECT_FALSE(seen.result.violation) << *seen.result.violation;
-  return seen;
-}
-
 // Three ranks and this fault.
-Seen run_with(Fault fault) {
-  Plan plan = job_of(3);
-  if (fault.at == Duration(0))
-    fault.at = kAt;
-  plan.faults.push_back(fault);
-  Seen seen = run(plan);
-  EXPECT_EQ(seen.result.faults[static_cast<size_t>(fault.kind)], 1U);
-  return seen;
-}
-
-void expect_verdict(const Seen& seen, int rank, int culprit, Duration from, Duration to) {
-  const auto found = seen.verdicts.find(rank);
-  ASSERT_NE(found, seen.verdicts.end()) << "rank " << rank << " hears nothing";
-  EXPECT_EQ(found->second.culprit, culprit) << "as rank " << rank << " hears";
-  EXPECT_GE(found->second.at / 1us, from / 1us) << "as rank " << rank << " hears";
-  EXPECT_LE(found->second.at / 1us, to / 1us) << "as rank " << rank << " hears";
+Seen run_with(const Fault& fault) {
+  return sim::run_with(job_of(3), fault);
 }
 
 void expect_undisturbed(const Seen& seen) {
-  EXPECT_THAT(seen.verdicts, IsEmpty());
-  EXPECT_EQ(seen.formed, 3U);
-  EXPECT_EQ(seen.carried_out, 180U);
+  sim::expect_undisturbed(seen, 3);
 }
-
-// When only silence tells of what happened at `at`.
-constexpr Duration kSilentFrom = kPatience - kInterval - kSoon;
-constexpr Duration kSilentTo = kPatience + 2 * kInterval + kSoon;
 
 TEST(FaultTest, WithoutAnyAllIsCarriedOut) {
   expect_undisturbed(run(job_of(3)));

@@ -33,6 +33,7 @@ void AlarmMonitor::on_fault(const Fault& fault) {
     case Fault::Kind::Stop:
     case Fault::Kind::Block:
     case Fault::Kind::Cut:
+    case Fault::Kind::Isolate:
     case Fault::Kind::Jump:
       disturbed_ += fault.length;
       break;

@@ -12,7 +12,7 @@ FormationMonitor::FormationMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
       plan_(plan),
       bound_(50ms + 20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
-      touched_(plan.size) {}
+      touched_(plan) {}
 
 void FormationMonitor::on_fault(const Fault& fault) {
   touched_.on_fault(fault);

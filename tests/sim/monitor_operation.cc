@@ -7,7 +7,7 @@
 namespace farandole::sim {
 
 OperationMonitor::OperationMonitor(const Plan& plan, Findings& findings)
-    : Monitor(findings), plan_(plan), touched_(plan.size), seen_(static_cast<size_t>(plan.size)) {}
+    : Monitor(findings), plan_(plan), touched_(plan), seen_(static_cast<size_t>(plan.size)) {}
 
 void OperationMonitor::on_agreement(int rank, const Agreement& agreement) {
   Seen& own = seen_[static_cast<size_t>(rank)];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "controller/protocol/coordinator.h"
 #include "core/base/format.h"
 
 namespace farandole::sim {
@@ -13,8 +14,7 @@ using std::chrono_literals::operator""ms;
 constexpr std::string_view kEnd =
     " (FARANDOLE_STALL_SHUTDOWN_TIME; raise it, or set 0, where ranks may be as late)";
 constexpr std::string_view kWaited = " has waited for ";
-// For what has come to be read, before a wait ends the job.
-constexpr Duration kReadOn = 100ms;
+constexpr Duration kReadOn = control::Coordinator::kReadOn;
 
 bool skip(std::string_view& text, std::string_view what) {
   const bool there = text.starts_with(what);

@@ -15,7 +15,7 @@ VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
       noticed_bound_(150ms + 20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
       // Besides, silence and two beats.
       silent_bound_(noticed_bound_ + plan.heartbeat_timeout + 2 * plan.heartbeat_interval),
-      touched_(plan.size),
+      touched_(plan),
       noticed_(static_cast<size_t>(plan.size)),
       told_(static_cast<size_t>(plan.size)),
       deaths_(static_cast<size_t>(plan.size)) {}
@@ -56,7 +56,9 @@ void VerdictMonitor::on_formed(int, uint32_t, const std::vector<Member>&, TimePo
 // Where nothing but a death happened, it is known in time: from the formation on, before which the
 // missing only hold it up.
 void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint now) {
-  const auto alone = [&](int other) { return other == failure.rank || !touched_.any(other); };
+  const auto alone = [&](int other) {
+    return !touched_.any(other) || (other == failure.rank && !touched_.far(other));
+  };
   for (int other = 0; other < touched_.size(); ++other)
     if (!alone(other))
       return;
@@ -80,7 +82,9 @@ void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
     return;  // whom that may name StallMonitor judges
   if (failure.rank < 0 || failure.rank >= touched_.size())
     violated(fmt::format("I14: rank {} blames rank {}", rank, failure.rank));
-  else if (!touched_.any(failure.rank) && !lost_.contains({rank, failure.rank}))
+  else if (
+      !touched_.any(failure.rank) && !lost_.contains({rank, failure.rank}) &&
+      !(failure.rank == 0 && touched_.any_far()))
     violated(fmt::format(
         "I14: rank {} blames rank {}, which nothing had happened to: {}",
         rank,

@@ -13,7 +13,7 @@ WaitMonitor::WaitMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
       plan_(plan),
       limit_(plan.stall_abort > Duration(0) ? plan.stall_abort + on_its_way(plan) : Duration(0)),
-      touched_(plan.size) {}
+      touched_(plan) {}
 
 void WaitMonitor::on_submitted(int rank, const control::Key& key, const Signature&, TimePoint now) {
   waits_[{key.process_set, key.name}][rank] = now;

@@ -56,6 +56,17 @@ void make_misfit(Signature& s, int how, int size) {
   }
 }
 
+const char* name_of(Isolation how) noexcept {
+  switch (how) {
+    case Isolation::In:
+      return "of what comes in";
+    case Isolation::Out:
+      return "of what goes out";
+    default:
+      return "both ways";
+  }
+}
+
 std::string text_of(const StoreUse& use) {
   return fmt::format(
       "step {}: rank {} {} \"{}\"\n",
@@ -102,8 +113,18 @@ const char* name_of(Fault::Kind kind) noexcept {
       "respawn",
       "half-reset",
       "data-reset",
-      "twin"};
+      "twin",
+      "isolate"};
   return kNames[static_cast<size_t>(kind)];
+}
+
+Isolation isolation_of(const Fault& fault) noexcept {
+  return static_cast<Isolation>(fault.actions % kIsolations);
+}
+
+bool Plan::share_host(int a, int b) const {
+  return a == b ||
+         (!hosts.empty() && hosts.at(static_cast<size_t>(a)) == hosts.at(static_cast<size_t>(b)));
 }
 
 std::vector<int> Plan::members(uint32_t process_set) const {
@@ -167,6 +188,8 @@ std::string to_string(const Fault& fault) {
     text += ", the newest connection";
   if (fault.kind == Fault::Kind::Twin)
     text += fmt::format(", manner {}", fault.actions % 3);
+  if (fault.kind == Fault::Kind::Isolate)
+    text += fmt::format("'s host, {}", name_of(isolation_of(fault)));
   if (fault.kind == Fault::Kind::Doom)
     text += fmt::format(" after {} actions", fault.actions);
   if (fault.length > Duration(0))

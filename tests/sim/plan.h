@@ -66,6 +66,7 @@ struct Fault {
     HalfReset,  // as Reset, but only the end of `rank` hears; odd `actions`: of the newest alone
     DataReset,  // of the connections on which the two exchange data
     Twin,       // another process says that it is `rank`, for a while, in a manner of Twin
+    Isolate,    // the host of `rank` is cut off from all others for a while, in an Isolation
   };
   Kind kind = Kind::Kill;
   Duration at{};
@@ -74,7 +75,11 @@ struct Fault {
   int other = 0;
   uint64_t actions = 0;
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Twin) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::Kind::Isolate) + 1;
+// What a host that is cut off drops: all, what comes in, what goes out.
+enum class Isolation : uint8_t { Both, In, Out };
+inline constexpr uint64_t kIsolations = static_cast<uint64_t>(Isolation::Out) + 1;
+Isolation isolation_of(const Fault& fault) noexcept;  // `actions`
 const char* name_of(Fault::Kind kind) noexcept;
 
 struct Plan {
@@ -116,6 +121,8 @@ struct Plan {
   std::vector<Fault> faults;
 
   std::vector<int> members(uint32_t process_set) const;
+  // Whether both are on one host.
+  bool share_host(int a, int b) const;
   // Of what has this name there: the ends of a message.
   std::vector<int> members(uint32_t process_set, const std::string& name) const;
   // What adds a process set under this name; null where nothing does.

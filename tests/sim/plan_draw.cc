@@ -360,6 +360,8 @@ Plan draw_plan(uint64_t seed) {
   draw_faults(plan, random);
   Rng more(seed, 5);
   draw_more(plan, more);
+  Rng isolations(seed, 11);
+  draw_isolations(plan, isolations);
   // What nobody reads for long has to fit the kernel's buffers, or the last words to a rank that
   // was given up are lost. Real ones hold far more than these plans say.
   if (std::ranges::any_of(plan.faults, [](const Fault& f) { return f.length > Duration(0); }))

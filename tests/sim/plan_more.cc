@@ -78,6 +78,24 @@ Fault draw_while_forming(const Plan& plan, Rng& random) {
 
 }  // namespace
 
+void draw_isolations(Plan& plan, Rng& random) {
+  const bool is_one_host = std::ranges::count(plan.hosts, plan.hosts.front()) == plan.size;
+  if (is_one_host || !random.chance(15))
+    return;
+  const Duration dead = plan.heartbeat_timeout;
+  for (int64_t n = random.chance(20) ? 2 : 1; n > 0; --n) {
+    Fault fault;
+    fault.kind = FaultKind::Isolate;
+    fault.rank = fault.other = static_cast<int>(random.below(static_cast<uint64_t>(plan.size)));
+    fault.actions = random.below(kIsolations);
+    fault.at = random.between(0ms, random.pick<Duration>({5ms, 20ms, 100ms, 1s, 2s}));
+    fault.length = random.pick<Duration>(
+        {dead / 20, dead / 3, dead * 2 / 3, dead * 11 / 10, dead * 3, dead * 12});
+    plan.faults.push_back(fault);
+  }
+  std::ranges::stable_sort(plan.faults, {}, &Fault::at);
+}
+
 void draw_groups(Plan& plan, Rng& random) {
   if (!random.chance(25))
     return;

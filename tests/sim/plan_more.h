@@ -9,10 +9,12 @@ namespace farandole::sim {
 // Ranks of another job or size, twins, connections that are reset on one end or between the lanes,
 // and faults of every kind in the short time in which the group forms.
 void draw_more(Plan& plan, Rng& random);
-// How long both sides of a new connection wait for the other's next word.
+// Hosts that are cut off from all others.
+void draw_isolations(Plan& plan, Rng& random);
 // Groups of tensors, which some ranks mean to be larger, smaller or one tensor. Within the sets
 // that there are from the start.
 void draw_groups(Plan& plan, Rng& random);
+// How long both sides of a new connection wait for the other's next word.
 void draw_handshakes(Plan& plan, Rng& random);
 // Of some sums each rank gets its rows alone. Of Adasum there is none, and it is refused.
 void draw_parts(Plan& plan, Rng& random);

@@ -4,20 +4,14 @@
 #include <utility>
 
 #include "core/base/format.h"
+#include "core/base/patience.h"
+#include "core/net/pauses.h"
 #include "tests/sim/io_thread.h"
 
 namespace farandole::sim {
 namespace {
 
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
-
 constexpr char kOtherJob[] = "another";
-// As in tcp_control_plane.cc and connector.cc.
-constexpr Duration kLastWords = 100ms;
-constexpr Duration kVerdict = 2s;
-constexpr Duration kFirstPause = 4ms;
-constexpr Duration kLongestPause = 200ms;
 
 class ProcessClock final : public Clock {
  public:
@@ -104,7 +98,7 @@ void Rank::start() {
           [this](int watch, Duration silence) { on_silent(watch, silence); },
           [this](int watch) { on_ended(watch); }});
   beats_->start();
-  process.later(parts_.plan->start_timeout + kVerdict, [this] {
+  process.later(parts_.plan->start_timeout + patience::kVerdict, [this] {
     if (!decided_)
       give_up("the group did not form in time");
   });
@@ -112,7 +106,7 @@ void Rank::start() {
     open_coordinator();
     join();
   } else {
-    connect(net::Role::Control, kFirstPause, parts_.plan->handshake_timeout);
+    connect(net::Role::Control, net::kFirstPause, parts_.plan->handshake_timeout);
     process.later(parts_.plan->start_timeout, [this] {
       if (!decided_ && !joined_)
         give_up("rank 0 could not be reached");
@@ -180,15 +174,14 @@ void Rank::connect(net::Role role, Duration pause, Duration patience) {
 }
 
 void Rank::connect_again(net::Role role, Duration pause, Duration patience) {
-  parts_.process->later(pause, [this, role, pause, patience] {
-    connect(role, std::min(pause + pause / 4, kLongestPause), patience);
-  });
+  parts_.process->later(
+      pause, [this, role, pause, patience] { connect(role, net::longer(pause), patience); });
 }
 
 void Rank::connected(net::Role role, net::Established socket) {
   if (role == net::Role::Control) {
     control_.emplace(std::move(socket));
-    return connect(net::Role::Heartbeat, kFirstPause, parts_.plan->handshake_timeout);
+    return connect(net::Role::Heartbeat, net::kFirstPause, parts_.plan->handshake_timeout);
   }
   watch(0, std::move(socket));
   io_.run_and_wait([&] { driver_->connect(std::move(*control_)); });
@@ -267,7 +260,7 @@ void Rank::on_ended(int watch) {
   parts_.process->post([this, watch] {
     if (driver_->released())
       return;
-    last_words_.await(watch, parts_.process->now() + kLastWords, [this, watch] {
+    last_words_.await(watch, parts_.process->now() + patience::kLastWords, [this, watch] {
       on_dead(watch, "its process ended");
     });
   });

@@ -53,11 +53,16 @@ TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
   std::set<CollectiveKind> operations;
   std::set<Duration> handshakes;
   std::set<Fault::Kind> kinds;
+  std::set<std::pair<Isolation, bool>> isolations;  // how, and whether of rank 0's host
   size_t faultless = 0;
   for (uint64_t seed = 1; seed <= 3000; ++seed) {
     const Plan plan = draw_plan(seed);
     sizes.insert(plan.size);
-    for (const Fault& fault : plan.faults) kinds.insert(fault.kind);
+    for (const Fault& fault : plan.faults) {
+      kinds.insert(fault.kind);
+      if (fault.kind == Fault::Kind::Isolate)
+        isolations.emplace(isolation_of(fault), plan.share_host(fault.rank, 0));
+    }
     for (const Op& op : plan.ops) operations.insert(op.signature.kind);
     handshakes.insert(plan.handshake_timeout);
     faultless += plan.faults.empty() ? 1 : 0;
@@ -65,6 +70,7 @@ TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
   EXPECT_EQ(*sizes.begin(), 2);
   EXPECT_GT(*sizes.rbegin(), 16);
   EXPECT_EQ(kinds.size(), kFaultKinds);
+  EXPECT_EQ(isolations.size(), 2 * kIsolations);
   // All but barriers, which are like an allreduce of nothing, and joins, which are no entry.
   EXPECT_EQ(operations.size(), static_cast<size_t>(kKindCount) - 2);
   EXPECT_EQ(handshakes.size(), 5U);

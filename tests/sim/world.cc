@@ -206,6 +206,8 @@ void World::apply(const Fault& fault) {
       [[fallthrough]];
     case Fault::Kind::Block:
       return block(fault.rank, fault.other, fault.length);
+    case Fault::Kind::Isolate:
+      return isolate(fault);
     case Fault::Kind::Reset:
       return network_->reset_between(fault.rank, fault.other);
     case Fault::Kind::HalfReset:
@@ -234,6 +236,19 @@ void World::block(int from, int to, Duration length) {
   scheduler_.after(length, [this, from, to] { network_->path(from, to).unblock(); });
 }
 
+void World::isolate(const Fault& fault) {
+  const Isolation how = isolation_of(fault);
+  for (int inside = 0; inside < plan_.size; ++inside)
+    for (int outside = 0; outside < plan_.size; ++outside) {
+      if (!plan_.share_host(inside, fault.rank) || plan_.share_host(outside, fault.rank))
+        continue;
+      if (how != Isolation::Out)
+        block(outside, inside, fault.length);
+      if (how != Isolation::In)
+        block(inside, outside, fault.length);
+    }
+}
+
 void World::strike_dead(int rank, bool quiet) {
   for (const auto& monitor : monitors_) monitor->on_death(rank, scheduler_.now());
   end_process(rank, quiet);
@@ -248,8 +263,7 @@ void World::end_process(int rank, bool quiet) {
   network_->close_all(rank, process(rank));
   data_->end(rank, rank);
   for (int other = 0; other < plan_.size && !quiet; ++other)
-    if (other != rank && !process(other).dead() &&
-        plan_.hosts[static_cast<size_t>(other)] == plan_.hosts[static_cast<size_t>(rank)])
+    if (other != rank && !process(other).dead() && plan_.share_host(other, rank))
       ranks_[static_cast<size_t>(other)]->on_process_end(*ranks_[static_cast<size_t>(rank)]);
 }
 

@@ -44,6 +44,7 @@ class World {
   void inject(const Fault& fault);
   void apply(const Fault& fault);
   void block(int from, int to, Duration length);
+  void isolate(const Fault& fault);
   void strike_dead(int rank, bool quiet);
   void end_process(int rank, bool quiet);
   void check_end();
