@@ -45,7 +45,7 @@ def sized_struct(scene: Scene, name: str) -> list[Wrong]:
 
 def shaped(function: Function, parameter: str, what: str) -> list[Wrong]:
     """Wrong extents: too small for a tensor, too large for any memory."""
-    shape = {"count": "[{}]", "rows": "[{},1]", "row": "[2,{}]"}[parameter]
+    shape = {"count": "[{}]", "rows": "[{}, 1]", "row": "[2, {}]"}[parameter]
     text = f'{what} "x": shape {shape}'
     found = [Wrong(v, text.format(v) + " has a negative extent") for v in (-1, -INT64_MAX - 1)]
     found += [Wrong(v, text.format(v) + " does not fit into memory") for v in (INT64_MAX, 1 << 61)]
@@ -220,6 +220,16 @@ def scales(field: str) -> list[tuple[dict[str, Any], str, int]]:
 
 
 def fields_of_tensor(scene: Scene) -> Mistakes:
+    shapes = [
+        ((ctypes.c_int64 * 1)(extent), OF_X + f"shape [{extent}] {what}")
+        for extent, what in (
+            (-1, "has a negative extent"),
+            (-INT64_MAX - 1, "has a negative extent"),
+            (1 << 61, "does not fit into memory"),
+            (INT64_MAX, "does not fit into memory"),
+        )
+    ]
+    scene.arrays += [shape for shape, _ in shapes]
     return {
         "dtype": of_enumeration("dtype", "fdl_dtype", "dtype"),
         "device_type": [
@@ -232,6 +242,7 @@ def fields_of_tensor(scene: Scene) -> Mistakes:
         "stream": [],  # means nothing on the CPU
         "shape": [
             ({"shape": None}, OF_X + ANNOUNCED.format("shape", 1), INVALID),
+            *(({"shape": ctypes.addressof(shape)}, text, INVALID) for shape, text in shapes),
         ],
         "ndim": [
             ({"ndim": n}, OF_X + MANY.format(n, "shape", 64), INVALID) for n in (65, SIZE_MAX)

@@ -31,6 +31,7 @@ class Scene:
         self.size = ctypes.c_size_t(0)
         self.never = CALLBACK(lambda code, user: None)
         self.structs: list[ctypes.Structure] = []
+        self.arrays: list[ctypes.Array[Any]] = []
         self.handle = self.submit(b"settled")
         assert self.library["fdl_wait"](self.handle, 30.0) == 0
 

@@ -15,6 +15,7 @@ from c_scene import ABORTED, INVALID, Scene, call, failure_of, of_object
 
 pytestmark = pytest.mark.timeout(60)
 
+SHUT_DOWN = "the session is shut down; start a new one"
 FORKED = (
     "this process was forked from one that had initialised Farandole; a forked child cannot "
     "communicate: use the parent, or start the child anew (spawn)"
@@ -52,8 +53,7 @@ def test_after_shutdown(scene: Scene, function: Function) -> None:
         assert returned == (1 if function.name == "fdl_size" else 0), scene.library.error()
         return
     assert returned == ABORTED
-    assert "the session is shut down" in scene.library.error()
-    assert "\n" not in scene.library.error()
+    assert scene.library.error() == SHUT_DOWN
     assert not scene.place.value
 
 
