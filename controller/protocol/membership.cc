@@ -99,8 +99,7 @@ Status Membership::judge(int rank, const Join& message) const {
     return error(
         Code::Mismatch,
         "ranks disagree on which settings they share: rank 0 has {}, rank {} has {}; run one "
-        "version "
-        "of Farandole on every rank",
+        "version of Farandole on every rank",
         own.size(),
         rank,
         message.settings.size());

@@ -55,8 +55,7 @@ void WaitMonitor::judge(const Name& name, Since& since, TimePoint now) {
     if (const std::optional<int> late = missing(name, since); late && counts(rank))
       violated(fmt::format(
           "I5: rank {} has waited for {} ms for \"{}\", which rank {} has not submitted, and the "
-          "job "
-          "goes on; FARANDOLE_STALL_SHUTDOWN_TIME is {} ms",
+          "job goes on; FARANDOLE_STALL_SHUTDOWN_TIME is {} ms",
           rank,
           (now - begun) / 1ms,
           name.second,
