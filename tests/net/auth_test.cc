@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tests/net/hex.h"
+
 namespace farandole::net {
 namespace {
 
@@ -350,14 +352,6 @@ TEST(Handshake, BytesOfVersionOne) {
   const Bytes proof = pair.client.output();
   pair.server.feed(proof);
   const Bytes admitted = pair.server.output();
-  const auto hex = [](ByteSpan bytes) {
-    std::string text;
-    for (const uint8_t byte : bytes) {
-      text += "0123456789abcdef"[byte >> 4];
-      text += "0123456789abcdef"[byte & 15];
-    }
-    return text;
-  };
   const std::string zeros(62, '0');
   EXPECT_EQ(
       hex(hello),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "tests/net/hex.h"
 #include "tests/net/net_support.h"
 
 namespace farandole::net {
@@ -113,6 +114,22 @@ TEST(Framing, ReorderedReplayedAndReflectedFramesAreRefused) {
     other_direction.append(all);
     EXPECT_FALSE(other_direction.next());
   }
+}
+
+// The bytes on the wire are a format: other bytes need a new version of the handshake. The tags
+// were computed with another implementation (Python's hmac).
+TEST(Framing, BytesOfVersionOne) {
+  FrameSealer sealer(secret_of(1));
+  Bytes bytes;
+  append_frame(bytes, sealer, Bytes{'f', 'a', 'r', 'a', 'n', 'd', 'o', 'l', 'e'});
+  append_frame(bytes, sealer, {});
+  EXPECT_EQ(
+      hex(bytes),
+      "0000000900000000"
+      "666172616e646f6c6500000000000000"
+      "2a0c0ba849f2433863ac5de727934aa5"
+      "0000000000000000"
+      "23700b92121cf36e1d9b024cf77bb6c8");
 }
 
 TEST(Framing, AnOversizeLengthIsRefusedByItsHeader) {
