@@ -267,17 +267,24 @@ void CoordinatorHost::close_after_flush(int rank, TimePoint deadline, std::funct
   Peer& of = peer(rank);
   if (!of.connection)
     return done();
-  closing_.push_back(std::move(of.connection));
+  FARANDOLE_FAILPOINT("coordinator_host.close_after_flush");
+  closing_.push_back({rank, std::move(of.connection)});
   const auto place = std::prev(closing_.end());
-  (*place)->finish(deadline, [this, rank, place, done = std::move(done)] {
+  place->connection->finish(deadline, [this, rank, place, done = std::move(done)] {
+    FARANDOLE_FAILPOINT("coordinator_host.closed");
     closing_.erase(place);
-    if (!peer(rank).connection)  // else its next process is watched
+    if (!peer(rank).connection && !closes(rank))  // else its next process is watched
       events_.forget(rank);
     done();
   });
 }
 
+bool CoordinatorHost::closes(int rank) const noexcept {
+  return std::ranges::find(closing_, rank, &Closing::rank) != closing_.end();
+}
+
 void CoordinatorHost::finish(TimePoint deadline, std::function<void()> done) {
+  FARANDOLE_FAILPOINT("coordinator_host.finish");
   const TimePoint until = coordinator_ ? deadline : std::min(deadline, now() + patience::kRefusal);
   ending_ = Ending{deadline, until, std::move(done)};
   set_timer();
@@ -296,6 +303,7 @@ bool CoordinatorHost::still_needed() const {
 void CoordinatorHost::end_if_concluded() {
   if (!ending_ || (still_needed() && now() < ending_->until))
     return;
+  FARANDOLE_FAILPOINT("coordinator_host.end_if_concluded");
   const auto [deadline, until, done] = *std::exchange(ending_, std::nullopt);
   listener_.reset();
   timer_.cancel();

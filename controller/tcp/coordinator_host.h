@@ -83,7 +83,11 @@ class CoordinatorHost {
 
     bool half_connected() const noexcept { return control || heartbeat; }
   };
-  using Closing = std::list<std::unique_ptr<net::Connection>>;
+  // A connection that sends its last, while the next process of its rank may have one already.
+  struct Closing {
+    int rank = 0;
+    std::unique_ptr<net::Connection> connection;
+  };
   struct Ending {
     TimePoint deadline;
     TimePoint until;  // it goes on for others
@@ -102,6 +106,7 @@ class CoordinatorHost {
   void apply(Actions actions);
   void form();
   void close_after_flush(int rank, TimePoint deadline, std::function<void()> done);
+  bool closes(int rank) const noexcept;
   bool still_needed() const;
   void end_if_concluded();
   std::optional<TimePoint> next_deadline() const;
@@ -117,7 +122,7 @@ class CoordinatorHost {
   std::optional<Membership> membership_;
   std::optional<Coordinator> coordinator_;
   std::vector<Peer> peers_;  // by rank; 0 stays empty
-  Closing closing_;
+  std::list<Closing> closing_;
   std::optional<Ending> ending_;
   net::LoopTimer timer_;
   std::optional<TimePoint> timer_set_;

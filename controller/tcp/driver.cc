@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/base/failpoint.h"
+
 namespace farandole::control {
 
 Driver::Driver(net::IoThread& io, DriverOptions options)
@@ -119,6 +121,7 @@ void Driver::on_own_message(Bytes bytes) {
 }
 
 void Driver::give_up_coordinator(const std::string& cause) {
+  FARANDOLE_FAILPOINT("driver.give_up_coordinator");
   take(worker_.on_silent(cause));
   uplink_->flush();
   uplink_.reset();
@@ -126,6 +129,7 @@ void Driver::give_up_coordinator(const std::string& cause) {
 }
 
 void Driver::lose_coordinator(const std::string& cause) {
+  FARANDOLE_FAILPOINT("driver.lose_coordinator");
   uplink_.reset();
   take(worker_.on_lost(cause));
   schedule_turn();
@@ -156,6 +160,7 @@ void Driver::schedule_turn() {
 }
 
 void Driver::turn() {
+  FARANDOLE_FAILPOINT("driver.turn");
   push();
   // What others wait for has left; now this rank's own part.
   deliver();
@@ -215,6 +220,7 @@ void Driver::deliver(Action& action) {
 }
 
 void Driver::finish(TimePoint deadline, std::function<void()> done) {
+  FARANDOLE_FAILPOINT("driver.finish");
   push();
   finishing_ = true;
   if (host_)
@@ -225,6 +231,7 @@ void Driver::finish(TimePoint deadline, std::function<void()> done) {
 }
 
 void Driver::release() {
+  FARANDOLE_FAILPOINT("driver.release");
   finishing_ = released_ = true;
   host_.reset();
   uplink_.reset();

@@ -16,6 +16,7 @@
 #include "controller/tcp/store_client.h"
 #include "controller/tcp/watches.h"
 #include "core/base/abandon.h"
+#include "core/base/failpoint.h"
 #include "core/base/format.h"
 #include "core/base/host_name.h"
 #include "core/base/log.h"
@@ -261,6 +262,7 @@ Status TcpControlPlane::Impl::await_group() {
   Result<Formed> result = formed.get();
   if (!result)
     return result.status();
+  FARANDOLE_FAILPOINT("tcp_control_plane.formed");
   group = std::move(result).value();
   return Status::ok();
 }
@@ -335,6 +337,7 @@ bool TcpControlPlane::Impl::stop_driver(TimePoint until) {
 bool TcpControlPlane::Impl::stop(TimePoint until) {
   if (std::exchange(stopped, true))
     return answered;
+  FARANDOLE_FAILPOINT("tcp_control_plane.stop");
   if (driver)
     answered = stop_driver(until);
   store.close({Code::Aborted, "the session is shut down"});

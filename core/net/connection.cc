@@ -191,7 +191,7 @@ asio::awaitable<void> Connection::Impl::linger(TimePoint deadline, std::function
   if (state != State::Finishing)
     co_return;  // the owner closed it: it is not interested any more
   close();
-  done();
+  call_owner(done);
 }
 
 // The socket is of no use any more; the owner hears of it in a later turn of the loop.

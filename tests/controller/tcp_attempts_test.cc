@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "controller/protocol/worker.h"
+#include "controller/tcp/coordinator_host.h"
 #include "core/net/framing.h"
 #include "tests/controller/tcp_job.h"
 
@@ -208,6 +211,72 @@ TEST(TcpRefusal, IsToldToWhoIsConnectedAndSilent) {
   EXPECT_THAT(of_two.message(), HasSubstr("ranks disagree on FARANDOLE_FUSION_BYTES"));
   thread.join();
   EXPECT_EQ(of_zero, of_two);
+}
+
+// Rank 0's host by itself. Its clock stands still, and so far ahead that it waits until those whom
+// it turns away have read why.
+class TurningAway : public testing::Test {
+ protected:
+  struct Ahead final : Clock {
+    TimePoint now() const noexcept override { return at; }
+    const TimePoint at = steady_now() + 1h;
+  };
+
+  TurningAway() {
+    const TcpControlPlaneOptions own = options_of(0, 2, port_);
+    const auto clock = std::make_shared<Ahead>();
+    control::CoordinatorHostOptions options{
+        .config = own.config, .secret = own.secret, .at = own.controller, .clock = clock};
+    options.start = options.deadline = clock->at;
+    control::CoordinatorHostEvents events;
+    events.to_own_worker = [](const control::Bytes&) {};
+    events.something_to_do = [this] {
+      io_.post([this] {
+        if (host_)
+          host_->turn();
+      });
+    };
+    events.watch = [](int, const net::Established&) {};
+    events.forget = [this](int rank) { forgotten_.push_back(rank); };
+    host_ = std::make_unique<control::CoordinatorHost>(io_, std::move(options), std::move(events));
+    EXPECT_TRUE(host_->open());
+    io_.run_and_wait([this] { host_->on_own_message({1, 2, 3}); });
+  }
+  ~TurningAway() override {
+    io_.run_and_wait([this] { host_.reset(); });
+  }
+
+  // A process of rank 1 that reads that the group has been refused, and does not go yet.
+  net::Established turned_away(uint64_t process) {
+    net::Established control = one_.connect(Role::Control, process);
+    one_.connect(Role::Heartbeat, process);
+    const std::optional<Message> told = one_.hear(control);
+    EXPECT_TRUE(told && std::holds_alternative<control::Refuse>(*told));
+    return control;
+  }
+  // The host ends, once all that it has turned away are gone.
+  void finish() {
+    std::promise<void> done;
+    io_.run_and_wait([&] { host_->finish(steady_now() + 2h, [&done] { done.set_value(); }); });
+    EXPECT_EQ(done.get_future().wait_for(kPatience), std::future_status::ready);
+  }
+
+  std::vector<int> forgotten_;  // loop only
+
+ private:
+  ReservedPort port_;
+  Played one_{port_};
+  net::IoThread io_{"test-io"};
+  std::unique_ptr<control::CoordinatorHost> host_;
+};
+
+TEST_F(TurningAway, TheHeartbeatsOfAProcessOutliveTheConnectionOfTheOneBeforeIt) {
+  net::Established before = turned_away(kProcess);
+  net::Established after = turned_away(kAnother);
+  before.fd.reset();
+  after.fd.reset();
+  finish();
+  EXPECT_EQ(forgotten_, std::vector<int>{1}) << "once, with the last of its connections";
 }
 
 }  // namespace

@@ -35,6 +35,22 @@ RARE = {
         "net/net_test",
         "Connection.ManyLargeFramesPassThroughFullBuffers",
     ),
+    "coordinator_host.close_after_flush": (  # somebody is there still when rank 0 ends
+        "controller/tcp_control_plane_test",
+        "TurningAway.TheHeartbeatsOfAProcessOutliveTheConnectionOfTheOneBeforeIt",
+    ),
+    "coordinator_host.closed": (  # and goes before it gives up
+        "controller/tcp_control_plane_test",
+        "TurningAway.TheHeartbeatsOfAProcessOutliveTheConnectionOfTheOneBeforeIt",
+    ),
+    "driver.lose_coordinator": (  # rank 0 is gone first
+        "controller/tcp_control_plane_test",
+        "TcpFailure.RankZeroThatClosesWithoutAGoodbyeIsLost",
+    ),
+    "driver.give_up_coordinator": (  # rank 0 stands still
+        "controller/tcp_control_plane_test",
+        "TcpFailure.ASilentRankZeroIsLost",
+    ),
     "process_card.watch_process.eventfd": (  # one that has long ended
         "net/net_test",
         "ProcessCard.AProcessThatNobodyKnowsAnyMoreHasEnded",
