@@ -16,6 +16,7 @@ Plan plan_with_patience() {
   plan.size = 3;
   plan.heartbeat_interval = 100ms;
   plan.heartbeat_timeout = 1000ms;
+  plan.data_timeout = 5000ms;
   return plan;
 }
 
@@ -93,6 +94,20 @@ TEST_F(AlarmMonitorTest, AdmitsGoodbyesAndThoseWhoWereLate) {
   EXPECT_TRUE(findings_.empty());
   monitor_.on_overdue(1);
   EXPECT_FALSE(objects());
+}
+
+// Where that tells before silence does, and only of who is late there.
+TEST_F(AlarmMonitorTest, AdmitsThatWhoseDataIsLateIsLost) {
+  for (const Duration data : {1000ms, 1001ms})
+    for (const Code code : {Code::Timeout, Code::PeerLost})
+      for (const int late : {1, 2}) {
+        plan_.data_timeout = data;
+        findings_ = {};
+        AlarmMonitor monitor(plan_, findings_);
+        monitor.on_accusation(2, {.rank = late, .code = code});
+        monitor.on_failure(0, {.rank = 1, .code = Code::Timeout}, kNow);
+        EXPECT_EQ(findings_.empty(), data == 1000ms && code == Code::Timeout && late == 1);
+      }
 }
 
 TEST_F(AlarmMonitorTest, SeesAGroupThatIsRefusedForNoReason) {

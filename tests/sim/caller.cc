@@ -294,6 +294,7 @@ void Caller::executed(uint32_t number, std::optional<PeerFailure> found) {
   if (found) {  // its operation waits for the verdict
     accused_ = true;
     parts_.trace(fmt::format("accuses rank {}: {}", found->rank, found->cause));
+    for (const auto& monitor : *parts_.monitors) monitor->on_accusation(parts_.rank, *found);
     parts_.driver().report(*std::move(found));
     return;
   }

@@ -122,6 +122,30 @@ TEST(FaultTest, AResetOfDataConnectionsIsAnAccusationAndNothingElse) {
   EXPECT_THAT(seen.deaths, IsEmpty());
 }
 
+// Who is silent for less is not lost for that; but its data is late, and better evidence never
+// comes.
+TEST(FaultTest, WhereDataIsGivenUpFirstAShortStopLosesWhoIsLate) {
+  Plan plan = job_of(3);
+  plan.data_timeout = 300ms;
+  const Seen seen = sim::run_with(plan, {.kind = FaultKind::Stop, .length = 700ms, .rank = 2});
+  const Duration told = plan.data_timeout + ControlPlane::kConfirm;
+  // An operation may have been under way, or is begun after a while.
+  for (const int rank : {0, 1})
+    expect_verdict(seen, rank, 2, kAt + told - kSoon, kAt + 100ms + told + kSoon);
+  expect_verdict(seen, 2, 2, kAt + 700ms, kAt + 700ms + kSoon);
+}
+
+TEST(FaultTest, TheLeastPatienceBearsHalfOfItAndNoMoreThanAllOfIt) {
+  Plan plan = job_of(3);
+  plan.heartbeat_interval = kPatience / 4;
+  for (const int rank : {0, 2})
+    expect_undisturbed(
+        sim::run_with(plan, {.kind = FaultKind::Stop, .length = kPatience / 2, .rank = rank}));
+  const Seen seen = sim::run_with(plan, {.kind = FaultKind::Vanish, .rank = 2});
+  for (const int rank : {0, 1})
+    expect_verdict(seen, rank, 2, kAt + kPatience * 3 / 4 - kSoon, kAt + kPatience * 3 / 2 + kSoon);
+}
+
 TEST(FaultTest, AClockThatLeapsHarmsNobody) {
   for (const Duration ahead : {300ms, 700ms, 10000ms})
     expect_undisturbed(run_with({.kind = FaultKind::Jump, .length = ahead, .rank = 2}));

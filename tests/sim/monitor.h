@@ -63,6 +63,8 @@ class Monitor {
   virtual void on_executed(int /*rank*/, const control::Key&, uint64_t /*index*/) {}
   // What it had not carried out has failed, by a verdict that it has heard before.
   virtual void on_halted(int /*rank*/) {}
+  // Its data plane finds somebody at fault, which it tells the coordinator.
+  virtual void on_accusation(int /*rank*/, const PeerFailure&) {}
   virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
   // Told in the log of rank 0.
   virtual void on_stalls(const control::StallReport&) {}

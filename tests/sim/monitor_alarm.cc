@@ -9,6 +9,7 @@ using std::chrono_literals::operator""ms;
 
 AlarmMonitor::AlarmMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
+      data_first_(plan.gives_up_data_first()),
       patience_(plan.heartbeat_timeout),
       // A beat that has just been sent, and the next one, each later than it could be.
       slack_(
@@ -49,6 +50,12 @@ void AlarmMonitor::on_death(int rank, TimePoint) {
 
 void AlarmMonitor::on_overdue(int rank) {
   mark(rank);
+}
+
+// That nothing was heard on data connections is a reason of its own.
+void AlarmMonitor::on_accusation(int, const PeerFailure& failure) {
+  if (data_first_ && failure.code == Code::Timeout)
+    mark(failure.rank);
 }
 
 void AlarmMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {

@@ -14,6 +14,7 @@ class AlarmMonitor final : public Monitor {
   void on_fault(const Fault& fault) override;
   void on_death(int rank, TimePoint now) override;
   void on_overdue(int rank) override;
+  void on_accusation(int rank, const PeerFailure& failure) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
   void on_not_formed(int rank, const Status& why) override;
 
@@ -21,6 +22,7 @@ class AlarmMonitor final : public Monitor {
   void judge(int rank, int culprit, const std::string& cause);
   void mark(int rank) { gone_[static_cast<size_t>(rank)] = true; }
 
+  bool data_first_;              // is given up before heartbeats
   Duration patience_;            // heartbeats
   Duration slack_;               // silence of somebody whom nothing disturbs
   Duration disturbed_{};         // all silence that faults have caused so far, were it one

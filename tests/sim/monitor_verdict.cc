@@ -11,6 +11,7 @@ using std::chrono_literals::operator""ms;
 
 VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
+      plan_(plan),
       // Last words; then what travels and is handled.
       noticed_bound_(150ms + 20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
       // Besides, silence and two beats.
@@ -25,6 +26,11 @@ void VerdictMonitor::on_fault(const Fault& fault) {
   noticed_[static_cast<size_t>(fault.rank)] = fault.kind == Fault::Kind::Kill ||
                                               fault.kind == Fault::Kind::Doom ||
                                               fault.kind == Fault::Kind::Respawn;
+}
+
+void VerdictMonitor::on_accusation(int, const PeerFailure& failure) {
+  if (plan_.gives_up_data_first() && failure.code == Code::Timeout)
+    late_.insert(failure.rank);
 }
 
 void VerdictMonitor::on_death(int rank, TimePoint now) {
@@ -83,8 +89,8 @@ void VerdictMonitor::judge_cause(int rank, const PeerFailure& failure) {
   if (failure.rank < 0 || failure.rank >= touched_.size())
     violated(fmt::format("I14: rank {} blames rank {}", rank, failure.rank));
   else if (
-      !touched_.any(failure.rank) && !lost_.contains({rank, failure.rank}) &&
-      !(failure.rank == 0 && touched_.any_far()))
+      !touched_.any(failure.rank) && !late_.contains(failure.rank) &&
+      !lost_.contains({rank, failure.rank}) && !(failure.rank == 0 && touched_.any_far()))
     violated(fmt::format(
         "I14: rank {} blames rank {}, which nothing had happened to: {}",
         rank,

@@ -21,6 +21,7 @@ class VerdictMonitor final : public Monitor {
       int rank, uint32_t epoch, const std::vector<Member>& members, TimePoint now) override;
   void on_failure(int rank, const PeerFailure& failure, TimePoint now) override;
   void on_fault(const Fault& fault) override;
+  void on_accusation(int rank, const PeerFailure& failure) override;
   void on_death(int rank, TimePoint now) override;
   void on_overdue(int rank) override { touched_.on_overdue(rank); }
 
@@ -29,6 +30,7 @@ class VerdictMonitor final : public Monitor {
   void judge_unity(int rank, const PeerFailure& failure);
   void judge_time(int rank, const PeerFailure& failure, TimePoint now);
 
+  const Plan& plan_;
   // From a death to the last survivor's hearing of it: where kernels tell of it at once, and where
   // only silence does.
   Duration noticed_bound_;
@@ -40,7 +42,11 @@ class VerdictMonitor final : public Monitor {
   TimePoint formed_{};                  // when the last that has heard of it did
   std::set<std::pair<int, int>> left_;  // whom, by whom
   std::set<std::pair<int, int>> lost_;  // whom, for whom
-  std::optional<int> culprit_;          // named by a rank that nothing stood between and rank 0
+  // Had not begun what another rank has waited for as long as its data time-out. Where silence
+  // takes longer to tell who is lost, that is the verdict, as no better evidence comes: it may be
+  // late only because it waits for one that is lost. Elsewhere silence has told before.
+  std::set<int> late_;
+  std::optional<int> culprit_;  // named by a rank that nothing stood between and rank 0
 };
 
 }  // namespace farandole::sim

@@ -127,6 +127,8 @@ struct Plan {
   std::vector<int> members(uint32_t process_set, const std::string& name) const;
   // What adds a process set under this name; null where nothing does.
   const Op* adding(const std::string& name) const;
+  // Whether data is given up before silence tells who is lost.
+  bool gives_up_data_first() const noexcept { return data_timeout <= heartbeat_timeout; }
   // When the last fault is over.
   Duration calm() const;
 };

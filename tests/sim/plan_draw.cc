@@ -37,8 +37,8 @@ void draw_knobs(Plan& plan, Rng& random) {
   plan.heartbeat_timeout = plan.heartbeat_interval * random.pick<int>({12, 12, 12, 8, 20});
   plan.start_timeout = random.pick<Duration>({3s, 5s, 30s});
   plan.shutdown_timeout = random.pick<Duration>({5s, 5s, 8s});
-  // Silence of a process is found before that of its data connections: what the latter says of whom
-  // to blame is worth less.
+  // Mostly silence of a process is found before that of its data connections: what the latter says
+  // of whom to blame is worth less.
   plan.data_timeout = plan.heartbeat_timeout * random.pick<int>({5, 8});
   plan.delay_least = random.pick<Duration>({0us, 5us, 50us});
   plan.delay_most = plan.delay_least + random.pick<Duration>({1us, 50us, 500us, 5ms, 40ms});
@@ -353,6 +353,8 @@ Plan draw_plan(uint64_t seed) {
   plan.seed = seed;
   plan.size = draw_size(random);
   draw_knobs(plan, random);
+  Rng patience(seed, 12);
+  draw_patience(plan, patience);
   draw_program(plan, random);
   draw_habits(plan, random);
   draw_absence(plan, random);

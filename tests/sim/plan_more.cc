@@ -78,6 +78,17 @@ Fault draw_while_forming(const Plan& plan, Rng& random) {
 
 }  // namespace
 
+void draw_patience(Plan& plan, Rng& random) {
+  if (random.chance(8)) {
+    const int64_t times = plan.data_timeout / plan.heartbeat_timeout;
+    plan.heartbeat_interval = random.pick<Duration>({125ms, 250ms});
+    plan.heartbeat_timeout = 4 * plan.heartbeat_interval;
+    plan.data_timeout = plan.heartbeat_timeout * times;
+  }
+  if (random.chance(8))
+    plan.data_timeout = plan.heartbeat_timeout / random.pick<int>({1, 2});
+}
+
 void draw_isolations(Plan& plan, Rng& random) {
   const bool is_one_host = std::ranges::count(plan.hosts, plan.hosts.front()) == plan.size;
   if (is_one_host || !random.chance(15))

@@ -9,6 +9,9 @@ namespace farandole::sim {
 // Ranks of another job or size, twins, connections that are reset on one end or between the lanes,
 // and faults of every kind in the short time in which the group forms.
 void draw_more(Plan& plan, Rng& random);
+// The least patience that there may be, of heartbeats, and data that is given up before silence
+// tells who is lost. Before faults are drawn, whose lengths depend on it.
+void draw_patience(Plan& plan, Rng& random);
 // Hosts that are cut off from all others.
 void draw_isolations(Plan& plan, Rng& random);
 // Groups of tensors, which some ranks mean to be larger, smaller or one tensor. Within the sets

@@ -55,6 +55,8 @@ TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
   std::set<Fault::Kind> kinds;
   std::set<std::pair<Isolation, bool>> isolations;  // how, and whether of rank 0's host
   size_t faultless = 0;
+  size_t least_patience = 0;
+  size_t data_first = 0;
   for (uint64_t seed = 1; seed <= 3000; ++seed) {
     const Plan plan = draw_plan(seed);
     sizes.insert(plan.size);
@@ -65,6 +67,8 @@ TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
     }
     for (const Op& op : plan.ops) operations.insert(op.signature.kind);
     handshakes.insert(plan.handshake_timeout);
+    least_patience += plan.heartbeat_timeout == 4 * plan.heartbeat_interval ? 1 : 0;
+    data_first += plan.gives_up_data_first() ? 1 : 0;
     faultless += plan.faults.empty() ? 1 : 0;
   }
   EXPECT_EQ(*sizes.begin(), 2);
@@ -74,6 +78,8 @@ TEST(SimTest, SeedsHaveEveryKindOfFaultAndOfOperationAndManySizes) {
   // All but barriers, which are like an allreduce of nothing, and joins, which are no entry.
   EXPECT_EQ(operations.size(), static_cast<size_t>(kKindCount) - 2);
   EXPECT_EQ(handshakes.size(), 5U);
+  EXPECT_GT(least_patience, 100U);
+  EXPECT_GT(data_first, 100U);
   EXPECT_GT(faultless, 300U);
   EXPECT_LT(faultless, 2000U);
 }
@@ -292,6 +298,20 @@ TEST_F(VerdictMonitorTest, SeesThatASleeperNamesAnother) {
   monitor_.on_failure(1, {.rank = 0}, kNow);
   monitor_.on_failure(0, {.rank = 2}, kNow);
   EXPECT_FALSE(findings_.empty());
+}
+
+// Where that tells before silence does.
+TEST_F(VerdictMonitorTest, AdmitsThatWhoseDataIsLateIsLost) {
+  plan_.heartbeat_timeout = 3s;
+  for (const Duration data : {Duration(3s), Duration(4s)})
+    for (const Code code : {Code::Timeout, Code::PeerLost}) {
+      plan_.data_timeout = data;
+      findings_ = {};
+      VerdictMonitor monitor(plan_, findings_);
+      monitor.on_accusation(2, {.rank = 1, .code = code});
+      monitor.on_failure(0, {.rank = 1, .code = code}, kNow);
+      EXPECT_EQ(findings_.empty(), data == 3s && code == Code::Timeout);
+    }
 }
 
 TEST_F(VerdictMonitorTest, SeesTwoCulprits) {
