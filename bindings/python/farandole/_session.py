@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from farandole.arguments import (
     check_root,
     check_scale,
     check_settings,
+    check_settings_unchanged,
 )
 from farandole.errors import (
     AbortedError,
@@ -52,6 +54,7 @@ class _Joined(NamedTuple):
     unanswered: what ``answers.answer_later`` was given.
     patience: seconds that it has for slower ranks when it leaves.
     life: what tells this session from others, for those that outlive it and must not keep it.
+    exchangers: who exchanged a parameter's gradient last, by the parameter's id; keeps nobody.
     """
 
     session: _native.Session
@@ -64,6 +67,7 @@ class _Joined(NamedTuple):
     unanswered: dict[tuple[int, str], _native.Handle]
     patience: float
     life: object
+    exchangers: weakref.WeakValueDictionary[int, Any]
 
 
 class _Forming:
@@ -146,7 +150,7 @@ def init(
         joined = _default.joined
         if joined is not None:
             _check_process(joined)
-            _check_unchanged(joined.settings, given)
+            check_settings_unchanged(joined.settings, given)
         else:
             _form(given)
         for number, (process_set, _) in enumerate(sets, start=1):
@@ -164,8 +168,9 @@ def _form(settings: list[tuple[str, str]]) -> None:
             session = _native.Session(settings, forming.is_given_up, all_stacks)
             place = Topology(*session.topology)
             pid, patience, turning = os.getpid(), float(timeout), threading.RLock()
+            nobody: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
             _default.joined = _Joined(
-                session, place, pid, settings, {}, turning, {}, {}, patience, object()
+                session, place, pid, settings, {}, turning, {}, {}, patience, object(), nobody
             )
     except AbortedError:
         if not forming.is_given_up():
@@ -175,17 +180,6 @@ def _form(settings: list[tuple[str, str]]) -> None:
     if forming.is_given_up():
         shutdown()
         raise AbortedError("init() was ended by shutdown() while it was waiting for other ranks")
-
-
-def _check_unchanged(settings: list[tuple[str, str]], given: list[tuple[str, str]]) -> None:
-    before = dict(settings)
-    for key, value in given:
-        if before.get(key) != value:
-            then = f"{key}={before[key]}" if key in before else f"{key} not given"
-            raise InvalidArgumentError(
-                f"init(settings=...): this process has already joined, with {then}, and "
-                f"{key}={value} comes too late; call shutdown() first"
-            )
 
 
 def shutdown() -> None:
@@ -316,6 +310,11 @@ def unanswered() -> dict[tuple[int, str], _native.Handle]:
     """What whoever leaves the job in order waits for before, by process set and name; see
     ``answers``."""
     return _joined().unanswered
+
+
+def exchangers() -> weakref.WeakValueDictionary[int, Any]:
+    """Who exchanged each parameter's gradient last; see ``torch.under_way``."""
+    return _joined().exchangers
 
 
 def submit(

@@ -217,6 +217,18 @@ def check_settings(settings: Any) -> list[tuple[str, str]]:
     return pairs
 
 
+def check_settings_unchanged(settings: list[tuple[str, str]], given: list[tuple[str, str]]) -> None:
+    """What a later ``init`` gets has to be what the session was made with."""
+    before = dict(settings)
+    for key, value in given:
+        if before.get(key) != value:
+            then = f"{key}={before[key]}" if key in before else f"{key} not given"
+            raise InvalidArgumentError(
+                f"init(settings=...): this process has already joined, with {then}, and "
+                f"{key}={value} comes too late; call shutdown() first"
+            )
+
+
 def check_text(what: str, text: str) -> None:
     """What goes on as UTF-8 that a null character ends."""
     try:

@@ -124,6 +124,11 @@ def check_process_set(process_set: Any) -> int:
     return number
 
 
+def is_alone(process_set: ProcessSet) -> bool:
+    """Whether this process has nobody to train with: it is the only rank there, or none of them."""
+    return process_set.size() == 1 or not process_set.included()
+
+
 def contributors(ranks: Sequence[int], count: int) -> list[str]:
     """How errors name those of a set of whom so many parts were gathered, in their order.
 

@@ -11,6 +11,7 @@ from typing import Any
 import optimizer_combinations as optimizer_combinations
 import optimizer_compressors as optimizer_compressors
 import optimizer_lives as optimizer_lives
+import shared_parameters as shared_parameters
 import torch
 from common import report
 from optimizer_common import CASES, backward, case, distributed, expect, mean, parameters, raises

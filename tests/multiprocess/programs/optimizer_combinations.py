@@ -105,7 +105,7 @@ def all_arguments_in_all_combinations() -> None:
         tolerance = 1e-5 if exact else 2e-2
         for name, p in model.named_parameters():
             assert p.grad is not None
-            sparse = name in ("words.weight", "rare.weight") and not options["sparse_as_dense"]
+            sparse = name in ("words.weight", "rare.weight")  # on every rank, however they travel
             assert p.grad.is_sparse == sparse, (name, options)
             torch.testing.assert_close(
                 p.grad.to_dense(),
@@ -114,6 +114,36 @@ def all_arguments_in_all_combinations() -> None:
                 atol=tolerance,
                 msg=f"{name} {options}: {p.grad}",
             )
+
+
+@case
+def optimizers_that_take_sparse_gradients_alone() -> None:
+    """Also where they travel as dense ones, and on ranks that have none themselves."""
+    for as_dense, groups in ((False, None), (True, None), (True, 1)):
+        model, alone = (nn.Embedding(8, 2, sparse=True) for _ in range(2))
+        with torch.no_grad():
+            model.weight.fill_(1.0), alone.weight.fill_(1.0)
+        optimizer: Any = hvd.DistributedOptimizer(
+            torch.optim.SparseAdam(list(model.parameters()), lr=0.1),
+            model.named_parameters(),
+            groups=groups,
+            sparse_as_dense=as_dense,
+        )
+        whole = torch.optim.SparseAdam(list(alone.parameters()), lr=0.1)
+        for users in ([0], range(hvd.size()), [hvd.size() - 1]):
+            optimizer.zero_grad(), whole.zero_grad()
+            if hvd.rank() in users:
+                torch.autograd.backward(used(model, hvd.rank()))
+            optimizer.step()
+            assert model.weight.grad is not None and model.weight.grad.is_sparse
+            torch.autograd.backward(torch.stack([used(alone, r) for r in users]).sum() / hvd.size())
+            whole.step()
+            torch.testing.assert_close(model.weight, alone.weight)
+
+
+def used(rows: nn.Embedding, rank: int) -> torch.Tensor:
+    loss: torch.Tensor = (rows(torch.tensor([rank, rank, 7])) * (rank + 1)).pow(2).sum()
+    return loss
 
 
 KINDS: list[tuple[Any, dict[str, Any]]] = [

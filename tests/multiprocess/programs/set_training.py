@@ -1,5 +1,5 @@
 """What stands around a model, in process sets: each trains a model of its own, at the same time,
-against one process that has the batches of all ranks of the set."""
+against one process that has the batches of all ranks of the set. Who is outside trains alone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ import farandole.torch as hvd
 
 def train_in_sets(sets: list[hvd.ProcessSet]) -> None:
     """Every rank is in one of them."""
-    mine = next(one for one in sets if one.included())
-    optimizers(mine)
-    wrapped_model(mine)
-    batch_norm(mine)
-    state(mine)
+    for one in sets:
+        before = hvd.counters()["submitted"]
+        optimizers(one)
+        moves(one)
+        wrapped_model(one)
+        batch_norm(one)
+        check(hvd.counters()["submitted"] > before, one.size() > 1 and one.included())
+    state(next(one for one in sets if one.included()))
+
+
+def together(process_set: hvd.ProcessSet) -> list[int]:
+    """Whose batches this rank's model learns from."""
+    return process_set.ranks if process_set.included() else [hvd.rank()]
 
 
 def same_in(process_set: hvd.ProcessSet, tensors: list[torch.Tensor]) -> None:
+    if not process_set.included() or process_set.size() == 1:
+        return
     values = [tensor.tolist() for tensor in tensors]
     everyone = hvd.allgather_object(values, process_set=process_set)
     check(everyone, [values] * process_set.size())
@@ -39,7 +49,7 @@ def optimizers(mine: hvd.ProcessSet) -> None:
     for options in combinations:
         model = Mixed()
         passes, op = options.get("backward_passes_per_step", 1), options.get("op", hvd.Average)
-        wanted = gradients_of_all(model, passes, op, mine.ranks)
+        wanted = gradients_of_all(model, passes, op, together(mine))
         inner = torch.optim.SGD(model.parameters(), lr=0.1)
         optimizer: Any = hvd.DistributedOptimizer(
             inner, model.named_parameters(), process_set=mine, **options
@@ -50,12 +60,24 @@ def optimizers(mine: hvd.ProcessSet) -> None:
         optimizer.synchronize()
         tolerance = 2e-2 if "compression" in options else 1e-5
         for name, p in model.named_parameters():
-            # A rank that is alone in its set leaves what it did not use as it is.
+            # A rank that is alone leaves what it did not use as it is.
             gradient = torch.zeros_like(p) if p.grad is None else p.grad.to_dense()
             torch.testing.assert_close(gradient, wanted[name], rtol=tolerance, atol=tolerance)
         with optimizer.skip_synchronize():
             optimizer.step()
         same_in(mine, list(model.parameters()))
+
+
+def moves(mine: hvd.ProcessSet) -> None:
+    """With Adasum, which makes one of equal ones. A rank outside has another and keeps it."""
+    p = nn.Parameter(torch.zeros(3))
+    optimizer = hvd.DistributedOptimizer(
+        torch.optim.SGD([p], lr=1.0), [("p", p)], op=hvd.Adasum, process_set=mine
+    )
+    move = 1.0 if mine.included() else hvd.rank() + 2.0
+    torch.autograd.backward(p.sum() * move)
+    optimizer.step()
+    torch.testing.assert_close(p.detach(), torch.full((3,), -move))
 
 
 def wrapped_model(mine: hvd.ProcessSet) -> None:
@@ -64,21 +86,23 @@ def wrapped_model(mine: hvd.ProcessSet) -> None:
     same_in(mine, list(model.parameters()))
     alone = copy.deepcopy(model.module)
     torch.autograd.backward(model(torch.full((1, 3), hvd.rank() + 1.0)).sum())
-    losses = [alone(torch.full((1, 3), rank + 1.0)).sum() for rank in mine.ranks]
+    losses = [alone(torch.full((1, 3), rank + 1.0)).sum() for rank in together(mine)]
     torch.autograd.backward(torch.stack(losses).mean())
     for own, one in zip(model.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(own.grad, one.grad)
 
 
 def batch_norm(mine: hvd.ProcessSet) -> None:
-    batches = [torch.rand(rank + 2, 3, generator=generator(rank)) for rank in mine.ranks]
+    ranks = together(mine)
+    batches = [torch.rand(rank + 2, 3, generator=generator(rank)) for rank in ranks]
     norm, alone = hvd.SyncBatchNorm(3, process_set=mine), nn.BatchNorm1d(3)
-    own = batches[mine.rank()].requires_grad_()
+    place = ranks.index(hvd.rank())
+    own = batches[place].requires_grad_()
     whole = torch.cat([batch.detach() for batch in batches]).requires_grad_()
     torch.autograd.backward(norm(own).pow(3).sum())
     torch.autograd.backward(alone(whole).pow(3).sum())
     assert whole.grad is not None
-    part = whole.grad.split([len(batch) for batch in batches])[mine.rank()]
+    part = whole.grad.split([len(batch) for batch in batches])[place]
     torch.testing.assert_close(own.grad, part, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(norm.running_var, alone.running_var)
 

@@ -4,9 +4,9 @@ step."""
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import torch
 
@@ -15,12 +15,13 @@ from farandole.agreement import Question
 from farandole.answers import answer_later
 from farandole.arguments import check_count
 from farandole.handles import Deadline, GroupHandle, Handle
-from farandole.process_sets import check_process_set
+from farandole.process_sets import check_process_set, is_alone
 from farandole.torch.compression import Compressors
 from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import kind_of, plain, to_dense
+from farandole.torch.under_way import Started, decompressing, forget, sparse_again, take
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
@@ -35,19 +36,8 @@ class _Group:
     missing: int = field(init=False, default=0)
 
 
-class _Started(NamedTuple):
-    """A gradient on its way.
-
-    version: of the gradient as it was sent; None where nobody can have changed it.
-    """
-
-    handle: Handle
-    gradient: torch.Tensor
-    version: int | None
-
-
 class GradientExchange:
-    """Alone (one rank) it does nothing.
+    """Alone (one rank, or one outside of the process set) it does nothing.
 
     A gradient is ready when backward has reached its parameter ``passes_per_step`` times. Those
     that never were, because the rank's forward did not use them, count as zero: other ranks may
@@ -56,6 +46,7 @@ class GradientExchange:
     finished: whether the gradients are those of all ranks, and backward has not run since.
     """
 
+    owner = "DistributedOptimizer"
     _what = "gradient"  # before the names of parameters
 
     def __init__(
@@ -70,7 +61,7 @@ class GradientExchange:
         self._counted_in: object = None
         self.names = names
         self._options = options
-        self._started: dict[torch.Tensor, _Started | None] = {}
+        self._started: dict[torch.Tensor, Started | None] = {}
         self._left: dict[torch.Tensor, int] = {}
         self._sparse: set[torch.Tensor] = set()
         self._groups = [_Group(list(group)) for group in groups]
@@ -110,7 +101,7 @@ class GradientExchange:
 
     def _begin_session(self) -> None:
         """What was started in an earlier one is over. Raises where there is no session."""
-        self._alone = self._options.process_set.size() == 1
+        self._alone = is_alone(self._options.process_set)
         self._life = _session.life()
         self.reset()
 
@@ -135,6 +126,7 @@ class GradientExchange:
         for p in [p for p in self._hooks if p not in names]:
             self._hooks.pop(p).remove()
             self._started.pop(p, None)
+            forget(self, p)
         self._begin_agreeing()
         self._hook(names)
 
@@ -146,7 +138,7 @@ class GradientExchange:
         """
         self._agreed = False
         self._question: Question | None = None
-        self._asks_layouts = not self._options.sparse_as_dense
+        self._asks_layouts = True
         self._answers: _native.Handle | None = None
 
     def _ask(self) -> None:
@@ -212,7 +204,7 @@ class GradientExchange:
             if self._started.get(p) is None and (p.requires_grad or p.grad is not None):
                 self._start([p])
         started = {p: one for p, one in self._started.items() if one is not None}
-        changed = [self.names[p] for p, one in started.items() if _changed(p, one)]
+        changed = [self.names[p] for p, one in started.items() if one.changed(p)]
         GroupHandle([one.handle for one in started.values()]).wait()
         return changed
 
@@ -305,23 +297,35 @@ class GradientExchange:
         if group.missing == 0:
             self._start([p for p in group.members if self._left.get(p) == 0])
 
+    def has_under_way(self, p: torch.Tensor) -> bool:
+        return self._started.get(p) is not None
+
+    def name_of(self, p: torch.Tensor) -> str:
+        return self.names[p]
+
     def _start(self, parameters: Sequence[torch.Tensor]) -> None:
-        dense = []
+        take(self, parameters)
+        dense, as_dense = [], {}
         for p in parameters:
             gradient = self._gradient_of(p)
-            if gradient.is_sparse:
-                self._start_sparse(p, gradient)
-            else:
+            if not gradient.is_sparse:
                 dense.append((p, gradient))
+                continue
+            self._sparse.add(p)
+            if self._options.sparse_as_dense:
+                as_dense[p] = to_dense(gradient)
+                dense.append((p, as_dense[p]))
+            else:
+                self._start_sparse(p, gradient)
         if dense:
             self._start_dense(dense)
+        for p, copy in as_dense.items():
+            self._started[p] = sparse_again(p, copy, cast(Started, self._started[p]).handle)
 
     def _gradient_of(self, p: torch.Tensor) -> torch.Tensor:
         if p.grad is None:
             zero = torch.zeros_like(p, requires_grad=False)
             p.grad = zero.to_sparse(1) if p in self._sparse else zero
-        if p.grad.is_sparse and self._options.sparse_as_dense:
-            p.grad = to_dense(p.grad)
         if not p.grad.is_sparse and 0 in p.grad.stride():  # expanded by the program itself
             p.grad = p.grad.contiguous()
         return p.grad
@@ -330,7 +334,6 @@ class GradientExchange:
         return f"{self._prefix}/{self.names[p]}"
 
     def _start_sparse(self, p: torch.Tensor, gradient: torch.Tensor) -> None:
-        self._sparse.add(p)
         o = self._options
         compressor = self._compressors.of_sparse()
         how = SparseReduction(o.op, o.prescale, o.postscale, compressor, o.process_set)
@@ -339,7 +342,7 @@ class GradientExchange:
         def install(results: list[Any]) -> None:
             p.grad = results[0]
 
-        self._started[p] = _Started(GroupHandle([inner], install), gradient, None)
+        self._started[p] = Started(GroupHandle([inner], install), gradient, None)
 
     def _start_dense(self, gradients: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         memories, finishes = [], []
@@ -347,10 +350,10 @@ class GradientExchange:
             compressor = self._compressors.of_dense(self.names[p])
             small, ctx = compressor.compress(gradient)
             memories.append(plain(small))
-            finishes.append(_decompressing(gradient, memories[-1], compressor, ctx))
+            finishes.append(decompressing(gradient, memories[-1], compressor, ctx))
         natives = self._submit([self._name(p) for p, _ in gradients], memories)
         for (p, gradient), native, finish in zip(gradients, natives, finishes, strict=True):
-            self._started[p] = _Started(Handle(native, finish), gradient, gradient._version)
+            self._started[p] = Started(Handle(native, finish), gradient, gradient._version)
 
     def _submit(self, names: list[str], memories: list[torch.Tensor]) -> list[_native.Handle]:
         o = self._options
@@ -363,23 +366,3 @@ class GradientExchange:
         (memory,) = memories
         only = (names[0], memory, memory, o.op, 0, *scales)
         return [_session.submit(_native.ALLREDUCE, *only, process_set=set_id)]
-
-
-def _changed(p: torch.Tensor, started: _Started) -> bool:
-    if started.version is None:
-        return False
-    return p.grad is not started.gradient or started.gradient._version != started.version
-
-
-def _decompressing(
-    gradient: torch.Tensor, memory: torch.Tensor, compressor: Any, ctx: Any
-) -> Callable[[_native.Handle], None]:
-    """A handle's finish: the sum in ``memory`` becomes the gradient, which it often is already."""
-
-    def finish(_: _native.Handle) -> None:
-        reduced = compressor.decompress(memory, ctx)
-        if reduced.data_ptr() != gradient.data_ptr():
-            with torch.no_grad():
-                gradient.copy_(reduced)
-
-    return finish

@@ -336,11 +336,13 @@ def DistributedOptimizer(
         the gradients of a group start together, whatever the other arguments are. With Adasum all
         start together.
     num_groups: the older way to say ``groups=2``.
-    sparse_as_dense: exchange sparse gradients as dense ones. What moves with Adasum is dense.
-    process_set: as for ``allreduce``.
+    sparse_as_dense: exchange sparse gradients as dense ones; the step finds them sparse all the
+        same. What moves with Adasum is dense.
+    process_set: whose ranks train together; a rank outside of it trains alone.
 
-    Raises InvalidArgumentError for a wrong argument; ``step()`` and ``synchronize()`` raise what
-    ``allreduce`` does. For one thread at a time.
+    Raises InvalidArgumentError for a wrong argument, and in ``backward`` where a parameter is in
+    another one, or in a DistributedDataParallel, that is in use, too; ``step()`` and
+    ``synchronize()`` raise what ``allreduce`` does. For one thread at a time.
     """
     check_optimizer(optimizer)
     if isinstance(optimizer, _DistributedOptimizer):

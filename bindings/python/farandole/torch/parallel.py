@@ -13,7 +13,7 @@ from farandole import _session
 from farandole.arguments import check_compression_of_parameters, check_flag
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.handles import Deadline
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set, is_alone
 from farandole.torch import ops
 from farandole.torch.compression import Compression, Compressor
 from farandole.torch.functions import broadcast_parameters
@@ -45,10 +45,11 @@ class DistributedDataParallel(torch.nn.Module):
         which parameters they have used; one that nobody used keeps the gradient that it had, or
         none. False saves the message: gradients that are missing count as zero. Either way a
         parameter may be used by some ranks only.
-    process_set: as for ``allreduce``.
+    process_set: whose ranks train together; a rank outside of it trains alone.
 
-    For one thread at a time. Of wrappers that work at once, ranks have to run the first forward,
-    and that after a ``join``, in one order.
+    A backward raises InvalidArgumentError where a parameter is in another one, or in a
+    DistributedOptimizer, that is in use, too. For one thread at a time. Of wrappers that work at
+    once, ranks have to run the first forward, and that after a ``join``, in one order.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class DistributedDataParallel(torch.nn.Module):
         self._find_unused = check_flag("find_unused_parameters", find_unused_parameters)
         self._process_set = process_set
         self._synchronizing = True
-        self._alone = process_set.size() == 1
+        self._alone = is_alone(process_set)
         if check_flag("init_sync", init_sync) and not self._alone:
             tensors = [*module.named_parameters(), *module.named_buffers()]
             broadcast_parameters(tensors, process_set.ranks[0], process_set)
@@ -99,7 +100,7 @@ class DistributedDataParallel(torch.nn.Module):
     def _begin_forward(self) -> bool:
         """Whether there is anybody to exchange with: in a later session that may be otherwise."""
         if _session.is_initialized():
-            self._alone = self._process_set.size() == 1
+            self._alone = is_alone(self._process_set)
         if self._alone:
             return False
         self._reducer.expect(self._synchronizing)

@@ -17,6 +17,7 @@ from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
 from farandole.torch.compression import Compressor, Compressors
 from farandole.torch.sparse import SparseReduction, start_sparse
+from farandole.torch.under_way import take
 from farandole.uncompiled import uncompiled
 
 # What a rank says of a parameter at the end of backward; the largest one holds.
@@ -30,6 +31,8 @@ class Reducer:
     Whether a backward exchanges is what the last forward said (``expect``). A gradient that adds up
     over several backwards comes out right: the part that is all ranks' already is its own average.
     """
+
+    owner = "DistributedDataParallel"
 
     def __init__(
         self,
@@ -120,7 +123,14 @@ class Reducer:
             )
         self._start(p)
 
+    def has_under_way(self, p: torch.Tensor) -> bool:
+        return p in self._handles
+
+    def name_of(self, p: torch.Tensor) -> str:
+        return self._names[p]
+
     def _start(self, p: torch.Tensor) -> None:
+        take(self, [p])
         name = f"{self._prefix}/{self._names[p]}"
         gradient = cast(torch.Tensor, p.grad)
         if gradient.is_sparse:

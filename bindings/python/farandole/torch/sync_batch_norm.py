@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from farandole import _native, _session
 from farandole.errors import InvalidArgumentError
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.process_sets import ProcessSet, check_process_set, global_process_set, is_alone
 from farandole.reduce_ops import Sum
 from farandole.torch import ops
 from farandole.torch.autograd import apply
@@ -32,7 +32,7 @@ class SyncBatchNorm(_BatchNorm):
     num_features, eps, momentum, affine, track_running_stats, device, dtype: as for
         ``torch.nn.BatchNorm2d``.
     process_set: as for ``allreduce``. Each training step makes two small exchanges, one forward and
-        one backward, in which every rank of the set has to take part.
+        one backward, in which every rank of the set has to take part; one outside normalises alone.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @uncompiled
     def _train(self, input: torch.Tensor) -> torch.Tensor:
-        if self.process_set.size() == 1:
+        if is_alone(self.process_set):
             return super().forward(input)
         mean, variance, count, name = _whole_batch(input, self.process_set)
         if self.track_running_stats:
