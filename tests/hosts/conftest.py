@@ -1,4 +1,4 @@
-"""Three hosts, on which all of these tests run."""
+"""Four hosts, on which all of these tests run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ssh_hosts import GONE, IPV6, Hosts
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with Hosts(3, tmp_path_factory.mktemp("hosts")) as three:
-        yield three
+    with Hosts(4, tmp_path_factory.mktemp("hosts")) as four:
+        yield four
 
 
 @pytest.fixture(scope="module")

@@ -59,16 +59,26 @@ def up(hosts: Hosts, launcher: str, client: Path, *flags: str) -> subprocess.Pop
     return process
 
 
-def test_ranks_meet_across_hosts(hosts: Hosts, launcher: str, client: Path) -> None:
+@pytest.mark.parametrize(
+    ("placed", "places"),
+    [
+        ("h0:1,h1:2,h2:1", ["0 3", "0 3", "1 1", "0 3"]),
+        ("h0:1,h1:1,h2:1,h3:1", ["0 4"] * 4),
+        ("h3:2,h1:1,h2:2,h0:1", ["0 4", "1 2", "0 4", "0 4", "1 2", "0 4"]),
+    ],
+)
+def test_ranks_meet_across_hosts(
+    hosts: Hosts, launcher: str, client: Path, placed: str, places: list[str]
+) -> None:
+    """`places`: of each rank the one on its host, and on how many hosts there is such a one."""
     script = hosts.folder / "sums.py"
     script.write_text(SUMS)
-    ended = run(hosts, client, launcher, "-H", "h0:1,h1:2,h2:1", sys.executable, str(script))
+    ended = run(hosts, client, launcher, "-H", placed, sys.executable, str(script))
     assert ended.code == 0, ended.err
+    size = len(places)
+    total = size * (size + 1) / 2
     assert sorted(ended.out.splitlines()) == [
-        "[0] sum 10.0 of 4 0 3",
-        "[1] sum 10.0 of 4 0 3",
-        "[2] sum 10.0 of 4 1 1",
-        "[3] sum 10.0 of 4 0 3",
+        f"[{rank}] sum {total} of {size} {place}" for rank, place in enumerate(places)
     ]
 
 

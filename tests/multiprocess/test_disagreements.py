@@ -23,6 +23,20 @@ SAYS = {
     "root": "disagree on root rank: rank 0 has 0, rank 3 has 1",
     "sets": "its ranks: rank 0 has [1], rank 3 has [0]; give one list of ranks on every rank",
     "optimizer": "rank 0 has",
+    "model": "rank 0 has",
+}
+
+# How errors end that have more to say than which case they are of.
+WORDED = {
+    "first state of a wrapped model": ": rank 0 has init_sync=False, rank 3 has init_sync=True",
+    "buffers of a wrapped model": (
+        ": rank 0 has broadcast_buffers=False, rank 3 has broadcast_buffers=True"
+    ),
+    "unused parameters of a wrapped model": (
+        ": rank 0 has find_unused_parameters=False, rank 3 has find_unused_parameters=True"
+    ),
+    "model wrapped as it is": ": rank 0 has bias: float32 [2], rank 3 has bias: float32 [3]",
+    "adasum of an optimizer": ": rank 0 has an op other than Adasum, rank 3 has op=Adasum",
 }
 
 # What a disagreement ends with.
@@ -41,3 +55,5 @@ def test_mismatch_through_torch_is_the_same_error_everywhere_and_the_job_goes_on
         assert name == "metrics" or "rank 3 has" in text, (name, text)
         assert SAYS.get(name.split()[-1], "rank 0 ") in text, (name, text)
     assert "rank 3 has 'b', rank 0 has not" in messages["metrics"]
+    for name, fact in WORDED.items():
+        assert messages[name].endswith(fact), (name, messages[name])

@@ -164,6 +164,31 @@ def test_names_of_horovod(tmp_path: Path) -> None:
     ]
 
 
+NAMES_OF_TORCH = """
+    import horovod.torch, farandole.torch
+    for module in (horovod.torch, farandole.torch):
+        for name in ("elastic", "no_such_name"):
+            try:
+                getattr(module, name)
+            except AttributeError as error:
+                print(error)
+"""
+
+
+def test_names_of_torch_that_are_not_there(tmp_path: Path) -> None:
+    result = run(tmp_path, script(tmp_path, NAMES_OF_TORCH))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "Farandole serves horovod.torch, horovod.data, horovod.common and horovod.runner; "
+        "horovod.torch.elastic is not among what it has; start a failed job anew from its "
+        "checkpoint meanwhile",
+        "module 'horovod.torch' is served by farandole.torch, which has no 'no_such_name'",
+        "farandole.torch has no elastic training yet; start a failed job anew from its checkpoint "
+        "meanwhile",
+        "module 'farandole.torch' has no attribute 'no_such_name'",
+    ]
+
+
 def test_an_installed_horovod_is_set_aside_in_this_mode_only(tmp_path: Path) -> None:
     other = tmp_path / "site/horovod"
     other.mkdir(parents=True)

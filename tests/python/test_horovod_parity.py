@@ -263,6 +263,12 @@ def test_variables() -> None:
         assert note or state != "no effect"
 
 
+def test_variables_of_the_build_have_no_effect() -> None:
+    rows = named("Variables of the build")
+    assert set(rows) == set(FACTS["variables of the build"])
+    assert {state for state, _ in rows.values()} == {"no effect"}
+
+
 def test_variables_without_effect_are_named_with_a_reason() -> None:
     """Whatever asks for what is not there, or is not so, is told why it has no effect."""
     rows = named("Variables of the environment")

@@ -71,7 +71,7 @@ def test_gradients_walk_from_backward_to_the_native_call(walk: Walk) -> None:
     # Communication of the last layer begins while backward still computes, in place. Before the
     # first step ranks ask each other whether they have the same parameters.
     assert walk == [
-        ("submit", ("gradients.1.0.0.digest",)),
+        ("submit", ("optimizers.1.0.0.digest",)),
         ("submit", ("gradient/1.weight", gradients["1.weight"], gradients["1.weight"])),
         ("backward", "reaches the first layer"),
         ("submit", ("gradient/0.weight", gradients["0.weight"], gradients["0.weight"])),

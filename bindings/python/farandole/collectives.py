@@ -11,12 +11,16 @@ from typing import Any, Generic, TypeVar
 from farandole import _native, _session
 from farandole.calls import IN_PLACE, Options, allreduce_call, moving_call, reducescatter_call
 from farandole.compression import Compression, Compressor
+from farandole.errors import InvalidArgumentError
 from farandole.handles import Handle, checked_limit
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
 from farandole.reduce_ops import Average
 from farandole.submission import Submitter
 
 Tensor = TypeVar("Tensor")
+
+# FDL_BARRIER of the C interface, whose numbers stay: what automatic names of barriers count under.
+_BARRIER = 5
 
 
 class Collectives(Generic[Tensor]):
@@ -330,5 +334,10 @@ def barrier(process_set: ProcessSet = global_process_set, *, timeout: float | No
 
     process_set, timeout: as for ``allreduce``; so are errors and threads.
     """
-    checked_limit(timeout)
+    set_id = check_process_set(process_set)
+    try:
+        checked_limit(timeout)
+    except InvalidArgumentError:
+        _session.current().next_name(_BARRIER, set_id)  # counts here as on the other ranks
+        raise
     barrier_async(process_set).wait(timeout)

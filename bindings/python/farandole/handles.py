@@ -201,9 +201,11 @@ def poll(handle: object) -> bool:
     return _checked(handle).done()
 
 
-def synchronize(handle: object) -> Any:
+def synchronize(handle: object, *, timeout: float | None = None) -> Any:
     """Waits for the operation and returns its result; raises how it failed, as ``Handle.wait``.
 
     handle: of a function that ends in ``_async`` or ``_async_``.
+    timeout: as for ``Handle.wait``.
     """
-    return _checked(handle).wait()
+    limit = checked_limit(timeout)
+    return _checked(handle).wait(limit)

@@ -175,20 +175,18 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
     had submitted is carried out before; what else is in flight in it ends with
     InvalidArgumentError on all of them.
 
-    process_set: not ``global_process_set``.
     timeout: as for ``add_process_set``.
 
-    Returns whether there was such a set: False where it was not added, or removed before.
+    Returns whether the set has ended by this: False where it was not added, or removed before, and
+    for ``global_process_set``, which stays.
     """
     deadline = Deadline(timeout)
     if not isinstance(process_set, ProcessSet):
         check_process_set(process_set)
     _session.check_usable()
     session, life = _session.current(), _session.life()
-    if process_set is global_process_set:
-        raise InvalidArgumentError("global_process_set, all ranks, cannot be removed")
     number = process_set.process_set_id
-    if number is None:
+    if number is None or process_set is global_process_set:
         return False
 
     def is_gone(_: _native.Handle) -> bool:

@@ -303,7 +303,8 @@ def wrapped(rank: int, size: int) -> None:
                     trained(model, torch.tensor([rank, step]), step + 1 - period)
                 check(fdl.join(), size - 1)
     channels = 2 + 4 * (rank % 2)
-    unlike = fdl.DistributedDataParallel(torch.nn.BatchNorm1d(channels), init_sync=False)
+    plain = torch.nn.BatchNorm1d(channels, affine=False)
+    unlike = fdl.DistributedDataParallel(plain, init_sync=False)
     refused(lambda: unlike(torch.ones(2, channels)), fdl.MismatchError, "buffers.0")
     fdl.join()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,27 @@ def message_of(call: Any, name: str) -> str:
 
 def mistake_of_one_rank(odd: bool) -> None:
     """An unnamed call that raises on one rank counts there, too: what follows still matches."""
-    unmatched = None  # where the call was right, it waits for the odd rank in vain
-    try:
-        unmatched = fdl.allreduce_async("no tensor" if odd else np.ones(2))
-    except ValueError:
-        assert odd
-    assert fdl.allreduce(np.ones(3), op=fdl.Sum).tolist() == [fdl.size()] * 3
-    assert odd or not fdl.poll(unmatched)
+
+    def begin() -> fdl.Handle:
+        return fdl.allreduce_async(np.ones(2))
+
+    calls: dict[str, Callable[[], Any]] = {
+        "tensor": lambda: fdl.allreduce("no tensor") if odd else begin(),
+        "time": lambda: fdl.allreduce(np.ones(2), timeout=-1) if odd else begin(),
+        "time of a barrier": lambda: fdl.barrier(timeout=-1) if odd else fdl.barrier_async(),
+    }
+    unmatched = []  # where the call was right, it waits for the odd rank in vain
+    for what, call in calls.items():
+        try:
+            unmatched.append(call())
+        except ValueError:
+            assert odd
+        else:
+            assert not odd, what
+    for _ in range(2):
+        assert fdl.allreduce(np.ones(3), op=fdl.Sum).tolist() == [fdl.size()] * 3
+        fdl.barrier()
+    assert not any(map(fdl.poll, unmatched))
     fdl.barrier()  # nobody leaves before all have looked
 
 

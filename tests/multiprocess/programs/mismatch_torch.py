@@ -118,7 +118,14 @@ def of_helpers(odd: bool) -> Calls:
             (torch.optim.Adam if odd else torch.optim.SGD)(layer.parameters(), lr=1.0), 0
         ),
         "wrapped model": lambda _: hvd.DistributedDataParallel(layer),
+        "model wrapped as it is": lambda _: hvd.DistributedDataParallel(layer, init_sync=False),
+        "first state of a wrapped model": lambda _: trained(init_sync=odd),
+        "buffers of a wrapped model": lambda _: trained(broadcast_buffers=odd),
+        "unused parameters of a wrapped model": lambda _: trained(find_unused_parameters=odd),
         "optimizer": lambda _: step(layer),
+        "adasum of an optimizer": lambda _: step(
+            nn.Linear(2, 2), op=hvd.Adasum if odd else hvd.Average
+        ),
         "features": lambda _: hvd.SyncBatchNorm(3 if odd else 2)(torch.ones(2, 3 if odd else 2)),
     }
 
@@ -127,9 +134,14 @@ def wait(handle: Any) -> Any:
     return hvd.synchronize(handle)
 
 
-def step(layer: nn.Linear) -> None:
+def trained(**flags: Any) -> None:
+    model = hvd.DistributedDataParallel(nn.BatchNorm1d(2), **flags)
+    torch.autograd.backward(model(torch.ones(2, 2)).sum())
+
+
+def step(layer: nn.Linear, op: int = hvd.Average) -> None:
     inner = torch.optim.SGD(layer.parameters(), lr=1.0)
-    optimizer = hvd.DistributedOptimizer(inner, layer.named_parameters())
+    optimizer = hvd.DistributedOptimizer(inner, layer.named_parameters(), op=op)
     torch.autograd.backward(layer(torch.ones(1, 2)).sum())
     optimizer.step()
 
@@ -186,6 +198,24 @@ def names_in_flight_twice(odd: bool, size: int) -> None:
     assert [t.tolist() for t in (one, *several)] == [[size, size]] * 3
 
 
+def batch_that_one_rank_has_wrong(odd: bool) -> None:
+    """Its step counts there as on the other ranks, whose layer finds no one: the next one is every
+    rank's."""
+    norm, unmatched = hvd.SyncBatchNorm(2), None
+    if odd:
+        try:
+            norm(torch.ones(4))
+        except hvd.InvalidArgumentError as error:
+            assert "two dimensions or more" in str(error), error
+        else:
+            raise AssertionError("nobody noticed")
+    else:  # what the layer takes the name of, and waits for
+        unmatched = hvd.allgather_async(torch.ones(1))
+    assert norm(torch.randn(4, 2)).shape == (4, 2)
+    assert unmatched is None or not hvd.poll(unmatched)
+    hvd.barrier()  # nobody leaves before all have looked
+
+
 def main() -> None:
     hvd.init()
     torch.set_num_threads(1)
@@ -200,6 +230,7 @@ def main() -> None:
         assert hvd.allreduce(torch.ones(2), name=name, op=hvd.Sum).tolist() == [size, size]
     what_may_differ(odd, size)
     names_in_flight_twice(odd, size)
+    batch_that_one_rank_has_wrong(odd)
     report(rank, messages=messages)
 
 

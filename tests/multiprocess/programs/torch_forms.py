@@ -172,7 +172,7 @@ def compressed(rank: int, size: int) -> None:
 
 def sparse(rank: int, size: int) -> None:
     """Duplicates are summed before anything is sent, entries of several ranks afterwards."""
-    for dtype in (torch.float32, torch.bfloat16, torch.int64):
+    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int8):
         places = torch.tensor([[rank, rank, size], [0, 0, 1]])
         values = torch.tensor([1, 2, 3], dtype=dtype)
         tensor = torch.sparse_coo_tensor(places, values, (size + 1, 2), check_invariants=True)
@@ -186,9 +186,10 @@ def sparse(rank: int, size: int) -> None:
         assert total.is_coalesced() and total._nnz() == size + 1
         equal([total.to_dense()], [dense], "sparse sum")
         mean = hvd.sparse_allreduce_async(tensor, "sparse", hvd.Average)()
-        whole = dtype == torch.int64
+        whole = not dtype.is_floating_point
         expected = torch.div(dense, size, rounding_mode="trunc") if whole else dense / size
         equal([mean.to_dense()], [expected], "sparse average")
+    sparse_averages_of_large_numbers(rank)
     shape = (size + 1 + (rank == 1), 2)
     unlike = torch.eye(1).to_sparse().sparse_resize_(shape, 2, 0)
     one = torch.eye(2).to_sparse()
@@ -203,6 +204,24 @@ def sparse(rank: int, size: int) -> None:
             assert text in str(error), error
         else:
             raise RuntimeError("nobody noticed")
+
+
+def sparse_averages_of_large_numbers(rank: int) -> None:
+    """They are what those of dense tensors are, also where no sum has room in the dtype."""
+    places = torch.tensor([[0, 2, 3 + rank]])
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
+        most, least = torch.iinfo(dtype).max, torch.iinfo(dtype).min
+        values = torch.tensor([most - rank, least + rank, most], dtype=dtype)
+        check_average(torch.sparse_coo_tensor(places, values, (16,), check_invariants=True))
+    for dtype in (torch.float16, torch.bfloat16):
+        values = torch.tensor([60000.0, -60000.0, 1.0]).to(dtype)
+        check_average(torch.sparse_coo_tensor(places, values, (16,), check_invariants=True))
+
+
+def check_average(tensor: torch.Tensor) -> None:
+    expected = hvd.allreduce(tensor.to_dense())
+    made = hvd.sparse_allreduce_async(tensor, None, hvd.Average)()
+    equal([made.to_dense()], [expected], f"sparse average of large {tensor.dtype}")
 
 
 def tensors_as_users_have_them(rank: int, size: int) -> None:

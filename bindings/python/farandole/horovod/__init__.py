@@ -66,10 +66,13 @@ class _Loader(importlib.abc.Loader):
 
         def missing(name: str) -> Any:
             """What the source does not list: looked up when asked for, and never a special name."""
-            if f"{module.__name__}.{name}" in _SERVED:
-                return importlib.import_module(f"{module.__name__}.{name}")
+            whole = f"{module.__name__}.{name}"
+            if whole in _SERVED:
+                return importlib.import_module(whole)
             if not name.startswith("__") and hasattr(source, name):
                 return getattr(source, name)
+            if whole in _INSTEAD:
+                raise AttributeError(_refusal(whole), name=name)
             raise AttributeError(
                 f"module {module.__name__!r} is served by {source.__name__}, which has no {name!r}"
             )

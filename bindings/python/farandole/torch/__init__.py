@@ -1,5 +1,7 @@
 """Farandole for PyTorch, with the names of Horovod: ``import farandole.torch as hvd``."""
 
+from typing import TYPE_CHECKING
+
 from farandole import (
     AbortedError,
     Adasum,
@@ -121,6 +123,19 @@ from farandole.torch.parallel import DistributedDataParallel
 from farandole.torch.sampler import DistributedSampler
 from farandole.torch.sparse import sparse_allreduce_async
 from farandole.torch.sync_batch_norm import SyncBatchNorm
+
+if not TYPE_CHECKING:  # where a missing name is to stay an error
+
+    def __getattr__(name: str) -> object:
+        """What is not there: of Horovod's with the reason."""
+        if name == "elastic":
+            raise AttributeError(
+                "farandole.torch has no elastic training yet; start a failed job anew from its "
+                "checkpoint meanwhile",
+                name=name,
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
 
 # Written out, also what mpi_ops has: mypy loses names that pass through two stars.
 __all__ = [

@@ -16,6 +16,7 @@ from farandole.answers import answer_later
 from farandole.arguments import check_count
 from farandole.handles import Deadline, GroupHandle, Handle
 from farandole.process_sets import check_process_set, is_alone
+from farandole.reduce_ops import Adasum
 from farandole.torch.compression import Compressors
 from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.hooks import call_after_gradient
@@ -83,8 +84,8 @@ class GradientExchange:
         # Of several whose parameters have the same names the later ones get a number.
         turn = _session.turn(self.names.values(), self._set_id)
         self._prefix = f"{self._what}.{turn}" if turn > 1 else self._what
-        # What does not depend on the parameters, which ranks may have unlike.
-        self._number = _session.turn([f"optimizers of {self._what}s"], self._set_id)
+        # What does not depend on the parameters, nor on the op, which ranks may have unlike.
+        self._number = _session.turn(["optimizers of all kinds"], self._set_id)
         self._counted_in, _ = _session.period(self._set_id)
 
     def set_passes_per_step(self, passes: int) -> None:
@@ -151,11 +152,14 @@ class GradientExchange:
             self.count()
         if self._agreed or self._question is not None:
             return
-        facts = [f"sparse_as_dense={self._options.sparse_as_dense}"]
+        o = self._options
+        # Other ops the gradients themselves tell; Adasum's ranks do not send any.
+        facts = ["op=Adasum" if o.op == Adasum else "an op other than Adasum"]
+        facts += [f"sparse_as_dense={o.sparse_as_dense}"]
         facts += [f"{self.names[p]}: {kind_of(p)}" for p in self._in_order()]
-        what, process_set = "DistributedOptimizer's parameters", self._options.process_set
-        name = f"{self._what}s.{self._number}.{period[1]}.{self._changes}"
-        self._question = Question(what, facts, process_set, name)
+        name = f"optimizers.{self._number}.{period[1]}.{self._changes}"
+        what = "DistributedOptimizer's parameters"
+        self._question = Question(what, facts, o.process_set, name)
 
     def _ask_early(self) -> None:
         """Before anybody waits: ranks may wait for several optimizers in unlike orders."""

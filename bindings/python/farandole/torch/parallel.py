@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from farandole import _session
+from farandole.agreement import check_agreement
 from farandole.arguments import check_compression_of_parameters, check_flag
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.handles import Deadline
@@ -19,7 +21,7 @@ from farandole.torch.compression import Compression, Compressor
 from farandole.torch.functions import broadcast_parameters
 from farandole.torch.packing import broadcast_packed, check_writable
 from farandole.torch.reducer import Reducer
-from farandole.torch.tensors import check_module
+from farandole.torch.tensors import check_module, kind_of
 from farandole.uncompiled import uncompiled
 
 _OWN = "module."
@@ -47,9 +49,12 @@ class DistributedDataParallel(torch.nn.Module):
         parameter may be used by some ranks only.
     process_set: whose ranks train together; a rank outside of it trains alone.
 
-    A backward raises InvalidArgumentError where a parameter is in another one, or in a
-    DistributedOptimizer, that is in use, too. For one thread at a time. Of wrappers that work at
-    once, ranks have to run the first forward, and that after a ``join``, in one order.
+    Every rank of the set makes it, with the same arguments, and waits for the others: where they
+    differ all raise the same MismatchError. A backward raises InvalidArgumentError where a
+    parameter is in another one, or in a DistributedOptimizer, that is in use, too.
+
+    For one thread at a time. Of wrappers that work at once, ranks have to run the first forward,
+    and that after a ``join``, in one order.
     """
 
     def __init__(
@@ -72,10 +77,25 @@ class DistributedDataParallel(torch.nn.Module):
         self._process_set = process_set
         self._synchronizing = True
         self._alone = is_alone(process_set)
-        if check_flag("init_sync", init_sync) and not self._alone:
+        syncing = check_flag("init_sync", init_sync)
+        if not self._alone:
+            self._check_alike(syncing)
+        if syncing and not self._alone:
             tensors = [*module.named_parameters(), *module.named_buffers()]
             broadcast_parameters(tensors, process_set.ranks[0], process_set)
         self._begin()
+
+    def _check_alike(self, init_sync: bool) -> None:
+        """Raises on every rank alike where ranks were given unlike ones: what one communicates then
+        another never comes to."""
+        facts = [
+            f"init_sync={init_sync}",
+            f"broadcast_buffers={self._broadcast_buffers}",
+            f"find_unused_parameters={self._find_unused}",
+        ]
+        if not init_sync:  # who asks for it has them compared with all that they get
+            facts += sorted(f"{name}: {_kind(p)}" for name, p in self.named_parameters())
+        check_agreement("DistributedDataParallel", facts, self._process_set, Deadline())
 
     def _begin(self) -> None:
         """What no copy and no pickle of the wrapper takes along."""
@@ -190,6 +210,10 @@ class DistributedDataParallel(torch.nn.Module):
         if self._process_set is None:  # the one of all ranks, of which there is no copy
             self._process_set = global_process_set
         self._begin()
+
+
+def _kind(p: torch.Tensor) -> str:
+    return "of a shape that is not known yet" if is_lazy(p) else kind_of(p)
 
 
 def _add_own_name(

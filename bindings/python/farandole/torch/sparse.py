@@ -83,12 +83,11 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
         indices, small, everyone = gathered
         _check_alike(name, contributors(ranks, len(everyone)), everyone)
         values = how.compression.decompress(small, context)
-        total = torch.sparse_coo_tensor(indices.t(), values, shape, check_invariants=True)
-        total = total.coalesce()
-        values = total.values() if how.op == Sum else _mean(total.values(), len(everyone))
-        values = _scaled(values, how.postscale)
+        count = 0 if how.op == Sum else len(everyone)
+        places, total = _reduced(indices.t(), values, shape, count)
+        values = _scaled(total, how.postscale).to(values.dtype)
         return torch.sparse_coo_tensor(
-            total.indices(), values, shape, is_coalesced=True, check_invariants=False
+            places, values, shape, is_coalesced=True, check_invariants=False
         )
 
     return SparseHandle(handles, combine)
@@ -140,7 +139,29 @@ def _scaled(values: torch.Tensor, factor: float) -> torch.Tensor:
     return values if factor == 1.0 else values * factor
 
 
-def _mean(total: torch.Tensor, count: int) -> torch.Tensor:
-    """Whole numbers are cut towards zero, as those of dense tensors are."""
-    whole = not (total.is_floating_point() or total.is_complex())
-    return torch.div(total, count, rounding_mode="trunc") if whole else total / count
+def _reduced(
+    places: torch.Tensor, values: torch.Tensor, shape: torch.Size, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places, each once, and the sums there, or, where ``count`` is not 0, these divided by it: of
+    a dtype in which no sum overflows whose average does not, as with dense tensors."""
+    if count and not (values.is_floating_point() or values.is_complex()):
+        return _whole_mean(places, values, shape, count)
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    total = torch.sparse_coo_tensor(places, values, shape, check_invariants=True).coalesce()
+    return total.indices(), total.values() / count if count else total.values()
+
+
+def _whole_mean(
+    places: torch.Tensor, values: torch.Tensor, shape: torch.Size, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut towards zero, as averages of dense tensors are. Quotients and remainders are summed apart
+    from each other: the sum itself may be beyond every dtype."""
+    whole = values.long()
+    quotients = torch.div(whole, count, rounding_mode="floor")
+    pairs = torch.stack([quotients, whole - quotients * count], -1)
+    total = torch.sparse_coo_tensor(places, pairs, (*shape, 2), check_invariants=True).coalesce()
+    quotients, rests = total.values().unbind(-1)
+    quotients = quotients + torch.div(rests, count, rounding_mode="floor")
+    cut = (quotients < 0) & (rests % count != 0)
+    return total.indices(), quotients + cut

@@ -62,14 +62,20 @@ class SyncBatchNorm(_BatchNorm):
             )
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return self._train(input)
         self._check_input_dim(input)
-        return self._train(input) if self.training else super().forward(input)
+        return super().forward(input)
 
     @uncompiled
     def _train(self, input: torch.Tensor) -> torch.Tensor:
         if is_alone(self.process_set):
+            self._check_input_dim(input)
             return super().forward(input)
-        mean, variance, count, name = _whole_batch(input, self.process_set)
+        # Before anything else: a step that raises on one rank counts there, too.
+        name = _session.named(_native.ALLGATHER, None, check_process_set(self.process_set))
+        self._check_input_dim(input)
+        mean, variance, count = _whole_batch(input, name, self.process_set)
         if self.track_running_stats:
             self._track(mean, variance, count)
         scale = (variance + self.eps).rsqrt()
@@ -169,15 +175,13 @@ def _wide(batch: torch.Tensor) -> torch.Tensor:
 
 
 def _whole_batch(
-    input: torch.Tensor, process_set: ProcessSet
-) -> tuple[torch.Tensor, torch.Tensor, int, str]:
-    """Mean and variance of all ranks' batches together, how many values each is of, and the name of
-    the exchange.
+    input: torch.Tensor, name: str, process_set: ProcessSet
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Mean and variance of all ranks' batches together, and how many values each is of.
 
     One message with each rank's number, means and squared deviations. These are merged (Chan et
     al., 1979) in float64, alike on every rank, and without the cancellation of sums of squares.
     """
-    name = _session.named(_native.ALLGATHER, None, check_process_set(process_set))
     channels = input.shape[1]
     count = input.numel() // channels if channels else 0
     mine = torch.zeros(1, 1 + 2 * channels, dtype=torch.float64)
@@ -198,7 +202,7 @@ def _whole_batch(
     variance = (squares + counts * (means - mean) ** 2).sum(0) / total
     kind = _wide(input).dtype
     mean, variance = (v.to(device=input.device, dtype=kind) for v in (mean, variance))
-    return mean, variance, round(total), name
+    return mean, variance, round(total)
 
 
 class _Normalize(torch.autograd.Function):
