@@ -29,8 +29,10 @@ int number(std::string_view& text) {
   return value;
 }
 
-// "rank 3", "ranks 0-2, 4 and 7".
+// "rank 3", "ranks 0-2, 4 and 7"; of "ranks 0-2, 4 and 7 more" those that are named.
 std::vector<int> ranks_in(std::string_view text) {
+  if (text.ends_with(" more"))
+    text = text.substr(0, text.rfind(" and "));
   std::vector<int> ranks;
   while (!text.empty()) {
     if (text.front() < '0' || text.front() > '9') {

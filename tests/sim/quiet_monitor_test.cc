@@ -127,6 +127,11 @@ TEST_F(WaitEndsTest, SeesWhoIsNamedAndIsNotMeant) {
   EXPECT_TRUE(objects("ranks 0 and 2 have submitted it, rank 1 has joined", 1));
 }
 
+TEST_F(WaitEndsTest, TakesTheNumberOfThoseThatAreNotNamedForNoRank) {
+  EXPECT_FALSE(objects("ranks 0 and 1 more have submitted it, rank 1 has not", 1));
+  EXPECT_TRUE(objects("ranks 1 and 1 more have submitted it, rank 1 has not", 1));
+}
+
 TEST_F(WaitEndsTest, SeesOneThatHasNotLasted) {
   after_ -= Duration(1);
   EXPECT_TRUE(objects(right_, 1));
