@@ -3,6 +3,7 @@ which of them wait for too long to be run each time."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -39,6 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--sanitized"):
         return
     leave_out(config, items, "measures")
+    leave_out(config, items, "uninstrumented")
+    if "libtsan" in os.environ.get("LD_PRELOAD", ""):
+        leave_out(config, items, "threads_after_fork")
     for item in items:
         marker = item.get_closest_marker("timeout")
         limit = marker.args[0] if marker else float(config.getini("timeout"))

@@ -72,6 +72,7 @@ def test_no_child_has_the_sockets_of_its_rank() -> None:
         assert report["shared"] == dict.fromkeys(kinds, 0)
 
 
+@pytest.mark.threads_after_fork
 def test_a_forked_child_may_call_everything() -> None:
     """What there is comes from the packages: a new function that hangs or answers fails this."""
     reports = launch(2, "forked_calls.py", ASAN_OPTIONS=LEAKS, timeout=140)

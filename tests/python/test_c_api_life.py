@@ -120,6 +120,7 @@ def told_in_child(scene: Scene, function: Function, before: dict[str, object]) -
     return "" if told == wanted else f"{told}"
 
 
+@pytest.mark.threads_after_fork
 def test_forked_child(scene: Scene) -> None:
     """Every function there is; the child tells what is wrong of it."""
     inherited = {f.name for f in of_object("fdl_session*", "fdl_handle*")}
