@@ -24,6 +24,11 @@ class VerdictMonitor final : public Monitor {
   void on_accusation(int rank, const PeerFailure& failure) override;
   void on_death(int rank, TimePoint now) override;
   void on_overdue(int rank) override { touched_.on_overdue(rank); }
+  // Who has given up goes, also where the group forms yet.
+  void on_start_end(int rank, const StartEnd& end) override {
+    if (!end.formed)
+      touched_.on_overdue(rank);
+  }
 
  private:
   void judge_cause(int rank, const PeerFailure& failure);

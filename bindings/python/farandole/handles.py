@@ -205,7 +205,7 @@ def synchronize(handle: object, *, timeout: float | None = None) -> Any:
     """Waits for the operation and returns its result; raises how it failed, as ``Handle.wait``.
 
     handle: of a function that ends in ``_async`` or ``_async_``.
-    timeout: as for ``Handle.wait``.
+    timeout: seconds to wait at most, with what ``Handle.wait`` says of them; None: no limit.
     """
     limit = checked_limit(timeout)
     return _checked(handle).wait(limit)

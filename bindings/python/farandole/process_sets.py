@@ -175,6 +175,7 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
     had submitted is carried out before; what else is in flight in it ends with
     InvalidArgumentError on all of them.
 
+    process_set: the one that ``add_process_set`` returned, or that was given to it.
     timeout: as for ``add_process_set``.
 
     Returns whether the set has ended by this: False where it was not added, or removed before, and
