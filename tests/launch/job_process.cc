@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "controller/launch/poll_wait.h"
 #include "controller/launch/process_tree.h"
@@ -38,8 +39,10 @@ std::string program(const std::string& name) {
 }
 
 std::string read_proc(pid_t pid, const std::string& name) {
-  std::ifstream file(fmt::format("/proc/{}/{}", pid, name));
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::ifstream file(fmt::format("/proc/{}/{}", pid, name));
+  std::ostringstream read;
+  read << file.rdbuf();  // nothing, and no exception, where it ends meanwhile
+  std::string text = std::move(read).str();
   std::replace(text.begin(), text.end(), '\0', '\n');
   return text;
 }
