@@ -213,16 +213,18 @@ def mistakes() -> None:
     assert tensors[0].grad is None
 
 
+def embeds(rows: int, columns: int, **arguments: Any) -> tuple[nn.Embedding, Any]:
+    """Zeros whose gradients are sparse, and an optimizer of them that is made with these."""
+    embedding = nn.Embedding(rows, columns, sparse=True)
+    nn.init.zeros_(embedding.weight)
+    sgd = torch.optim.SGD(embedding.parameters(), lr=1.0)
+    return embedding, hvd.DistributedOptimizer(sgd, embedding.named_parameters(), **arguments)
+
+
 @case
 def sparse() -> None:
     for as_dense in (False, True):
-        embedding = nn.Embedding(10, 3, sparse=True)
-        nn.init.zeros_(embedding.weight)
-        optimizer = hvd.DistributedOptimizer(
-            torch.optim.SGD(embedding.parameters(), lr=1.0),
-            embedding.named_parameters(),
-            sparse_as_dense=as_dense,
-        )
+        embedding, optimizer = embeds(10, 3, sparse_as_dense=as_dense)
         embedding(torch.tensor([hvd.rank(), hvd.rank(), 9])).sum().backward()
         optimizer.step()
         expected = torch.zeros(10, 3)
@@ -236,14 +238,7 @@ def sparse() -> None:
 def sparse_gradients_of_one_number() -> None:
     """Whose values have a stride of 0, as the gradient of a sum has."""
     for as_dense in (False, True):
-        embedding = nn.Embedding(8, 1, sparse=True)
-        nn.init.zeros_(embedding.weight)
-        optimizer = hvd.DistributedOptimizer(
-            torch.optim.SGD(embedding.parameters(), lr=1.0),
-            embedding.named_parameters(),
-            op=hvd.Sum,
-            sparse_as_dense=as_dense,
-        )
+        embedding, optimizer = embeds(8, 1, op=hvd.Sum, sparse_as_dense=as_dense)
         embedding(torch.tensor([hvd.rank()])).sum().backward()
         optimizer.step()
         expected = torch.zeros(8, 1)
