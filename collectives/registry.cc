@@ -84,6 +84,7 @@ Result<std::unique_ptr<Communicator>> make_communicator(
     case CommunicatorChoice::Gloo:
       return over_gloo(group, store, config);
     case CommunicatorChoice::Hierarchical:
+    case CommunicatorChoice::Flat:
     case CommunicatorChoice::Auto:
       break;
   }
@@ -91,7 +92,9 @@ Result<std::unique_ptr<Communicator>> make_communicator(
   const size_t hosts = count_hosts(group);
   if (hosts == 1)
     return inside_host(group, store, config);
-  if (hosts == group.members.size() && config.communicator == CommunicatorChoice::Auto)
+  const bool one_each = hosts == group.members.size();
+  if (config.communicator == CommunicatorChoice::Flat ||
+      (one_each && config.communicator == CommunicatorChoice::Auto))
     return over_gloo(group, store, config);
   tell_choice(group, "shared memory inside hosts and Gloo between them");
   return hierarchical::connect(group, store, config, inside_host, over_gloo);

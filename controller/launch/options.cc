@@ -4,7 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <string_view>
+#include <utility>
 
 #include "controller/launch/addresses.h"
 #include "controller/launch/arguments.h"
@@ -82,6 +84,7 @@ const ConfigRow& setting_row(const std::vector<ConfigRow>& rows, std::string_vie
 
 Status set_settings(const Arguments& given, Options& options) {
   const auto rows = config_rows();
+  std::map<std::string, std::pair<std::string, std::string>> set_by;  // setting: flag, value
   for (const auto& [flag, found] : given.flags) {
     const char* const key = find_flag(flag)->setting;
     if (!*key)
@@ -91,14 +94,15 @@ Status set_settings(const Arguments& given, Options& options) {
     const std::string value = says.takes_value() ? given.value(flag) : says.says;
     if (!Config().set(key, value))
       return not_valid(given, flag, row.accepts);
-    const auto same = [&](const auto& setting) { return setting.first == row.name; };
-    if (std::ranges::any_of(options.settings, same))
+    const auto [earlier, first] = set_by.try_emplace(row.name, flag, value);
+    if (first)
+      options.settings.emplace_back(row.name, value);
+    else if (earlier->second.second != value)
       return error(
           Code::InvalidArgument,
           "{} and {} contradict each other: give one of them",
-          opposite_flag(flag),
+          earlier->second.first,
           flag);
-    options.settings.emplace_back(row.name, value);
   }
   if (!given.has("--fusion-threshold-mb"))
     return Status::ok();

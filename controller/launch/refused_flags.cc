@@ -23,11 +23,6 @@ struct Group {
 const std::vector<Group>& groups() {
   static const std::vector<Group> all{
       {absent::kCycle, {{"--cycle-time-ms", "MS"}}},
-      {absent::kHierarchy,
-       {{"--hierarchical-allreduce", ""},
-        {"--no-hierarchical-allreduce", ""},
-        {"--hierarchical-allgather", ""},
-        {"--no-hierarchical-allgather", ""}}},
       {absent::kTorus, {{"--torus-allreduce", ""}}},
       {kNoTuner,
        {{"--autotune", ""},

@@ -35,7 +35,7 @@ std::vector<Setting> shared_settings(const Config& config) {
   const auto row = [](const char* name, int64_t value) {
     return Setting{name, std::to_string(value)};
   };
-  const char* const communicators[] = {"auto", "shm", "gloo", "hierarchical"};
+  const char* const communicators[] = {"auto", "shm", "gloo", "hierarchical", "flat"};
   return {
       {"FARANDOLE_PROCESS_SETS", shown(config.process_sets)},
       row("FARANDOLE_FUSION_BYTES", config.fusion_bytes),

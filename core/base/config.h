@@ -21,7 +21,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""us;
 
-enum class CommunicatorChoice : uint8_t { Auto, Shm, Gloo, Hierarchical };
+enum class CommunicatorChoice : uint8_t { Auto, Shm, Gloo, Hierarchical, Flat };
 
 struct Config {
   // Place in the job. Set by the launcher; alone (size 1) without one.
@@ -104,8 +104,8 @@ std::string config_markdown();
 std::vector<std::string> environment_names();
 std::optional<std::string> environment_value(const std::string& name);
 
-// For a job of one rank: a warning where mpirun or srun has started several of them, who know
-// nothing of each other. In the first of these alone: one line for each start of them all.
+// For a job of one rank: a warning where torchrun, horovodrun, mpirun (Open MPI, MPICH) or srun has
+// started several, who know nothing of each other. In the first of these alone: one for each start.
 std::optional<std::string> foreign_launcher(const Config::Lookup& lookup);
 
 }  // namespace farandole

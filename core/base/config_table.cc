@@ -99,9 +99,10 @@ const std::vector<ConfigKey>& config_table() {
           {{"auto", CommunicatorChoice::Auto},
            {"shm", CommunicatorChoice::Shm},
            {"gloo", CommunicatorChoice::Gloo},
-           {"hierarchical", CommunicatorChoice::Hierarchical}},
+           {"hierarchical", CommunicatorChoice::Hierarchical},
+           {"flat", CommunicatorChoice::Flat}},
           "What moves the bytes on the CPU. auto: shared memory inside a host, hierarchical "
-          "across hosts that hold several ranks, else Gloo."),
+          "across hosts that hold several ranks, else Gloo. flat: auto without hierarchical."),
       seconds(
           "start_timeout",
           "HOROVOD_START_TIMEOUT",

@@ -15,6 +15,9 @@ constexpr const char* kNoTuner =
 constexpr const char* kNotElastic =
     "jobs of changing size are not there yet; leave it out, and give farandolerun the number of "
     "ranks";
+constexpr const char* kHierarchy =
+    "the way is chosen by the hosts' ranks for all collectives; to choose it, set "
+    "FARANDOLE_COMMUNICATOR to hierarchical or flat";
 constexpr const char* kNoCcl = "oneCCL is not used here; leave it out";
 constexpr const char* kNoCopies = "there are no GPUs yet, whose memory it is about; leave it out";
 constexpr const char* kSameBits = "what is fused does not change a sum's bits; leave it out";
@@ -37,8 +40,8 @@ struct Variable {
 
 constexpr std::array<Variable, 30> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", absent::kCycle},
-    {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", absent::kHierarchy},
-    {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", absent::kHierarchy},
+    {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", kHierarchy},
+    {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", kHierarchy},
     {"HOROVOD_TORUS_ALLREDUCE", "0", absent::kTorus},
     {"HOROVOD_DISABLE_GROUP_FUSION", "0", kSameBits},
     {"HOROVOD_DYNAMIC_PROCESS_SETS", "1", kDynamicSets},

@@ -13,9 +13,6 @@ namespace farandole {
 namespace absent {
 inline constexpr const char* kCycle =
     "there is no cycle to set: tensors are agreed upon as they come; leave it out";
-inline constexpr const char* kHierarchy =
-    "the way is chosen by the hosts' ranks for all collectives; to choose it, set "
-    "FARANDOLE_COMMUNICATOR to hierarchical or gloo";
 inline constexpr const char* kTorus =
     "there is no torus; leave it out, and collectives go through shared memory inside hosts and "
     "Gloo across them";

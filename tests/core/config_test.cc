@@ -90,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{
             "FARANDOLE_COMMUNICATOR",
             "mpi",
-            "FARANDOLE_COMMUNICATOR=\"mpi\" is not valid: one of auto shm gloo hierarchical is "
+            "FARANDOLE_COMMUNICATOR=\"mpi\" is not valid: one of auto shm gloo hierarchical flat "
+            "is "
             "wanted"},
         BadCase{
             "FARANDOLE_CONTROLLER",

@@ -9,14 +9,29 @@ from dataclasses import dataclass
 from points import DEATHS, HARMLESS, Point
 
 RANKS = 3
-VICTIM = 2  # to whom happens, over Gloo and by itself, what these scenes are named after
-VICTIMS = {"freeze": signal.SIGSTOP, "death": signal.SIGKILL}
-SCENES = ("shm", "gloo", *VICTIMS)
+SCENES = ("shm", "gloo", "freeze", "death")
+# To whom happens, over Gloo and by itself, what these scenes are named after.
+VICTIMS = {
+    "freeze": (2, signal.SIGSTOP),
+    "death": (2, signal.SIGKILL),
+    "freeze of rank 0": (0, signal.SIGSTOP),
+    "death of rank 0": (0, signal.SIGKILL),
+}
+# Where only that leads to the point.
+SCENES_OF = {
+    "driver.give_up_coordinator": ("freeze of rank 0",),
+    "driver.lose_coordinator": ("death of rank 0",),
+}
 # Jobs of two hosts, as -H has them: rank 0 is on the launcher's, or on the other one.
 PLACES = {"rank 0 there": "h1:2,h0:1", "rank 0 here": "h0:1,h1:2"}
 HERE, THERE = "h0", "h1"
 JOB = "job"  # the role of launcher, agent and keepers
 OUTPOST = "outpost"  # and of those on the other host
+
+
+def scenes(point: Point) -> tuple[str, ...]:
+    """Those in which a job on one host may pass the point."""
+    return SCENES_OF.get(point.name, SCENES)
 
 
 @dataclass(frozen=True)
@@ -35,8 +50,9 @@ class Case:
         return f"{self.point.name}: {action}, {who}, {self.scene}, passage {self.hit}"
 
     @property
-    def has_victim(self) -> bool:
-        return self.scene in VICTIMS
+    def victim(self) -> int | None:
+        """The rank to which something happens besides."""
+        return VICTIMS[self.scene][0] if self.scene in VICTIMS else None
 
     @property
     def on_hosts(self) -> bool:

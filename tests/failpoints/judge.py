@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-from case import HERE, JOB, OUTPOST, RANKS, THERE, VICTIM, Case
+from case import HERE, JOB, OUTPOST, RANKS, THERE, Case
 
 REPORT = re.compile(r"REPORT (\{.*\})")
 CRASHED = re.compile(r"terminate called|was ended by SIG(ABRT|SEGV|BUS|ILL|FPE|PIPE|SYS|TRAP)")
@@ -54,7 +54,7 @@ def judge(seen: Seen) -> list[str]:
     last = seen.last.values()
     wrong = [f"rank {r['rank']} had a wrong result" for r in last if r["event"] == "wrong"]
     wrong += judge_crashes(seen)
-    if (not seen.reached or case.harmless) and not case.has_victim:
+    if (not seen.reached or case.harmless) and case.victim is None:
         if seen.exit_code != 0 or not seen.all_finished:
             wrong.append(f"not everybody finished (exit code {seen.exit_code})")
         return wrong
@@ -95,7 +95,7 @@ def judge_failure(seen: Seen, report: dict[str, Any]) -> list[str]:
     if not case.by_rank:
         return wrong
     # Before the group has formed a rank that is late is named, but nobody's culprit.
-    right = {int(case.role)} | ({VICTIM} if case.has_victim else set())
+    right = {int(case.role), case.victim} - {None}
     names_it = report["culprit"] in right or any(f"rank {r}" in text for r in right)
     # Whom the launcher ends because of a failure while the group forms goes without a goodbye.
     names_it |= "was lost while the group formed" in text
@@ -118,7 +118,7 @@ def judge_code(seen: Seen, code: int) -> list[str]:
     dies = seen.reached and case.ends_it and case.by_rank
     # After the last result, what is thrown may be of no consequence but for a warning.
     dies &= not (case.action == "throw" and seen.all_finished)
-    if code == 0 and (dies or failed or case.has_victim):
+    if code == 0 and (dies or failed or case.victim is not None):
         wrong.append("exit code 0 although a rank failed")
     # What fails is the writing of it.
     unable = "write" in case.point.name and not case.on_hosts
@@ -126,7 +126,7 @@ def judge_code(seen: Seen, code: int) -> list[str]:
         wrong.append(f"exit code {code} without a word")
     if code > 0 and case.on_hosts and not names_a_host(seen):
         wrong.append(f"does not name a host at fault: {last_word(seen)!r}")
-    by_itself = case.by_rank and not case.has_victim and not case.strikes
+    by_itself = case.by_rank and case.victim is None and not case.strikes
     if by_itself and code not in (0, FAILED):
         wrong.append(f"exit code {code} where a rank told of an error")
     return wrong
@@ -158,7 +158,7 @@ def judge_silence(seen: Seen) -> list[str]:
         return []
     mute = seen.joined - set(seen.last)
     mute -= {int(case.role)} if case.role != JOB else set()
-    mute -= {VICTIM} if case.has_victim else set()
+    mute -= {case.victim}
     if not mute:
         return []
     return [f"ranks {sorted(mute)} had joined and said nothing (exit code {seen.exit_code})"]

@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from case import SCENES, Case
+from case import Case, scenes
 from host_trial import Hosts, HostTrial, two_hosts, why_not
 from points import Point, points
 from several_hosts import AT_ONCE, hosts_cases, roles
@@ -42,14 +42,6 @@ RARE = {
     "coordinator_host.closed": (  # and goes before it gives up
         "controller/tcp_control_plane_test",
         "TurningAway.TheHeartbeatsOfAProcessOutliveTheConnectionOfTheOneBeforeIt",
-    ),
-    "driver.lose_coordinator": (  # rank 0 is gone first
-        "controller/tcp_control_plane_test",
-        "TcpFailure.RankZeroThatClosesWithoutAGoodbyeIsLost",
-    ),
-    "driver.give_up_coordinator": (  # rank 0 stands still
-        "controller/tcp_control_plane_test",
-        "TcpFailure.ASilentRankZeroIsLost",
     ),
     "process_card.watch_process.eventfd": (  # one that has long ended
         "net/net_test",
@@ -76,7 +68,7 @@ RARE = {
 
 def all_cases(point: Point, hits: Iterable[int]) -> Iterator[Case]:
     """The full product at a point."""
-    for scene in SCENES:
+    for scene in scenes(point):
         for role in point.roles():
             for action in point.all_actions():
                 for hit in hits:
@@ -97,7 +89,7 @@ def first_reached(point: Point) -> list[Outcome]:
     actions = point.actions()
     action = actions[zlib.crc32(point.name.encode()) % len(actions)]
     outcomes: list[Outcome] = []
-    for scene in sorted(SCENES, key=lambda s: zlib.crc32((s + point.name).encode())):
+    for scene in sorted(scenes(point), key=lambda s: zlib.crc32((s + point.name).encode())):
         for role in point.roles():
             outcomes.append(run(Case(point, action, role, scene)))
             if outcomes[-1].reached:

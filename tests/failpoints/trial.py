@@ -17,7 +17,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import IO, Any
 
-from case import JOB, RANKS, VICTIM, VICTIMS, Case
+from case import JOB, RANKS, VICTIMS, Case
 from judge import Seen, judge
 from points import ROOT
 
@@ -141,8 +141,7 @@ class Trial:
         return exit_code
 
     def _victim(self) -> list[str]:
-        signal_sent = VICTIMS.get(self.case.scene)
-        return [str(VICTIM), str(int(signal_sent))] if signal_sent else []
+        return [str(int(part)) for part in VICTIMS.get(self.case.scene, ())]
 
     def _prepare(self) -> None:
         if self.case.scene == "gloo":  # sparse, too: no standard input, few files

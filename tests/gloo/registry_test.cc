@@ -59,6 +59,14 @@ TEST(Registry, TakesWhatIsForced) {
   EXPECT_EQ(choose({"a"}, forced(CommunicatorChoice::Gloo)), all(1, "single"));
 }
 
+TEST(Registry, FlatIsAutoWithoutHierarchies) {
+  const Config flat = forced(CommunicatorChoice::Flat);
+  EXPECT_EQ(choose({"a"}, flat), all(1, "single"));
+  EXPECT_EQ(choose({"a", "a"}, flat), all(2, "shm"));
+  EXPECT_EQ(choose({"a", "b"}, flat), all(2, "gloo"));
+  EXPECT_EQ(choose({"a", "a", "b", "b"}, flat), all(4, "gloo"));
+}
+
 TEST(Registry, RefusesSharedMemoryAcrossHosts) {
   EXPECT_EQ(
       choose({"a", "b"}, forced(CommunicatorChoice::Shm)),

@@ -64,6 +64,7 @@ TEST(ConfigFile, WhatAsksForNothingIsNotRefused) {
       "params:\n"
       "  hierarchical_allreduce: false\n"
       "  hierarchical-allgather: no\n"
+      "  torus_allreduce: no\n"
       "autotune:\n"
       "  log_file: tuned.txt\n"
       "  warmup_samples: 5\n"
@@ -74,7 +75,10 @@ TEST(ConfigFile, WhatAsksForNothingIsNotRefused) {
       given);
   ASSERT_TRUE(status) << status.message();
   EXPECT_TRUE(given.has("--no-autotune"));
-  EXPECT_EQ(given.flags.size(), 1U);
+  EXPECT_TRUE(given.has("--no-torus-allreduce"));
+  EXPECT_TRUE(given.has("--no-hierarchical-allreduce"));
+  EXPECT_TRUE(given.has("--no-hierarchical-allgather"));
+  EXPECT_EQ(given.flags.size(), 4U);
 }
 
 TEST(ConfigFile, AnEmptyOneAsksForNothing) {
@@ -88,7 +92,8 @@ TEST(ConfigFile, RefusesByNameAndLine) {
   const std::pair<const char*, const char*> cases[] = {
       {"params:\n  cache_capacty: 1\n",
        "j.yaml:2: unknown key \"cache_capacty\" in params; did you mean cache_capacity? "
-       "known: fusion_threshold_mb, cache_capacity, torus_allreduce"},
+       "known: fusion_threshold_mb, cache_capacity, hierarchical_allreduce, "
+       "hierarchical_allgather, torus_allreduce"},
       {"\nparms: {}\n",
        "j.yaml:2: unknown section \"parms\"; known: controller, params, autotune, timeline, "
        "stall_check, "
@@ -113,10 +118,6 @@ TEST(ConfigFile, RefusesByNameAndLine) {
       {"params:\n\n  cycle_time_ms: 5\n",
        "j.yaml:3: cycle_time_ms: there is no cycle to set: tensors are agreed upon as they come; "
        "leave it out"},
-      {"params:\n  hierarchical_allreduce: true\n",
-       "j.yaml:2: hierarchical_allreduce: the way is chosen by the hosts' ranks for all "
-       "collectives; "
-       "to choose it, set FARANDOLE_COMMUNICATOR to hierarchical or gloo"},
       {"autotune:\n  log_file: tuned.txt\n  enabled: true\n",
        "j.yaml:3: enabled: nothing is tuned by itself yet; leave it out, or set "
        "--fusion-threshold-mb and --cache-capacity by hand"},

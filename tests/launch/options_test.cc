@@ -172,6 +172,9 @@ TEST(CommandLine, RefusesWhatMakesNoSense) {
        "--start-timeout \"90000\" is not valid: a number of seconds from 0.1 to 86400 is wanted\n"},
       {{"-np", "1", "--color", "--no-color", "p"},
        "--color and --no-color contradict each other: give one of them\n"},
+      {{"-np", "1", "--hierarchical-allreduce", "--no-hierarchical-allgather", "p"},
+       "--hierarchical-allreduce and --no-hierarchical-allgather contradict each other: give one "
+       "of them\n"},
       {{"-np", "1", "--verbose=3", "p"}, "--verbose takes no value\n"},
       {{"--help=me"}, "--help takes no value\n"},
       {{"--help-env=html"}, "--help-env=html is not valid: nothing or markdown is wanted\n"},

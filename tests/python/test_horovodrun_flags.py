@@ -127,12 +127,14 @@ def test_what_acts_reaches_the_ranks() -> None:
     flags += ["--no-stall-check", "--stall-check-warning-time-seconds", "7"]
     flags += ["--stall-check-shutdown-time-seconds", "70"]
     flags += ["--timeline-filename", "a{rank}.json", "--timeline-mark-cycles"]
+    flags += ["--no-hierarchical-allreduce", "--no-hierarchical-allgather"]
     flags += ["--gloo-timeout-seconds", "9", "--start-timeout", "8", "--gloo", "--disable-cache"]
     given = launcher("-np", "1", *flags, "env")
     assert given.returncode == 0, given.stderr
     found = dict(line[4:].split("=", 1) for line in given.stdout.splitlines() if "=" in line)
     for name, value in {
         "FUSION_BYTES": str(2 << 20),
+        "COMMUNICATOR": "flat",
         "CACHE_CAPACITY": "7",
         "LOG_LEVEL": "ERROR",
         "DATA_TIMEOUT": "9",

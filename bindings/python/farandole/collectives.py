@@ -19,9 +19,6 @@ from farandole.submission import Submitter
 
 Tensor = TypeVar("Tensor")
 
-# FDL_BARRIER of the C interface, whose numbers stay: what automatic names of barriers count under.
-_BARRIER = 5
-
 
 class Collectives(Generic[Tensor]):
     """Functions without ``_`` at the end return a new tensor; those with one write the result to
@@ -338,6 +335,6 @@ def barrier(process_set: ProcessSet = global_process_set, *, timeout: float | No
     try:
         checked_limit(timeout)
     except InvalidArgumentError:
-        _session.current().next_name(_BARRIER, set_id)  # counts here as on the other ranks
+        _session.current().next_name(_native.BARRIER, set_id)  # counts here as on the other ranks
         raise
     barrier_async(process_set).wait(timeout)

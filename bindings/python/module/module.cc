@@ -44,6 +44,7 @@ PYBIND11_MODULE(_native, module) {
   module.attr("BROADCAST") = static_cast<int>(FDL_BROADCAST);
   module.attr("REDUCESCATTER") = static_cast<int>(FDL_REDUCESCATTER);
   module.attr("ALLTOALL") = static_cast<int>(FDL_ALLTOALL);
+  module.attr("BARRIER") = static_cast<int>(FDL_BARRIER);
   module.attr("REDUCE") = static_cast<int>(FDL_REDUCE);
   module.attr("GATHER") = static_cast<int>(FDL_GATHER);
   module.attr("SCATTER") = static_cast<int>(FDL_SCATTER);

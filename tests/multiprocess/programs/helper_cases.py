@@ -56,3 +56,15 @@ def rates_follow_the_number_of_ranks() -> None:
         warm.step()
     middle = (0.5 + 0.5 * hvd.size()) / 2
     torch.testing.assert_close(seen, [0.5, middle, 0.5 * hvd.size()])
+
+
+@case
+def rates_of_who_trains_alone_stay() -> None:
+    others = hvd.add_process_set(list(range(1, hvd.size())))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.5)
+    hvd.scale_learning_rate(optimizer, process_set=others)
+    together = others.size() if others.included() else 1
+    assert optimizer.param_groups[0]["lr"] == 0.5 * together
+    hvd.WarmupLR(optimizer, 2, process_set=others)
+    torch.testing.assert_close(optimizer.param_groups[0]["lr"], 0.5)
+    hvd.remove_process_set(others)

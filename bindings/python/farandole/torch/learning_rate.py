@@ -24,11 +24,11 @@ def scale_learning_rate(
     factor: a positive number; None is the number of ranks, by which the batch has grown (Goyal et
         al., 2017). Where gradients add up locally over several backwards, or for an optimizer that
         wants the square root, say so.
-    process_set: whose ranks train together; communicates nothing.
+    process_set: whose ranks train together, and one outside of it alone; communicates nothing.
     """
     check_optimizer(optimizer)
     check_process_set(process_set)
-    by = float(process_set.size()) if factor is None else _positive("factor", factor)
+    by = float(_together(process_set)) if factor is None else _positive("factor", factor)
     if any("initial_lr" in group for group in optimizer.param_groups):
         raise InvalidArgumentError(
             "a scheduler was made for the optimizer, which keeps the old learning rate; scale it "
@@ -61,7 +61,7 @@ class WarmupLR(LinearLR):
     start_factor: by what the rate is multiplied at first, above 0 and at most 1; None: 1 / number
         of ranks.
     last_epoch: as for torch's schedulers: the last step when resuming, -1 to begin.
-    process_set: whose ranks train together; communicates nothing.
+    process_set: whose ranks train together, and one outside of it alone; communicates nothing.
     """
 
     def __init__(
@@ -76,13 +76,17 @@ class WarmupLR(LinearLR):
         check_process_set(process_set)
         steps = check_count("warmup_steps", warmup_steps)
         begin = (
-            1.0 / process_set.size()
+            1.0 / _together(process_set)
             if start_factor is None
             else _positive("start_factor", start_factor)
         )
         if begin > 1:
             raise InvalidArgumentError(f"start_factor={shown(start_factor)} is above 1")
         super().__init__(optimizer, begin, 1.0, steps, last_epoch)
+
+
+def _together(process_set: ProcessSet) -> int:
+    return process_set.size() if process_set.included() else 1
 
 
 def _positive(what: str, value: Any) -> float:
