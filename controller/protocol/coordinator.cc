@@ -50,7 +50,8 @@ void Coordinator::broadcast(const Message& message, const std::vector<bool>& ski
 
 Actions Coordinator::fail(PeerFailure failure, int unreachable) {
   failed_ = true;
-  accusation_.reset();
+  accusations_.clear();
+  confirmed_.reset();
   failure.left = false;
   failure.host = failure.rank < 0 ? "" : members_[static_cast<size_t>(failure.rank)].host;
   std::vector<bool> skip = finished_;
@@ -226,8 +227,9 @@ Actions Coordinator::accuse(int accuser, PeerFailure failure, TimePoint now) {
     gave_up_zero_.try_emplace(accuser, failure.cause);
   if (FARANDOLE_MUTATE(BelieveAccusations))
     return fail(std::move(failure));
-  if (!accusation_ || FARANDOLE_MUTATE(TakeTheLastAccusation))
-    accusation_ = {std::move(failure), now + ControlPlane::kConfirm};
+  accusations_.add(accuser, std::move(failure));
+  if (!confirmed_)
+    confirmed_ = now + ControlPlane::kConfirm;
   return {};
 }
 
@@ -236,8 +238,8 @@ std::optional<TimePoint> Coordinator::deadline() const noexcept {
     return std::nullopt;
   std::optional<TimePoint> next = inquiries_.deadline();
   const auto consider = [&next](TimePoint when) { next = std::min(next.value_or(when), when); };
-  if (accusation_)
-    consider(accusation_->due);
+  if (confirmed_)
+    consider(*confirmed_);
   if (look_)
     consider(*look_);
   return next;
@@ -246,8 +248,8 @@ std::optional<TimePoint> Coordinator::deadline() const noexcept {
 Actions Coordinator::tick(TimePoint now) {
   if (failed_)
     return {};
-  if (accusation_ && now >= accusation_->due && !FARANDOLE_MUTATE(SkipConfirmDeadline))
-    return fail(std::move(accusation_->failure));
+  if (confirmed_ && now >= *confirmed_ && !FARANDOLE_MUTATE(SkipConfirmDeadline))
+    return fail(accusations_.verdict());
   Actions actions = look(now);
   if (!failed_)
     append(actions, tell_stalls(now));

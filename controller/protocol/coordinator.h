@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/protocol/accusations.h"
 #include "controller/protocol/actions.h"
 #include "controller/protocol/limits.h"
 #include "controller/protocol/membership.h"
@@ -50,8 +51,8 @@ class Coordinator {
   Actions on_silent(int rank, const std::string& cause);
   // Rounds of process set 0 that rank 0 has agreed to but not finished; see flush().
   void on_backlog(size_t rounds) noexcept { backlog_ = rounds; }
-  // To be called at deadline(): an accusation by a peer that nothing better has replaced for
-  // ControlPlane::kConfirm becomes the verdict; operations that wait for some ranks for longer than
+  // To be called at deadline(): accusations by peers that nothing better has replaced for
+  // ControlPlane::kConfirm become the verdict; operations that wait for some ranks for longer than
   // the policy says are told (TellStalls) once these have said where they are, or end the job, if
   // they still wait kReadOn later: a coordinator that comes late, because it was stopped or
   // starved, has not read yet what ended their wait.
@@ -118,13 +119,10 @@ class Coordinator {
   std::vector<std::set<uint32_t>> deferred_joins_;
   StoreTable store_;
   size_t backlog_ = 0;
-  struct Accusation {
-    PeerFailure failure;
-    TimePoint due;
-  };
-  std::optional<Accusation> accusation_;  // the first one
-  std::optional<TimePoint> look_;         // when to look at what waits, while anything does
-  std::optional<TimePoint> doubted_;      // when something was seen to wait for too long
+  Accusations accusations_;
+  std::optional<TimePoint> confirmed_;  // when they, where there are any, become the verdict
+  std::optional<TimePoint> look_;       // when to look at what waits, while anything does
+  std::optional<TimePoint> doubted_;    // when something was seen to wait for too long
   Inquiries inquiries_;
   std::map<int, std::string> gave_up_zero_;  // who holds rank 0 for lost, and why
   uint64_t round_ = 0;

@@ -34,6 +34,7 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"ForgetWhoLeft", "a rank that left is not remembered"},
     {"BelieveAccusations", "an accusation is the verdict at once"},
     {"TakeTheLastAccusation", "a later accusation replaces the first"},
+    {"BlameWhoWaits", "who accuses another is blamed for being waited for"},
     {"SkipConfirmDeadline", "an accusation never becomes the verdict"},
     {"ReplaceTheVerdict", "a second verdict follows the first"},
     {"BlameWhoLeft", "a rank that left is blamed when its connection closes"},

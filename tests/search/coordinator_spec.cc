@@ -96,8 +96,9 @@ void CoordinatorSpec::hears(int rank, const control::Message& message) {
   if (const auto* report = std::get_if<Report>(&message)) {
     if (report->failure.rank == 0 && report->failure.code == Code::PeerLost)
       gave_up_zero_[at(rank)] = true;
-    if (!accused_)
-      accused_ = report->failure.rank;
+    accuser_ = accuser_.value_or(rank);
+    if (!accused_[at(rank)])
+      accused_[at(rank)] = report->failure.rank;
   } else if (std::holds_alternative<Leave>(message) && !gone_[at(rank)]) {
     leaving_ = rank;
   } else if (std::holds_alternative<Finished>(message)) {
@@ -128,8 +129,14 @@ void CoordinatorSpec::hears_nothing_of(int rank) {
 }
 
 void CoordinatorSpec::confirm_time_passes() {
-  if (!verdict_)
-    due_ = accused_;
+  if (verdict_ || !accuser_)
+    return;
+  due_ = accused_[at(*accuser_)];
+  // From one that accuses nobody on, nothing changes; in a circle of all, back to the first.
+  std::set<int> seen{*accuser_};
+  while (accused_[at(*due_)] && seen.insert(*due_).second) due_ = accused_[at(*due_)];
+  if (accused_[at(*due_)])
+    due_ = accused_[at(*accuser_)];
 }
 
 std::string CoordinatorSpec::said(const std::vector<Said>& all) {
@@ -374,7 +381,8 @@ void CoordinatorSpec::write(control::StateText& to) const {
   for (const auto& [id, key] : ids_) to << id << std::string_view(key.name);
   for (int rank = 0; rank < kRanks; ++rank)
     to << gone_[at(rank)] << finished_[at(rank)] << gave_up_zero_[at(rank)];
-  to << accused_.value_or(-9) << last_set_ << added_;
+  to << accuser_.value_or(-9) << last_set_ << added_;
+  for (const auto& accused : accused_) to << accused.value_or(-9);
   for (int rank = 0; rank < kRanks; ++rank) to << resends_[at(rank)] << deferred_[at(rank)];
 }
 

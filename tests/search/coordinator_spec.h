@@ -80,7 +80,8 @@ class CoordinatorSpec {
   PerRank<bool> gone_{};         // left
   PerRank<bool> finished_{};     // has said its last word
   PerRank<bool> gave_up_zero_{};
-  std::optional<int> accused_;
+  std::optional<int> accuser_;             // the first one
+  PerRank<std::optional<int>> accused_{};  // by each rank
   std::optional<int> verdict_;
 
   // Of the step under way.

@@ -72,7 +72,7 @@ static_assert(sizeof(StoreTable) == 128);
 static_assert(sizeof(Membership) == 272);
 static_assert(sizeof(ProcessSets) == 112);
 static_assert(sizeof(Readiness) == 632);
-static_assert(sizeof(Coordinator) == 1464);
+static_assert(sizeof(Coordinator) == 1440);
 #endif
 
 std::unique_ptr<Worker> StateAccess::copy(const Worker& from) {
@@ -105,7 +105,8 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
   copy(from.readiness_, to->readiness_);
   to->store_ = from.store_;
   to->backlog_ = from.backlog_;
-  to->accusation_ = from.accusation_;
+  to->accusations_ = from.accusations_;
+  to->confirmed_ = from.confirmed_;
   to->look_ = from.look_;
   to->doubted_ = from.doubted_;
   to->inquiries_ = from.inquiries_;
@@ -185,10 +186,13 @@ void StateAccess::write(StateText& to, const Coordinator& c) {
   for (const bool finished : c.finished_) to << finished;
   write(to, c.readiness_);
   write(to, c.store_);
-  to << c.backlog_ << c.accusation_.has_value();
-  if (c.accusation_) {
-    to.message(Report{c.accusation_->failure});
-    to << c.accusation_->due.time_since_epoch().count();
+  to << c.backlog_ << c.confirmed_.has_value();
+  if (c.confirmed_) {
+    to << c.confirmed_->time_since_epoch().count() << c.accusations_.first();
+    for (const auto& [accuser, failure] : c.accusations_.all()) {
+      to << accuser;
+      to.message(Report{failure});
+    }
   }
   to << c.gave_up_zero_.size();
   for (const auto& [rank, cause] : c.gave_up_zero_) to << rank << std::string_view(cause);

@@ -90,6 +90,7 @@ void Caller::tell_finished() {
       return;
   finished_told_ = true;
   parts_.trace("has finished");
+  for (const auto& monitor : *parts_.monitors) monitor->on_finished(parts_.rank);
   parts_.driver().finished();
 }
 

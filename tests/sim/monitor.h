@@ -65,7 +65,8 @@ class Monitor {
   virtual void on_halted(int /*rank*/) {}
   // Its data plane finds somebody at fault, which it tells the coordinator.
   virtual void on_accusation(int /*rank*/, const PeerFailure&) {}
-  virtual void on_goodbye(int /*rank*/) {}  // it calls leave()
+  virtual void on_goodbye(int /*rank*/) {}   // it calls leave()
+  virtual void on_finished(int /*rank*/) {}  // it has said its last word: nobody watches it
   // Told in the log of rank 0.
   virtual void on_stalls(const control::StallReport&) {}
   // Its control plane is about to close, after all that it waited for.

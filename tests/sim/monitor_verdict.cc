@@ -11,14 +11,16 @@ using std::chrono_literals::operator""ms;
 
 VerdictMonitor::VerdictMonitor(const Plan& plan, Findings& findings)
     : Monitor(findings),
-      plan_(plan),
+      data_first_(plan.gives_up_data_first()),
       // Last words; then what travels and is handled.
       noticed_bound_(150ms + 20 * plan.delay_most + (100 + 50 * plan.size) * plan.slowness),
       // Besides, silence and two beats.
       silent_bound_(noticed_bound_ + plan.heartbeat_timeout + 2 * plan.heartbeat_interval),
+      unwatched_bound_(silent_bound_ + plan.data_timeout),
       touched_(plan),
       noticed_(static_cast<size_t>(plan.size)),
       told_(static_cast<size_t>(plan.size)),
+      finished_(static_cast<size_t>(plan.size)),
       deaths_(static_cast<size_t>(plan.size)) {}
 
 void VerdictMonitor::on_fault(const Fault& fault) {
@@ -29,7 +31,7 @@ void VerdictMonitor::on_fault(const Fault& fault) {
 }
 
 void VerdictMonitor::on_accusation(int, const PeerFailure& failure) {
-  if (plan_.gives_up_data_first() && failure.code == Code::Timeout)
+  if (data_first_ && failure.code == Code::Timeout)
     late_.insert(failure.rank);
 }
 
@@ -72,8 +74,9 @@ void VerdictMonitor::judge_time(int rank, const PeerFailure& failure, TimePoint 
       failure.rank < 0 ? std::nullopt : deaths_.at(static_cast<size_t>(failure.rank));
   if (!death)
     return;
-  const Duration bound =
-      noticed_[static_cast<size_t>(failure.rank)] ? noticed_bound_ : silent_bound_;
+  const Duration silent =
+      finished_[static_cast<size_t>(failure.rank)] ? unwatched_bound_ : silent_bound_;
+  const Duration bound = noticed_[static_cast<size_t>(failure.rank)] ? noticed_bound_ : silent;
   if (now - std::max(*death, formed_) > bound)
     violated(fmt::format(
         "I5: rank {} hears {} ms after it that rank {} died or the group formed; {} ms are allowed",

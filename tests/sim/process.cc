@@ -73,13 +73,13 @@ void Process::stop() noexcept {
   if (!running())
     return;
   state_ = State::Stopped;
-  ++stops_;
 }
 
 void Process::resume() {
   if (state_ != State::Stopped)
     return;
   state_ = State::Running;
+  ++stops_;
   for (Task& task : std::exchange(waiting_, {}))
     later(random_.between(Duration(0), slowness_), std::move(task));
   wake();

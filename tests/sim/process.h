@@ -68,7 +68,7 @@ class Process {
   void kill() noexcept { state_ = State::Dead; }
   void jump(Duration ahead);
   void slow_down(Duration slowness) noexcept { slowness_ = slowness; }
-  uint64_t stops() const noexcept { return stops_; }
+  uint64_t stops() const noexcept { return stops_; }  // that are over
   // Dead for good: lets go of all that waits. What is destroyed thereby may still call.
   void dismantle();
 
