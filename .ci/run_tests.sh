@@ -15,9 +15,6 @@ echo "==> ctest"
 # One more at once than there are cores: many wait, and those that measure time run alone.
 ctest --preset dev --no-tests=error -j "$((${JOBS:-$(nproc)} + 1))" \
   --output-junit "$PWD/$results/ctest.xml" || failed=1
-for preset in asan tsan; do
-  .ci/run_sanitized.sh "$preset" subset || failed=1
-done
 # Jobs at whose failpoints something happens, those of the soak and those of several hosts wait most of
 # the time, and so do all that are not named here, which measure it: beside them goes, niced, what
 # measures none.
@@ -36,8 +33,12 @@ wait_for() { # NAME
   cat "$results/$1.log"
 }
 
-echo "==> fuzz, beside it pytest: ${waiting[*]}"
+echo "==> pytest beside what follows: ${waiting[*]}"
 start waiting 0 "${waiting[@]}"
+for preset in asan tsan; do
+  nice -n 10 .ci/run_sanitized.sh "$preset" subset || failed=1
+done
+echo "==> fuzz"
 ctest --preset fuzz --no-tests=error -j "${JOBS:-$(nproc)}" \
   --output-junit "$PWD/$results/fuzz.xml" || failed=1
 wait_for waiting

@@ -137,11 +137,19 @@ void CoordinatorHost::attach(int rank, Peer& peer) {
   events.drained = events_.something_to_do;
   events.closed = [this, rank](const Status& why) { on_closed(rank, why.message()); };
   peer.incarnation = peer.control->hello.incarnation;
-  peer.connection = std::make_unique<net::Connection>(
-      io_, std::move(*peer.control), limits_of(options_.config), std::move(events));
+  net::Established control = std::move(*peer.control);
+  net::Established heartbeat = std::move(*peer.heartbeat);
   peer.control.reset();
-  events_.watch(rank, std::move(*peer.heartbeat));
   peer.heartbeat.reset();
+  // Watched before anything is heard of it. Where this throws, the rank has neither connection.
+  events_.watch(rank, std::move(heartbeat));
+  try {
+    peer.connection = std::make_unique<net::Connection>(
+        io_, std::move(control), limits_of(options_.config), std::move(events));
+  } catch (...) {
+    events_.forget(rank);
+    throw;
+  }
   apply(membership_->on_connected(rank));
   events_.something_to_do();
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import selectors
 import shutil
@@ -22,7 +23,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-REPORT = "REPORT "
+# What a rank says, not what the launcher tells again of it, cut short.
+REPORT = re.compile(r"(?:\[\d+\] )?REPORT (\{.*\})")
 START_TIME = 60.0  # generous: nothing is measured before the job goes
 
 THROW, EXIT, FINISH = (signal.SIGRTMIN + i for i in range(3))
@@ -182,9 +184,8 @@ class Job:
 
     def _take(self, line: str) -> None:
         self.output.append(line)
-        _, found, text = line.partition(REPORT)
-        if found:
-            self.reports.append({**json.loads(text), "heard": time.monotonic_ns()})
+        if found := REPORT.fullmatch(line):
+            self.reports.append({**json.loads(found[1]), "heard": time.monotonic_ns()})
 
     def wait_for(self, what: Callable[[Job], bool], seconds: float) -> bool:
         deadline = time.monotonic() + seconds

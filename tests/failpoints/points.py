@@ -18,7 +18,7 @@ HARMLESS = {"short", str(errno.EINTR)}
 
 # Calls in functions of the launcher that throw nothing, as the compiler sees to: there is no
 # exception that could come from there.
-UNTHROWN = {"fd.point_at_null", "output_queue.takes_more", "poll_wait.poll_until"}
+UNTHROWN = {"fd.point_at_null", "fd.write_all", "output_queue.takes_more", "poll_wait.poll_until"}
 
 _INTERRUPTED = re.compile(
     "read|write|pwrite|send|recv|sendmsg|recvmsg|pread|poll|ppoll|epoll_wait|wait4|futex|fallocate|accept4"

@@ -24,7 +24,10 @@ from trial import BUILD, WITNESS
 READ = Point("somewhere.poll", "controller/launch/somewhere.cc", frozenset({"_CALL"}))
 NO_MEMORY, AGAIN = "12", "4"
 # Cases of the full product that the product once failed: point, action, role, scene, passage.
-ONCE_WRONG = [("name_lookup.look_up_number.getaddrinfo", NO_MEMORY, "1", "gloo", 4)]
+ONCE_WRONG = [
+    ("name_lookup.look_up_number.getaddrinfo", NO_MEMORY, "1", "gloo", 4),
+    ("heartbeat.push.send", "throw", "0", "freeze", 1),
+]
 WORD = "farandolerun: the agent on host h failed with exit code 1; its ranks were ended with it\n"
 
 
