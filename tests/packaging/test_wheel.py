@@ -142,7 +142,7 @@ def test_no_framework_is_a_dependency(installation: Installation) -> None:
         (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = wheel.read(name).decode()
     needed = re.findall(r"^Requires-Dist: ([\w.-]+)(?!.*extra ==)", metadata, flags=re.MULTILINE)
-    assert set(needed) == {"numpy"}
+    assert set(needed) == {"cloudpickle", "numpy"}
 
 
 def test_it_needs_nothing_of_the_machine(installation: Installation) -> None:
