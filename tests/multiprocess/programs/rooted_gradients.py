@@ -186,6 +186,36 @@ def while_ranks_have_joined(rank: int, size: int) -> None:
     result: Any = hvd.reduce(x, 0, name="to one")
     torch.autograd.backward(result.sum())
     equal(x.grad, ones / others)
+    x = own(rank)
+    result = hvd.broadcast(x, 0, name="from one")
+    torch.autograd.backward(result.sum() * (rank + 1))
+    equal(x.grad, torch.full((2, 2), (others + 1) / 2 if rank == 0 else 0.0, dtype=torch.float64))
+    hvd.join()
+
+
+@case
+def of_a_broadcast_before_ranks_joined(rank: int, size: int) -> None:
+    """The forward has counted all; those that are left sum theirs at the root, whichever it is."""
+    x, y = own(rank), torch.tensor(rank + 1.0, requires_grad=True)
+    left = range(size - 1)
+    results = {root: hvd.broadcast(x**2, root, name=f"from {root}") for root in range(size)}
+    groups = {root: hvd.grouped_broadcast([x * 1, y * 1], root, f"all {root}") for root in left}
+    if rank == size - 1:
+        hvd.join()
+        return
+    total = sum(r + 1.0 for r in left) / size
+    for root in left:
+        mine = float(rank == root)
+        gradient = first((results[root] * (rank + 1)).sum(), x)
+        equal(gradient, 2 * total * mine * x.detach())
+        equal(first(gradient.sum(), x), torch.full((2, 2), 2 * total * mine, dtype=x.dtype))
+        whole, number = groups[root]
+        x.grad = y.grad = None
+        torch.autograd.backward((whole.expand(3, 2, 2).sum() + number * 2) * (rank + 1))
+        equal(x.grad, torch.full((2, 2), 3 * total * mine, dtype=x.dtype))
+        equal(y.grad, torch.tensor(2 * total * mine))
+    lost = results[size - 1].sum()
+    raises(lambda: torch.autograd.backward(lost), hvd.MismatchError, "joined")
     hvd.join()
 
 

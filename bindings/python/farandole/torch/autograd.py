@@ -192,25 +192,16 @@ class Broadcast(Linear):
 
 @dataclass(frozen=True)
 class Reduce(Linear):
-    """Sums for the root, zeros elsewhere. Each rank sums a part and sends that: half of what an
-    allreduce moves."""
+    """Sums for the root, zeros elsewhere: half of what an allreduce moves."""
 
     root: int
 
     def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        flat = [tensor.reshape(-1) for tensor in tensors]
-        reduce = Call(_native.REDUCESCATTER, "", op=Sum, postscale=self.factor)
-        parts = self.exchange(reduce, ".parts", flat)
-        ranks = self.process_set.ranks
-        splits = [[len(part) * (rank == self.root) for rank in ranks] for part in parts]
-        sums = self.exchange(Call(_native.ALLTOALL, ""), "", parts, splits)
-        if ranks[self.process_set.rank()] != self.root:
-            return [torch.zeros_like(tensor) for tensor in tensors]
-        if any(part.numel() != tensor.numel() for part, tensor in zip(sums, tensors, strict=True)):
-            raise UnsupportedError(
-                "the gradient of a broadcast needs every rank of the process set; some have joined"
-            )
-        return [part.view(tensor.shape) for part, tensor in zip(sums, tensors, strict=True)]
+        reduce = Call(_native.REDUCE, "", op=Sum, root=self.root, postscale=self.factor)
+        sums = self.exchange(reduce, "", tensors)
+        if self.process_set.ranks[self.process_set.rank()] == self.root:
+            return sums
+        return [torch.zeros_like(tensor) for tensor in tensors]
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
         names = self.gradient_names()
@@ -245,7 +236,7 @@ def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Line
     if call.kind == _native.ALLGATHER:
         return Gather(*common, 1.0 / members[0].ranks)
     if call.kind == _native.BROADCAST:
-        return Broadcast(*common, 1.0 / size, int(call.root))
+        return Broadcast(*common, 1.0 / members[0].ranks, int(call.root))
     if call.kind == _native.REDUCESCATTER:
         # Of an Average the forward has divided by as many.
         factor = call.prescale * call.postscale * (members[0].ranks if call.op == Sum else 1)
