@@ -225,6 +225,13 @@ def optimizers_that_differ() -> None:
         hvd.MismatchError,
     )
     assert text == "optimizer_state: rank 0 has AdamW, rank 1 has SGD"
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(2))], 0.1)
+    if odd:
+        optimizer.add_param_group({"params": []})
+    unlike = "optimizer_state: rank 0 has parameter groups: 1, rank 1 has parameter groups: 2"
+    for root in (0, 1):
+        work = partial(hvd.broadcast_optimizer_state, optimizer, root)
+        assert failure(work, hvd.MismatchError) == unlike
 
     class Unpicklable:
         def __reduce__(self) -> Any:

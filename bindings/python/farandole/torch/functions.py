@@ -126,6 +126,8 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 def _facts(optimizer: torch.optim.Optimizer) -> Iterator[str]:
     yield type(optimizer).__name__
+    # Of empty ones no parameter tells.
+    yield f"parameter groups: {len(optimizer.param_groups)}"
     for number, group in enumerate(optimizer.param_groups):
         for at, p in enumerate(group["params"]):
             yield f"parameter {at} of group {number}: {kind_of(p)}"
