@@ -251,6 +251,7 @@ def test_running_functions() -> None:
     (signature,) = re.findall(r"`run\(([^`]*)\)`", what)
     assert re.split(r",\s*(?![^()]*\))", signature) == FACTS["run"]
     assert hasattr(farandole, "run") == (state == "yes")
+    begins_alike(farandole.run, FACTS["run"])
 
 
 def test_variables() -> None:
