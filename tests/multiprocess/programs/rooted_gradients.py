@@ -219,6 +219,78 @@ def of_a_broadcast_before_ranks_joined(rank: int, size: int) -> None:
     hvd.join()
 
 
+def reduced_in_parts(rank: int, size: int, gone: int, took_part: int) -> None:
+    """Rows of whoever is gone are zeros.
+
+    took_part: how many ranks, in the forward.
+    """
+    x, number = own(rank, 2 * size + 1), own(rank, 1)
+    parts = hvd.grouped_reducescatter([x, number], op=hvd.Sum, name="parts")
+    more = hvd.reducescatter(x, op=hvd.Sum, name="more")
+    if rank == gone:
+        hvd.join()
+        return
+    owner = torch.arange(size).repeat_interleave(torch.tensor([3] + [2] * (size - 1)))
+    weights = ((owner + 1.0) * (owner != gone)).double().unsqueeze(1).expand(-1, 2)
+    torch.autograd.backward((parts[0].sum() + parts[1].sum()) * (rank + 1))
+    equal(x.grad, weights * took_part)
+    equal(number.grad, weights[:1] * took_part)
+    gradient = first((more**2).sum(), x)
+    torch.autograd.backward(gradient.sum())
+    twice = 2.0 * took_part**2 * (size - 1) * (weights > 0)
+    equal(x.grad, weights * took_part + twice)
+
+
+def gathered_in_rows(rank: int, size: int, gone: int) -> None:
+    """What the losses of those that are left make of their rows, even or not."""
+    x, row = own(rank, rank + 1), own(rank, 1)
+    everything, rows = hvd.grouped_allgather([x, row], name="rows")
+    more = hvd.allgather(x, name="more rows")
+    if rank == gone:
+        hvd.join()
+        return
+    left = [r for r in range(size) if r != gone]
+    mean = sum(r + 1.0 for r in left) / size
+    torch.autograd.backward((everything.sum() + 2 * rows.sum()) * (rank + 1))
+    equal(x.grad, torch.full_like(x.detach(), mean))
+    equal(row.grad, torch.full_like(row.detach(), 2 * mean))
+    gradient = first((more**2).sum(), x)
+    equal(gradient, 2 * x.detach() * len(left) / size)
+    equal(first(gradient.sum(), x), torch.full_like(x.detach(), 2 * len(left) / size**2))
+
+
+@case
+def of_rows_before_ranks_joined(rank: int, size: int) -> None:
+    for gone in range(size):
+        reduced_in_parts(rank, size, gone, size)
+        if rank != gone:
+            hvd.join()
+        gathered_in_rows(rank, size, gone)
+        if rank != gone:
+            hvd.join()
+
+
+@case
+def of_parts_while_ranks_have_joined(rank: int, size: int) -> None:
+    for gone in range(size):
+        if rank != gone:
+            reduced_in_parts(rank, size, gone, size - 1)
+        hvd.join()
+
+
+@case
+def rows_of_ranks_apart_that_have_joined(rank: int, size: int) -> None:
+    """How many were whose is known to them alone."""
+    x, row = own(rank, rank + 1), own(rank, 1)
+    result = hvd.allgather(x, name="apart")
+    if size >= 3 and rank == 1:
+        lost = result.sum()
+        raises(lambda: torch.autograd.backward(lost), hvd.UnsupportedError, "before any of them")
+        torch.autograd.backward(hvd.allgather(row, name="here").sum())
+        equal(row.grad, torch.ones(1, 2, dtype=row.dtype))
+    hvd.join()
+
+
 def main() -> None:
     hvd.init()
     torch.set_num_threads(1)

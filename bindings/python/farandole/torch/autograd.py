@@ -121,20 +121,52 @@ class Reduction(Linear):
 
 
 @dataclass(frozen=True)
-class Gather(Linear):
-    """allgather."""
+class _InRows(Linear):
+    """Between rows of each rank and all of them, one behind the other.
 
-    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        return self.exchange(Call(_native.ALLGATHER, ""), "", scaled(tensors, self.factor))
+    cut: whether the ranks have as many as reducescatter gives them, or each as many as it has.
+    """
 
-    def transposed(self, inputs: list[torch.Size]) -> Linear:
-        rows = [shape[0] for shape in inputs]
-        names = self.gradient_names()
-        return Scatter(self.submitter, names, self.process_set, self.factor, rows)
+    cut: bool
+
+    def rows_of_all(self, rows: list[int], wholes: list[int]) -> tuple[list[int], list[list[int]]]:
+        """Who is left, ranks that have joined aside, and how many rows each rank has of tensors of
+        which this one has ``rows``, and all together ``wholes``."""
+        mine = torch.tensor([[self.process_set.rank(), *rows]])
+        (told,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [mine])
+        left, size = told[:, 0].tolist(), self.process_set.size()
+        if self.cut:
+            return left, [_cut(whole, size) for whole in wholes]
+        counts = torch.zeros(size, len(rows), dtype=torch.int64)
+        counts[left] = told[:, 1:]
+        parts: list[list[int]] = counts.t().tolist()
+        return left, [_completed(*one, left) for one in zip(parts, wholes, strict=True)]
 
 
 @dataclass(frozen=True)
-class Scatter(Linear):
+class Gather(_InRows):
+    """allgather. As a gradient, with zeros for the rows of ranks that have joined since.
+
+    wholes: as a gradient, the rows of each result; else empty.
+    """
+
+    wholes: list[int]
+
+    def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        results = self.exchange(Call(_native.ALLGATHER, ""), "", scaled(tensors, self.factor))
+        # Both alike on all ranks that are left, none of which joins before it has its gradient.
+        if not self.wholes or [len(result) for result in results] == self.wholes:
+            return results
+        left, parts = self.rows_of_all([len(tensor) for tensor in tensors], self.wholes)
+        return [_spread(*one, left) for one in zip(results, parts, strict=True)]
+
+    def transposed(self, inputs: list[torch.Size]) -> Linear:
+        names, rows = self.gradient_names(), [shape[0] for shape in inputs]
+        return Scatter(self.submitter, names, self.process_set, self.factor, self.cut, rows)
+
+
+@dataclass(frozen=True)
+class Scatter(_InRows):
     """Sums over the ranks, of which each one gets its rows.
 
     rows: how many this rank gets of each tensor.
@@ -145,22 +177,22 @@ class Scatter(Linear):
     op: int = Sum
 
     def compute(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        # Of ranks that have joined nothing is gathered: they get no rows.
-        mine = torch.tensor([[self.process_set.rank(), *self.rows]])
-        (told,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [mine])
-        counts = torch.zeros(self.process_set.size(), len(self.rows), dtype=torch.int64)
-        counts[told[:, 0]] = told[:, 1:]
-        parts: list[list[int]] = counts.t().tolist()
+        reduce = Call(_native.REDUCESCATTER, "", op=Sum, postscale=self.factor)
+        if self.cut:
+            return self.exchange(reduce, "", tensors)
+        left, parts = self.rows_of_all(self.rows, [len(tensor) for tensor in tensors])
         results = list(tensors)
         even = [i for i, rows in enumerate(parts) if rows == _cut(sum(rows), len(rows))]
         uneven = [i for i in range(len(parts)) if i not in even]
-        reduce = Call(_native.REDUCESCATTER, "", op=Sum, postscale=self.factor)
         for i, part in zip(even, self._some(even, reduce, tensors, ()), strict=True):
             results[i] = part
-        splits = [parts[i] for i in uneven]
+        # Nobody takes the rows of ranks that have joined.
+        splits = [[n * (r in left) for r, n in enumerate(parts[i])] for i in uneven]
+        for i in uneven:
+            results[i] = _without_others(tensors[i], parts[i], left)
         swap = Call(_native.ALLTOALL, "")
-        for i, blocks in zip(uneven, self._some(uneven, swap, tensors, splits), strict=True):
-            stacked = blocks.view(len(told), self.rows[i], *blocks.shape[1:])
+        for i, blocks in zip(uneven, self._some(uneven, swap, results, splits), strict=True):
+            stacked = blocks.view(len(left), self.rows[i], *blocks.shape[1:])
             results[i] = stacked.sum(0) * self.factor
         return results
 
@@ -172,7 +204,8 @@ class Scatter(Linear):
 
     def transposed(self, inputs: list[torch.Size]) -> Linear:
         check_linear(self.op)
-        return Gather(self.submitter, self.gradient_names(), self.process_set, self.factor)
+        names, wholes = self.gradient_names(), [shape[0] for shape in inputs]
+        return Gather(self.submitter, names, self.process_set, self.factor, self.cut, wholes)
 
 
 @dataclass(frozen=True)
@@ -234,13 +267,14 @@ def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Line
     if call.kind == _native.ALLREDUCE:
         return Reduction(*common, 1.0, call)
     if call.kind == _native.ALLGATHER:
-        return Gather(*common, 1.0 / members[0].ranks)
+        return Gather(*common, 1.0 / members[0].ranks, False, [])
     if call.kind == _native.BROADCAST:
         return Broadcast(*common, 1.0 / members[0].ranks, int(call.root))
     if call.kind == _native.REDUCESCATTER:
         # Of an Average the forward has divided by as many.
         factor = call.prescale * call.postscale * (members[0].ranks if call.op == Sum else 1)
-        return Scatter(*common, factor, [len(member.result) for member in members], call.op)
+        rows = [len(member.result) for member in members]
+        return Scatter(*common, factor, True, rows, call.op)
     sent = [member.sent or [len(member.tensor) // size] * size for member in members]
     return Swap(*common, 1.0, sent, [member.received or [] for member in members])
 
@@ -258,6 +292,37 @@ def _cut(rows: int, ranks: int) -> list[int]:
     """How reducescatter divides that many rows."""
     each, more = divmod(rows, ranks)
     return [each + (rank < more) for rank in range(ranks)]
+
+
+def _completed(parts: list[int], whole: int, left: list[int]) -> list[int]:
+    """The rows of each rank, of so many in all: those that nobody told are the others'."""
+    others = [rank for rank in range(len(parts)) if rank not in left]
+    missing = whole - sum(parts)
+    if missing == 0:
+        return parts
+    if others[-1] - others[0] >= len(others):
+        raise UnsupportedError(
+            f"the gradient of an allgather has {missing} rows of ranks that have joined since and "
+            f"are apart (numbers {others} of the process set), and nobody knows how many of each; "
+            "go backward on every rank before any of them joins"
+        )
+    parts[others[0]] = missing  # and the next ones none: where the rows of others are is the same
+    return parts
+
+
+def _spread(gathered: torch.Tensor, parts: list[int], left: list[int]) -> torch.Tensor:
+    """What was gathered of those that are left, each in its place, and zeros for the others."""
+    whole = gathered.new_zeros(sum(parts), *gathered.shape[1:])
+    places = whole.split(parts)
+    for rank, part in zip(left, gathered.split([parts[rank] for rank in left]), strict=True):
+        places[rank].copy_(part)
+    return whole
+
+
+def _without_others(tensor: torch.Tensor, parts: list[int], left: list[int]) -> torch.Tensor:
+    """The tensor without the rows of those that are not left."""
+    blocks = tensor.split(parts)
+    return tensor if len(left) == len(parts) else torch.cat([blocks[rank] for rank in left])
 
 
 class _Node(torch.autograd.Function):
