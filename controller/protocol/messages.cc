@@ -39,16 +39,24 @@ auto tables_of(FlatBufferBuilder& out, const std::vector<Item>& items, Make make
   return offsets.empty() ? Offset<flatbuffers::Vector<Table>>(0) : out.CreateVector(offsets);
 }
 
+// Whatever the compiler, the bytes are the same: what a table refers to is written line by line,
+// never as arguments of one call, whose order is nobody's.
+
 Offset<wire::Member> pack(FlatBufferBuilder& out, const Member& member) {
-  return wire::CreateMember(
-      out, member.rank, text_of(out, member.host), member.pid, text_of(out, member.address));
+  const auto address = text_of(out, member.address);
+  const auto host = text_of(out, member.host);
+  return wire::CreateMember(out, member.rank, host, member.pid, address);
 }
 
 Offset<wire::Announcement> pack(
     FlatBufferBuilder& out, const std::string& name, const Signature& s) {
+  const auto operand = vector_of(out, s.operand);
+  const auto splits = vector_of(out, s.splits);
+  const auto shape = vector_of(out, s.shape);
+  const auto text = text_of(out, name);
   return wire::CreateAnnouncement(
       out,
-      text_of(out, name),
+      text,
       static_cast<uint8_t>(s.kind),
       static_cast<uint8_t>(s.reduce),
       static_cast<uint8_t>(s.dtype),
@@ -58,9 +66,9 @@ Offset<wire::Announcement> pack(
       s.root,
       s.prescale,
       s.postscale,
-      vector_of(out, s.shape),
-      vector_of(out, s.splits),
-      vector_of(out, s.operand));
+      shape,
+      splits,
+      operand);
 }
 
 Offset<wire::StandIn> pack(FlatBufferBuilder& out, const std::optional<StandIn>& stand_in) {
@@ -75,35 +83,32 @@ Offset<wire::Status> pack(FlatBufferBuilder& out, const Status& status) {
 }
 
 Offset<wire::PeerFailure> pack(FlatBufferBuilder& out, const PeerFailure& failure) {
+  const auto cause = cause_of(out, failure.cause);
+  const auto host = clipped(out, failure.host);
   return wire::CreatePeerFailure(
-      out,
-      failure.rank,
-      clipped(out, failure.host),
-      cause_of(out, failure.cause),
-      static_cast<int32_t>(failure.code),
-      failure.left);
+      out, failure.rank, host, cause, static_cast<int32_t>(failure.code), failure.left);
 }
 
 Offset<wire::Detail> pack(FlatBufferBuilder& out, const Detail& detail) {
+  const auto stand_in = pack(out, detail.stand_in);
+  const auto extents = vector_of(out, detail.extents);
+  const auto name = text_of(out, detail.name);
   return wire::CreateDetail(
-      out,
-      detail.id,
-      detail.named,
-      detail.process_set,
-      text_of(out, detail.name),
-      vector_of(out, detail.extents),
-      pack(out, detail.stand_in));
+      out, detail.id, detail.named, detail.process_set, name, extents, stand_in);
 }
 
 Offset<wire::Rejection> pack(FlatBufferBuilder& out, const Rejection& rejection) {
-  return wire::CreateRejection(
-      out, text_of(out, rejection.name), rejection.process_set, pack(out, rejection.why));
+  const auto why = pack(out, rejection.why);
+  const auto name = text_of(out, rejection.name);
+  return wire::CreateRejection(out, name, rejection.process_set, why);
 }
 
 // One overload per message; gives the table that Body::Type names.
 Offset<void> body(FlatBufferBuilder& out, const Join& m) {
   const auto settings = tables_of(out, m.settings, [&](const Setting& item) {
-    return wire::CreateSetting(out, text_of(out, item.name), text_of(out, item.value));
+    const auto value = text_of(out, item.value);
+    const auto name = text_of(out, item.name);
+    return wire::CreateSetting(out, name, value);
   });
   return wire::CreateJoin(out, pack(out, m.member), m.size, settings).Union();
 }
@@ -123,7 +128,9 @@ Offset<void> body(FlatBufferBuilder& out, const Leave& m) {
 }
 
 Offset<void> body(FlatBufferBuilder& out, const StoreSet& m) {
-  return wire::CreateStoreSet(out, m.request, text_of(out, m.key), vector_of(out, m.value)).Union();
+  const auto value = vector_of(out, m.value);
+  const auto key = text_of(out, m.key);
+  return wire::CreateStoreSet(out, m.request, key, value).Union();
 }
 
 Offset<void> body(FlatBufferBuilder& out, const StoreGet& m) {
