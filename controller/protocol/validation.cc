@@ -132,7 +132,7 @@ Status check_elements(const Members& m) {
         m,
         "dtype",
         [](const Signature& s) { return std::string(name_of(s.dtype)); },
-        "give tensors of one dtype on every rank"));
+        "give tensors of one dtype, and compress alike, on every rank"));
   return same(
       m,
       "device",

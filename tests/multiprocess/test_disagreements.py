@@ -11,7 +11,8 @@ pytestmark = pytest.mark.timeout(200)
 
 # What the error of a disagreement says, by the last word of its case.
 SAYS = {
-    "dtype": "rank 0 has float32, rank 3 has float64; give tensors of one dtype on every rank",
+    "dtype": "rank 0 has float32, rank 3 has float64; give tensors of one dtype, and compress "
+    "alike, on every rank",
     "shape": "disagree on shape",
     "columns": "disagree on shape: rank 0 has [*, 2], rank 3 has [*, 3]; give tensors alike in all",
     "dimensions": "disagree on shape",

@@ -82,7 +82,7 @@ const Rejected kRejected[] = {
       make(CollectiveKind::Allreduce, {6})}},
     {Code::Mismatch,
      "allreduce \"grad/12\": ranks disagree on dtype: rank 0 has float32, rank 2 has float64; "
-     "give tensors of one dtype on every rank",
+     "give tensors of one dtype, and compress alike, on every rank",
      {kReduce, with(kReduce, [](Signature& s) { s.dtype = DType::Float64; })}},
     {Code::Mismatch,
      "allreduce \"grad/12\": ranks disagree on device: rank 0 has cpu, rank 2 has cuda; "

@@ -96,7 +96,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         if fullname.partition(".")[0] != "horovod":
             return None
         if fullname not in _SERVED:
-            raise ModuleNotFoundError(_refusal(fullname), name=fullname)
+            # Without the name, by which `from horovod.torch import elastic` would know it and say
+            # only that there is no such name.
+            raise ModuleNotFoundError(_refusal(fullname))
         if fullname == "horovod":
             _tell_of_the_other()
         below = any(name.startswith(f"{fullname}.") for name in (*_SERVED, "horovod.runner."))
