@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "core/base/config_rows.h"
 #include "core/base/config_table.h"
 #include "core/base/format.h"
 #include "core/base/nearest.h"
@@ -33,6 +34,27 @@ Status bad_value(std::string_view name, std::string_view value, const ConfigKey&
       name,
       printable(value, 128),
       row.accepts);
+}
+
+// What Horovod's switches ask of this key.
+Status throw_switches(Config& config, const ConfigKey& row, const Config::Lookup& lookup) {
+  for (const HorovodSwitch& one : kHorovodSwitches) {
+    const auto value = one.key == std::string_view(row.key) ? lookup(one.name) : std::nullopt;
+    if (!value)
+      continue;
+    int64_t number = 0;
+    if (!rows::parse_number(*value, number))
+      return error(
+          Code::InvalidArgument,
+          "{}=\"{}\" is not valid: a whole number is wanted; above 0 it means {}={}",
+          one.name,
+          printable(*value, 128),
+          variable_name(row.key),
+          one.value);
+    if (number > 0)
+      row.parse(config, one.value);
+  }
+  return Status::ok();
 }
 
 std::string proposal(const std::string& near) {
@@ -62,6 +84,8 @@ Result<Config> Config::from(const Lookup& lookup) {
     }
     if (value && !row.parse(config, *value))
       return bad_value(name, *value, row);
+    if (!value)
+      FARANDOLE_RETURN_IF_ERROR(throw_switches(config, row, lookup));
   }
   FARANDOLE_RETURN_IF_ERROR(config.check());
   return config;

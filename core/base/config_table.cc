@@ -102,7 +102,9 @@ const std::vector<ConfigKey>& config_table() {
            {"hierarchical", CommunicatorChoice::Hierarchical},
            {"flat", CommunicatorChoice::Flat}},
           "What moves the bytes on the CPU. auto: shared memory inside a host, hierarchical "
-          "across hosts that hold several ranks, else Gloo. flat: auto without hierarchical."),
+          "across hosts that hold several ranks, else Gloo. flat: auto without hierarchical. Where "
+          "it is not set, `HOROVOD_HIERARCHICAL_ALLREDUCE` or `HOROVOD_HIERARCHICAL_ALLGATHER` "
+          "above 0 means hierarchical, for all collectives."),
       seconds(
           "start_timeout",
           "HOROVOD_START_TIMEOUT",

@@ -1,6 +1,7 @@
 #pragma once
 // The ONE table of settings. Everything that reads, checks, prints or documents them walks it.
 
+#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -21,5 +22,18 @@ struct ConfigKey {
 };
 
 const std::vector<ConfigKey>& config_table();
+
+// Variables of Horovod that, above 0, ask for one value of a key which has several; at 0 and below
+// they ask for nothing. Read where neither the key nor its name of Horovod is set.
+struct HorovodSwitch {
+  const char* name;
+  const char* key;
+  const char* value;
+};
+
+inline constexpr std::array<HorovodSwitch, 2> kHorovodSwitches{{
+    {"HOROVOD_HIERARCHICAL_ALLREDUCE", "communicator", "hierarchical"},
+    {"HOROVOD_HIERARCHICAL_ALLGATHER", "communicator", "hierarchical"},
+}};
 
 }  // namespace farandole

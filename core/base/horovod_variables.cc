@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "core/base/config_table.h"
 #include "core/base/format.h"
 
 namespace farandole {
@@ -15,9 +16,6 @@ constexpr const char* kNoTuner =
 constexpr const char* kNotElastic =
     "jobs of changing size are not there yet; leave it out, and give farandolerun the number of "
     "ranks";
-constexpr const char* kHierarchy =
-    "the way is chosen by the hosts' ranks for all collectives; to choose it, set "
-    "FARANDOLE_COMMUNICATOR to hierarchical or flat";
 constexpr const char* kNoCcl = "oneCCL is not used here; leave it out";
 constexpr const char* kNoCopies = "there are no GPUs yet, whose memory it is about; leave it out";
 constexpr const char* kSameBits = "what is fused does not change a sum's bits; leave it out";
@@ -38,10 +36,8 @@ struct Variable {
   const char* why;
 };
 
-constexpr std::array<Variable, 30> kVariables{{
+constexpr std::array<Variable, 28> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", absent::kCycle},
-    {"HOROVOD_HIERARCHICAL_ALLREDUCE", "0", kHierarchy},
-    {"HOROVOD_HIERARCHICAL_ALLGATHER", "0", kHierarchy},
     {"HOROVOD_TORUS_ALLREDUCE", "0", absent::kTorus},
     {"HOROVOD_DISABLE_GROUP_FUSION", "0", kSameBits},
     {"HOROVOD_DYNAMIC_PROCESS_SETS", "1", kDynamicSets},
@@ -84,6 +80,10 @@ constexpr std::array kPlaces{
 bool is_honoured(const std::string& name) {
   const auto rows = config_rows();
   return std::find(kPlaces.begin(), kPlaces.end(), name) != kPlaces.end() ||
+         std::any_of(
+             kHorovodSwitches.begin(),
+             kHorovodSwitches.end(),
+             [&](const HorovodSwitch& one) { return one.name == name; }) ||
          std::any_of(
              rows.begin(), rows.end(), [&](const ConfigRow& row) { return row.horovod == name; });
 }

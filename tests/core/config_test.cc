@@ -52,6 +52,27 @@ TEST(Config, HorovodsNameIsReadWhereOursIsAbsent) {
   EXPECT_EQ(theirs.value().fusion_bytes, 7);
 }
 
+TEST(Config, HorovodsSwitchesOfAHierarchyChooseItWhereNothingElseIsChosen) {
+  const auto chosen = [](std::map<std::string, std::string> variables) {
+    const auto config = Config::from(environment(std::move(variables)));
+    EXPECT_TRUE(config) << config.status().message();
+    return config.value().communicator;
+  };
+  const std::string reduce = "HOROVOD_HIERARCHICAL_ALLREDUCE";
+  const std::string gather = "HOROVOD_HIERARCHICAL_ALLGATHER";
+  for (const std::string& one : {reduce, gather}) {
+    EXPECT_EQ(chosen({{one, "1"}}), CommunicatorChoice::Hierarchical);
+    EXPECT_EQ(chosen({{one, "2"}}), CommunicatorChoice::Hierarchical);
+    EXPECT_EQ(chosen({{one, "0"}}), CommunicatorChoice::Auto);
+    EXPECT_EQ(chosen({{one, "-1"}}), CommunicatorChoice::Auto);
+    for (const char* const own : {"auto", "flat"})
+      EXPECT_NE(
+          chosen({{one, "1"}, {"FARANDOLE_COMMUNICATOR", own}}), CommunicatorChoice::Hierarchical);
+  }
+  EXPECT_EQ(chosen({{reduce, "0"}, {gather, "1"}}), CommunicatorChoice::Hierarchical);
+  EXPECT_EQ(chosen({{reduce, "1"}, {gather, "0"}}), CommunicatorChoice::Hierarchical);
+}
+
 struct BadCase {
   const char* name;
   const char* value;
@@ -115,6 +136,12 @@ INSTANTIATE_TEST_SUITE_P(
             "HOROVOD_THREAD_AFFINITY=\"0-3\" is not valid: cores, one for each rank of a host, "
             "such "
             "as 0,2 is wanted"},
+        BadCase{
+            "HOROVOD_HIERARCHICAL_ALLGATHER",
+            "yes",
+            "HOROVOD_HIERARCHICAL_ALLGATHER=\"yes\" is not valid: a whole number is wanted; above "
+            "0 "
+            "it means FARANDOLE_COMMUNICATOR=hierarchical"},
         BadCase{"FARANDOLE_RANK", "1", "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1"},
         BadCase{
             "FARANDOLE_HEARTBEAT_TIMEOUT",

@@ -32,6 +32,8 @@ TEST(HorovodVariables, ThoseOfTheSameMeaningAndThoseThatAskForNothingAreSilent) 
            {"HOROVOD_CONTROLLER", "Gloo"},
            {"HOROVOD_DYNAMIC_PROCESS_SETS", "1"},
            {"HOROVOD_STALL_CHECK_DISABLE", "1"},
+           {"HOROVOD_HIERARCHICAL_ALLREDUCE", "1"},
+           {"HOROVOD_HIERARCHICAL_ALLGATHER", "1"},
            {"HOROVOD_TIMELINE", ""},
            {"PATH", "x"}}),
       IsEmpty());

@@ -54,6 +54,10 @@ std::string any_name(Input& in) {
   if (in.byte() < 16)
     return in.flag() ? "FARANDOLE_" + in.text(16) : in.text(16);
   const ConfigKey& row = in.one_of(table);
+  for (const HorovodSwitch& one : kHorovodSwitches) {
+    if (one.key == std::string_view(row.key) && in.flag())
+      return one.name;
+  }
   if (*row.horovod && in.flag())
     return row.horovod;
   std::string name = "FARANDOLE_";
