@@ -13,6 +13,8 @@ from typing import Any
 
 import farandole
 import farandole.data
+import farandole.horovod
+import farandole.timeline
 import farandole.torch as hvd
 from farandole.torch.optimizer import _DistributedOptimizer
 
@@ -53,6 +55,13 @@ SECTIONS = {
     "OperatingSystemError InternalError RunError",
     "Capabilities": "gloo_built gloo_enabled mpi_built mpi_enabled mpi_threads_supported "
     "nccl_built cuda_built rocm_built ccl_built ddl_built __version__",
+}
+
+# What other modules have for programs.
+MODULES: dict[ModuleType, str] = {
+    farandole.data: "BaseDataLoader AsyncDataLoaderMixin",
+    farandole.timeline: "merge Alignment",
+    farandole.horovod: "serve",
 }
 
 # What a default is called in a program.
@@ -151,10 +160,11 @@ def page() -> str:
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
         parts += [entry(home(name), name) + "\n" for name in names.split()]
-    parts.append("## farandole.data\n")
-    parts += [
-        entry(farandole.data, name) + "\n" for name in ("BaseDataLoader", "AsyncDataLoaderMixin")
-    ]
+    for module, names in MODULES.items():
+        if set(getattr(module, "__all__", names.split())) != set(names.split()):
+            raise SystemExit(f"MODULES and __all__ of {module.__name__} differ")
+        parts.append(f"## {module.__name__}\n")
+        parts += [entry(module, name) + "\n" for name in names.split()]
     return "\n".join(parts)
 
 

@@ -35,6 +35,18 @@ def test_a_name_without_a_section_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
         module.page()
 
 
+def test_a_name_of_another_module_that_is_left_out_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import farandole.timeline
+
+    module = generator()
+    assert "### `merge(" in module.page() and "### `serve(" in module.page()
+    monkeypatch.setitem(module.MODULES, farandole.timeline, "merge")
+    with pytest.raises(SystemExit, match=r"of farandole\.timeline differ"):
+        module.page()
+
+
 def test_parameters_become_a_list() -> None:
     def function(first: int, *, later: float = 1.0) -> None:
         """Does ``it``.

@@ -133,7 +133,10 @@ def _tell_of_the_other() -> None:
 
 def serve() -> None:
     """From now on ``import horovod`` and what lies below it gets Farandole, in this process and in
-    those that multiprocessing starts from it. May be called again."""
+    those that multiprocessing starts from it. May be called again.
+
+    Raises RuntimeError where another Horovod is imported already.
+    """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     loaded = [name for name in sys.modules if name.partition(".")[0] == "horovod"]
