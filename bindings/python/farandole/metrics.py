@@ -19,8 +19,10 @@ from farandole.process_sets import (
     contributors,
     global_process_set,
 )
+from farandole.public import public
 
 
+@public
 def average_metrics(
     metrics: Mapping[str, Any],
     weight: float = 1.0,

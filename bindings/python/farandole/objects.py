@@ -18,6 +18,7 @@ from farandole.process_sets import (
     contributors,
     global_process_set,
 )
+from farandole.public import public
 
 _SIZE_BYTES = 8
 # What travels at once with the size: most objects are smaller and need no second message.
@@ -84,6 +85,7 @@ def _checked_room(
     return room
 
 
+@public
 def broadcast_object(
     obj: Any,
     root_rank: int = 0,
@@ -127,6 +129,7 @@ def share_object(
     return obj if is_root else pickle.loads(data)
 
 
+@public
 def allgather_object(
     obj: Any,
     name: str | None = None,

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from farandole._frames import shortened
 from farandole.errors import FarandoleError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Refused = Callable[[TypeError, tuple[Any, ...], Mapping[str, Any]], None]
 
 
-def uncompiled(function: F) -> F:
+def uncompiled(function: F, refused: Refused | None = None) -> F:
     """The same function or method, before and after which ``torch.compile`` ends a graph: what runs
     between ranks cannot be recorded and run again. Of its errors the traceback has the program's
-    calls alone."""
+    calls alone.
+
+    refused: told of every TypeError and the call's arguments, before the caller gets it; raises
+        nothing.
+    """
     disabled: list[Any] = []  # made when it is needed: it imports the whole compiler
 
     @functools.wraps(function)
@@ -30,14 +35,10 @@ def uncompiled(function: F) -> F:
             return (disabled[0] if compiler else function)(*args, **kwargs)
         except FarandoleError as error:
             raise shortened(error)
+        except TypeError as error:
+            if refused is not None:
+                refused(error, args, kwargs)
+            raise
 
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # no graph contains it
     return cast(F, call)
-
-
-def public(function: F, package: str) -> F:
-    """The same as a function of that package, and uncompiled."""
-    call = uncompiled(function)
-    call.__module__ = package
-    call.__qualname__ = call.__name__
-    return call

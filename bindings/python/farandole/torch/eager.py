@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from farandole.uncompiled import public
+from farandole.public import public
 
 F = TypeVar("F")
 

@@ -20,6 +20,7 @@ from farandole.process_sets import (
 from farandole.reduce_ops import Average, ReduceOp, Sum, check_op
 from farandole.submission import group_names
 from farandole.torch import ops
+from farandole.torch.eager import eager
 from farandole.torch.tensors import check_tensor
 
 
@@ -33,6 +34,7 @@ class SparseHandle(GroupHandle):
         return result
 
 
+@eager
 def sparse_allreduce_async(
     tensor: torch.Tensor,
     name: str | None,
