@@ -242,6 +242,7 @@ def _at_exit() -> None:
         _leave(f"an uncaught {uncaught} ended its program")
 
 
+@uncompiled
 def is_initialized() -> bool:
     """Whether this process has joined a job and not left it. False in a forked child."""
     joined = _default.joined

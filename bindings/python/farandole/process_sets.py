@@ -10,6 +10,7 @@ from farandole import _native, _session
 from farandole.arguments import check_ranks, shown
 from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.handles import Deadline, Handle
+from farandole.uncompiled import uncompiled
 
 
 class ProcessSet:
@@ -139,6 +140,7 @@ def contributors(ranks: Sequence[int], count: int) -> list[str]:
     return [f"number {i + 1} of the ranks that have not joined" for i in range(count)]
 
 
+@uncompiled
 def add_process_set(
     process_set: ProcessSet | Iterable[int], *, timeout: float | None = None
 ) -> ProcessSet:
@@ -170,6 +172,7 @@ def add_process_set(
     return added
 
 
+@uncompiled
 def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None) -> bool:
     """Ends a set. Every rank of the job calls it, as ``add_process_set``. What all ranks of the set
     had submitted is carried out before; what else is in flight in it ends with
@@ -199,6 +202,7 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
     return removed
 
 
+@uncompiled
 def join(
     device: int = -1,
     process_set: ProcessSet = global_process_set,

@@ -15,6 +15,7 @@ from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.handles import Deadline
 from farandole.objects import allgather_object, broadcast_object, share_object
 from farandole.process_sets import ProcessSet, check_process_set, global_process_set
+from farandole.torch.eager import eager
 from farandole.torch.packing import broadcast_packed, check_writable
 from farandole.torch.tensors import check_optimizer, kind_of
 
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 
+@eager
 def broadcast_parameters(
     params: Any,
     root_rank: int,
@@ -84,6 +86,7 @@ def _named(params: Any) -> list[tuple[str, torch.Tensor]]:
     return [(f"entry {i}" if name is None else str(name), t) for i, (name, t) in enumerate(items)]
 
 
+@eager
 def broadcast_optimizer_state(
     optimizer: torch.optim.Optimizer,
     root_rank: int,

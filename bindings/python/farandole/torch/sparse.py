@@ -22,6 +22,7 @@ from farandole.submission import group_names
 from farandole.torch import ops
 from farandole.torch.eager import eager
 from farandole.torch.tensors import check_tensor
+from farandole.uncompiled import uncompiled
 
 
 class SparseHandle(GroupHandle):
@@ -29,6 +30,7 @@ class SparseHandle(GroupHandle):
 
     __slots__ = ()
 
+    @uncompiled
     def __call__(self) -> torch.Tensor:
         result: torch.Tensor = self.wait()
         return result
