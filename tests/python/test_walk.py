@@ -69,7 +69,9 @@ def test_gradients_walk_from_backward_to_the_native_call(walk: Walk) -> None:
     last(hidden).sum().backward()
     gradients = {name: p.grad.data_ptr() for name, p in model.named_parameters()}
     # Communication of the last layer begins while backward still computes, in place. Before the
-    # first step ranks ask each other whether they have the same parameters.
+    # first step ranks ask each other whether they have the same parameters, and who trains which.
+    (asked, (question, *_)) = walk.pop(1)
+    assert (asked, question) == ("submit", "optimizers.1.0.0.trained.1")
     assert walk == [
         ("submit", ("optimizers.1.0.0.digest",)),
         ("submit", ("gradient/1.weight", gradients["1.weight"], gradients["1.weight"])),
@@ -80,9 +82,10 @@ def test_gradients_walk_from_backward_to_the_native_call(walk: Walk) -> None:
     assert torch.equal(last.weight, before), "no parameter changes before the step"
     optimizer.step()
     # The first step asks of what layout gradients are that some rank lacks; this one lacks none.
-    assert walk.pop(0) == ("waited", threading.get_ident()), "all have the same parameters"
+    for known in ("all have the same parameters", "and train all of them"):
+        assert walk.pop(0) == ("waited", threading.get_ident()), known
     (asked, (question, *_)), *waits = walk
-    assert (asked, question) == ("submit", "gradient/0.weight.layouts.0.1")
+    assert (asked, question) == ("submit", "gradient/0.weight.layouts.0.2")
     assert waits == [("waited", threading.get_ident())] * 2, walk
     assert torch.equal(last.weight, before - 0.5 * last.weight.grad)
 

@@ -68,6 +68,78 @@ def frozen_and_thawed() -> None:
 
 
 @case
+def frozen_on_one_rank_alone() -> None:
+    """From the first step on, or from the second: others go on, with zeros of that rank."""
+    last = hvd.size() - 1
+    sums = sum(range(1, last + 1)) / hvd.size()
+    for options in ({}, {"groups": 1}, {"compression": hvd.Compression.fp16}):
+        for steps_before in range(2):
+            tensors = parameters(3)
+            optimizer = distributed(tensors, **options)
+            for step in range(4):
+                optimizer.zero_grad()
+                if step == steps_before and hvd.rank() == last:
+                    tensors[1].requires_grad_(False)
+                backward(tensors)
+                optimizer.step()
+                assert (tensors[1].grad is None) == (not tensors[1].requires_grad)
+            expect([tensors[0]], 4 * mean())
+            moved = 0.0 if hvd.rank() == last else (4 - steps_before) * sums
+            wanted = torch.full((2,), -2 * (moved + steps_before * mean()))
+            torch.testing.assert_close(tensors[1].detach(), wanted)
+            tensors[1].requires_grad_(True)
+            before = tensors[1].detach().clone()
+            optimizer.zero_grad()
+            backward(tensors)
+            optimizer.step()
+            torch.testing.assert_close(tensors[1].detach(), before - 2 * mean())
+
+
+@case
+def rows_frozen_on_one_rank_alone() -> None:
+    last = hvd.size() - 1
+    for sparse_as_dense in (False, True):
+        for steps_before in range(2):
+            rows = nn.Embedding(4, 2, sparse=True)
+            with torch.no_grad():
+                rows.weight.zero_()
+            plain = torch.optim.SGD(rows.parameters(), lr=1.0)
+            options: Any = {"sparse_as_dense": sparse_as_dense}
+            optimizer = hvd.DistributedOptimizer(plain, rows.named_parameters(), **options)
+            for step in range(3):
+                optimizer.zero_grad()
+                if step == steps_before and hvd.rank() == last:
+                    rows.weight.requires_grad_(False)
+                if rows.weight.requires_grad:
+                    torch.autograd.backward(rows(torch.tensor([1])).sum())
+                optimizer.step()
+                assert (rows.weight.grad is None) == (not rows.weight.requires_grad)
+            moved = 0.0 if hvd.rank() == last else (3 - steps_before) * last / hvd.size()
+            wanted = torch.zeros(4, 2)
+            wanted[1] = -moved - steps_before
+            torch.testing.assert_close(rows.weight.detach(), wanted)
+
+
+@case
+def frozen_on_one_rank_alone_with_adasum() -> None:
+    last = hvd.size() - 1
+    assert last == 1  # whose sum of 1 and 2, which are parallel, is their mean
+    for steps_before in range(2):
+        tensors = parameters(2)
+        optimizer = distributed(tensors, op=hvd.Adasum)
+        for step in range(3):
+            optimizer.zero_grad()
+            if step == steps_before and hvd.rank() == last:
+                tensors[1].requires_grad_(False)
+            backward(tensors)
+            optimizer.step()
+        expect([tensors[0]], 3 * 1.5)
+        moved = 0.0 if hvd.rank() == last else 1.0 * (3 - steps_before)
+        wanted = torch.full((2,), -2 * (moved + steps_before * 1.5))
+        torch.testing.assert_close(tensors[1].detach(), wanted)
+
+
+@case
 def two_models_with_the_same_names_at_once() -> None:
     first, second = parameters(), parameters()
     both = [distributed(first), distributed(second)]

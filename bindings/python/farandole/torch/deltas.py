@@ -43,7 +43,8 @@ class DeltaExchange(GradientExchange):
             return step()
         self._hook(self.names)
         self._agree()
-        moving = [p for p in self.names if p.requires_grad or p.grad is not None]
+        moving = [p for p in self.names if self._is_exchanged(p)]
+        self._exchanged.update(moving)
         values = [p.detach().clone() for p in moving]
         try:
             result = step()
@@ -56,7 +57,8 @@ class DeltaExchange(GradientExchange):
                 values[i] = delta
             self._reduce(moving, values)
             for p, delta in zip(moving, values, strict=True):
-                p.add_(delta)
+                if p.requires_grad or p.grad is not None:  # not frozen here
+                    p.add_(delta)
         return result
 
     def _reduce(self, parameters: list[torch.Tensor], deltas: list[torch.Tensor]) -> None:

@@ -42,7 +42,8 @@ class GradientExchange:
 
     A gradient is ready when backward has reached its parameter ``passes_per_step`` times. Those
     that never were, because the rank's forward did not use them, count as zero: other ranks may
-    have used them. Whether a parameter requires a gradient may change at any time.
+    have used them. Whether a parameter requires a gradient may change at any time: those that were
+    exchanged once always are, and who has frozen one sends zeros and takes nothing.
 
     finished: whether the gradients are those of all ranks, and backward has not run since.
     """
@@ -136,8 +137,10 @@ class GradientExchange:
 
         _agreed: whether all were found to have the same parameters.
         _asks_layouts: whether some gradient's layout may still be unknown on some rank.
+        _exchanged: parameters of which all ranks exchange gradients, frozen here or not.
         """
         self._agreed = False
+        self._exchanged: set[torch.Tensor] = set()
         self._question: Question | None = None
         self._asks_layouts = True
         self._answers: _native.Handle | None = None
@@ -160,6 +163,12 @@ class GradientExchange:
         name = f"optimizers.{self._number}.{period[1]}.{self._changes}"
         what = "DistributedOptimizer's parameters"
         self._question = Question(what, facts, o.process_set, name)
+        # Who has frozen a parameter that others have not needs to know.
+        mine = torch.tensor([self._is_exchanged(p) for p in self._in_order()], dtype=torch.uint8)
+        how = (torch.empty_like(mine), _native.MAX)
+        self._rounds += 1  # nobody may have waited for the last one
+        name, kind = f"{name}.trained.{self._rounds}", _native.ALLREDUCE
+        self._trained = _session.submit(kind, name, mine, *how, process_set=self._set_id)
 
     def _ask_early(self) -> None:
         """Before anybody waits: ranks may wait for several optimizers in unlike orders."""
@@ -172,6 +181,9 @@ class GradientExchange:
         question, self._question = self._question, None
         if question is not None:
             question.wait(Deadline())
+            self._trained.wait()
+            each = zip(self._in_order(), self._trained.tobytes(), strict=True)
+            self._exchanged.update(p for p, by_some in each if by_some)
             self._agreed = True
 
     def _in_order(self) -> list[torch.Tensor]:
@@ -205,12 +217,15 @@ class GradientExchange:
         if self._asks_layouts:
             self._agree_on_layouts()
         for p in self.names:
-            if self._started.get(p) is None and (p.requires_grad or p.grad is not None):
+            if self._started.get(p) is None and self._is_exchanged(p):
                 self._start([p])
         started = {p: one for p, one in self._started.items() if one is not None}
         changed = [self.names[p] for p, one in started.items() if one.changed(p)]
         GroupHandle([one.handle for one in started.values()]).wait()
         return changed
+
+    def _is_exchanged(self, p: torch.Tensor) -> bool:
+        return p.requires_grad or p.grad is not None or p in self._exchanged
 
     def _agree_on_layouts(self) -> None:
         """A rank without a gradient sends zeros, and has to know from the others whether as a
@@ -243,7 +258,7 @@ class GradientExchange:
             return _SPARSE if p.grad.is_sparse else _DENSE
         if p in self._sparse:
             return _SPARSE
-        return _UNKNOWN if p.requires_grad else _DENSE
+        return _UNKNOWN if self._is_exchanged(p) else _DENSE
 
     def _take_layouts(self, native: _native.Handle) -> None:
         self._answers = None
@@ -309,6 +324,7 @@ class GradientExchange:
 
     def _start(self, parameters: Sequence[torch.Tensor]) -> None:
         take(self, parameters)
+        self._exchanged.update(parameters)
         dense, as_dense = [], {}
         for p in parameters:
             gradient = self._gradient_of(p)
@@ -324,12 +340,17 @@ class GradientExchange:
         if dense:
             self._start_dense(dense)
         for p, copy in as_dense.items():
+            if p.grad is None:
+                continue
             self._started[p] = sparse_again(p, copy, cast(Started, self._started[p]).handle)
 
     def _gradient_of(self, p: torch.Tensor) -> torch.Tensor:
         if p.grad is None:
             zero = torch.zeros_like(p, requires_grad=False)
-            p.grad = zero.to_sparse(1) if p in self._sparse else zero
+            zero = zero.to_sparse(1) if p in self._sparse else zero
+            if not p.requires_grad:
+                return zero  # for the others: a gradient would move what is frozen
+            p.grad = zero
         if not p.grad.is_sparse and 0 in p.grad.stride():  # expanded by the program itself
             p.grad = p.grad.contiguous()
         return p.grad
@@ -342,9 +363,11 @@ class GradientExchange:
         compressor = self._compressors.of_sparse()
         how = SparseReduction(o.op, o.prescale, o.postscale, compressor, o.process_set)
         inner = start_sparse(gradient, self._name(p), how)
+        takes = p.grad is not None
 
         def install(results: list[Any]) -> None:
-            p.grad = results[0]
+            if takes:
+                p.grad = results[0]
 
         self._started[p] = Started(GroupHandle([inner], install), gradient, None)
 
@@ -357,7 +380,8 @@ class GradientExchange:
             finishes.append(decompressing(gradient, memories[-1], compressor, ctx))
         natives = self._submit([self._name(p) for p, _ in gradients], memories)
         for (p, gradient), native, finish in zip(gradients, natives, finishes, strict=True):
-            self._started[p] = Started(Handle(native, finish), gradient, gradient._version)
+            version = None if p.grad is None else gradient._version
+            self._started[p] = Started(Handle(native, finish), gradient, version)
 
     def _submit(self, names: list[str], memories: list[torch.Tensor]) -> list[_native.Handle]:
         o = self._options

@@ -319,7 +319,7 @@ def DistributedOptimizer(
     Communication of a gradient starts as soon as backward has computed it.
 
     optimizer: any of torch's; it stays usable, with schedulers that were made for it. Parameters
-        may be added later, and frozen and thawed, alike on every rank.
+        may be added later and thawed, alike on every rank, and frozen on any.
     named_parameters: names by which ranks match gradients, such as ``model.named_parameters()``;
         without it their order in the optimizer counts. Several optimizers may have parameters of
         the same names. Every rank makes its optimizers in one order, whatever their names; copies,
