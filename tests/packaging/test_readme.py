@@ -95,14 +95,14 @@ class Terminal:
         (self.tools / name).chmod(0o755)
 
 
-def pack_numpy(to: Path) -> None:
-    """A wheel of NumPy as this environment has it."""
+def pack(name: str, to: Path) -> None:
+    """A wheel of the package as this environment has it."""
     source = Path(sysconfig.get_path("platlib"))
-    (info,) = source.glob("numpy-*.dist-info")
+    (info,) = source.glob(f"{name}-*.dist-info")
     tag = re.findall(r"^Tag: (\S+)$", (info / "WHEEL").read_text(), re.MULTILINE)[0]
     stem = info.name.removesuffix(".dist-info")
     with zipfile.ZipFile(to / f"{stem}-{tag}.whl", "w") as wheel:
-        for folder in sorted(source.glob("numpy*")):
+        for folder in sorted(source.glob(f"{name}*")):
             for path in sorted(folder.rglob("*")):
                 if path.is_file() and path.suffix != ".pyc":
                     wheel.write(path, path.relative_to(source).as_posix())
@@ -117,7 +117,8 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     stamp = "build/stamps/wheel-cp{}{}".format(*sys.version_info)
     options = f'--no-print-directory -C "{ROOT}" -o build/stamps/packages -o {stamp}'
     made.has("make", f'/usr/bin/make {options} "$@"')
-    pack_numpy(made.wheels)
+    for name in ("cloudpickle", "numpy"):
+        pack(name, made.wheels)
     made.type(
         "if command -v farandolerun; then exit 1; fi",
         *commands(section("Installing")),

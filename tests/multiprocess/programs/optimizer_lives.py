@@ -122,8 +122,9 @@ def rows_frozen_on_one_rank_alone() -> None:
 
 @case
 def frozen_on_one_rank_alone_with_adasum() -> None:
+    if hvd.size() != 2:
+        return  # of two, whose gradients are parallel, the sum is the mean
     last = hvd.size() - 1
-    assert last == 1  # whose sum of 1 and 2, which are parallel, is their mean
     for steps_before in range(2):
         tensors = parameters(2)
         optimizer = distributed(tensors, op=hvd.Adasum)
