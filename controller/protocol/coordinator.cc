@@ -227,9 +227,9 @@ Actions Coordinator::accuse(int accuser, PeerFailure failure, TimePoint now) {
     gave_up_zero_.try_emplace(accuser, failure.cause);
   if (FARANDOLE_MUTATE(BelieveAccusations))
     return fail(std::move(failure));
-  accusations_.add(accuser, std::move(failure));
-  if (!confirmed_)
+  if (accusations_.empty())
     confirmed_ = now + ControlPlane::kConfirm;
+  accusations_.add(accuser, std::move(failure));
   return {};
 }
 
