@@ -101,8 +101,8 @@ Status set_settings(const Arguments& given, Options& options) {
       return error(
           Code::InvalidArgument,
           "{} and {} contradict each other: give one of them",
-          earlier->second.first,
-          flag);
+          written(given, earlier->second.first),
+          written(given, flag));
   }
   if (!given.has("--fusion-threshold-mb"))
     return Status::ok();

@@ -26,7 +26,6 @@ constexpr const char* kMeeting =
     "ranks meet at FARANDOLE_CONTROLLER, which farandolerun sets; leave it out";
 constexpr const char* kSecret =
     "the secret stands in the file that FARANDOLE_SECRET_FILE names; leave it out";
-constexpr const char* kDynamicSets = "process sets may always be added and removed; leave it out";
 constexpr const char* kNoTensorFlow = "it is about TensorFlow, which is not here; leave it out";
 
 // A variable, the value that asks for nothing ("" where none does), and why it has no effect.
@@ -36,11 +35,10 @@ struct Variable {
   const char* why;
 };
 
-constexpr std::array<Variable, 28> kVariables{{
+constexpr std::array<Variable, 27> kVariables{{
     {"HOROVOD_CYCLE_TIME", "", absent::kCycle},
     {"HOROVOD_TORUS_ALLREDUCE", "0", absent::kTorus},
     {"HOROVOD_DISABLE_GROUP_FUSION", "0", kSameBits},
-    {"HOROVOD_DYNAMIC_PROCESS_SETS", "1", kDynamicSets},
     {"HOROVOD_AUTOTUNE", "0", kNoTuner},
     {"HOROVOD_AUTOTUNE_LOG", "", kNoTuner},
     {"HOROVOD_AUTOTUNE_WARMUP_SAMPLES", "", kNoTuner},
@@ -77,9 +75,13 @@ constexpr std::array kPlaces{
     "HOROVOD_CROSS_SIZE",
     "HOROVOD_HOSTNAME"};
 
+// Whether process sets may be added and removed, which they always may: whoever asks gets what is
+// so, and whoever does not, with 0, asks for nothing.
+constexpr std::string_view kAllowed = "HOROVOD_DYNAMIC_PROCESS_SETS";
+
 bool is_honoured(const std::string& name) {
   const auto rows = config_rows();
-  return std::find(kPlaces.begin(), kPlaces.end(), name) != kPlaces.end() ||
+  return name == kAllowed || std::find(kPlaces.begin(), kPlaces.end(), name) != kPlaces.end() ||
          std::any_of(
              kHorovodSwitches.begin(),
              kHorovodSwitches.end(),

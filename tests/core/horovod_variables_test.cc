@@ -30,7 +30,6 @@ TEST(HorovodVariables, ThoseOfTheSameMeaningAndThoseThatAskForNothingAreSilent) 
            {"HOROVOD_HOSTNAME", "a"},
            {"HOROVOD_AUTOTUNE", "0"},
            {"HOROVOD_CONTROLLER", "Gloo"},
-           {"HOROVOD_DYNAMIC_PROCESS_SETS", "1"},
            {"HOROVOD_STALL_CHECK_DISABLE", "1"},
            {"HOROVOD_HIERARCHICAL_ALLREDUCE", "1"},
            {"HOROVOD_HIERARCHICAL_ALLGATHER", "1"},
@@ -42,18 +41,18 @@ TEST(HorovodVariables, ThoseOfTheSameMeaningAndThoseThatAskForNothingAreSilent) 
 TEST(HorovodVariables, OthersAreNamedWithTheReason) {
   EXPECT_THAT(
       warnings_of(
-          {{"HOROVOD_CYCLE_TIME", "3.5"},
-           {"HOROVOD_CONTROLLER", "mpi"},
-           {"HOROVOD_DYNAMIC_PROCESS_SETS", "0"},
-           {"HOROVOD_NEW", "1"}}),
+          {{"HOROVOD_CYCLE_TIME", "3.5"}, {"HOROVOD_CONTROLLER", "mpi"}, {"HOROVOD_NEW", "1"}}),
       ElementsAre(
           "variable HOROVOD_CONTROLLER has no effect: there is no MPI here; leave it out: the "
           "launcher starts the ranks by itself",
           "variable HOROVOD_CYCLE_TIME has no effect: there is no cycle to set: tensors are agreed "
           "upon as they come; leave it out",
-          "variable HOROVOD_DYNAMIC_PROCESS_SETS has no effect: process sets may always be added "
-          "and removed; leave it out",
           "variable HOROVOD_NEW means nothing here"));
+}
+
+TEST(HorovodVariables, NeitherAnswerToWhetherSetsMayChangeIsWarnedAbout) {
+  for (const char* const value : {"0", "1", "true", ""})
+    EXPECT_THAT(warnings_of({{"HOROVOD_DYNAMIC_PROCESS_SETS", value}}), IsEmpty()) << value;
 }
 
 TEST(HorovodVariables, TheFirstOfTheRanksSpeaksForAll) {

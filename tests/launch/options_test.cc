@@ -226,6 +226,16 @@ TEST(CommandLine, ReadsAConfigurationFileAfterTheFlags) {
       with_file({"--config-file", "j", "-np", "1", "x"}, "params:\n  cache_capacity: many\n").text,
       "farandolerun: j:2: cache_capacity \"many\" is not valid: a whole number from 0 to 16777216 "
       "is wanted\n");
+  const std::string both = "params:\n  hierarchical_allreduce: true\n";
+  EXPECT_EQ(
+      with_file({"--config-file", "j", "-np", "1", "x"}, both + "  hierarchical_allgather: false\n")
+          .text,
+      "farandolerun: j:2: hierarchical_allreduce and j:3: hierarchical_allgather contradict each "
+      "other: give one of them\n");
+  EXPECT_EQ(
+      with_file({"--config-file", "j", "-np", "1", "--no-hierarchical-allgather", "x"}, both).text,
+      "farandolerun: j:2: hierarchical_allreduce and --no-hierarchical-allgather contradict each "
+      "other: give one of them\n");
   EXPECT_EQ(
       parse_command_line({"--config-file", "none", "x"}, no_file).text,
       "farandolerun: --config-file: none cannot be read: No such file or directory\n");

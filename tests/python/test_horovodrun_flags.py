@@ -200,3 +200,10 @@ def test_hosts_and_flags_come_from_files(tmp_path: Path) -> None:
     given = launcher(*flags, "true")
     assert given.returncode == 2
     assert given.stderr.startswith(f"farandolerun: {config}:2: cycle_time_ms: there is no cycle")
+    config.write_text("params:\n  hierarchical_allreduce: true\n  hierarchical_allgather: false\n")
+    given = launcher(*flags, "true")
+    assert given.returncode == 2
+    assert given.stderr == (
+        f"farandolerun: {config}:2: hierarchical_allreduce and {config}:3: hierarchical_allgather "
+        "contradict each other: give one of them\n"
+    )
