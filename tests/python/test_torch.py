@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 import farandole  # noqa: E402
 import farandole.torch as hvd  # noqa: E402
 from farandole import _native, _session  # noqa: E402
+from farandole.torch.parameters import groups_of  # noqa: E402
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
 
@@ -258,8 +260,18 @@ def test_is_not_wrapped_twice() -> None:
 def test_options_that_are_not_there_yet() -> None:
     with pytest.raises(hvd.UnsupportedError, match="only the CPU"):
         hvd.join(0)
-    with pytest.warns(DeprecationWarning, match="groups"):
-        optimizer(num_groups=1)
+
+
+def test_num_groups_is_the_older_way_to_say_groups() -> None:
+    said = "num_groups is deprecated; use groups"
+    with pytest.warns(DeprecationWarning, match=f"^{said}$") as warned:
+        hvd.DistributedOptimizer(torch.optim.SGD(MODEL.parameters(), lr=1), num_groups=1)
+    assert [Path(one.filename).name for one in warned] == [Path(__file__).name]  # who called
+    names = {p: name for name, p in MODEL.named_parameters()}
+    each = [[p] for p in names]
+    for options, wanted in {(1, None): [list(names)], (2, None): each, (1, 2): each}.items():
+        with pytest.warns(DeprecationWarning, match=f"^{said}$"):
+            assert groups_of(names, *options) == wanted
 
 
 def test_optimizer_keeps_class_state_and_options() -> None:
