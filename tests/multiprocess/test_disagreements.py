@@ -25,19 +25,38 @@ SAYS = {
     "sets": "its ranks: rank 0 has [1], rank 3 has [0]; give one list of ranks on every rank",
     "optimizer": "rank 0 has",
     "model": "rank 0 has",
+    "features": "SyncBatchNorm: ranks disagree on the number of channels: rank 0 has 2, rank 3 has "
+    "3; give every rank the same model (names, shapes and dtypes)",
 }
 
-# How errors end that have more to say than which case they are of.
-WORDED = {
-    "first state of a wrapped model": ": rank 0 has init_sync=False, rank 3 has init_sync=True",
-    "buffers of a wrapped model": (
-        ": rank 0 has broadcast_buffers=False, rank 3 has broadcast_buffers=True"
+SAME_MODEL = "give every rank the same model (names, shapes and dtypes)"
+# What functions say that make no operation of their own name, and what is wrong by them.
+FUNCTIONS = {
+    "broadcast_parameters": SAME_MODEL,
+    "broadcast_optimizer_state": (
+        "give every rank an optimizer of one class, over the same parameters in the same groups"
     ),
+    "DistributedDataParallel": f"{SAME_MODEL} and the same arguments",
+    "DistributedOptimizer": (
+        f"{SAME_MODEL}, and its DistributedOptimizer the same op and sparse_as_dense"
+    ),
+}
+DIFFERENCES = {
+    "parameters": ("broadcast_parameters", "bias: float32 [{}]", 2, 3),
+    "names of parameters": ("broadcast_parameters", "{}: float32 [2]", "even", "odd"),
+    "class of the optimizer": ("broadcast_optimizer_state", "{}", "SGD", "Adam"),
+    "wrapped model": ("DistributedDataParallel", "bias: float32 [{}]", 2, 3),
+    "model wrapped as it is": ("DistributedDataParallel", "bias: float32 [{}]", 2, 3),
+    "wrapped buffers": ("DistributedDataParallel", "running_mean: float32 [{}]", 2, 3),
+    "first state of a wrapped model": ("DistributedDataParallel", "init_sync={}", False, True),
+    "buffers of a wrapped model": ("DistributedDataParallel", "broadcast_buffers={}", False, True),
     "unused parameters of a wrapped model": (
-        ": rank 0 has find_unused_parameters=False, rank 3 has find_unused_parameters=True"
+        *("DistributedDataParallel", "find_unused_parameters={}", False, True),
     ),
-    "model wrapped as it is": ": rank 0 has bias: float32 [2], rank 3 has bias: float32 [3]",
-    "adasum of an optimizer": ": rank 0 has an op other than Adasum, rank 3 has op=Adasum",
+    "optimizer": ("DistributedOptimizer", "bias: float32 [{}]", 2, 3),
+    "adasum of an optimizer": (
+        *("DistributedOptimizer", "{}", "an op other than Adasum", "op=Adasum"),
+    ),
 }
 
 # What a disagreement ends with.
@@ -51,10 +70,13 @@ def test_mismatch_through_torch_is_the_same_error_everywhere_and_the_job_goes_on
     assert len(messages) > 50
     assert all(r["messages"] == messages for r in reports)
     for name, text in messages.items():
-        assert "ranks disagree on" not in text or REMEDY.search(text), (name, text)
+        assert "ranks disagree" not in text or REMEDY.search(text), (name, text)
         text = text.replace("ranks 0-2 have", "rank 0 has")
         assert name == "metrics" or "rank 3 has" in text, (name, text)
         assert SAYS.get(name.split()[-1], "rank 0 ") in text, (name, text)
     assert "rank 3 has 'b', rank 0 has not" in messages["metrics"]
-    for name, fact in WORDED.items():
-        assert messages[name].endswith(fact), (name, messages[name])
+    for name, (function, fact, first, other) in DIFFERENCES.items():
+        assert messages[name] == (
+            f"{function}: ranks disagree: rank 0 has {fact.format(first)}, rank 3 has "
+            f"{fact.format(other)}; {FUNCTIONS[function]}"
+        ), name

@@ -256,16 +256,12 @@ WRONG: dict[str, Mistakes] = {
         "lists of numbers": ([[1]], "groups must consist of torch.Tensor."),
     },
     "sparse_as_dense": flags("sparse_as_dense"),
-    "params": {
-        **types(
-            "params is a {}; a model's state_dict(), named_parameters() or parameters() is wanted",
-            None,
-            3,
-            "ab",
-        ),
-        "numbers": ([1], "params: an entry is a int, not a torch.Tensor"),
-        "named number": ({"a": 3}, "params: a is a int, not a torch.Tensor"),
-    },
+    "params": types(
+        "params is a {}; a model's state_dict(), named_parameters() or parameters() is wanted",
+        None,
+        3,
+        "ab",
+    ),
     "closure": each(
         "closure={} cannot be called; a function without arguments is wanted",
         {"number": (3, "3"), "text": ("x", "'x'"), "array": (LARGE, LARGE_SHOWN)},

@@ -53,5 +53,13 @@ def wrong_memory() -> dict[str, tuple[Any, str]]:
 
 
 def wrong_parameters() -> dict[str, tuple[Any, str]]:
-    """As parameters without names."""
-    return {what: ([t], f"params: entry 0: {text}") for what, (t, text) in wrong_memory().items()}
+    """As parameters without names, and what is no tensor."""
+    remedy = "not a torch.Tensor; leave it out, or give it to broadcast_object(obj, root_rank)"
+    state = "not a torch.Tensor; an optimizer's goes by broadcast_optimizer_state(optimizer, "
+    return {
+        **{what: ([t], f"params: entry 0: {text}") for what, (t, text) in wrong_memory().items()},
+        "numbers": ([1], f"params: an entry is a int, {remedy}"),
+        "named number": ({"a": 3}, f"params: a is a int, {remedy}"),
+        "named nothing": ({"b": None}, f"params: b is a NoneType, {remedy}"),
+        "state of an optimizer": ({"state": {}}, f"params: state is a dict, {state}root_rank)"),
+    }

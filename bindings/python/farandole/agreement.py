@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from farandole import ops
@@ -12,21 +13,26 @@ from farandole.handles import Deadline
 from farandole.objects import start_allgather_object
 from farandole.process_sets import ProcessSet, contributors
 
+SAME_MODEL = "give every rank the same model (names, shapes and dtypes)"
+
 
 class Question:
     """To all ranks, whether they have the same facts: asked when this is made. A message of a few
     bytes, unless ranks disagree.
 
-    what: begins the error, and the names of the messages unless ``name`` does.
+    what: as users know it, what they called; begins the error.
+    remedy: ends it: what to give instead, on which rank.
+    name: begins those of the messages.
     """
 
     def __init__(
-        self, what: str, facts: Sequence[str], process_set: ProcessSet, name: str | None = None
+        self, what: str, remedy: str, facts: Sequence[str], process_set: ProcessSet, name: str
     ) -> None:
         self._what = what
+        self._remedy = remedy
         self._facts = list(facts)
         self._process_set = process_set
-        self._name = what if name is None else name
+        self._name = name
         text = "\n".join(facts).encode("utf-8", "surrogatepass")
         self._digest = hashlib.sha256(text).digest()
         self._sent = ops.allgather_async(self._digest, f"{self._name}.digest", process_set)
@@ -42,14 +48,38 @@ class Question:
         sent = start_allgather_object(self._facts, f"{self._name}.facts", self._process_set)
         everyone = deadline.wait(sent)
         ranks = contributors(self._ranks, len(everyone))
-        raise MismatchError(f"{self._what}: {_difference(everyone, ranks)}")
+        difference = _difference(everyone, ranks)
+        raise MismatchError(f"{self._what}: ranks disagree: {difference}; {self._remedy}")
 
 
-def check_agreement(
-    what: str, facts: Sequence[str], process_set: ProcessSet, deadline: Deadline
+def check_alike(
+    what: str, fact: str, ranks: Sequence[str], values: Sequence[Any], remedy: str
 ) -> None:
-    """Asks, and waits for the answer."""
-    Question(what, facts, process_set).wait(deadline)
+    """Raises MismatchError where not all have the value of the first; of what every rank knows of
+    every other, in the same words on each.
+
+    what, remedy: as a Question's.
+    ranks: whose values they are, one after the other, as errors name them.
+    """
+    for rank, value in zip(ranks, values, strict=True):
+        if value != values[0]:
+            raise MismatchError(
+                f"{what}: ranks disagree on {fact}: {ranks[0]} has {values[0]}, {rank} has "
+                f"{value}; {remedy}"
+            )
+
+
+@contextlib.contextmanager
+def told_as(what: str, remedy: str) -> Iterator[None]:
+    """Where another rank does something else instead of an operation in here, the error says of
+    what the operation is a part, which is what users called.
+
+    what, remedy: as a Question's; the operation's own text stands between.
+    """
+    try:
+        yield
+    except MismatchError as error:
+        raise MismatchError(f"{what}: {error}; {remedy}") from error
 
 
 def _difference(everyone: Sequence[Any], ranks: Sequence[str]) -> str:

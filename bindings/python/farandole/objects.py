@@ -29,7 +29,7 @@ _UNPICKLED = 2**64 - 1
 
 
 def dumps(obj: Any) -> bytes:
-    """cloudpickle, where it is installed, also carries lambdas and local classes."""
+    """By cloudpickle, which carries lambdas and local classes; by pickle where it was removed."""
     try:
         import cloudpickle
     except ImportError:
@@ -96,7 +96,7 @@ def broadcast_object(
 ) -> Any:
     """The object of rank ``root_rank``, on every rank.
 
-    obj: what pickle, or cloudpickle where it is installed, can carry; other ranks may pass None.
+    obj: what cloudpickle can carry, lambdas and local classes too; other ranks may pass None.
     root_rank, name, process_set: as for ``broadcast``; so are errors and threads. An object that
         cannot be pickled, or for which a rank has no memory, is an error on every rank.
     timeout: seconds to wait at most, for all messages together; None waits for as long as it takes.
@@ -139,8 +139,8 @@ def allgather_object(
 ) -> list[Any]:
     """The objects of all ranks, in a list in rank order; none of ranks that have joined.
 
-    obj: what pickle, or cloudpickle where it is installed, can carry. One that cannot be pickled is
-        an error on every rank.
+    obj: what cloudpickle can carry, lambdas and local classes too. One that cannot be pickled is an
+        error on every rank.
     name, process_set, timeout: as for ``allgather``; so are errors and threads.
     """
     name = _session.named(_native.ALLGATHER, name, check_process_set(process_set))

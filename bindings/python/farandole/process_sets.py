@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from farandole import _native, _session
 from farandole.arguments import check_ranks, shown
-from farandole.errors import InvalidArgumentError, UnsupportedError
+from farandole.errors import FarandoleError, InvalidArgumentError, UnsupportedError
 from farandole.handles import Deadline, Handle
 from farandole.uncompiled import uncompiled
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ProcessSet:
@@ -140,7 +143,29 @@ def contributors(ranks: Sequence[int], count: int) -> list[str]:
     return [f"number {i + 1} of the ranks that have not joined" for i in range(count)]
 
 
-@uncompiled
+def _count() -> None:
+    """Takes the automatic name of a change of process sets, as right calls of other ranks do."""
+    with contextlib.suppress(FarandoleError):
+        # A set of nobody, which the session refuses, and counts as every call.
+        _session.current().add_process_set([])
+
+
+@contextlib.contextmanager
+def _counting_refusals() -> Iterator[None]:
+    """Around what a call checks before the session has it, and counts it."""
+    try:
+        yield
+    except Exception:
+        _count()
+        raise
+
+
+def _changing(function: F) -> F:
+    """The same, uncompiled; counts calls that Python refuses, too."""
+    return uncompiled(function, lambda *_: _count())
+
+
+@_changing
 def add_process_set(
     process_set: ProcessSet | Iterable[int], *, timeout: float | None = None
 ) -> ProcessSet:
@@ -156,23 +181,25 @@ def add_process_set(
     twice, or are a set already; MismatchError, on every rank alike, where ranks disagree; and as
     ``allreduce``. May be called without ``init(process_sets="dynamic")``.
     """
-    deadline = Deadline(timeout)
-    made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
-    _session.check_usable()
-    session, life = _session.current(), _session.life()
-    if made.process_set_id is not None:
-        raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
+    with _counting_refusals():
+        deadline = Deadline(timeout)
+        made = process_set if isinstance(process_set, ProcessSet) else ProcessSet(process_set)
+        _session.check_usable()
+        session, life = _session.current(), _session.life()
+        if made.process_set_id is not None:
+            raise InvalidArgumentError(f"{made} is process set {made.process_set_id} already")
+        ranks = made.ranks
 
     def exists(native: _native.Handle) -> ProcessSet:
         if not made._exists():  # in a later session than the handle's
             made._register(native.value, life)
         return made
 
-    added: ProcessSet = deadline.wait(Handle(session.add_process_set(made.ranks), exists))
+    added: ProcessSet = deadline.wait(Handle(session.add_process_set(ranks), exists))
     return added
 
 
-@uncompiled
+@_changing
 def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None) -> bool:
     """Ends a set. Every rank of the job calls it, as ``add_process_set``. What all ranks of the set
     had submitted is carried out before; what else is in flight in it ends with
@@ -184,11 +211,12 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
     Returns whether the set has ended by this: False where it was not added, or removed before, and
     for ``global_process_set``, which stays.
     """
-    deadline = Deadline(timeout)
-    if not isinstance(process_set, ProcessSet):
-        check_process_set(process_set)
-    _session.check_usable()
-    session, life = _session.current(), _session.life()
+    with _counting_refusals():
+        deadline = Deadline(timeout)
+        if not isinstance(process_set, ProcessSet):
+            check_process_set(process_set)
+        _session.check_usable()
+        session, life = _session.current(), _session.life()
     number = process_set.process_set_id
     if number is None or process_set is global_process_set:
         return False

@@ -42,16 +42,13 @@ def public(function: F, package: str = "farandole") -> F:
     """The same as a function of that package, uncompiled, whose calls count however they end."""
 
     def refused(error: TypeError, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        signature = inspect.signature(function)
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError:
-            text = str(error).replace(f"{function.__qualname__}()", f"{function.__name__}()", 1)
-            error.args = (text,)
-            # Whatever is wrong here as well, as where there is no session: the caller's mistake is
-            # what the caller reads.
-            with contextlib.suppress(Exception):
-                _count(function.__name__, _given(signature.parameters, args, kwargs))
+        text = str(error).replace(f"{function.__qualname__}()", f"{function.__name__}()", 1)
+        error.args = (text,)
+        # Whatever is wrong here as well, as where there is no session: the caller's mistake is
+        # what the caller reads.
+        with contextlib.suppress(Exception):
+            parameters = inspect.signature(function).parameters
+            _count(function.__name__, _given(parameters, args, kwargs))
 
     call = uncompiled(function, refused)
     call.__module__ = package

@@ -69,8 +69,8 @@ def run(
     Ranks are started as ``farandolerun`` does it, and what they print is shown here behind
     "[rank] ". The function finds its rank with ``init()``, as any program does.
 
-    func, args, kwargs: the call. It travels with cloudpickle where that is installed; without it,
-        the function has to stand in a module that the ranks can import.
+    func, args, kwargs: the call. It travels with cloudpickle: functions and classes of scripts and
+        notebooks go along, and lambdas; what stands in a module the ranks import from there.
     np, num_proc: how many ranks; without them, all slots of the hosts.
     hosts, hostfile: where, as in "node1:4,node2:4"; without them, this machine.
     ssh_port, ssh_identity_file, network_interface, network_interfaces: how to reach others.

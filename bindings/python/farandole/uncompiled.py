@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
@@ -19,8 +20,8 @@ def uncompiled(function: F, refused: Refused | None = None) -> F:
     between ranks cannot be recorded and run again. Of its errors the traceback has the program's
     calls alone.
 
-    refused: told of every TypeError and the call's arguments, before the caller gets it; raises
-        nothing.
+    refused: told of the TypeError and the arguments of each call that does not fit the function's
+        signature, before the caller gets it; raises nothing.
     """
     disabled: list[Any] = []  # made when it is needed: it imports the whole compiler
 
@@ -36,9 +37,17 @@ def uncompiled(function: F, refused: Refused | None = None) -> F:
         except FarandoleError as error:
             raise shortened(error)
         except TypeError as error:
-            if refused is not None:
+            if refused is not None and not _fits(function, args, kwargs):
                 refused(error, args, kwargs)
             raise
 
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # no graph contains it
     return cast(F, call)
+
+
+def _fits(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True

@@ -119,6 +119,9 @@ def of_helpers(odd: bool) -> Calls:
         ),
         "wrapped model": lambda _: hvd.DistributedDataParallel(layer),
         "model wrapped as it is": lambda _: hvd.DistributedDataParallel(layer, init_sync=False),
+        "wrapped buffers": lambda _: hvd.DistributedDataParallel(
+            nn.BatchNorm1d(3 if odd else 2, affine=False)
+        ),
         "first state of a wrapped model": lambda _: trained(init_sync=odd),
         "buffers of a wrapped model": lambda _: trained(broadcast_buffers=odd),
         "unused parameters of a wrapped model": lambda _: trained(find_unused_parameters=odd),

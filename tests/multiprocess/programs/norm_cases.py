@@ -12,6 +12,7 @@ from model_case import case, failure, operations, same_everywhere
 from torch import nn
 
 import farandole.torch as hvd
+from farandole import _native, _session
 
 CHANNELS = 3
 
@@ -159,3 +160,73 @@ def batch_norm_of_too_little() -> None:
     text = failure(lambda: norm(batch), hvd.InvalidArgumentError)
     assert "all ranks together have 1" in text, text
     norm(torch.ones(1, CHANNELS))
+
+
+@case
+def batch_norms_of_unlike_channels() -> None:
+    last = hvd.size() - 1
+    for odd, channels in ((0, 4), (0, 1), (last, 4), (last, 1)):
+        mine = channels if hvd.rank() == odd else CHANNELS
+        norm = hvd.SyncBatchNorm(mine)
+        text = failure(partial(norm, torch.ones(2, mine)), hvd.MismatchError)
+        first, other = (channels, CHANNELS) if odd == 0 else (CHANNELS, channels)
+        assert text == (
+            f"SyncBatchNorm: ranks disagree on the number of channels: rank 0 has {first}, rank "
+            f"{last if odd else 1} has {other}; give every rank the same model (names, shapes and "
+            "dtypes)"
+        )
+        assert hvd.SyncBatchNorm(CHANNELS)(torch.randn(2, CHANNELS)).shape == (2, CHANNELS)
+
+
+SAME_ORDER = "call the same layers, and what else communicates, in one order on every rank"
+
+
+def next_name() -> str:
+    """That of the next gathering without a name."""
+    begin, _, taken = _session.current().next_name(_native.ALLGATHER).rpartition(".")
+    return f"{begin}.{int(taken) + 1}"
+
+
+def mismatch(work: Any) -> str:
+    try:
+        work()
+    except hvd.MismatchError as error:
+        return str(error)
+    raise RuntimeError("no MismatchError")
+
+
+@case
+def another_call_in_the_place_of_a_batch_norm() -> None:
+    """It is told of what it called, the others of the layer, forward and backward."""
+    norm, odd, last = hvd.SyncBatchNorm(CHANNELS), hvd.rank() == hvd.size() - 1, hvd.size() - 1
+    batch = torch.randn(4, CHANNELS, requires_grad=True)
+    for dtype, what in ((torch.float32, "dtype"), (torch.float64, "shape")):
+        own = f'allgather "{next_name()}": ranks disagree on {what}: '
+        ones = torch.ones(1, 1 + 2 * CHANNELS, dtype=dtype)
+        text = mismatch(partial(hvd.allgather, ones) if odd else partial(norm, batch))
+        begin = "" if odd else f"SyncBatchNorm of {CHANNELS} channels: "
+        assert text.startswith(begin + own) and f", rank {last} has" in text, text
+        assert odd or text.endswith(f"; {SAME_ORDER}"), text
+        assert norm(batch).shape == (4, CHANNELS)
+    name = f"{next_name()}.gradient"
+    output = norm(batch)
+    work = partial(hvd.allreduce, torch.ones(2), name=name, op=hvd.Sum)
+    text = mismatch(work if odd else output.sum().backward)
+    begin = "" if odd else f"backward of SyncBatchNorm of {CHANNELS} channels: "
+    assert text.startswith(f'{begin}allreduce "{name}": ranks disagree on '), text
+    assert odd or text.endswith(f"; {SAME_ORDER}"), text
+    norm(batch).sum().backward()
+    assert batch.grad is not None and bool(batch.grad.isfinite().all())
+
+
+@case
+def another_call_like_that_of_a_batch_norm() -> None:
+    """Whatever it has gathered; of its own call it cannot know that it was another."""
+    norm, odd = hvd.SyncBatchNorm(CHANNELS), hvd.rank() == hvd.size() - 1
+    for value in (float("nan"), float("inf"), -1.0, 1e300, 0.5, float(CHANNELS)):
+        if odd:
+            hvd.allgather(torch.full((5, 1, 1), value, dtype=torch.float64))
+        else:
+            text = mismatch(partial(norm, torch.ones(2, CHANNELS)))
+            assert text.startswith("SyncBatchNorm: ranks disagree on "), text
+        assert norm(torch.randn(2, CHANNELS)).shape == (2, CHANNELS)

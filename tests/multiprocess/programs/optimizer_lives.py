@@ -239,7 +239,11 @@ def ranks_with_unlike_parameters() -> None:
             torch.optim.SGD(tensors, lr=1.0), sparse_as_dense=as_dense
         )
         backward(tensors)
-        text = "parameters: rank 1 has noname.1: float32 [2], which rank 0 has not"
+        text = (
+            "DistributedOptimizer: ranks disagree: rank 1 has noname.1: float32 [2], which rank 0 "
+            "has not; give every rank the same model (names, shapes and dtypes), and its "
+            "DistributedOptimizer the same op and sparse_as_dense"
+        )
         for _ in range(2):  # nobody has gone on
             raises(optimizer.step, hvd.MismatchError, text)
     p = nn.Parameter(torch.zeros(2, dtype=torch.float64 if odd else torch.float32))

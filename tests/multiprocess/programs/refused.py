@@ -85,12 +85,43 @@ def objects() -> None:
         check(fdl.broadcast_object(fdl.rank(), 2), 2)
 
 
+def changes_of_sets() -> None:
+    """They are made by all ranks, and wait: those that nobody else makes stay in flight."""
+    ends, no_set = fdl.add_process_set([0, 2]), "process_set must be a ProcessSet, not list"
+    wrong: list[tuple[Callable[[], Any], type[Exception], str]] = [
+        (lambda: fdl.add_process_set([0, 1], timeout=-1), ValueError, "timeout=-1 is no number"),
+        (lambda: fdl.add_process_set([1, 1]), ValueError, "rank 1 stands there twice"),
+        (lambda: fdl.add_process_set("01"), ValueError, "a sequence of ranks is wanted"),
+        (lambda: fdl.add_process_set([9]), ValueError, "rank 9 does not exist"),
+        (lambda: fdl.add_process_set(ends), ValueError, "already"),
+        (lambda: fdl.add_process_set(rank=[0, 1]), TypeError, "add_process_set() got"),
+        (lambda: fdl.remove_process_set(ends, timeout="x"), ValueError, "timeout='x' is no number"),
+        (lambda: fdl.remove_process_set([0, 2]), ValueError, no_set),
+        (lambda: fdl.remove_process_set(), TypeError, "remove_process_set() missing"),
+    ]
+    kept = []
+    for number, (call, kind, text) in enumerate(wrong):
+        if fdl.rank() == WRONG:
+            refused(call, kind, text)
+        else:
+            try:
+                fdl.add_process_set([0, 1], timeout=0)
+            except fdl.PendingError as error:
+                kept.append(error.handle)
+        made = fdl.add_process_set([number % 3], timeout=60)
+        check(fdl.remove_process_set(made, timeout=60), True)
+    check(len(kept), 0 if fdl.rank() == WRONG else len(wrong))
+    check(any(handle.done() for handle in kept), False)
+    check(fdl.allgather_object(fdl.rank()), [0, 1, 2])  # nobody leaves before all have looked
+
+
 def main() -> None:
     fdl.init()
     some = fdl.add_process_set([1, 2])
     each_kind({}, [0, 1, 2])
     messages({})
     objects()
+    changes_of_sets()
     if some.included():
         each_kind({"process_set": some}, [1, 2])
         messages({"process_set": some})

@@ -15,6 +15,7 @@ import farandole.torch as hvd
 from farandole.handles import Deadline
 from farandole.torch import packing
 
+SAME_MODEL = "give every rank the same model (names, shapes and dtypes)"
 NUMBERS = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int8, torch.uint8]
 OTHERS = [torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn, torch.uint16, torch.int32]
 
@@ -69,14 +70,14 @@ def parameters_take_two_messages() -> None:
 @case
 def parameters_that_differ() -> None:
     odd = hvd.rank() == hvd.size() - 1
-    last = hvd.size() - 1
+    last, begin = hvd.size() - 1, "broadcast_parameters: ranks disagree"
     mine = {"a": torch.ones(2), "b": torch.ones(3, dtype=torch.float64 if odd else torch.float32)}
     assert failure(lambda: hvd.broadcast_parameters(mine, 0), hvd.MismatchError) == (
-        f"parameters: rank 0 has b: float32 [3], rank {last} has b: float64 [3]"
+        f"{begin}: rank 0 has b: float32 [3], rank {last} has b: float64 [3]; {SAME_MODEL}"
     )
     mine = {"a": torch.ones(2), **({"c": torch.ones(1)} if odd else {})}
     assert failure(lambda: hvd.broadcast_parameters(mine, 0), hvd.MismatchError) == (
-        f"parameters: rank {last} has c: float32 [1], which rank 0 has not"
+        f"{begin}: rank {last} has c: float32 [1], which rank 0 has not; {SAME_MODEL}"
     )
     mine = {"a": torch.full((2,), float(hvd.rank()))}
     text = failure(lambda: hvd.broadcast_parameters(mine, int(odd)), hvd.MismatchError)
@@ -224,11 +225,13 @@ def optimizers_that_differ() -> None:
         lambda: hvd.broadcast_optimizer_state(kind([nn.Parameter(torch.ones(2))], 0.1), 0),
         hvd.MismatchError,
     )
-    assert text == "optimizer_state: rank 0 has AdamW, rank 1 has SGD"
+    begin = "broadcast_optimizer_state: ranks disagree: rank 0 has"
+    end = "give every rank an optimizer of one class, over the same parameters in the same groups"
+    assert text == f"{begin} AdamW, rank 1 has SGD; {end}"
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(2))], 0.1)
     if odd:
         optimizer.add_param_group({"params": []})
-    unlike = "optimizer_state: rank 0 has parameter groups: 1, rank 1 has parameter groups: 2"
+    unlike = f"{begin} parameter groups: 1, rank 1 has parameter groups: 2; {end}"
     for root in (0, 1):
         work = partial(hvd.broadcast_optimizer_state, optimizer, root)
         assert failure(work, hvd.MismatchError) == unlike

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from farandole import _session
-from farandole.agreement import check_agreement
+from farandole.agreement import SAME_MODEL, Question
 from farandole.arguments import check_root
 from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.handles import Deadline
@@ -55,7 +55,8 @@ def broadcast_parameters(
         except (InvalidArgumentError, UnsupportedError) as error:
             raise type(error)(f"params: {which}: {error}") from None
     facts = [f"{name}: {kind_of(tensor)}" for name, tensor in named]
-    check_agreement("parameters", facts, process_set, deadline)
+    what, name = "broadcast_parameters", "parameters"
+    Question(what, SAME_MODEL, facts, process_set, name).wait(deadline)
     broadcast_packed(tensors, root, "parameters", process_set, deadline)
 
 
@@ -78,7 +79,7 @@ def _named(params: Any) -> list[tuple[str, torch.Tensor]]:
                 + (
                     "; an optimizer's goes by broadcast_optimizer_state(optimizer, root_rank)"
                     if name in ("state", "param_groups")
-                    else ""
+                    else "; leave it out, or give it to broadcast_object(obj, root_rank)"
                 )
             )
     if all(isinstance(name, str) for name, _ in items):
@@ -110,7 +111,8 @@ def broadcast_optimizer_state(
     _session.current()
     check_process_set(process_set)
     is_root = _session.rank() == check_root(root_rank)
-    check_agreement("optimizer_state", list(_facts(optimizer)), process_set, deadline)
+    what, facts = "broadcast_optimizer_state", list(_facts(optimizer))
+    Question(what, _REMEDY, facts, process_set, "optimizer_state").wait(deadline)
     kept: list[torch.Tensor] = []
     sent = _Sender(kept).describe(_contents(optimizer)) if is_root else None
     described = share_object(
@@ -121,6 +123,9 @@ def broadcast_optimizer_state(
         receiver.install(optimizer)
         kept = receiver.tensors()
     broadcast_packed(kept, root_rank, "optimizer_state", process_set, deadline)
+
+
+_REMEDY = "give every rank an optimizer of one class, over the same parameters in the same groups"
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

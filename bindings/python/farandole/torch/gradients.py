@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from farandole import _native, _session
-from farandole.agreement import Question
+from farandole.agreement import SAME_MODEL, Question
 from farandole.answers import answer_later
 from farandole.arguments import check_count
 from farandole.handles import Deadline, GroupHandle, Handle
@@ -161,8 +161,8 @@ class GradientExchange:
         facts += [f"sparse_as_dense={o.sparse_as_dense}"]
         facts += [f"{self.names[p]}: {kind_of(p)}" for p in self._in_order()]
         name = f"optimizers.{self._number}.{period[1]}.{self._changes}"
-        what = "DistributedOptimizer's parameters"
-        self._question = Question(what, facts, o.process_set, name)
+        remedy = f"{SAME_MODEL}, and its {self.owner} the same op and sparse_as_dense"
+        self._question = Question(self.owner, remedy, facts, o.process_set, name)
         # Who has frozen a parameter that others have not needs to know.
         mine = torch.tensor([self._is_exchanged(p) for p in self._in_order()], dtype=torch.uint8)
         how = (torch.empty_like(mine), _native.MAX)

@@ -11,7 +11,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from farandole import _session
-from farandole.agreement import check_agreement
+from farandole.agreement import SAME_MODEL, Question
 from farandole.arguments import check_compression_of_parameters, check_flag
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.handles import Deadline
@@ -93,9 +93,12 @@ class DistributedDataParallel(torch.nn.Module):
             f"broadcast_buffers={self._broadcast_buffers}",
             f"find_unused_parameters={self._find_unused}",
         ]
-        if not init_sync:  # who asks for it has them compared with all that they get
-            facts += sorted(f"{name}: {_kind(p)}" for name, p in self.named_parameters())
-        check_agreement("DistributedDataParallel", facts, self._process_set, Deadline())
+        facts += sorted(f"{name}: {_kind(p)}" for name, p in self.named_parameters())
+        if init_sync:
+            facts += sorted(f"{name}: {_kind(b)}" for name, b in self.named_buffers())
+        what = name = "DistributedDataParallel"
+        remedy = f"{SAME_MODEL} and the same arguments"
+        Question(what, remedy, facts, self._process_set, name).wait(Deadline())
 
     def _begin(self) -> None:
         """What no copy and no pickle of the wrapper takes along."""

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import torch
 
 from farandole import _native, _session
+from farandole.agreement import check_alike
 from farandole.arguments import shown
 from farandole.compression import Compression, Compressor
-from farandole.errors import InvalidArgumentError, MismatchError
+from farandole.errors import InvalidArgumentError
 from farandole.handles import GroupHandle
 from farandole.process_sets import (
     ProcessSet,
@@ -119,14 +120,9 @@ def _what(how: SparseReduction, shape: torch.Size) -> torch.Tensor:
 def _check_alike(name: str, ranks: list[str], everyone: torch.Tensor) -> None:
     """Raises on every rank alike."""
     facts = [_facts(row) for row in everyone]
-    for rank, mine in zip(ranks, facts, strict=True):
-        for what, value in mine.items():
-            first = facts[0][what]
-            if value != first:
-                raise MismatchError(
-                    f'allgather "{name}": ranks disagree on {what} of the sparse tensor: '
-                    f"{ranks[0]} has {first}, {rank} has {value}; give one {what} on every rank"
-                )
+    for what in facts[0]:
+        values, remedy = [of_one[what] for of_one in facts], f"give one {what} on every rank"
+        check_alike(f'allgather "{name}"', f"{what} of the sparse tensor", ranks, values, remedy)
 
 
 def _facts(row: torch.Tensor) -> dict[str, str]:

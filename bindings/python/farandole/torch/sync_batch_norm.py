@@ -10,8 +10,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from farandole import _native, _session
-from farandole.errors import InvalidArgumentError
-from farandole.process_sets import ProcessSet, check_process_set, global_process_set, is_alone
+from farandole.agreement import SAME_MODEL, check_alike, told_as
+from farandole.errors import InvalidArgumentError, MismatchError
+from farandole.process_sets import (
+    ProcessSet,
+    check_process_set,
+    contributors,
+    global_process_set,
+    is_alone,
+)
 from farandole.reduce_ops import Sum
 from farandole.torch import ops
 from farandole.torch.autograd import apply
@@ -174,6 +181,27 @@ def _wide(batch: torch.Tensor) -> torch.Tensor:
     return batch.float() if batch.dtype in (torch.float16, torch.bfloat16) else batch
 
 
+_SAME_ORDER = "call the same layers, and what else communicates, in one order on every rank"
+
+
+def _by_rank(everyone: torch.Tensor, channels: int, ranks: list[int]) -> torch.Tensor:
+    """A row for each rank, of what ranks have sent. Raises, in the same words on every rank, where
+    they have unlike numbers of channels."""
+    width = 2 + 2 * channels
+    if everyone.numel() % width == 0:
+        rows = everyone.view(-1, width)
+        if bool((rows[:, 0] == channels).all()):
+            return rows
+    found: list[int] = []
+    while len(everyone):
+        # Limited, since what comes from another call may be any number.
+        found.append(int(everyone[0].nan_to_num().clamp(0, len(everyone))))
+        everyone = everyone[2 + 2 * found[-1] :]
+    names = contributors(ranks, len(found))
+    check_alike("SyncBatchNorm", "the number of channels", names, found, SAME_MODEL)
+    raise MismatchError(f"SyncBatchNorm: ranks disagree on what they call; {_SAME_ORDER}")
+
+
 def _whole_batch(
     input: torch.Tensor, name: str, process_set: ProcessSet
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -181,17 +209,23 @@ def _whole_batch(
 
     One message with each rank's number, means and squared deviations. These are merged (Chan et
     al., 1979) in float64, alike on every rank, and without the cancellation of sums of squares.
+    The number of channels stands before them: ranks in which it differs send unlike lengths.
     """
     channels = input.shape[1]
     count = input.numel() // channels if channels else 0
-    mine = torch.zeros(1, 1 + 2 * channels, dtype=torch.float64)
+    mine = torch.zeros(2 + 2 * channels, dtype=torch.float64)
+    mine[0] = channels
     if count:
         variance, mean = torch.var_mean(_wide(input.detach()), dim=_others(input), correction=0)
-        mine[0, 0] = count
-        mine[0, 1 : 1 + channels] = mean.cpu()
-        mine[0, 1 + channels :] = variance.cpu().double() * count
-    everyone = ops.allgather_async(mine, name, process_set).wait()
-    counts, means, squares = everyone.split([1, channels, channels], dim=1)
+        mine[1] = count
+        mine[2 : 2 + channels] = mean.cpu()
+        mine[2 + channels :] = variance.cpu().double() * count
+    ranks = process_set.ranks
+    with told_as(f"SyncBatchNorm of {channels} channels", _SAME_ORDER):
+        # Of a shape that hardly another call has, which some rank may make in the place of this.
+        everyone = ops.allgather_async(mine.view(-1, 1, 1), name, process_set).wait().flatten()
+    rows = _by_rank(everyone, channels, ranks)
+    _, counts, means, squares = rows.split([1, 1, channels, channels], dim=1)
     total = float(counts.sum())
     if total < 2:
         raise InvalidArgumentError(
@@ -242,7 +276,9 @@ class _Normalize(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             count, name, process_set = ctx.exchange
             sums = torch.cat([of_bias, of_weight]).cpu().double()
-            totals = ops.allreduce_async(sums, None, name, Sum, process_set=process_set).wait()
+            what = f"backward of SyncBatchNorm of {input.shape[1]} channels"
+            with told_as(what, _SAME_ORDER):
+                totals = ops.allreduce_async(sums, None, name, Sum, process_set=process_set).wait()
             means = (totals / count).to(device=input.device, dtype=gradient.dtype)
             bias_mean, weight_mean = (_per_channel(half, input) for half in means.chunk(2))
             factor = scale if weight is None else scale * weight
