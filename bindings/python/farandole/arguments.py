@@ -136,9 +136,10 @@ def check_timeout(timeout: Any) -> float:
     return seconds
 
 
-def check_compression(compression: Any, made_by: str = "") -> None:
-    """A class or object with the methods of Compressor.
+def check_compression(compression: Any, module: str, made_by: str = "") -> None:
+    """A class or object with the methods of Compressor, and none of another library's.
 
+    module: whose tensors it will get.
     made_by: the call that returned it, where that is not the caller's own argument.
     """
     what, which = (f"{made_by} returned ", ", which") if made_by else ("compression=", "")
@@ -148,12 +149,18 @@ def check_compression(compression: Any, made_by: str = "") -> None:
                 f"{what}{shown(compression)}{which} has no method {method}; Compression.none, "
                 "Compression.fp16, Compression.bf16 or a Compressor of your own is wanted"
             )
+    home, name = getattr(compression, "_home", "") or module, getattr(compression, "_name", "")
+    if home != module:
+        raise InvalidArgumentError(
+            f"{what}{shown(compression)}{which} is for tensors of {home}; for those of {module} "
+            f"{module}.Compression.{name} is wanted"
+        )
 
 
-def check_compression_of_parameters(compression: Any) -> None:
+def check_compression_of_parameters(compression: Any, module: str) -> None:
     """What ``check_compression`` takes, or what makes one for each parameter."""
     if not callable(getattr(compression, "for_parameter", None)):
-        check_compression(compression)
+        check_compression(compression, module)
 
 
 def check_flag(what: str, value: object) -> bool:

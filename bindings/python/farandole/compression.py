@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ class Compressor:
     Sparse gradients are not compressed then: their rows change from step to step. One without
     ``for_parameter`` gets the values of a sparse gradient, and has to make one of each.
     """
+
+    # Of one that takes tensors of one library alone: the module for these, and its name there.
+    _home = ""
+    _name = ""
 
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:
@@ -45,6 +50,9 @@ class NoneCompressor(Compressor):
 class FP16Compressor(Compressor):
     """Sends floating-point arrays as float16."""
 
+    _home = "farandole"
+    _name = "fp16"
+
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:
         return _narrow(tensor, np.dtype(np.float16))
@@ -57,6 +65,9 @@ class FP16Compressor(Compressor):
 class BF16Compressor(Compressor):
     """Sends floating-point arrays as bfloat16 (with the package ml_dtypes)."""
 
+    _home = "farandole"
+    _name = "bf16"
+
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:
         return _narrow(tensor, bfloat16())
@@ -67,8 +78,17 @@ class BF16Compressor(Compressor):
 
 
 def _narrow(tensor: Any, dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    wide = isinstance(tensor, np.ndarray) and tensor.dtype in (np.float32, np.float64)
-    return (tensor.astype(dtype), tensor.dtype) if wide else (tensor, None)
+    array = tensor
+    if not isinstance(tensor, np.ndarray):
+        if hasattr(tensor, "__dlpack__"):
+            raise InvalidArgumentError(
+                f"{dtype} is made of NumPy arrays, not of a {type(tensor).__name__}; pass an array "
+                "(numpy.asarray()), or for torch call farandole.torch with its own Compression"
+            )
+        with contextlib.suppress(TypeError, ValueError):  # what is no buffer is judged when sent
+            array = np.asarray(memoryview(tensor))
+    wide = isinstance(array, np.ndarray) and array.dtype in (np.float32, np.float64)
+    return (array.astype(dtype), array.dtype) if wide else (tensor, None)
 
 
 def _widen(tensor: Any, ctx: Any) -> Any:

@@ -32,7 +32,12 @@ class Place(NamedTuple):
 
 class Framework:
     """A library of tensors. Functions of this class and its subclasses judge arguments before
-    anything is sent, and know nothing of collectives."""
+    anything is sent, and know nothing of collectives.
+
+    module: of the calls that take its tensors.
+    """
+
+    module: str
 
     def check(self, tensor: Any) -> Any:
         """The tensor. Refuses what is none, where that can be told here."""
@@ -200,6 +205,8 @@ def _carried(kind: int, array: Any) -> Any:
 
 class NumpyFramework(Framework):
     """Arrays, and whatever speaks DLPack or the buffer protocol."""
+
+    module = "farandole"
 
     def check(self, tensor: Any) -> Any:
         return tensor  # judged where it is sent: there are many kinds

@@ -160,7 +160,7 @@ class Submitter:
 
     def _start_smaller(self, call: Call, tensor: Any, options: Options) -> Handle:
         compression, out = options.compression, options.out
-        check_compression(compression)
+        check_compression(compression, self._framework.module)
         self._framework.differentiates([tensor], [out], options.in_place)
         small, context = compression.compress(self._framework.check(tensor))
         handle = self.start(call, small, options._replace(compression=Compression.none, out=None))
@@ -174,7 +174,7 @@ class Submitter:
         self, call: Call, tensors: list[Any], outs: Sequence[Any], options: Options
     ) -> Handle:
         compression = options.compression
-        check_compression(compression)
+        check_compression(compression, self._framework.module)
         self._framework.differentiates(tensors, outs, options.in_place)
         small = [
             compression.compress(self._checked(call, *one))

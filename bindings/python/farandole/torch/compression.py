@@ -15,6 +15,7 @@ __all__ = ["BF16Compressor", "Compression", "Compressor", "FP16Compressor", "Non
 
 
 class _HalfCompressor(Compressor):
+    _home = "farandole.torch"
     dtype: torch.dtype
 
     @classmethod
@@ -33,12 +34,14 @@ class _HalfCompressor(Compressor):
 class FP16Compressor(_HalfCompressor):
     """Sends float32 and float64 as float16."""
 
+    _name = "fp16"
     dtype = torch.float16
 
 
 class BF16Compressor(_HalfCompressor):
     """Sends float32 and float64 as bfloat16: fewer digits than float16, the range of float32."""
 
+    _name = "bf16"
     dtype = torch.bfloat16
 
 
@@ -67,7 +70,9 @@ class Compressors:
             return self._compression
         if name not in self._made:
             made = self._make(name)
-            check_compression(made, f"for_parameter({shown(name)}) of the compression")
+            check_compression(
+                made, "farandole.torch", f"for_parameter({shown(name)}) of the compression"
+            )
             self._made[name] = made
         return self._made[name]
 

@@ -35,7 +35,7 @@ def exchange_options(
     process_set: ProcessSet = global_process_set,
 ) -> ExchangeOptions:
     reduce_op = check_op(op)
-    check_compression_of_parameters(compression)
+    check_compression_of_parameters(compression, "farandole.torch")
     check_flag("sparse_as_dense", sparse_as_dense)
     predivide = check_scale("gradient_predivide_factor", gradient_predivide_factor)
     if predivide != 1.0 and reduce_op != Average:

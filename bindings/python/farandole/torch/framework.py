@@ -37,6 +37,8 @@ _increment_version = getattr(torch.autograd.graph, "increment_version", None)
 class TorchFramework(Framework):
     """Strided tensors on the CPU."""
 
+    module = "farandole.torch"
+
     def check(self, tensor: Any) -> torch.Tensor:
         return check_tensor(tensor)
 

@@ -67,7 +67,7 @@ class DistributedDataParallel(torch.nn.Module):
         process_set: ProcessSet = global_process_set,
     ) -> None:
         check_module(module)
-        check_compression_of_parameters(compression)
+        check_compression_of_parameters(compression, "farandole.torch")
         check_process_set(process_set)
         super().__init__()
         self.module = module
