@@ -28,10 +28,13 @@ class Compressor:
 
     @staticmethod
     def compress(tensor: Any) -> tuple[Any, Any]:
+        """What is sent in place of ``tensor``, and what ``decompress`` gets as ``ctx``."""
         raise NotImplementedError
 
     @staticmethod
     def decompress(tensor: Any, ctx: Any) -> Any:
+        """The result for the caller: ``tensor`` is that of what was sent, ``ctx`` what
+        ``compress`` returned beside it."""
         raise NotImplementedError
 
 

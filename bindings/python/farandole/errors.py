@@ -41,7 +41,13 @@ class PendingError(FarandoleError, builtins.TimeoutError):
 
 
 class RunError(FarandoleError):
-    """A rank of ``run()`` failed, or could not be started."""
+    """A rank of ``run()`` failed, or could not be started.
+
+    message: which one, and how.
+    rank: the one that failed first by itself; -1 where it is not known.
+    exit_code: that of farandolerun.
+    tracebacks: of all ranks that raised, by rank.
+    """
 
     def __init__(
         self,
@@ -52,11 +58,8 @@ class RunError(FarandoleError):
     ) -> None:
         super().__init__(message)
         self.rank = rank
-        """The rank that failed first by itself, or -1 where it is not known."""
         self.exit_code = exit_code
-        """That of farandolerun."""
         self.tracebacks = tracebacks or {}
-        """Of all ranks that raised, by rank."""
 
     def __reduce__(self) -> tuple[type[RunError], tuple[str, int, int, dict[int, str]]]:
         return type(self), (str(self), self.rank, self.exit_code, self.tracebacks)
@@ -71,16 +74,19 @@ class MismatchError(HorovodInternalError):
 
 
 class PeerLostError(HorovodInternalError):
-    """A rank died, froze, left or cannot be reached."""
+    """A rank died, froze, left or cannot be reached.
+
+    message: the whole text.
+    rank: the one that was lost; -1 where none is known.
+    host: its host; "" where none is known.
+    cause: what was seen of it; the message where nothing else is known.
+    """
 
     def __init__(self, message: str, rank: int = -1, host: str = "", cause: str = "") -> None:
         super().__init__(message)
         self.rank = rank
-        """The rank that was lost, or -1 where none is known."""
         self.host = host
-        """Its host, or "" where none is known."""
         self.cause = cause or message
-        """What was seen of it."""
 
     def __reduce__(self) -> tuple[type[PeerLostError], tuple[str, int, str, str]]:
         return type(self), (str(self), self.rank, self.host, self.cause)

@@ -1,4 +1,4 @@
-"""float8 and float4, which travel as bytes where nothing is computed with them.
+"""Float8 and float4, which travel as bytes where nothing is computed with them.
 
 A tensor of theirs has dimensions of extent 1 behind its own while it is on its way, in a number by
 which ranks find out that they have different kinds, as they do of other dtypes: through the shape,

@@ -62,27 +62,32 @@ class _DistributedOptimizer(torch.optim.Optimizer):
 
     @property
     def backward_passes_per_step(self) -> int:
+        """How often gradients add up locally before they are exchanged."""
         return self._exchange.passes_per_step
 
     @property
     def op(self) -> int:
+        """What becomes of the gradients of all ranks."""
         return cast(int, self._arguments["op"])
 
     @property
     def gradient_predivide_factor(self) -> float:
+        """What divides gradients before their sum."""
         return cast(float, self._arguments["gradient_predivide_factor"])
 
     @property
     def sparse_as_dense(self) -> bool:
+        """Whether sparse gradients are exchanged as dense ones."""
         return cast(bool, self._arguments["sparse_as_dense"])
 
     @property
     def process_set(self) -> ProcessSet:
+        """Whose ranks train together."""
         return cast(ProcessSet, self._arguments.get("process_set", global_process_set))
 
     @staticmethod
     def find_duplicates(lst: Iterable[Any]) -> set[Any]:
-        """Those that stand there more than once."""
+        """What stands in ``lst`` more than once."""
         try:
             counts = Counter(iter(lst))
         except TypeError:
@@ -92,7 +97,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         return {element for element, count in counts.items() if count > 1}
 
     def set_backward_passes_per_step(self, passes: int) -> None:
-        """How often backward runs, and gradients add up locally, before they are exchanged."""
+        """Lets gradients of so many ``passes`` add up locally before they are exchanged."""
         self._exchange.set_passes_per_step(passes)
 
     def synchronize(self) -> None:
@@ -172,7 +177,7 @@ class _DistributedOptimizer(torch.optim.Optimizer):
         super().zero_grad(*args, **kwargs)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Gradients of these parameters are exchanged, too. On every rank alike."""
+        """Exchanges the gradients of ``param_group``, too. On every rank alike."""
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise InvalidArgumentError(
                 f"param_group={shown(param_group)}: a dict with params, and options of theirs, is "

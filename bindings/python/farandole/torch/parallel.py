@@ -174,7 +174,10 @@ class DistributedDataParallel(torch.nn.Module):
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """Takes what ``state_dict()`` returned, of the wrapper, of the model alone or of torch's
-        wrapper."""
+        wrapper.
+
+        strict, assign: as for ``torch.nn.Module``.
+        """
         if not isinstance(state_dict, Mapping):
             raise InvalidArgumentError(
                 f"state_dict is a {type(state_dict).__name__}; what state_dict() of such a model "

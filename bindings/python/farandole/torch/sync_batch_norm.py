@@ -69,6 +69,8 @@ class SyncBatchNorm(_BatchNorm):
             )
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """``input`` normalised: in training by all ranks' batches, for which every rank of the
+        process set calls it, else as ``torch.nn.BatchNorm`` does."""
         if self.training:
             return self._train(input)
         self._check_input_dim(input)
