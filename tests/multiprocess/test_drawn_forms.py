@@ -54,7 +54,10 @@ def test_what_is_drawn_leaves_nothing_out() -> None:
     forms |= {g + kind + e for g in ("", "grouped_") for kind in IN_PLACE for e in ("_", "_async_")}
     assert {c.function for c in together} == forms
     ops = {(kind, op) for kind in REDUCTIONS for op in ("Sum", "Average", "Product", "Min", "Max")}
+    ops.add(("allreduce", "Adasum"))
     assert {(c.kind, c.op) for c in together if c.kind in REDUCTIONS} == ops
+    combined = {len(c.ranks) for c in together if c.op == "Adasum"}
+    assert combined >= {1, 2, 3}  # 4: `make forms`
     sizes = {(kind, size) for kind in kinds for size in (1, 2, 3, 4)}
     assert {(c.kind, len(c.ranks)) for c in together} == sizes
     graphs = {(kind, dtype) for kind in kinds for dtype in DIFFERENTIABLE}

@@ -154,6 +154,8 @@ class _Draw:
         ops = ["Sum", "Product"]
         ops += [] if self.dtype == "bool" else ["Average"]
         ops += [] if self.dtype in COMPLEX else ["Min", "Max"]
+        if self.kind == "allreduce" and self.dtype in FLOATS:
+            ops += ["Adasum"] * 5  # of floats alone, and never with a gradient
         return self.rng.choice(ops)
 
     def _alike(self, op: str, scaled: bool) -> tuple[str, ...]:
@@ -163,7 +165,7 @@ class _Draw:
         if self.dtype in WHOLE:
             return WHOLE
         if self.dtype in FLOATS:
-            return FLOATS if op in ("Min", "Max") else (*FLOATS, *COMPLEX)
+            return FLOATS if op in ("Min", "Max", "Adasum") else (*FLOATS, *COMPLEX)
         if self.dtype in COMPLEX:
             return (*FLOATS, *COMPLEX)
         return ("bool",) if scaled else ("bool", "int32")

@@ -54,7 +54,9 @@ def reduced(case: Case, tensors: Tensors, dtype: str) -> torch.Tensor:
     if dtype in WHOLE:
         before, after = int(before), int(after)
     both = both * before
-    if case.op in ("Sum", "Average"):
+    if case.op == "Adasum":
+        result = adasum(list(both))
+    elif case.op in ("Sum", "Average"):
         result = both.sum(0)
     elif case.op == "Product":
         result = both.prod(0)
@@ -65,6 +67,19 @@ def reduced(case: Case, tensors: Tensors, dtype: str) -> torch.Tensor:
         size = len(tensors)
         result = torch.div(result, size, rounding_mode="trunc") if whole else result / size
     return wrapped(result * after, dtype) if dtype in WHOLE else result * after
+
+
+def adasum(tensors: Tensors) -> torch.Tensor:
+    """Neighbours first, then what came of them; who has no neighbour goes on."""
+    while len(tensors) > 1:
+        pairs = [tensors[i : i + 2] for i in range(0, len(tensors), 2)]
+        tensors = [adasum_of_two(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return tensors[0]
+
+
+def adasum_of_two(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    aa, bb, ab = ((x * y).sum() for x, y in ((a, a), (b, b), (a, b)))
+    return a + b if aa == 0 or bb == 0 else a * (1 - ab / (2 * aa)) + b * (1 - ab / (2 * bb))
 
 
 def cuts(rows: int, size: int) -> list[int]:
