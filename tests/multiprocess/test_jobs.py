@@ -298,6 +298,7 @@ def test_a_session_has_these_threads_and_sockets_and_no_others(
         assert report["sockets"] == {"tcp": control + 2 * to_each_peer}
 
 
+@pytest.mark.measures
 def test_idle_jobs_use_less_than_half_a_percent_of_a_core() -> None:
     def idle(communicator: str) -> Report:
         return launch(2, "idle.py", "10", FARANDOLE_COMMUNICATOR=communicator)[0]
