@@ -97,6 +97,11 @@ DEFECT = failure(1, "Internal", "a defect")
 LOST = JOINED + "".join(failure(rank, "PeerLost", "rank 1 was lost") for rank in (0, 2))
 WRONG_LOST = LOST.replace("rank 1", "rank 0")
 BLAMES = [f"rank {rank} blames -1: rank 0 was lost" for rank in (0, 2)]
+WHY = f"rank 2 was lost: failpoint {READ.name}"
+CUT = JOINED + "".join(failure(rank, "PeerLost", WHY) for rank in range(RANKS))
+UNTOLD = CUT.replace("failpoint", "reset by")
+BLAMES_PEER = [f"rank {rank} blames -1: {WHY}" for rank in (1, 2)]
+BLAMES_UNTOLD = [blame.replace("failpoint", "reset by") for blame in BLAMES_PEER]
 FAILED = JOINED + "".join(failure(rank) for rank in range(RANKS))
 
 
@@ -129,6 +134,9 @@ FAILED = JOINED + "".join(failure(rank) for rank in range(RANKS))
         ("throw", "1", 134, LOST + WORD, ["1.6"], []),
         ("throw", "1", 139, LOST + WORD, ["1.11"], ["SIGSEGV ended 1"]),
         ("throw", "1", 134, LOST + WORD, ["1.6", "2.6"], ["SIGABRT ended 2"]),
+        ("throw", "0", 3, CUT + WORD, [], []),
+        ("throw", "0", 3, UNTOLD + WORD, [], BLAMES_UNTOLD),
+        ("kill", "0", 3, CUT + WORD, [], BLAMES_PEER),
         ("kill", "1", 137, WRONG_LOST + WORD, [], BLAMES),
     ],
 )  # fmt: skip
