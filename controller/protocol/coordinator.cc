@@ -28,7 +28,7 @@ Coordinator::Coordinator(CoordinatorOptions options, Group group)
       finished_(options_.limits.size),
       readiness_(options_.limits, options_.process_sets, options_.hear),
       resends_(options_.limits.size),
-      deferred_joins_(options_.limits.size),
+      deferred_(options_.limits.size),
       store_(options_.limits),
       inquiries_(options_.limits.size, options_.stalls.patience()) {}
 
@@ -136,17 +136,23 @@ Actions Coordinator::on(int rank, Announce& message) {
 }
 
 Status Coordinator::announce(int rank, Announcement item) {
-  const uint32_t set = item.signature.process_set;
-  const bool waits = item.signature.kind == CollectiveKind::Join && readiness_.has_set(set) &&
-                     resends_[static_cast<size_t>(rank)] > 0 && !FARANDOLE_MUTATE(JoinOvertakes);
-  if (!waits)
+  const bool joins =
+      item.signature.kind == CollectiveKind::Join && !FARANDOLE_MUTATE(JoinOvertakes);
+  const bool removes = item.signature.kind == CollectiveKind::RemoveProcessSet &&
+                       !FARANDOLE_MUTATE(RemovalOvertakes);
+  if (resends_[static_cast<size_t>(rank)] == 0 || !(joins || removes))
     return readiness_.announce(rank, std::move(item));
-  if (deferred_joins_[static_cast<size_t>(rank)].insert(set).second)
-    return Status::ok();
-  return error(Code::PeerLost, "joined process set {} twice", set);
+  std::vector<Announcement>& deferred = deferred_[static_cast<size_t>(rank)];
+  if (deferred.size() == options_.limits.max_pending)
+    return error(
+        Code::PeerLost,
+        "announced more than {} tensors at once (FARANDOLE_MAX_PENDING)",
+        options_.limits.max_pending);
+  deferred.push_back(std::move(item));
+  return Status::ok();
 }
 
-// What `rank` was asked for in full has come; now its joins count.
+// What `rank` was asked for in full has come; now its joins and removals count.
 Status Coordinator::resent(int rank, uint32_t resends) {
   uint32_t& owed = resends_[static_cast<size_t>(rank)];
   if (resends > owed)
@@ -154,9 +160,8 @@ Status Coordinator::resent(int rank, uint32_t resends) {
   owed -= resends;
   if (owed > 0)
     return Status::ok();
-  for (const uint32_t set : std::exchange(deferred_joins_[static_cast<size_t>(rank)], {}))
-    FARANDOLE_RETURN_IF_ERROR(
-        readiness_.announce(rank, {{}, {.kind = CollectiveKind::Join, .process_set = set}}));
+  for (Announcement& item : std::exchange(deferred_[static_cast<size_t>(rank)], {}))
+    FARANDOLE_RETURN_IF_ERROR(readiness_.announce(rank, std::move(item)));
   return Status::ok();
 }
 

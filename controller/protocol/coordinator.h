@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -113,10 +112,10 @@ class Coordinator {
   std::vector<bool> gone_;      // left in order
   std::vector<bool> finished_;  // and carried out all that was agreed upon
   Readiness readiness_;
-  // Of each rank: Resend that it has not answered, and the sets of joins that wait for that. What
-  // is on its way to be announced in full was announced before them.
+  // Of each rank: Resend that it has not answered, and the joins and removals of sets that wait for
+  // that, in its order. What is on its way to be announced in full was announced before them.
   std::vector<uint32_t> resends_;
-  std::vector<std::set<uint32_t>> deferred_joins_;
+  std::vector<std::vector<Announcement>> deferred_;
   StoreTable store_;
   size_t backlog_ = 0;
   Accusations accusations_;

@@ -74,7 +74,6 @@ class Readiness {
   bool anything() const noexcept { return !rounds_.empty(); }
   // There are rejections, or operations that tensors of set 0 shall not hold up.
   bool urgent() const noexcept { return urgent_; }
-  bool has_set(uint32_t process_set) const noexcept { return sets_.find(process_set) != nullptr; }
   // So many refusals wait that they are to be told at once: no quota bounds them.
   bool crowded() const noexcept { return refused_ >= kMostRefusals; }
   uint64_t ready_bytes() const noexcept { return ready_bytes_; }

@@ -106,9 +106,14 @@ void Listener::Impl::spawn_guarded(asio::awaitable<void> coroutine) {
 asio::awaitable<void> Listener::Impl::accept() {
   const auto self = shared_from_this();
   while (!closed) {
-    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
-    FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
-    const Status why = failed ? error(Code::System, "epoll: {}", failed.message()) : take_some();
+    Status why;
+    try {
+      auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
+      FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
+      why = failed ? error(Code::System, "epoll: {}", failed.message()) : take_some();
+    } catch (const std::exception& e) {  // which costs a connection, and not those that come later
+      why = {Code::System, e.what()};
+    }
     if (closed || why.is_ok())
       continue;
     warn(why, "a connection");
@@ -180,7 +185,12 @@ asio::awaitable<void> Listener::Impl::greet(std::shared_ptr<Stranger> stranger) 
     stranger->socket.cancel(ignored);
   });
   Handshake handshake = Handshake::server(options.server());
-  const Status status = co_await shake(*stranger, handshake);
+  Status status;
+  try {
+    status = co_await shake(*stranger, handshake);
+  } catch (const std::exception& e) {
+    status = {Code::System, e.what()};
+  }
   stranger->timer.cancel();
   strangers.remove(stranger);
   if (closed)

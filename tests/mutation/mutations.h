@@ -52,6 +52,7 @@ inline constexpr std::array kMutations = std::to_array<Mutation>({
     {"TellNoStandIn", "who has joined is not told what to put in"},
     {"CacheUnderJoin", "what is agreed upon while a rank has joined is cached"},
     {"JoinOvertakes", "a join overtakes what is to be announced again"},
+    {"RemovalOvertakes", "the removal of a process set overtakes what is to be announced again"},
     {"WaitForTheUnlike", "ranks that mean unlike groups by one name wait for ever"},
     {"RejectFirstMembers", "of unlike groups only the first members are rejected"},
     {"NoQuotaOfTensors", "a rank may announce any number of tensors"},

@@ -61,9 +61,12 @@ class ClusterTest : public testing::Test {
   }
 
   // A frame that rank 1 forges, past its worker. Requires: rank 1 has sent nothing but Join.
-  void forge(const Message& message, uint64_t seq = 2) {
+  void forge_unanswered(const Message& message, uint64_t seq = 2) {
     const Envelope envelope{.epoch = 1, .job = kJob, .incarnation = 1001, .seq = seq};
     cluster_->act(cluster_->coordinator().on_frame(1, encode(envelope, message), kStart));
+  }
+  void forge(const Message& message, uint64_t seq = 2) {
+    forge_unanswered(message, seq);
     cluster_->settle();
   }
   void expect_blame(const std::string& cause) {

@@ -118,6 +118,40 @@ TEST_F(ProcessSetsTest, AnIdOfARemovedSetIsAnsweredOnce) {
   EXPECT_EQ(cluster_->worker(2).cached(), 0U);
 }
 
+// Rank 2 announces by an id that "b" has taken over meanwhile, and removes the set after that.
+TEST_F(ProcessSetsTest, ARemovalWaitsForWhatIsAnnouncedAgain) {
+  make(3, 1);
+  for (const int rank : {0, 2}) announce(rank, "a", in_set(1));
+  cluster_->settle();
+  announce_all("b", allreduce({1}));
+  for (const int rank : {0, 1, 2}) cluster_->step_up(rank);
+  announce(2, "a", in_set(1));
+  announce_all("x", remove(1));
+  for (int turn = 0; turn < 2; ++turn) cluster_->step_up(2);
+  announce(0, "a", in_set(1));
+  for (const int rank : {0, 1}) cluster_->step_up(rank);
+  cluster_->settle();
+  for (const int rank : {0, 1, 2}) {
+    for (const Agreement& round : told(rank)) EXPECT_THAT(round.rejected, IsEmpty());
+    EXPECT_EQ(told(rank).back().ready.back().name, "x");
+  }
+  EXPECT_EQ(cluster_->coordinator().pending(), 0U);
+}
+
+TEST_F(ProcessSetsTest, WhatWaitsForThatIsBounded) {
+  Limits limits;
+  limits.max_pending = 2;
+  make(3, 1, limits);
+  for (const auto* name : {"a", "b"}) {  // which takes the id of "a" from it
+    for (const int rank : {0, 2}) announce(rank, name, in_set(1));
+    cluster_->settle();
+  }
+  forge_unanswered(Announce{{}, {1}}, 2);
+  forge_unanswered(Announce{{{"x", remove(1)}, {"y", remove(1)}}, {}}, 3);
+  forge(Announce{{{"z", remove(1)}}, {}}, 4);
+  expect_blame("announced more than 2 tensors at once (FARANDOLE_MAX_PENDING)");
+}
+
 TEST_F(ProcessSetsTest, AnIdIsNeverGivenAgain) {
   make(2);
   step("x", add({0}));

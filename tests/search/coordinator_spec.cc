@@ -106,13 +106,14 @@ void CoordinatorSpec::hears(int rank, const control::Message& message) {
   } else if (const auto* announce = std::get_if<Announce>(&message);
              announce != nullptr && !gone_[at(rank)] && !gone_[0]) {
     for (const Announcement& item : announce->full)
-      if (item.name.empty() && resends_[at(rank)] > 0)
-        deferred_[at(rank)] = true;
+      if (resends_[at(rank)] > 0 &&
+          (item.name.empty() || item.signature.kind == CollectiveKind::RemoveProcessSet))
+        deferred_[at(rank)].push_back(item);
       else
         announced(rank, item);
     resends_[at(rank)] -= announce->resends;
-    if (resends_[at(rank)] == 0 && std::exchange(deferred_[at(rank)], false))
-      announced(rank, {{}, {.kind = CollectiveKind::Join}});
+    if (resends_[at(rank)] == 0)
+      for (const Announcement& item : std::exchange(deferred_[at(rank)], {})) announced(rank, item);
     for (const uint32_t id : announce->cached) by_id_.emplace_back(rank, id);
   }
 }
@@ -383,7 +384,10 @@ void CoordinatorSpec::write(control::StateText& to) const {
     to << gone_[at(rank)] << finished_[at(rank)] << gave_up_zero_[at(rank)];
   to << accuser_.value_or(-9) << last_set_ << added_;
   for (const auto& accused : accused_) to << accused.value_or(-9);
-  for (int rank = 0; rank < kRanks; ++rank) to << resends_[at(rank)] << deferred_[at(rank)];
+  for (int rank = 0; rank < kRanks; ++rank) {
+    to << resends_[at(rank)] << deferred_[at(rank)].size();
+    for (const Announcement& item : deferred_[at(rank)]) to << std::string_view(item.name);
+  }
 }
 
 }  // namespace farandole::search

@@ -2,6 +2,7 @@
 // CoordinatorSpec: what a coordinator may and must say, worked out from what it has heard, without
 // its code. Invariants I1, I3, I4, I5 and I14 as far as one process can break them.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -37,7 +38,11 @@ class CoordinatorSpec {
   bool gone(int rank) const { return gone_[static_cast<size_t>(rank)]; }
   // Announcements of `rank` that wait for others.
   size_t waiting(int rank) const;
-  bool joined(int rank) const { return joined(0, rank) || deferred_[static_cast<size_t>(rank)]; }
+  bool joined(int rank) const {
+    return joined(0, rank) || std::ranges::any_of(
+                                  deferred_[static_cast<size_t>(rank)],
+                                  [](const Announcement& item) { return item.name.empty(); });
+  }
   // Text that is equal for specs that demand the same.
   void write(control::StateText& to) const;
 
@@ -76,9 +81,10 @@ class CoordinatorSpec {
   uint32_t last_set_ = 1;
   bool added_ = false;           // there is a set of ranks 0 and 1: the last one
   PerRank<uint32_t> resends_{};  // asked for and not answered
-  PerRank<bool> deferred_{};     // a join that waits for that
-  PerRank<bool> gone_{};         // left
-  PerRank<bool> finished_{};     // has said its last word
+  // Joins and removals that wait for that.
+  PerRank<std::vector<Announcement>> deferred_{};
+  PerRank<bool> gone_{};      // left
+  PerRank<bool> finished_{};  // has said its last word
   PerRank<bool> gave_up_zero_{};
   std::optional<int> accuser_;             // the first one
   PerRank<std::optional<int>> accused_{};  // by each rank

@@ -212,12 +212,23 @@ std::vector<Scenario> join_scenarios() {
 
 std::vector<Scenario> set_scenarios() {
   using enum CollectiveKind;
-  return with_faults(plain(
+  std::vector<Scenario> all = with_faults(plain(
       "sets",
       {change("+", AddProcessSet, {0, 1}),
        change("-", RemoveProcessSet, {kFirstAdded}, 0),
        change("+2", AddProcessSet, {0, 1}, 1),
        of_added(allreduce("c", 4, 0))}));
+  // "a" is evicted by "b", and may be announced by its id before the rank hears of that.
+  Scenario cached = plain(
+      "sets, cache",
+      {change("+", AddProcessSet, {0, 1}),
+       of_added(allreduce("a", 4, 0)),
+       allreduce("b", 4),
+       of_added(allreduce("a", 4, 1)),
+       change("-", RemoveProcessSet, {kFirstAdded}, 1)});
+  cached.limits.cache_capacity = 1;
+  add(with_faults(std::move(cached), 0), all);
+  return all;
 }
 
 std::vector<Scenario> scatter_scenarios() {

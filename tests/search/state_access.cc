@@ -112,7 +112,7 @@ std::unique_ptr<Coordinator> StateAccess::copy(const Coordinator& from) {
   to->inquiries_ = from.inquiries_;
   to->gave_up_zero_ = from.gave_up_zero_;
   to->resends_ = from.resends_;
-  to->deferred_joins_ = from.deferred_joins_;
+  to->deferred_ = from.deferred_;
   to->round_ = from.round_;
   to->failed_ = from.failed_;
   return to;
@@ -199,9 +199,9 @@ void StateAccess::write(StateText& to, const Coordinator& c) {
   // Nobody looks for stalls in a search: when what was announced makes no difference.
   to << c.look_.has_value() << c.inquiries_.deadline().has_value();
   for (const uint32_t owed : c.resends_) to << owed;
-  for (const auto& sets : c.deferred_joins_) {
-    to << sets.size();
-    for (const uint32_t set : sets) to << set;
+  for (const auto& deferred : c.deferred_) {
+    to << deferred.size();
+    for (const Announcement& item : deferred) to.message(Announce{.full = {item}});
   }
   to << c.failed_;
 }

@@ -164,6 +164,7 @@ void AgreementMonitor::check_change(const ReadyOp& op, const Signature& wanted) 
     if (!sets_.contains(id) || !removed_.insert(id).second)
       violated(fmt::format("I4: process set {} was removed and did not exist", id));
     removed_in_round_.insert(id);
+    removals_[id] = op.name;
     return;
   }
   if (op.extents.size() != 1 || op.extents[0] <= 0 ||
@@ -176,7 +177,7 @@ void AgreementMonitor::check_change(const ReadyOp& op, const Signature& wanted) 
 
 void AgreementMonitor::on_submitted(
     int rank, const control::Key& key, const Signature& signature, TimePoint) {
-  seen(rank).submissions[key] = {signature, true, true};
+  seen(rank).submissions[key] = {signature, true, true, ++seen(rank).submitted};
 }
 
 void AgreementMonitor::on_failure(int rank, const PeerFailure& failure, TimePoint) {
@@ -296,13 +297,30 @@ void AgreementMonitor::check_join(const ReadyOp& op, const std::vector<int>& mem
     violated(fmt::format("I4: the rank that joined set {} last is none of it", op.process_set));
 }
 
+bool AgreementMonitor::preceded_removal(const control::Key& key, const Collected& found) {
+  const std::vector<int> members = this->members(key.process_set, key.name);
+  if (members.empty() || found.submitted.size() != members.size() || !possible(found, members))
+    return false;
+  const control::Key removal{0, removals_.at(key.process_set)};
+  return std::ranges::all_of(members, [&](int rank) {
+    const auto& own = seen(rank).submissions;
+    const auto later = own.find(removal);
+    return later != own.end() && own.at(key).number < later->second.number;
+  });
+}
+
 void AgreementMonitor::check_rejected(const Rejection& rejection, const Collected& found) {
   const std::vector<int> all = this->members(rejection.process_set);
   const std::vector<int> members = this->members(rejection.process_set, rejection.name);
   const auto departed = [&](int member) { return goodbyes_.contains(member); };
   switch (rejection.why.code()) {
     case Code::InvalidArgument: {
-      if (members.empty() || removed_.contains(rejection.process_set))
+      if (removed_.contains(rejection.process_set)) {
+        if (!found.torn && preceded_removal({rejection.process_set, rejection.name}, found))
+          violated("I4: rejected by a later removal: " + rejection.why.message());
+        return;
+      }
+      if (members.empty())
         return;
       if (!found.whole(members.size()) || !fit(found.signatures) || possible(found, members))
         violated("I4: rejected without cause: " + rejection.why.message());

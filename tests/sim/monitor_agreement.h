@@ -23,9 +23,11 @@ class AgreementMonitor final : public Monitor {
     Signature signature;
     bool in_flight = false;  // as far as this rank has heard
     bool open = false;       // nothing that anybody has heard was made of it
+    size_t number = 0;       // of this rank's, in their order
   };
   struct Seen {
     std::map<control::Key, Submission> submissions;
+    size_t submitted = 0;
     bool alone = false;
     bool failed = false;
   };
@@ -52,6 +54,8 @@ class AgreementMonitor final : public Monitor {
   void check_rejected(const Rejection& rejection, const Collected& found);
   Collected collect(const control::Key& key, const std::vector<int>& members);
   bool waits(int rank, const control::Key& key);
+  // Whether all members submitted it before what removed its set.
+  bool preceded_removal(const control::Key& key, const Collected& found);
   bool is_torn(const control::Key& key, const std::vector<int>& members);
   bool is_open(int rank, const control::Key& key);
   void close(uint32_t process_set, const std::string& name);
@@ -62,6 +66,7 @@ class AgreementMonitor final : public Monitor {
   std::map<uint32_t, std::vector<int>> sets_;  // all that have ever been
   std::set<uint32_t> removed_;                 // of these
   std::set<uint32_t> removed_in_round_;        // of these, in the newest round
+  std::map<uint32_t, std::string> removals_;   // by which operation
   std::vector<Seen> seen_;
   std::set<int> goodbyes_;
   uint64_t newest_round_ = 0;

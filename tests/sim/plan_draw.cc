@@ -372,6 +372,8 @@ Plan draw_plan(uint64_t seed) {
   draw_joins(plan, joins);
   Rng changes(seed, 4);
   draw_changes(plan, changes);
+  Rng repeats(seed, 13);
+  draw_repeats(plan, repeats);
   Rng stalls(seed, 7);
   draw_stalls(plan, stalls);
   Rng roots(seed, 6);

@@ -133,6 +133,21 @@ void draw_groups(Plan& plan, Rng& random) {
   }
 }
 
+void draw_repeats(Plan& plan, Rng& random) {
+  std::vector<Op> again;
+  for (const Op& op : plan.ops) {
+    if (op.of_set.empty() || !is_carried(op.signature.kind) || !random.chance(60))
+      continue;
+    for (int step = op.step + 1; step < plan.steps; ++step) {
+      if (!random.chance(60))
+        continue;
+      again.push_back(op);
+      again.back().step = step;
+    }
+  }
+  plan.ops.insert(plan.ops.end(), again.begin(), again.end());
+}
+
 void draw_handshakes(Plan& plan, Rng& random) {
   plan.handshake_timeout = random.pick<Duration>({2s, 2s, 100ms, 250ms, 1s, 10s});
 }

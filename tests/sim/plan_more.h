@@ -17,6 +17,8 @@ void draw_isolations(Plan& plan, Rng& random);
 // Groups of tensors, which some ranks mean to be larger, smaller or one tensor. Within the sets
 // that there are from the start.
 void draw_groups(Plan& plan, Rng& random);
+// Some tensors of sets that come and go are used again, and so announced by an id, evicted or not.
+void draw_repeats(Plan& plan, Rng& random);
 // How long both sides of a new connection wait for the other's next word.
 void draw_handshakes(Plan& plan, Rng& random);
 // Of some sums each rank gets its rows alone. Of Adasum there is none, and it is refused.
