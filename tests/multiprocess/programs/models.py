@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 import compiled_cases
+import frozen_cases  # noqa: F401
 import gradient_cases  # noqa: F401
 import helper_cases  # noqa: F401
 import norm_cases  # noqa: F401

@@ -149,6 +149,7 @@ def buckets_and_messages() -> None:
     def step() -> None:
         torch.autograd.backward(model(torch.ones(2, 4)).sum())
 
+    assert operations(step) == 21, "the first one asks who trains what"
     assert operations(step) == 20, "one for each parameter, and no word about unused ones"
     model = wrapped(nn.Sequential(*layers, nn.BatchNorm1d(4)))
     assert operations(step) == 24, "used ones, buffers"

@@ -45,8 +45,10 @@ class DistributedDataParallel(torch.nn.Module):
     init_sync: all ranks get the parameters and buffers of the first rank at once.
     find_unused_parameters: at the end of backward ranks tell each other, in one small message,
         which parameters they have used; one that nobody used keeps the gradient that it had, or
-        none. False saves the message: gradients that are missing count as zero. Either way a
-        parameter may be used by some ranks only.
+        none. False saves the message, but in the first backward: gradients that are missing count
+        as zero. Either way a parameter may be used by some ranks only, and frozen on some, which
+        send zeros for it and keep it. With False parameters are thawed alike on every rank, but for
+        those that some rank trained in the first backward.
     process_set: whose ranks train together; a rank outside of it trains alone.
 
     Every rank of the set makes it, with the same arguments, and waits for the others: where they

@@ -30,6 +30,7 @@ class Reducer:
 
     Whether a backward exchanges is what the last forward said (``expect``). A gradient that adds up
     over several backwards comes out right: the part that is all ranks' already is its own average.
+    A rank that has frozen a parameter which others train sends zeros, and takes nothing.
     """
 
     owner = "DistributedDataParallel"
@@ -50,6 +51,8 @@ class Reducer:
         self._hooked: set[torch.Tensor] = set()
         # Gradients that hold something which other ranks have not got.
         self._local: dict[torch.Tensor, int] = {}
+        # Without find_unused: of what layout all ranks exchange gradients, once they know it.
+        self._agreed: list[int] | None = None
         self._expecting = False
         self._queued = False
         self._handles: dict[torch.Tensor, Handle] = {}
@@ -69,6 +72,7 @@ class Reducer:
             # Alike on every rank, and unlike that of another model.
             self._prefix = _session.named(_native.ALLREDUCE, None, set_id)
             self._period = _session.period(set_id)
+            self._agreed = None
 
     @uncompiled
     def watch(self, output: Any) -> None:
@@ -121,7 +125,7 @@ class Reducer:
                 f"the gradient of {self._names[p]} is part of a graph (create_graph=True), which "
                 "cannot be exchanged"
             )
-        self._start(p)
+        self._start(p, gradient)
 
     def has_under_way(self, p: torch.Tensor) -> bool:
         return p in self._handles
@@ -129,15 +133,16 @@ class Reducer:
     def name_of(self, p: torch.Tensor) -> str:
         return self._names[p]
 
-    def _start(self, p: torch.Tensor) -> None:
+    def _start(self, p: torch.Tensor, gradient: torch.Tensor) -> None:
+        """The gradient of p, or what this rank sends for it where it has none."""
         take(self, [p])
         name = f"{self._prefix}/{self._names[p]}"
-        gradient = cast(torch.Tensor, p.grad)
         if gradient.is_sparse:
             compressor = self._compressors.of_sparse()
             how = SparseReduction(Average, compression=compressor, process_set=self._process_set)
             inner: Handle = start_sparse(gradient, name, how)
-            self._handles[p] = GroupHandle([inner], lambda results: _install(p, results[0]))
+            takes = p.grad is not None
+            self._handles[p] = GroupHandle([inner], lambda got: _install(p, got[0], takes))
             return
         compressor = self._compressors.of_dense(self._names[p])
         small, ctx = compressor.compress(gradient)
@@ -163,31 +168,42 @@ class Reducer:
     def _start_missing(self) -> None:
         """This rank's part of gradients that its own forward did not use, but another rank's did.
         Those that nobody used stay as they are."""
-        parameters = list(self._names)
-        uses = [self._local.get(p, _UNUSED) for p in parameters]
-        if self._find_unused:
-            everyone = ops.allreduce_async(
-                torch.tensor(uses, dtype=torch.uint8),
-                None,
-                f"{self._prefix}.used",
-                Max,
-                process_set=self._process_set,
-            )
-            uses = everyone.wait().tolist()
-        else:
-            wanted = [_DENSE if p.requires_grad else _UNUSED for p in parameters]
-            uses = [max(pair) for pair in zip(uses, wanted, strict=True)]
-        for p, use in zip(parameters, uses, strict=True):
+        for p, use in zip(self._names, self._uses(), strict=True):
             if use == _UNUSED or p in self._handles:
                 continue
-            if p.grad is None:
-                zero = torch.zeros_like(p, requires_grad=False)
-                p.grad = zero.to_sparse(1) if use == _SPARSE else zero
-            self._start(p)
+            if p.grad is not None:
+                self._start(p, p.grad)
+                continue
+            zero = torch.zeros_like(p, requires_grad=False)
+            zero = zero.to_sparse(1) if use == _SPARSE else zero
+            if p.requires_grad:  # a gradient would move what is frozen
+                p.grad = zero
+            self._start(p, zero)
+
+    def _uses(self) -> list[int]:
+        """What all ranks exchange, in the order of the parameters. Without find_unused the first
+        backward of a period finds out what some rank trains, which holds for those that follow."""
+        mine = [self._local.get(p, _UNUSED) for p in self._names]
+        if self._find_unused:
+            return self._of_all(mine)
+        trained = [_DENSE if p.requires_grad else _UNUSED for p in self._names]
+        mine = [max(pair) for pair in zip(mine, trained, strict=True)]
+        if self._agreed is None:
+            self._agreed = self._of_all(mine)
+        return [max(pair) for pair in zip(mine, self._agreed, strict=True)]
+
+    def _of_all(self, uses: list[int]) -> list[int]:
+        """The largest that some rank says of each parameter."""
+        mine = torch.tensor(uses, dtype=torch.uint8)
+        name = f"{self._prefix}.used"
+        everyone = ops.allreduce_async(mine, None, name, Max, process_set=self._process_set)
+        largest: list[int] = everyone.wait().tolist()
+        return largest
 
 
-def _install(p: torch.Tensor, gradient: torch.Tensor) -> None:
-    p.grad = gradient
+def _install(p: torch.Tensor, gradient: torch.Tensor, takes: bool) -> None:
+    if takes:
+        p.grad = gradient
 
 
 def _copying(
