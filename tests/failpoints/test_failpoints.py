@@ -27,6 +27,8 @@ NO_MEMORY, AGAIN = "12", "4"
 ONCE_WRONG = [
     ("name_lookup.look_up_number.getaddrinfo", NO_MEMORY, "1", "gloo", 4),
     ("heartbeat.push.send", "throw", "0", "freeze", 1),
+    ("fork_closed.enter.fstat", "throw", "0", "shm", 4),
+    ("listener.shake.send", "throw", "0", "shm", 4),
 ]
 WORD = "farandolerun: the agent on host h failed with exit code 1; its ranks were ended with it\n"
 
