@@ -154,7 +154,7 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_modules_say_what_they_are_for(name: str) -> None:
-    if name.startswith("farandole.torch") and farandole.torch not in MODULES:
+    if name.startswith("farandole.torch") and len(MODULES) == 1:
         pytest.skip("torch is not installed")
     text = importlib.import_module(name).__doc__ or ""
     assert text[:1].isupper() or text[:1] in '`"', text

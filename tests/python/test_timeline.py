@@ -209,7 +209,7 @@ def test_a_killed_process_leaves_what_it_had_written(tmp_path: Path) -> None:
             "    fdl.allreduce(np.ones(1), name='x')\n"
             "os.kill(os.getpid(), signal.SIGKILL)\n",
         ],
-        timeout=50,
+        timeout=200,
         check=False,
     )
     assert killed.returncode == -9
