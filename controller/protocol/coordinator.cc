@@ -117,6 +117,7 @@ Actions Coordinator::on(int rank, Announce& message) {
     append(actions, blame(rank, status.message()));
     return actions;
   }
+  tell_a_crowd();
   Resend resend;
   for (const uint32_t id : message.cached) {
     const Result<Readiness::Known> known = readiness_.announce_cached(rank, id);

@@ -75,10 +75,12 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   void take(UniqueFd fd);
   void let_one_go();
   asio::awaitable<void> greet(std::shared_ptr<Stranger> stranger);
+  asio::awaitable<void> meet(std::shared_ptr<Stranger> stranger);
   asio::awaitable<Status> shake(Stranger& stranger, Handshake& handshake);
   void welcome(Stranger& stranger, Handshake& handshake);
   void refuse(Stranger& stranger, const Status& why);
   void warn(const Status& why, const std::string& who);
+  void regret(const char* what) noexcept;
   void say(const std::string& line, uint64_t quiet);
   void close();
   void spawn_guarded(asio::awaitable<void> coroutine);
@@ -106,17 +108,19 @@ void Listener::Impl::spawn_guarded(asio::awaitable<void> coroutine) {
 asio::awaitable<void> Listener::Impl::accept() {
   const auto self = shared_from_this();
   while (!closed) {
-    Status why;
+    bool fine = false;
     try {
       auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kAwait);
       FARANDOLE_FAIL_CODE("listener.accept.async_wait", failed);
-      why = failed ? error(Code::System, "epoll: {}", failed.message()) : take_some();
+      const Status why = failed ? error(Code::System, "epoll: {}", failed.message()) : take_some();
+      fine = closed || why.is_ok();
+      if (!fine)
+        warn(why, "a connection");
     } catch (const std::exception& e) {  // which costs a connection, and not those that come later
-      why = {Code::System, e.what()};
+      regret(e.what());
     }
-    if (closed || why.is_ok())
+    if (fine)
       continue;
-    warn(why, "a connection");
     pause.expires_after(kPauseWithoutFds);
     co_await pause.async_wait(kAwait);
   }
@@ -171,11 +175,28 @@ void Listener::Impl::take(UniqueFd fd) {
     return warn(error(Code::System, "epoll: {}", failed.message()), "a connection");
   fd.release();
   strangers.push_back(std::make_shared<Stranger>(std::move(socket), context));
-  spawn_guarded(greet(strangers.back()));
+  try {
+    spawn_guarded(greet(strangers.back()));
+  } catch (const std::exception& e) {
+    strangers.pop_back();
+    regret(e.what());
+  }
 }
 
 asio::awaitable<void> Listener::Impl::greet(std::shared_ptr<Stranger> stranger) {
   const auto self = shared_from_this();
+  try {
+    co_await meet(stranger);
+  } catch (const std::exception& e) {
+    strangers.remove(stranger);
+    stranger->timer.cancel();
+    ErrorCode ignored;
+    stranger->socket.close(ignored);
+    regret(e.what());
+  }
+}
+
+asio::awaitable<void> Listener::Impl::meet(std::shared_ptr<Stranger> stranger) {
   stranger->timer.expires_after(options.handshake_timeout);
   stranger->timer.async_wait([stranger](const ErrorCode& cancelled) {
     if (cancelled)
@@ -185,12 +206,7 @@ asio::awaitable<void> Listener::Impl::greet(std::shared_ptr<Stranger> stranger) 
     stranger->socket.cancel(ignored);
   });
   Handshake handshake = Handshake::server(options.server());
-  Status status;
-  try {
-    status = co_await shake(*stranger, handshake);
-  } catch (const std::exception& e) {
-    status = {Code::System, e.what()};
-  }
+  const Status status = co_await shake(*stranger, handshake);
   stranger->timer.cancel();
   strangers.remove(stranger);
   if (closed)
@@ -250,6 +266,14 @@ void Listener::Impl::refuse(Stranger& stranger, const Status& why) {
   warn(why, failed ? "a connection" : "a connection from " + from.address().to_string());
   ErrorCode ignored;
   stranger.socket.close(ignored);
+}
+
+// As warn(), of what was thrown; where there is no memory to say it with, it stays unsaid.
+void Listener::Impl::regret(const char* what) noexcept {
+  try {
+    warn({Code::System, what}, "a connection");
+  } catch (const std::exception&) {
+  }
 }
 
 void Listener::Impl::warn(const Status& why, const std::string& who) {

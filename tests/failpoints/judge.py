@@ -100,7 +100,7 @@ def judge_failure(seen: Seen, report: dict[str, Any]) -> list[str]:
     # Whom the launcher ends because of a failure while the group forms goes without a goodbye.
     names_it |= "was lost while the group formed" in text
     # What is thrown in one connection costs it alone: its peer is lost, for the reason told.
-    names_it |= ours
+    names_it |= ours and f"failpoint {case.point.name}" in text
     passive = case.strikes and str(report["rank"]) != case.role
     if passive and not names_it:
         wrong.append(f"rank {report['rank']} blames {report['culprit']}: {text}")

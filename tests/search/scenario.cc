@@ -225,7 +225,7 @@ std::vector<Scenario> set_scenarios() {
        of_added(allreduce("a", 4, 0)),
        allreduce("b", 4),
        of_added(allreduce("a", 4, 1)),
-       change("-", RemoveProcessSet, {kFirstAdded}, 1)});
+       change("-", RemoveProcessSet, {kFirstAdded}, 0)});
   cached.limits.cache_capacity = 1;
   add(with_faults(std::move(cached), 0), all);
   return all;
