@@ -53,6 +53,9 @@ DIFFERENCES = {
     "unused parameters of a wrapped model": (
         *("DistributedDataParallel", "find_unused_parameters={}", False, True),
     ),
+    "compression of a wrapped model": (
+        *("DistributedDataParallel", "compression={}", "NoneCompressor", "BF16Compressor"),
+    ),
     "optimizer": ("DistributedOptimizer", "bias: float32 [{}]", 2, 3),
     "adasum of an optimizer": (
         *("DistributedOptimizer", "{}", "an op other than Adasum", "op=Adasum"),

@@ -146,6 +146,7 @@ def contributors(ranks: Sequence[int], count: int) -> list[str]:
 def _count() -> None:
     """Takes the automatic name of a change of process sets, as right calls of other ranks do."""
     with contextlib.suppress(FarandoleError):
+        _session.check_usable()  # the session of a forked child's parent is not touched
         # A set of nobody, which the session refuses, and counts as every call.
         _session.current().add_process_set([])
 
@@ -219,6 +220,7 @@ def remove_process_set(process_set: ProcessSet, *, timeout: float | None = None)
         session, life = _session.current(), _session.life()
     number = process_set.process_set_id
     if number is None or process_set is global_process_set:
+        _count()  # other ranks may have another set, which exists
         return False
 
     def is_gone(_: _native.Handle) -> bool:

@@ -125,6 +125,9 @@ def of_helpers(odd: bool) -> Calls:
         "first state of a wrapped model": lambda _: trained(init_sync=odd),
         "buffers of a wrapped model": lambda _: trained(broadcast_buffers=odd),
         "unused parameters of a wrapped model": lambda _: trained(find_unused_parameters=odd),
+        "compression of a wrapped model": lambda _: trained(
+            compression=hvd.Compression.bf16 if odd else hvd.Compression.none
+        ),
         "optimizer": lambda _: step(layer),
         "adasum of an optimizer": lambda _: step(
             nn.Linear(2, 2), op=hvd.Adasum if odd else hvd.Average

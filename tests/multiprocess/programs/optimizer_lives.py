@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import pickle
 from typing import Any
 
@@ -67,22 +68,28 @@ def frozen_and_thawed() -> None:
         expect(tensors[:1], 2 * mean())
 
 
+def given(p: torch.Tensor) -> bool:
+    """Whether the step gave it a gradient, of which something is left."""
+    return p.grad is not None and bool(p.grad.to_dense().any())
+
+
 @case
 def frozen_on_one_rank_alone() -> None:
     """From the first step on, or from the second: others go on, with zeros of that rank."""
     last = hvd.size() - 1
     sums = sum(range(1, last + 1)) / hvd.size()
-    for options in ({}, {"groups": 1}, {"compression": hvd.Compression.fp16}):
+    kinds: list[Any] = [{}, {"groups": 1}, {"compression": hvd.Compression.fp16}]
+    for options, set_to_none in itertools.product(kinds, (True, False)):
         for steps_before in range(2):
             tensors = parameters(3)
             optimizer = distributed(tensors, **options)
             for step in range(4):
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none)
                 if step == steps_before and hvd.rank() == last:
                     tensors[1].requires_grad_(False)
                 backward(tensors)
                 optimizer.step()
-                assert (tensors[1].grad is None) == (not tensors[1].requires_grad)
+                assert given(tensors[1]) == tensors[1].requires_grad
             expect([tensors[0]], 4 * mean())
             moved = 0.0 if hvd.rank() == last else (4 - steps_before) * sums
             wanted = torch.full((2,), -2 * (moved + steps_before * mean()))
@@ -98,7 +105,7 @@ def frozen_on_one_rank_alone() -> None:
 @case
 def rows_frozen_on_one_rank_alone() -> None:
     last = hvd.size() - 1
-    for sparse_as_dense in (False, True):
+    for sparse_as_dense, set_to_none in itertools.product((False, True), repeat=2):
         for steps_before in range(2):
             rows = nn.Embedding(4, 2, sparse=True)
             with torch.no_grad():
@@ -107,13 +114,13 @@ def rows_frozen_on_one_rank_alone() -> None:
             options: Any = {"sparse_as_dense": sparse_as_dense}
             optimizer = hvd.DistributedOptimizer(plain, rows.named_parameters(), **options)
             for step in range(3):
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none)
                 if step == steps_before and hvd.rank() == last:
                     rows.weight.requires_grad_(False)
                 if rows.weight.requires_grad:
                     torch.autograd.backward(rows(torch.tensor([1])).sum())
                 optimizer.step()
-                assert (rows.weight.grad is None) == (not rows.weight.requires_grad)
+                assert given(rows.weight) == rows.weight.requires_grad
             moved = 0.0 if hvd.rank() == last else (3 - steps_before) * last / hvd.size()
             wanted = torch.zeros(4, 2)
             wanted[1] = -moved - steps_before
@@ -125,11 +132,11 @@ def frozen_on_one_rank_alone_with_adasum() -> None:
     if hvd.size() != 2:
         return  # of two, whose gradients are parallel, the sum is the mean
     last = hvd.size() - 1
-    for steps_before in range(2):
+    for steps_before, set_to_none in itertools.product(range(2), (True, False)):
         tensors = parameters(2)
         optimizer = distributed(tensors, op=hvd.Adasum)
         for step in range(3):
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none)
             if step == steps_before and hvd.rank() == last:
                 tensors[1].requires_grad_(False)
             backward(tensors)
@@ -138,6 +145,27 @@ def frozen_on_one_rank_alone_with_adasum() -> None:
         moved = 0.0 if hvd.rank() == last else 1.0 * (3 - steps_before)
         wanted = torch.full((2,), -2 * (moved + steps_before * 1.5))
         torch.testing.assert_close(tensors[1].detach(), wanted)
+
+
+@case
+def frozen_on_one_rank_alone_after_a_part_of_its_gradient() -> None:
+    """What backward brought before counts; what an older step left in it does not."""
+    last = hvd.size() - 1
+    odd = hvd.rank() == last
+    sums = sum(range(1, last + 1)) / hvd.size()
+    for groups in (None, 1):
+        tensors = parameters(2)
+        optimizer = distributed(tensors, backward_passes_per_step=2, groups=groups)
+        own = 2.0 * hvd.rank() + 2
+        for wanted in (own if odd else mean() * 2 + 2 * sums, own if odd else 4 * sums):
+            for _ in range(2):
+                backward(tensors)
+                tensors[1].requires_grad_(not odd)
+            optimizer.synchronize()
+            assert tensors[1].grad is not None
+            torch.testing.assert_close(tensors[1].grad, torch.full((2,), wanted))
+            for p in tensors:
+                p.grad = p.grad if odd and p is tensors[1] else None
 
 
 @case

@@ -46,6 +46,8 @@ class DeltaExchange(GradientExchange):
         moving = [p for p in self.names if self._is_exchanged(p)]
         self._exchanged.update(moving)
         values = [p.detach().clone() for p in moving]
+        # What is frozen here counts as unmoved, whatever its old gradient makes of it.
+        unmoved = {p for p in moving if not p.requires_grad and p not in self._started}
         try:
             result = step()
         finally:
@@ -54,10 +56,10 @@ class DeltaExchange(GradientExchange):
             for i, p in enumerate(moving):
                 delta = p.detach() - values[i]
                 p.copy_(values[i])
-                values[i] = delta
+                values[i] = torch.zeros_like(p) if p in unmoved else delta
             self._reduce(moving, values)
             for p, delta in zip(moving, values, strict=True):
-                if p.requires_grad or p.grad is not None:  # not frozen here
+                if p.requires_grad:
                     p.add_(delta)
         return result
 

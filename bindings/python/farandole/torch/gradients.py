@@ -22,7 +22,7 @@ from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import kind_of, plain, to_dense
-from farandole.torch.under_way import Started, decompressing, forget, sparse_again, take
+from farandole.torch.under_way import Started, decompressing, forget, part_of, sparse_again, take
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
@@ -225,7 +225,7 @@ class GradientExchange:
         return changed
 
     def _is_exchanged(self, p: torch.Tensor) -> bool:
-        return p.requires_grad or p.grad is not None or p in self._exchanged
+        return p.requires_grad or p in self._started or p in self._exchanged
 
     def _agree_on_layouts(self) -> None:
         """A rank without a gradient sends zeros, and has to know from the others whether as a
@@ -340,20 +340,16 @@ class GradientExchange:
         if dense:
             self._start_dense(dense)
         for p, copy in as_dense.items():
-            if p.grad is None:
-                continue
-            self._started[p] = sparse_again(p, copy, cast(Started, self._started[p]).handle)
+            if p.requires_grad:
+                self._started[p] = sparse_again(p, copy, cast(Started, self._started[p]).handle)
 
     def _gradient_of(self, p: torch.Tensor) -> torch.Tensor:
-        if p.grad is None:
-            zero = torch.zeros_like(p, requires_grad=False)
-            zero = zero.to_sparse(1) if p in self._sparse else zero
-            if not p.requires_grad:
-                return zero  # for the others: a gradient would move what is frozen
-            p.grad = zero
-        if not p.grad.is_sparse and 0 in p.grad.stride():  # expanded by the program itself
-            p.grad = p.grad.contiguous()
-        return p.grad
+        sparse = p in self._sparse or (p.grad is not None and p.grad.is_sparse)
+        gradient = part_of(p, p in self._started, sparse)
+        if not gradient.is_sparse and 0 in gradient.stride():  # expanded by the program itself
+            gradient = gradient.contiguous()
+            p.grad = gradient if p.requires_grad else p.grad
+        return gradient
 
     def _name(self, p: torch.Tensor) -> str:
         return f"{self._prefix}/{self.names[p]}"
@@ -363,7 +359,7 @@ class GradientExchange:
         compressor = self._compressors.of_sparse()
         how = SparseReduction(o.op, o.prescale, o.postscale, compressor, o.process_set)
         inner = start_sparse(gradient, self._name(p), how)
-        takes = p.grad is not None
+        takes = p.requires_grad
 
         def install(results: list[Any]) -> None:
             if takes:
@@ -380,7 +376,7 @@ class GradientExchange:
             finishes.append(decompressing(gradient, memories[-1], compressor, ctx))
         natives = self._submit([self._name(p) for p, _ in gradients], memories)
         for (p, gradient), native, finish in zip(gradients, natives, finishes, strict=True):
-            version = None if p.grad is None else gradient._version
+            version = gradient._version if p.grad is gradient else None
             self._started[p] = Started(Handle(native, finish), gradient, version)
 
     def _submit(self, names: list[str], memories: list[torch.Tensor]) -> list[_native.Handle]:

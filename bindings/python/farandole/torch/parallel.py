@@ -45,10 +45,13 @@ class DistributedDataParallel(torch.nn.Module):
     init_sync: all ranks get the parameters and buffers of the first rank at once.
     find_unused_parameters: at the end of backward ranks tell each other, in one small message,
         which parameters they have used; one that nobody used keeps the gradient that it had, or
-        none. False saves the message, but in the first backward: gradients that are missing count
-        as zero. Either way a parameter may be used by some ranks only, and frozen on some, which
-        send zeros for it and keep it. With False parameters are thawed alike on every rank, but for
-        those that some rank trained in the first backward.
+        none. False saves the message as soon as each parameter that some rank trains has been used
+        by one, mostly in the first backward: gradients that are missing count as zero. Either way a
+        parameter may be used by some ranks only, and frozen on some, which send zeros for it and
+        leave it, and the ``grad`` that it may still have, as they are. With False parameters are
+        thawed alike on every rank, but for those that some rank trained in the first backward.
+        Every rank's backward has to reach a parameter that it trains: one that reaches none, since
+        all are frozen there, takes no part, and the other ranks wait.
     process_set: whose ranks train together; a rank outside of it trains alone.
 
     Every rank of the set makes it, with the same arguments, and waits for the others: where they
@@ -94,6 +97,7 @@ class DistributedDataParallel(torch.nn.Module):
             f"init_sync={init_sync}",
             f"broadcast_buffers={self._broadcast_buffers}",
             f"find_unused_parameters={self._find_unused}",
+            f"compression={_name_of(self._compression)}",
         ]
         facts += sorted(f"{name}: {_kind(p)}" for name, p in self.named_parameters())
         if init_sync:
@@ -218,6 +222,11 @@ class DistributedDataParallel(torch.nn.Module):
         if self._process_set is None:  # the one of all ranks, of which there is no copy
             self._process_set = global_process_set
         self._begin()
+
+
+def _name_of(compression: Any) -> str:
+    """That of its class: two objects of one are alike on two ranks."""
+    return (compression if isinstance(compression, type) else type(compression)).__name__
 
 
 def _kind(p: torch.Tensor) -> str:

@@ -17,11 +17,12 @@ from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
 from farandole.torch.compression import Compressor, Compressors
 from farandole.torch.sparse import SparseReduction, start_sparse
-from farandole.torch.under_way import take
+from farandole.torch.under_way import part_of, take
 from farandole.uncompiled import uncompiled
 
-# What a rank says of a parameter at the end of backward; the largest one holds.
-_UNUSED, _DENSE, _SPARSE = range(3)
+# What a rank says of a parameter at the end of backward; the largest one holds. Unknown: that some
+# rank trains it, but nobody yet of what layout its gradients are.
+_UNUSED, _UNKNOWN, _DENSE, _SPARSE = range(4)
 
 
 class Reducer:
@@ -51,7 +52,7 @@ class Reducer:
         self._hooked: set[torch.Tensor] = set()
         # Gradients that hold something which other ranks have not got.
         self._local: dict[torch.Tensor, int] = {}
-        # Without find_unused: of what layout all ranks exchange gradients, once they know it.
+        # Without find_unused: what all ranks have said of each parameter so far.
         self._agreed: list[int] | None = None
         self._expecting = False
         self._queued = False
@@ -141,7 +142,7 @@ class Reducer:
             compressor = self._compressors.of_sparse()
             how = SparseReduction(Average, compression=compressor, process_set=self._process_set)
             inner: Handle = start_sparse(gradient, name, how)
-            takes = p.grad is not None
+            takes = p.requires_grad
             self._handles[p] = GroupHandle([inner], lambda got: _install(p, got[0], takes))
             return
         compressor = self._compressors.of_dense(self._names[p])
@@ -171,26 +172,36 @@ class Reducer:
         for p, use in zip(self._names, self._uses(), strict=True):
             if use == _UNUSED or p in self._handles:
                 continue
-            if p.grad is not None:
-                self._start(p, p.grad)
-                continue
-            zero = torch.zeros_like(p, requires_grad=False)
-            zero = zero.to_sparse(1) if use == _SPARSE else zero
-            if p.requires_grad:  # a gradient would move what is frozen
-                p.grad = zero
-            self._start(p, zero)
+            self._start(p, part_of(p, p in self._local, use == _SPARSE))
 
     def _uses(self) -> list[int]:
         """What all ranks exchange, in the order of the parameters. Without find_unused the first
-        backward of a period finds out what some rank trains, which holds for those that follow."""
-        mine = [self._local.get(p, _UNUSED) for p in self._names]
+        backward of a period finds out what some rank trains, which holds for those that follow;
+        they ask again only while there is a parameter that no rank has had a gradient of."""
         if self._find_unused:
-            return self._of_all(mine)
-        trained = [_DENSE if p.requires_grad else _UNUSED for p in self._names]
-        mine = [max(pair) for pair in zip(mine, trained, strict=True)]
-        if self._agreed is None:
-            self._agreed = self._of_all(mine)
-        return [max(pair) for pair in zip(mine, self._agreed, strict=True)]
+            return self._of_all([self._local.get(p, _UNUSED) for p in self._names])
+        mine = [self._known(p) for p in self._names]
+        if self._agreed is not None:
+            mine = [max(pair) for pair in zip(mine, self._agreed, strict=True)]
+        if self._asks():
+            self._agreed = mine = self._of_all(mine)
+        return mine
+
+    def _asks(self) -> bool:
+        """The same on every rank, and so by what all have agreed on: this one may have a gradient
+        by now that others wait to hear of. What nobody trained then all thaw alike."""
+        if self._agreed is None or _UNKNOWN in self._agreed:
+            return True
+        new = (p for p, use in zip(self._names, self._agreed, strict=True) if use == _UNUSED)
+        return any(p.requires_grad for p in new)
+
+    def _known(self, p: torch.Tensor) -> int:
+        """What this rank can say of p by itself."""
+        if p in self._local or not p.requires_grad:
+            return self._local.get(p, _UNUSED)
+        if p.grad is None:
+            return _UNKNOWN
+        return _SPARSE if p.grad.is_sparse else _DENSE
 
     def _of_all(self, uses: list[int]) -> list[int]:
         """The largest that some rank says of each parameter."""

@@ -40,6 +40,9 @@ class SyncBatchNorm(_BatchNorm):
         ``torch.nn.BatchNorm2d``.
     process_set: as for ``allreduce``. Each training step makes two small exchanges, one forward and
         one backward, in which every rank of the set has to take part; one outside normalises alone.
+        Backward takes part where the input needs a gradient: on every rank, or on none. One that
+        has frozen all that comes before the layer calls ``input.requires_grad_()``, where others
+        have not, or they wait for it.
     """
 
     def __init__(

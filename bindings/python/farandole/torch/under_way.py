@@ -52,6 +52,24 @@ def forget(exchanger: Exchanger, p: torch.Tensor) -> None:
         del _session.exchangers()[id(p)]
 
 
+def part_of(p: torch.Tensor, has_own: bool, sparse: bool) -> torch.Tensor:
+    """What a rank sends as its gradient of p: the very one, which zeros become where there is none,
+    or, where it has frozen p, a memory of its own, since what came back would move p.
+
+    has_own: whether backward has reached p, while it was trained, since the last exchange. Of what
+        is frozen that counts still. Whatever else ``p.grad`` holds then does not: zeros
+        (``set_to_none=False``), or an average of before, which the other ranks have cleared, while
+        this one may have no optimizer left that would.
+    """
+    if p.grad is not None and (has_own or p.requires_grad):
+        return p.grad if p.requires_grad else p.grad.detach().clone()
+    zero = torch.zeros_like(p, requires_grad=False)
+    zero = zero.to_sparse(1) if sparse else zero
+    if p.requires_grad:
+        p.grad = zero
+    return zero
+
+
 class Started(NamedTuple):
     """A gradient on its way.
 
