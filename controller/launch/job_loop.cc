@@ -341,9 +341,7 @@ void JobLoop::tell(const std::string& text) {
 int JobLoop::last_word() {
   const Outcome outcome = supervisor_.outcome([this](int rank) {
     const auto& lines = output_.tail(rank).lines();
-    return std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
-      return line.find("PeerLost") != std::string::npos;
-    });
+    return std::any_of(lines.begin(), lines.end(), tells_of_a_lost_peer);
   });
   const ReportContext context{
       host_of(plan_, outcome, settings_.here, settings_.host),

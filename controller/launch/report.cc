@@ -125,6 +125,14 @@ std::string last_line(const Outcome& outcome, const ReportContext& context, cons
 
 }  // namespace
 
+bool tells_of_a_lost_peer(const std::string& line) {
+  if (line.find("PeerLost") != std::string::npos)
+    return true;
+  const size_t host = line.find(" (host ");
+  return host != std::string::npos && (line.find(") was lost: ", host) != std::string::npos ||
+                                       line.find(") left the job: ", host) != std::string::npos);
+}
+
 int exit_code_of_status(int wait_status) {
   return WIFSIGNALED(wait_status) ? kSignalBase + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }

@@ -16,6 +16,10 @@ inline constexpr int kUsageExit = 2;
 int exit_code_of_status(int wait_status);
 int exit_code_of(const Outcome& outcome);
 
+// Whether a rank says so that it fails because of another one: by the name of the exception, or, as
+// programs in C do, by our text of the error.
+bool tells_of_a_lost_peer(const std::string& line);
+
 struct ReportContext {
   std::string host;  // of the rank, or of the agent, that failed
   std::string program;

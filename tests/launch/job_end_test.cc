@@ -62,6 +62,21 @@ TEST(JobEnd, ARankThatReportsALostPeerIsNotBlamed) {
   EXPECT_THAT(last_line(result.err), HasSubstr("rank 1 "));
 }
 
+// As a program in C does that prints the error and leaves in order, sooner than the one who failed.
+TEST(JobEnd, ARankThatPrintsOurErrorOfAnotherIsNotBlamed) {
+  for (const auto* what : {"left the job: shutdown", "was lost: connection closed"}) {
+    const JobResult result = run_job(shell(
+        2,
+        fmt::format(
+            "[ $FARANDOLE_RANK = 0 ] && {{ echo 'allreduce \"x\": rank 1 (host h) {}' >&2; exit 1; "
+            "}}; "
+            "sleep 0.2; exit 5",
+            what)));
+    EXPECT_EQ(result.exit_code, 5);
+    EXPECT_THAT(last_line(result.err), HasSubstr("rank 1 "));
+  }
+}
+
 TEST(JobEnd, IgnoredChildSignalsDoNotHangTheLauncher) {
   const JobResult result = run_job(
       {"-np",
