@@ -259,9 +259,9 @@ def test_variables() -> None:
     assert set(rows) == set(FACTS["variables"])
     config = (HERE.parents[2] / "docs/config.md").read_text()
     for name, (state, note) in rows.items():
-        assert state in ("same", "set by the launcher", "no effect")
+        assert state in ("same", "set by the launcher", "always so", "no effect")
         assert (f"`{name}`" in config) == (state == "same"), name
-        assert note or state != "no effect"
+        assert note or state not in ("always so", "no effect")
 
 
 def test_variables_of_the_build_have_no_effect() -> None:
@@ -271,14 +271,17 @@ def test_variables_of_the_build_have_no_effect() -> None:
 
 
 def test_variables_without_effect_are_named_with_a_reason() -> None:
-    """Whatever asks for what is not there, or is not so, is told why it has no effect."""
+    """Whatever asks for what is not there, or is not so, is told why it has no effect, and nothing
+    is said of what is always so."""
     rows = named("Variables of the environment")
     without = {name for name, (state, _) in rows.items() if state == "no effect"}
+    always = {name for name, (state, _) in rows.items() if state == "always so"}
+    assert always
     assert len(without) > 20
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
     result = subprocess.run(
         [sys.executable, "-c", "import farandole; farandole.init()"],
-        env={**kept, **dict.fromkeys(without, "no")},
+        env={**kept, **dict.fromkeys(without | always, "no")},
         capture_output=True,
         text=True,
         timeout=60,
