@@ -23,6 +23,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.append(str(ROOT / "tests/multiprocess"))
+
+from marked import marked  # noqa: E402
+
 # What a rank says, not what the launcher tells again of it, cut short.
 REPORT = re.compile(r"(?:\[\d+\] )?REPORT (\{.*\})")
 START_TIME = 60.0  # generous: nothing is measured before the job goes
@@ -260,18 +264,6 @@ def free_port(address: str) -> int:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def marked(mark: str) -> dict[int, str]:
-    """Names of the living processes that have the mark in their environment."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
-                found[int(entry.name)] = (entry / "comm").read_text().strip()
-        except OSError:
-            continue  # it has ended
-    return found
 
 
 class Watch:

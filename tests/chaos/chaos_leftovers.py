@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chaos_job import Job, Watch, marked
+from chaos_job import Job
+from marked import left_after
 
 # Every process of a job that has failed is gone after so many seconds.
 GONE_AFTER = 10.0
@@ -36,8 +37,7 @@ def sockets_of_tcp(table: str, port: int) -> list[str]:
 
 def left_behind(job: Job, port: int | None, before: set[str]) -> list[str]:
     """Waits for the end of the job's processes; what is there still."""
-    Watch(list(marked(job.mark))).wait(GONE_AFTER)
-    left = [f"process {pid} ({name})" for pid, name in marked(job.mark).items()]
+    left = [f"process {pid} ({name})" for pid, name in left_after(job.mark, GONE_AFTER).items()]
     left += [f"/dev/shm/{name}" for name in sorted(shared_memory() - before)]
     left += [f"file {path.name}" for path in sorted(job.scratch.iterdir())]
     if port is not None:

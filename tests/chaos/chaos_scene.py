@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos_job import Bootstrap, Build, Job, Watch, Work, launch, marked
+from chaos_job import Bootstrap, Build, Job, Watch, Work, launch
 from chaos_net import HERE, Network, Proxy
+from marked import marked
 
 LONGEST = 600.0  # seconds for a job, whatever becomes of it
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -20,6 +20,9 @@ from typing import IO, Any
 from case import JOB, RANKS, VICTIMS, Case
 from judge import Seen, judge
 from points import ROOT
+
+sys.path.append(str(ROOT / "tests/multiprocess"))
+from marked import await_end, marked
 
 BUILD = ROOT / "build/dev"
 LAUNCHER = BUILD / "controller/launch/farandolerun"
@@ -51,16 +54,6 @@ class Outcome:
     output: str = ""
 
 
-def await_end(pid: int, timeout: float) -> None:
-    """Returns when the process, of whatever parent, has ended, or when the time is over."""
-    with contextlib.suppress(ProcessLookupError):
-        process = os.pidfd_open(pid)
-        try:
-            select.select([process], [], [], timeout)
-        finally:
-            os.close(process)
-
-
 class Trial:
     """A job under the launcher. Nothing of it is left when it has been judged."""
 
@@ -88,7 +81,7 @@ class Trial:
             seen = Seen(self.case, outcome.reached, exit_code, outcome.output, crashes)
             outcome.wrong += judge(seen)
         finally:
-            for pid in self._processes():
+            for pid in marked(self.mark):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             shutil.rmtree(self.folder)
@@ -155,28 +148,20 @@ class Trial:
                 return process.wait(max(0.0, deadline - time.monotonic()))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(STOPPED)
-            for pid in self._processes():
+            for pid in marked(self.mark):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
             return process.wait(max(0.0, deadline - time.monotonic()))
         return None
 
-    def _processes(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-        return found
-
     def _judge_leftovers(self, outcome: Outcome, deadline: float) -> None:
         deadline = min(deadline, time.monotonic() + GONE_AFTER)
-        while (left := self._processes()) and (patience := deadline - time.monotonic()) > 0:
+        while (left := marked(self.mark)) and (patience := deadline - time.monotonic()) > 0:
             if self.case.action == "stop":
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGCONT)
                 patience = min(patience, AGAIN)
-            await_end(left[0], patience)
+            await_end(min(left), patience)
         outcome.wrong += [f"process {pid} is left" for pid in left]
         outcome.wrong += [f"file {path.name} is left" for path in self.scratch.iterdir()]

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from fuzz import ROOT, kept, known_targets
 
@@ -127,7 +128,7 @@ def line_counts(merged: Path) -> dict[str, dict[int, int]]:
     return counts
 
 
-def function_lines(functions: list[dict], file: str, names: tuple[str, ...]) -> set[int]:
+def function_lines(functions: list[dict[str, Any]], file: str, names: tuple[str, ...]) -> set[int]:
     found: set[int] = set()
     for function in functions:
         if not is_file(function["filenames"][0], file):

@@ -28,7 +28,7 @@ def launcher(hosts: Hosts) -> str:
     """A copy, which single hosts can lack or have another version of."""
     found = shutil.which("farandolerun")
     assert found
-    return shutil.copy(found, hosts.folder / "farandolerun")
+    return str(shutil.copy(found, hosts.folder / "farandolerun"))
 
 
 @pytest.fixture(scope="session")

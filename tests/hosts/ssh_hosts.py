@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from marked import left_after, marked
 from spaces import Space, cable, children_of, plugged
 
 PROGRAMS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen")
@@ -192,7 +193,7 @@ class Hosts:
         name, _, value = self.mark.partition("=")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARANDOLE_", "HOROVOD_"))}
         path = f"{client}:{os.environ['PATH']}"
-        return subprocess.Popen(
+        process: subprocess.Popen[str] = subprocess.Popen(
             # nsenter goes to the root of what it enters; and these tests may run in the background.
             [
                 *(*self.hosts[0].enter, "env", "--default-signal=INT,QUIT"),
@@ -210,17 +211,11 @@ class Hosts:
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
             | streams,  # type: ignore[call-overload]
         )
+        return process
 
     def processes(self) -> dict[int, str]:
         """Names of what runs of a job, on whichever host; sshd and its sessions are none of it."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes():
-                    found[int(entry.name)] = (entry / "comm").read_text().strip()
-            except OSError:
-                continue  # it has ended
-        return found
+        return marked(self.mark)
 
     def running(self, name: str, index: int) -> list[int]:
         """Processes of that name on a host."""
@@ -251,10 +246,7 @@ class Hosts:
 
     def left_after(self, seconds: float) -> dict[int, str]:
         """What has not ended after so long."""
-        deadline = time.monotonic() + seconds
-        while (left := self.processes()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return left
+        return left_after(self.mark, seconds)
 
     def signal_launcher(self, number: int) -> None:
         (pid,) = self.running("farandolerun", 0)

@@ -46,8 +46,8 @@ class Ended:
 
 
 def run(hosts: Hosts, client: Path, *command: str, text: str | None = None) -> Ended:
-    streams = {"stdin": subprocess.PIPE} if text is not None else {}
-    return Ended(hosts, hosts.start(command, client, **streams), text)
+    source = subprocess.DEVNULL if text is None else subprocess.PIPE
+    return Ended(hosts, hosts.start(command, client, stdin=source), text)
 
 
 def up(hosts: Hosts, launcher: str, client: Path, *flags: str) -> subprocess.Popen[str]:
@@ -126,8 +126,8 @@ def test_each_host_binds_its_own_ranks(hosts: Hosts, launcher: str, client: Path
         assert text in ended.err
 
     many = len(usable) + 1
-    flags = (launcher, "-H", f"h1:1,h2:{many}", "--bind-to", "hwthread")
-    refused = run(hosts, client, *flags, "echo", "started")
+    crowd = (launcher, "-H", f"h1:1,h2:{many}", "--bind-to", "hwthread")
+    refused = run(hosts, client, *crowd, "echo", "started")
     assert (refused.code, refused.out) == (2, "")
     assert f"host h2: --bind-to hwthread: {many} ranks are more than" in refused.err
 

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import os
-import select
 import shlex
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from jobs import PROGRAMS, environment, parse
+from marked import left_after, marked
 
 pytestmark = pytest.mark.timeout(150)
 
 NOTHING_LEFT = 5.0
 SHARED = Path("/dev/shm")
 RANKS, WORKERS = 2, 2
-
-
-def marked(mark: str) -> dict[int, str]:
-    """Names of the living processes that have the mark in their environment."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
-                found[int(entry.name)] = (entry / "comm").read_text().strip()
-        except OSError:
-            continue  # it has ended
-    return found
 
 
 def sockets_of(processes: Iterable[int]) -> set[str]:
@@ -68,21 +55,6 @@ def files(folder: Path) -> list[str]:
 def shared_memory() -> set[str]:
     """Names that could be the project's."""
     return {path.name for word in ("farandole", "fdl") for path in SHARED.glob(f"*{word}*")}
-
-
-def left_after(mark: str, seconds: float) -> dict[int, str]:
-    """Waits for the end of all marked processes; those that are still there."""
-    deadline = time.monotonic() + seconds
-    for pid in marked(mark):
-        try:
-            watched = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            select.select([watched], [], [], max(0.0, deadline - time.monotonic()))
-        finally:
-            os.close(watched)
-    return marked(mark)
 
 
 def wait_until_ready(launcher: subprocess.Popen[str]) -> None:

@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 import pytest
+from marked import left_after
 
 import farandole
 from farandole import _result_lines
@@ -187,17 +188,6 @@ farandole.run(stay, np=2)
 """
 
 
-def marked(mark: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue  # it has ended
-    return found
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_job_ends_with_its_caller(tmp_path: Path, number: signal.Signals) -> None:
     script = tmp_path / "caller.py"
@@ -217,10 +207,7 @@ def test_the_job_ends_with_its_caller(tmp_path: Path, number: signal.Signals) ->
     caller.stdout.close()
     caller.stderr.close()
     assert ("KeyboardInterrupt" in error) == (number == signal.SIGINT), error
-    deadline = time.monotonic() + LIMIT
-    while (left := marked(mark)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    assert left_after(mark, LIMIT) == {}
 
 
 def sent(token: str, record: bytes) -> list[bytes]:

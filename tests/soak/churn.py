@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs import Report, environment, parse
+from marked import left_after
 
 PROGRAM = Path(__file__).parent / "programs" / "churn_rank.py"
 # A job that has not ended by then hangs, also on cores that have ten times as much to do: small
@@ -212,31 +212,10 @@ class Job:
             os.kill(self.outcome.reports[plan.victim]["pid"], number)
 
 
-def marked(mark: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue  # it has ended, or is not ours
-    return found
-
-
 def left_behind(mark: str, scratch: str, patience: float = NOTHING_LEFT) -> list[str]:
     """Waits for the end of all processes that have the mark in their environment; those that stay,
     what lies in their folder, and shared memory that has a name."""
-    deadline = time.monotonic() + patience
-    for pid in marked(mark):
-        try:
-            watched = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            select.select([watched], [], [], max(0.0, deadline - time.monotonic()))
-        finally:
-            os.close(watched)
-    left = [f"process {pid}" for pid in marked(mark)]
+    left = [f"process {pid}" for pid in left_after(mark, patience)]
     left += [f"file {name}" for name in os.listdir(scratch)]
     return left + [f"/dev/shm/{name}" for name in os.listdir("/dev/shm") if OURS.search(name)]
 

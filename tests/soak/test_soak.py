@@ -15,8 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import churn
 import numpy as np
 import pytest
+import survivors
 from growth import MEBIBYTE, growth
 
 import farandole as fdl
@@ -56,7 +58,7 @@ def test_growth_is_told(what: str, more: float) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_some_seconds_of_soak(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_seconds_of_soak() -> None:
     result = subprocess.run(
         [sys.executable, str(SOAK), "--minutes", "0.25", "--seed", "20"],
         capture_output=True,
@@ -72,8 +74,7 @@ def test_some_seconds_of_soak(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [over for over, *_ in marathons] == ["shm"] * 2 + ["gloo"] * 2 + ["hierarchical"] * 3
     (fates,) = re.findall(r"^survivors: (.*)$", result.stdout, re.MULTILINE)
     lived = dict(one.split(" x ")[::-1] for one in fates.split(", "))
-    monkeypatch.syspath_prepend(str(MULTIPROCESS))
-    assert set(lived) == set(importlib.import_module("survivors").FATES), fates
+    assert set(lived) == set(survivors.FATES), fates
 
 
 def test_a_few_samples_tell_nothing_and_are_wrong_of_a_long_run() -> None:
@@ -89,15 +90,20 @@ def test_what_lies_around_is_no_growth() -> None:
     assert growth(noisy).complaints() == []
 
 
-def test_what_a_marathon_leaves_behind_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(MULTIPROCESS))
-    churn = importlib.import_module("churn")
+def test_what_a_marathon_leaves_behind_is_told(tmp_path: Path) -> None:
     (tmp_path / "forgotten").touch()
     mark = f"FDL_TEST_MARK={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, name: value}) as left:
+    with subprocess.Popen(
+        ["cat"],
+        env={**os.environ, name: value},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as left:
+        assert left.stdin is not None and left.stdout is not None
+        left.stdin.write(b"!")
+        assert left.stdout.read(1) == b"!"  # from now on it can be found
         found = churn.left_behind(mark, str(tmp_path), 0.1)
         left.kill()
     assert found == [f"process {left.pid}", "file forgotten"]
@@ -117,10 +123,7 @@ def test_only_after_one_that_leaves_others_may_be_named(
     fate: str,
     lost: dict[int, int | None],
     wrong: list[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(str(MULTIPROCESS))
-    churn = importlib.import_module("churn")
     outcome = churn.Outcome(churn.Plan("", fate, 4, 1, 0, {}), code=1)
     outcome.reports = {rank: {"lost": who} for rank, who in lost.items() if who is not None}
     outcome.reports |= {rank: {} for rank, who in lost.items() if who is None}
@@ -155,13 +158,7 @@ def test_usage_sees_whatever_leaks(leak: str, what: str) -> None:
     assert more > (MEBIBYTE if what == "memory" else 10)
 
 
-@pytest.fixture
-def survivors(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(MULTIPROCESS))
-    return importlib.import_module("survivors")
-
-
-def life_with(survivors: ModuleType, fate: str, victim: int = 2) -> Any:
+def life_with(fate: str, victim: int = 2) -> Any:
     lives = (survivors.life_of("some", number) for number in itertools.count())
     return next(life for life in lives if life.fate == fate and life.ranks[-1] == victim)
 
@@ -185,9 +182,9 @@ MISSING = {"failed": "TimeoutError", "text": "did not form within 1 s: rank 2 is
     ],
 )
 def test_a_survivor_that_was_told_wrongly_is_told(
-    survivors: ModuleType, fate: str, right: Any, wrong: Any, complaint: str
+    fate: str, right: Any, wrong: Any, complaint: str
 ) -> None:
-    life = life_with(survivors, fate)
+    life = life_with(fate)
     assert survivors.judge(life, {0: right, 1: right}) == []
     (found,) = survivors.judge(life, {0: right, 1: wrong})
     assert found == f"{life}: process 1, {complaint}"
@@ -196,10 +193,8 @@ def test_a_survivor_that_was_told_wrongly_is_told(
 @pytest.mark.parametrize(
     ("fate", "right", "wrong"), [("freeze", LOST, FINISHED), ("leave", FINISHED, LOST)]
 )
-def test_a_victim_that_lives_is_judged(
-    survivors: ModuleType, fate: str, right: Any, wrong: Any
-) -> None:
-    life = life_with(survivors, fate)
+def test_a_victim_that_lives_is_judged(fate: str, right: Any, wrong: Any) -> None:
+    life = life_with(fate)
     assert survivors.judge(life, {0: LOST, 2: right}) == []
     (found,) = survivors.judge(life, {0: LOST, 2: wrong})
     assert "process 2" in found
@@ -210,9 +205,7 @@ def test_a_victim_that_lives_is_judged(
     ("mistake", "complaint"),
     [("leak", "descriptors more at the end: +"), ("quit", "ended without a report")],
 )
-def test_what_a_survivor_does_wrong_is_told(
-    survivors: ModuleType, mistake: str, complaint: str
-) -> None:
+def test_what_a_survivor_does_wrong_is_told(mistake: str, complaint: str) -> None:
     run = survivors.Survivors(0, "1", lives=16, fates=("leave",), mistake=mistake)
     try:
         found = run.finish()
