@@ -25,12 +25,18 @@ Status read_options(const fdl_options* from, fdl_options& options) {
   return Status::ok();
 }
 
+void warn_of_unknown_names() {
+  for (const std::string& warning : Config::unknown_names(environment_names()))
+    FARANDOLE_LOG(Warning, "{}", warning);
+}
+
 Result<Config> base_config(bool ignore_environment) {
   if (ignore_environment)
     return Config();
-  for (const std::string& warning : Config::unknown_names(environment_names()))
-    FARANDOLE_LOG(Warning, "{}", warning);
-  return Config::from_env();
+  Result<Config> config = Config::from_env();
+  if (!config)
+    warn_of_unknown_names();  // whichever rank this is: one of them may be why
+  return config;
 }
 
 // What was meant and is not so: said by rank 0.
@@ -41,6 +47,7 @@ void warn_of_environment(const Config& config) {
   const LogScope scope(log.label());
   if (const auto alone = config.size == 1 ? foreign_launcher(environment_value) : std::nullopt)
     FARANDOLE_LOG(Warning, "{}", *alone);
+  warn_of_unknown_names();
   for (const std::string& warning : horovod_warnings(environment_names(), environment_value))
     FARANDOLE_LOG(Warning, "{}", warning);
 }

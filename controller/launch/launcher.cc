@@ -159,8 +159,6 @@ int run_job(const Options& options, const Environment& environment) {
   if (const Status bound = bind_own_ranks(here.value(), plan.value()); !bound)
     return complain(kUsageExit, bound.message());
   connector.limit = start_limit(plan.value().environment);
-  for (const std::string& warning : setting_warnings(environment))
-    complain(0, "warning: " + warning);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   JobSettings settings{
       host_name(),

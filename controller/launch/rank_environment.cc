@@ -47,10 +47,6 @@ std::vector<int> thread_cores(const Environment& environment) {
   return config ? config.value().thread_affinity : std::vector<int>();
 }
 
-std::vector<std::string> setting_warnings(const Environment& environment) {
-  return Config::unknown_names(environment.names());
-}
-
 Environment rank_environment(
     const Environment& base,
     const Placement& place,

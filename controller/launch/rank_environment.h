@@ -26,8 +26,6 @@ Status check_settings(const Environment& environment);
 Duration start_limit(const Environment& environment);
 // To which cores the ranks' threads will be bound; none where they are not. Requires: likewise.
 std::vector<int> thread_cores(const Environment& environment);
-// One warning for each FARANDOLE_* name that means nothing.
-std::vector<std::string> setting_warnings(const Environment& environment);
 
 struct CoreShare {
   double host = 1;            // that all ranks of this host may use

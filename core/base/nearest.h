@@ -7,8 +7,10 @@
 
 namespace farandole {
 
-// By edit distance (Levenshtein 1966); of several the first. Empty where none is near: where more
-// than a third of the word would have to change.
+// By edit distance (Levenshtein 1966) to the nearest beginning of a known word, which may have been
+// cut short; of several that one to which the whole word is nearest, and of these the first. Empty
+// where none is near: where more than a third of the word would have to change, without what all
+// known ones begin with.
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace farandole

@@ -157,6 +157,15 @@ TEST(Config, UnknownNamesAreNamedWithTheNearestKnownOne) {
   EXPECT_THAT(
       Config::unknown_names({"FARANDOLE_NCCL_RINGS_PER_NODE"}),
       ElementsAre("unknown variable FARANDOLE_NCCL_RINGS_PER_NODE is ignored"));
+  EXPECT_THAT(
+      Config::unknown_names({"FARANDOLE_HEARTBEAT_TIME"}),
+      ElementsAre("unknown variable FARANDOLE_HEARTBEAT_TIME is ignored; did you mean "
+                  "FARANDOLE_HEARTBEAT_TIMEOUT?"));
+  // What all names begin with makes none of them near.
+  EXPECT_THAT(
+      Config::unknown_names({"FARANDOLE_FOO", "FARANDOLE_"}),
+      ElementsAre(
+          "unknown variable FARANDOLE_FOO is ignored", "unknown variable FARANDOLE_ is ignored"));
   EXPECT_THAT(Config::unknown_names({"HOME"}), IsEmpty());
   // The launcher's, for programs.
   EXPECT_THAT(Config::unknown_names({"FARANDOLE_LOCAL_RANK", "FARANDOLE_CROSS_SIZE"}), IsEmpty());

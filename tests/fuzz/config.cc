@@ -94,7 +94,7 @@ void check_environment(Input& in) {
   const Status settings = launch::check_settings(environment);
   require(launch::start_limit(environment) > Duration::zero(), "waiting has its limit");
   require(is_clean(settings.message()), "a wrong setting is named in clean text");
-  for (const std::string& warning : launch::setting_warnings(environment))
+  for (const std::string& warning : Config::unknown_names(environment.names()))
     require(is_clean(warning), "so is an unknown one");
   const Result<Config> config =
       Config::from([&](const std::string& name) { return environment.find(name); });

@@ -106,16 +106,6 @@ TEST(JobInput, OtherHostsNeedSsh) {
       "farandolerun: other hosts are reached by ssh, but program ssh was not found in PATH\n");
 }
 
-TEST(JobInput, UnknownSettingsAreWarnedAboutOnce) {
-  const JobResult result =
-      run_job({"-np", "3", "true"}, {.environment = {{"FARANDOLE_FUSION_BITES", "1"}}});
-  EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(
-      result.err,
-      "farandolerun: warning: unknown variable FARANDOLE_FUSION_BITES is ignored; did you mean "
-      "FARANDOLE_FUSION_BYTES?\n");
-}
-
 TEST(JobInput, AProgramThatTheKernelRefusesIsNamed) {
   const std::string path = testing::TempDir() + "launch_bad_interpreter";
   {

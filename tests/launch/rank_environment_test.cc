@@ -94,16 +94,6 @@ TEST(Settings, OfAnOuterJobDoNotCount) {
   env.set("FARANDOLE_CONTROLLER", "what ever");
   env.set("FARANDOLE_HOST_CORES", "many");
   EXPECT_TRUE(check_settings(env).is_ok());
-  EXPECT_THAT(setting_warnings(env), IsEmpty());
-}
-
-TEST(Settings, UnknownNamesAreWarnedAbout) {
-  Environment env;
-  env.set("FARANDOLE_FUSION_BITES", "1");
-  EXPECT_THAT(
-      setting_warnings(env),
-      ElementsAre("unknown variable FARANDOLE_FUSION_BITES is ignored; did you mean "
-                  "FARANDOLE_FUSION_BYTES?"));
 }
 
 }  // namespace

@@ -53,14 +53,27 @@ def test_variables_of_horovod_without_effect_are_named_by_init() -> None:
     ]
 
 
-def test_variables_of_horovod_without_effect_are_named_once_in_a_job() -> None:
+def test_unknown_variables_are_named_by_a_start_that_fails() -> None:
+    """Whatever its rank: they may be why."""
+    failed = python(ALONE, FARANDOLE_RANK="1", FARANDOLE_SISE="2")
+    assert "FARANDOLE_RANK=1 is not below FARANDOLE_SIZE=1" in failed.stderr
+    text = "warning: unknown variable FARANDOLE_SISE is ignored; did you mean FARANDOLE_SIZE?\n"
+    assert failed.stderr.count(text) == 1
+
+
+def test_variables_without_effect_are_named_once_in_a_job() -> None:
     """By rank 0, and not by the launcher, which cannot know what the program sets by itself."""
-    program = f"import os; os.environ['HOROVOD_FOO'] = '1'; {ALONE}"
+    names = ("HOROVOD_FOO", "FARANDOLE_FOO")
+    program = f"import os; os.environ.update(dict.fromkeys({names!r}, '1')); {ALONE}"
     command = ("farandolerun", "-np", "2", sys.executable, "-c", program)
-    result = run(*command, HOROVOD_CYCLE_TIME="3")
+    result = run(*command, HOROVOD_CYCLE_TIME="3", FARANDOLE_FUSION_BITES="1")
     assert sorted(result.stdout.splitlines()) == ["[0] 2", "[1] 2"]
-    said = re.findall(r"^\[(\d)\] .*\[(.*)\] warning: (variable \w+)", result.stderr, re.MULTILINE)
-    assert said == [
+    said = re.findall(
+        r"^\[(\d)\] .*\[(.*)\] warning: (.*variable \w+)", result.stderr, re.MULTILINE
+    )
+    assert sorted(said) == [
+        ("0", "farandole rank 0", "unknown variable FARANDOLE_FOO"),
+        ("0", "farandole rank 0", "unknown variable FARANDOLE_FUSION_BITES"),
         ("0", "farandole rank 0", "variable HOROVOD_CYCLE_TIME"),
         ("0", "farandole rank 0", "variable HOROVOD_FOO"),
     ]

@@ -136,7 +136,21 @@ def test_misspelt_with_the_nearest(flag: Flag, name: str) -> None:
         assert run(wrong, "-np", "1", "true") in map(refusal, proposals)
 
 
-@pytest.mark.parametrize("word", ["-x", "-N", "-hv", "--frobnicate-everything", "-\x1b[2J"])
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("--timelne", "--timeline-filename"),
+        ("--timeline", "--timeline-filename"),
+        ("--host", "--hosts"),
+        ("--stall-check-warn", "--stall-check-warning-time-seconds"),
+    ],
+)
+def test_cut_short_with_the_nearest(word: str, near: str) -> None:
+    text = f"unknown flag {word}; did you mean {near}? (farandolerun --help lists all)"
+    assert run(word, "-np", "1", "true") == refusal(text)
+
+
+@pytest.mark.parametrize("word", ["-x", "-N", "-hv", "--x", "--frobnicate-everything", "-\x1b[2J"])
 def test_unknown_without_a_near_one(word: str) -> None:
     shown = word.replace("\x1b", "\\x1b")
     expected = refusal(f"unknown flag {shown} (farandolerun --help lists all)")

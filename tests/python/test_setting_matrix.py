@@ -218,6 +218,7 @@ def test_settings_that_contradict(
         ("", ""),
         ("spin-time", "; did you mean spin_time?"),
         ("nonsense", ""),
+        ("heartbeat_time", "; did you mean heartbeat_timeout?"),
     ],
 )
 def test_unknown_setting_with_the_nearest(key: str, near: str, library: Library) -> None:

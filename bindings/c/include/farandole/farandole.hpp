@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -59,7 +60,8 @@ class ProcessSet : public Operations {
   bool included() const { return rank() >= 0; }
 };
 
-// One rank's membership in one job; leaves it when destroyed.
+// One rank's membership in one job; leaves it when destroyed. Where an exception is what destroys
+// it, ranks that still need this one read "left the job: an exception ended its fdl::Session".
 class Session : public Operations {
  public:
   // Settings go before the environment: Session({{"start_timeout", "60"}}).
@@ -76,14 +78,20 @@ class Session : public Operations {
   explicit Session(
       std::initializer_list<Settings::value_type> settings, bool ignore_environment = false)
       : Session(Settings(settings), ignore_environment) {}
-  Session(Session&& other) noexcept : Operations(std::exchange(other.session_, nullptr), 0) {}
+  Session(Session&& other) noexcept
+      : Operations(std::exchange(other.session_, nullptr), 0), exceptions_(other.exceptions_) {}
   Session& operator=(Session&& other) noexcept {
     std::swap(session_, other.session_);
+    std::swap(exceptions_, other.exceptions_);
     return *this;
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() { fdl_destroy(session_); }
+  ~Session() {
+    if (session_ && std::uncaught_exceptions() > exceptions_)
+      fdl_shutdown_because(session_, "an exception ended its fdl::Session");
+    fdl_destroy(session_);
+  }
 
   void shutdown() { check(fdl_shutdown(session_)); }
   // What ranks that still need this one are told instead of "shutdown".
@@ -136,6 +144,9 @@ class Session : public Operations {
     for (const uint32_t id : read_all<uint32_t>(read)) sets.push_back({session_, id});
     return sets;
   }
+
+ private:
+  int exceptions_ = std::uncaught_exceptions();  // that were on their way when it began
 };
 
 }  // namespace fdl
