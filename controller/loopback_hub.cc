@@ -148,7 +148,7 @@ Status LoopbackHub::Impl::give_up(int rank, const Config& config) {
   const std::chrono::duration<double> waited = config.start_timeout;
   return error(
       Code::Timeout,
-      "the group of {} ranks did not form within {:g} s: {} missing",
+      "the group of {} ranks did not form within {:g} s (FARANDOLE_START_TIMEOUT): {} missing",
       ports_.size(),
       waited.count(),
       absent);

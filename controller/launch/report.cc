@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
 #include "controller/launch/signals.h"
 #include "core/base/format.h"
@@ -47,6 +48,13 @@ std::string memory_text(const Outcome& outcome) {
       outcome.peak_kib / 1024);
 }
 
+// What the launcher can do about it.
+std::string_view remedy_of(const std::string& last_output) {
+  return last_output == "ModuleNotFoundError: No module named 'horovod'"
+             ? " (farandolerun --horovod answers for it)"
+             : "";
+}
+
 std::string rank_failed(const Outcome& outcome, const ReportContext& context, const Tail& tail) {
   std::string text = fmt::format(
       "rank {} (host {}, pid {}) {} after {}{}",
@@ -57,7 +65,10 @@ std::string rank_failed(const Outcome& outcome, const ReportContext& context, co
       seconds(outcome.runtime),
       memory_text(outcome));
   if (!tail.lines().empty())
-    text += fmt::format("; its last output: {}", printable(tail.lines().back(), kShownLine));
+    text += fmt::format(
+        "; its last output: {}{}",
+        printable(tail.lines().back(), kShownLine),
+        remedy_of(tail.lines().back()));
   return text;
 }
 

@@ -136,7 +136,7 @@ Actions Membership::tick(TimePoint now) {
   const std::chrono::duration<double> waited = options_.deadline - options_.start;
   return refuse(error(
       Code::Timeout,
-      "the group of {} ranks did not form within {:g} s: {} {} missing",
+      "the group of {} ranks did not form within {:g} s (FARANDOLE_START_TIMEOUT): {} {} missing",
       options_.limits.size,
       waited.count(),
       rank_list(absent),

@@ -252,7 +252,8 @@ Status TcpControlPlane::Impl::await_group() {
       continue;
     return error(
         Code::Timeout,
-        "rank {} reached rank 0 at {}, but the group of {} ranks did not form within {:g} s; "
+        "rank {} reached rank 0 at {}, but the group of {} ranks did not form within {:g} s "
+        "(FARANDOLE_START_TIMEOUT); "
         "rank 0 knows who is missing",
         options.config.rank,
         options.controller.to_string(),

@@ -45,6 +45,15 @@ TEST(JobEnd, TheFirstFailureGivesCodeAndLastLine) {
                    "[0-9]+\\.[0-9][0-9] s; its last output: (one|two)\n"));
 }
 
+TEST(JobEnd, AScriptOfHorovodIsToldHowToRun) {
+  const JobResult result =
+      run_job(shell(1, "echo \"ModuleNotFoundError: No module named 'horovod'\" >&2; exit 1"));
+  EXPECT_THAT(
+      last_line(result.err),
+      HasSubstr("its last output: ModuleNotFoundError: No module named 'horovod' (farandolerun "
+                "--horovod answers for it)\n"));
+}
+
 TEST(JobEnd, OtherRanksMayStillSayWhatTheySaw) {
   const JobResult result = run_job(shell(
       2,

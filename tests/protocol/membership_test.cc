@@ -120,7 +120,9 @@ TEST_F(MembershipTest, NamesWhoIsMissingAtTheDeadline) {
   const Status why = refusal(actions);
   EXPECT_EQ(why.code(), Code::Timeout);
   EXPECT_EQ(
-      why.message(), "the group of 4 ranks did not form within 30 s: ranks 1 and 3 are missing");
+      why.message(),
+      "the group of 4 ranks did not form within 30 s (FARANDOLE_START_TIMEOUT): ranks 1 and 3 are "
+      "missing");
   EXPECT_EQ(std::get<Refuse>(told(actions, 0)).why, why);
   EXPECT_EQ(std::get<Refuse>(told(actions, 2)).why, why);
   EXPECT_EQ(only<CloseRank>(actions).size(), kSize);
