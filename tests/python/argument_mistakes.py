@@ -280,15 +280,13 @@ WRONG: dict[str, Mistakes] = {
     ),
 }
 
+NO_TENSOR = (
+    "a {} is no tensor; NumPy arrays, torch tensors and objects with __dlpack__ or the buffer "
+    "protocol are"
+)
 WRONG_ARRAYS: Mistakes = {
-    **types(
-        "a {} is no tensor; NumPy arrays, torch tensors and objects with __dlpack__ or the buffer "
-        "protocol are",
-        None,
-        3,
-        [1.0],
-        "x",
-    ),
+    **types(f"{NO_TENSOR}; numpy.array() makes one", 3, [1.0]),
+    **types(NO_TENSOR, None, "x"),
     **each(
         f"dtype {{}} is not supported; {DTYPES} are",
         {
@@ -304,7 +302,11 @@ WRONG_ARRAYS: Mistakes = {
         "dtype float32 is not in the machine's byte order; convert it first",
     ),
 }
-NO_TORCH_TENSOR = {**types("a torch.Tensor is wanted, not a {}", None, 3, [1.0]), **ARRAYS}
+NO_TORCH_TENSOR = {
+    **types("a torch.Tensor is wanted, not a {}", None),
+    **types("a torch.Tensor is wanted, not a {}; torch.tensor() makes one", 3, [1.0]),
+    **ARRAYS,
+}
 NO_ARRAY = types("an array is wanted, not a {}", None, 3, [1.0], "x")
 
 

@@ -204,7 +204,7 @@ def of_scatter(module: ModuleType) -> Mistakes:
     entry = (
         "the tensor at index 0=1.0 is no NumPy array"
         if module is fdl
-        else "a torch.Tensor is wanted, not a float"
+        else "a torch.Tensor is wanted, not a float; torch.tensor() makes one"
     )
     nothing = "rank 0 is the root of this scatter and gives no tensor (None)"
     usual = argument_mistakes.wrong_values(module, "gather", "tensor")

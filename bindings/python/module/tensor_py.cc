@@ -36,6 +36,12 @@ std::string type_name(py::handle object) {
   return Py_TYPE(object.ptr())->tp_name;
 }
 
+// Numbers and lists, of which an array can be made.
+bool is_plain(py::handle object) {
+  return PyFloat_Check(object.ptr()) || PyLong_Check(object.ptr()) ||
+         PyComplex_Check(object.ptr()) || PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
+}
+
 py::str interned(const char* text) {
   return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(text));
 }
@@ -161,7 +167,8 @@ TensorView TensorReader::read(py::handle object, Access access) {
   raise_invalid(
       "a " + type_name(object) +
       " is no tensor; NumPy arrays, torch tensors and objects with __dlpack__ or the buffer "
-      "protocol are");
+      "protocol are" +
+      (is_plain(object) ? "; numpy.array() makes one" : ""));
 }
 
 fdl_dtype TensorReader::dtype_of(py::handle dtype, bool numpy) {

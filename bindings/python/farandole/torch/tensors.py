@@ -11,12 +11,19 @@ from farandole.framework import check_memory
 def check_tensor(tensor: object) -> torch.Tensor:
     """Refuses whatever is no tensor of torch."""
     if not isinstance(tensor, torch.Tensor):
-        array = type(tensor).__module__ == "numpy" and hasattr(tensor, "shape")
         raise InvalidArgumentError(
-            f"a torch.Tensor is wanted, not a {type(tensor).__name__}"
-            + ("; torch.from_numpy() makes one, or use farandole, without .torch" if array else "")
+            f"a torch.Tensor is wanted, not a {type(tensor).__name__}{_maker(tensor)}"
         )
     return tensor
+
+
+def _maker(given: object) -> str:
+    """What makes a tensor of it."""
+    if type(given).__module__ == "numpy" and hasattr(given, "shape"):
+        return "; torch.from_numpy() makes one, or use farandole, without .torch"
+    if isinstance(given, (int, float, complex, list, tuple)):
+        return "; torch.tensor() makes one"
+    return ""
 
 
 def check_optimizer(optimizer: object) -> None:
