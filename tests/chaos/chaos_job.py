@@ -113,6 +113,7 @@ class Job:
         self.output: list[str] = []
         self._selector = selectors.DefaultSelector()
         self._rest: dict[int, bytes] = {}
+        self._reserved: list[socket.socket] = []
 
     def __enter__(self) -> Job:
         return self
@@ -136,7 +137,17 @@ class Job:
             assert process.stdout is not None
             process.stdout.close()
         self._selector.close()
+        for port in self._reserved:
+            port.close()
         shutil.rmtree(self.folder)
+
+    def reserve_port(self, address: str) -> int:
+        """One that nobody else gets while the job lives, as the launcher does it."""
+        port = socket.socket()
+        self._reserved.append(port)
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        port.bind((address, 0))
+        return int(port.getsockname()[1])
 
     def environment(self, build: Build, **settings: object) -> dict[str, str]:
         foreign = ("FARANDOLE_", "HOROVOD_", "CHAOS_")
@@ -243,7 +254,7 @@ class Bootstrap:
         secret.touch(mode=0o600)
         secret.write_bytes(secrets.token_bytes(32))
         self.address = address
-        self.port = port or free_port(address)
+        self.port = port or job.reserve_port(address)
         self.settings: dict[str, object] = {
             "FARANDOLE_SIZE": ranks,
             "FARANDOLE_JOB": uuid.uuid4().hex,
@@ -257,13 +268,6 @@ class Bootstrap:
             **own,
             **({"FARANDOLE_CONTROLLER": controller} if controller else {}),
         }
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Watch:

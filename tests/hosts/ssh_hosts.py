@@ -217,6 +217,18 @@ class Hosts:
         """Names of what runs of a job, on whichever host; sshd and its sessions are none of it."""
         return marked(self.mark)
 
+    def command_lines(self) -> list[bytes]:
+        """Of all that runs on these hosts, whoever has started it, and of nothing else here."""
+        networks = {os.readlink(f"/proc/{host.pid}/ns/net") for host in self.hosts}
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and os.readlink(entry / "ns/net") in networks:
+                    found.append((entry / "cmdline").read_bytes())
+            except OSError:
+                continue  # it has ended
+        return found
+
     def running(self, name: str, index: int) -> list[int]:
         """Processes of that name on a host."""
         network = os.readlink(f"/proc/{self.hosts[index].pid}/ns/net")

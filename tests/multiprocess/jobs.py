@@ -25,7 +25,7 @@ from typing import Any
 PROGRAMS = Path(__file__).parent / "programs"
 sys.path.append(str(PROGRAMS))
 
-from common import Delays, delayed as delayed, late as late  # noqa: E402, I001
+from common import Delays, delayed as delayed, late as late, threads as threads  # noqa: E402, I001
 
 MARK = "REPORT "
 

@@ -1,15 +1,16 @@
 """The processes of a job, by a mark in their environment, whatever program started them.
 
 A process that another program just takes the place of shows an empty environment for a moment: who
-looks for one that it has started itself waits for a word of it first.
+looks for one that it has started itself waits for a word of it first. So does one that ends, which
+still has its sockets then: who looks at what is left waits for the end of all that it has seen.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -27,17 +28,23 @@ def marked(mark: str) -> dict[int, str]:
 
 def await_end(pid: int, seconds: float) -> None:
     """Returns when the process, of whatever parent, has ended, or when the time is over."""
-    with contextlib.suppress(ProcessLookupError):
+    try:
         process = os.pidfd_open(pid)
-        try:
-            select.select([process], [], [], seconds)
-        finally:
-            os.close(process)
+    except OSError:
+        return  # it has ended; a thread may have its number by now
+    try:
+        select.select([process], [], [], seconds)
+    finally:
+        os.close(process)
 
 
-def left_after(mark: str, seconds: float) -> dict[int, str]:
-    """Waits for the end of all marked processes; those that are still there."""
+def left_after(mark: str, seconds: float, known: Iterable[int] = ()) -> dict[int, str]:
+    """Waits for the end of all marked processes, and of those that are known; those of the marked
+    that are still there."""
     deadline = time.monotonic() + seconds
-    while (left := marked(mark)) and (patience := deadline - time.monotonic()) > 0:
-        await_end(min(left), patience)
+    for pid in known:
+        await_end(pid, max(0.0, deadline - time.monotonic()))
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        for pid in left:
+            await_end(pid, max(0.0, deadline - time.monotonic()))
     return left

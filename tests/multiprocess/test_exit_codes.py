@@ -70,8 +70,8 @@ def test_the_launcher_s_own_says_what_is_wrong(
 
 def test_the_launcher_s_own_of_a_running_job(tmp_path: Path) -> None:
     assert re.fullmatch(
-        r"farandolerun: the job was ended after 0\.\d+ s \(--timeout\); ranks that were running: 0",
-        last_line(124, "-np", "1", "--timeout", "0.2", "sleep", "40"),
+        r"farandolerun: the job was ended after 0\.90 s \(--timeout\); ranks that were running: 0",
+        last_line(124, "-np", "1", "--timeout", "0.9", "sleep", "40"),
     )
     script = tmp_path / "script"
     script.write_text("true\n")

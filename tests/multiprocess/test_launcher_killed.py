@@ -98,7 +98,7 @@ def test_nothing_is_left(victims: list[str], tmp_path: Path) -> None:
         for victim in victims:
             (pid,) = (pid for pid, comm in processes.items() if comm == victim)
             os.kill(pid, signal.SIGKILL)
-        assert left_after(mark, NOTHING_LEFT) == {}
+        assert left_after(mark, NOTHING_LEFT, processes) == {}
         assert not sockets & open_sockets()
         assert shared_memory() <= shared_before
         assert files(tmp_path) == []

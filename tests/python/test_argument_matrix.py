@@ -134,7 +134,7 @@ def check_refused(case: Case, name: str) -> None:
         with pytest.raises(fdl.FarandoleError) as caught:
             result = call(**{**arguments_of(case.subject, name), case.parameter: value})
             if isinstance(result, fdl.Handle):
-                result.wait(10)
+                result.wait(30)
         text = str(caught.value)
         wanted = expected(case.subject.name, what, message, name)
         assert without_place(text) == without_place(wanted)
@@ -285,7 +285,7 @@ def test_after_shutdown(subject: Subject) -> None:
         arguments["state_dict"] = owner.state_dict()  # type: ignore[union-attr]
     for handle in (arguments.get("handle"), owner):
         if isinstance(handle, fdl.Handle):
-            handle.wait(10)
+            handle.wait(30)
     fdl.shutdown()
     if subject.name in NEEDS_NO_SESSION or "Compression." in subject.name:
         call(**arguments)

@@ -52,7 +52,7 @@ def _no_thread_is_left() -> Iterator[None]:
     yield
     gc.collect()
     for thread in threads():
-        thread.join(10)
+        thread.join(30)
     assert threads() == []
 
 
@@ -87,7 +87,7 @@ def test_the_queue_is_bounded_and_leaving_early_ends_the_thread(size: int) -> No
     assert next(batches)[0] == 0
     ahead = next(iter(loader._ahead))
     with ahead._changed:
-        assert ahead._changed.wait_for(lambda: len(ahead._batches) == size, 10)
+        assert ahead._changed.wait_for(lambda: len(ahead._batches) == size, 30)
     # One was taken, and the thread holds one that it cannot put.
     assert len(loader.read) <= size + 2
     batches.close()  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def test_an_iteration_that_is_dropped_ends_the_thread() -> None:
     next(batches)
     del batches
     gc.collect()
-    assert loader.ended.wait(10)
+    assert loader.ended.wait(30)
 
 
 class Own(Exception):
@@ -142,19 +142,19 @@ def test_a_consumer_that_waits_is_woken_by_close() -> None:
 
     def batches() -> Iterator[int]:
         asked.set()
-        release.wait(10)
+        release.wait(30)
         yield 1
 
     loader = Ahead(2, False, batches())
     got: list[Any] = []
     consumer = threading.Thread(target=lambda: got.extend(loader))
     consumer.start()
-    assert asked.wait(10)
+    assert asked.wait(30)
     closer = threading.Thread(target=loader.close_async_loader)
     closer.start()
     release.set()
-    closer.join(10)
-    consumer.join(10)
+    closer.join(30)
+    consumer.join(30)
     assert not consumer.is_alive()
     assert len(got) <= 1
 

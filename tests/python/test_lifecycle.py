@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jobs import threads
 
 import farandole as fdl
 from farandole import _session
@@ -80,15 +81,15 @@ def test_shutdown_without_init_and_twice() -> None:
 
 def test_many_cycles_with_work_left_over() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
-    threads = threading.active_count()
+    before = threads()
     for i in range(50):
         fdl.init()
         handle = fdl.allreduce_async(np.full(3, i), op=fdl.Sum)
         del handle
         fdl.shutdown()
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/task")) <= threads + 4
+    new = {number: name for number, name in threads().items() if number not in before}
+    assert new == {}
 
 
 class Leavers(set[object]):

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 MARK = "REPORT "
-
+PF_EXITING = 0x4  # of the kernel's flags of a thread
 
 # Threads that are not on the way from an event to a caller's return.
 OFF_THE_WAY = ("fdl-heartbeat",)
@@ -42,6 +42,20 @@ def delayed(pid: int | None = None) -> Delays:
 def late(before: Delays, after: Delays) -> float:
     """How long the thread waited that had to wait the longest."""
     return max((waited - before.get(thread, 0.0) for thread, waited in after.items()), default=0.0)
+
+
+def threads() -> dict[int, str]:
+    """Names of this process's threads, by number. One that has been joined may be listed for a
+    moment longer, on its way out: it is none any more."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            name, _, state = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        except OSError:  # it has ended meanwhile
+            continue
+        if not int(state.split()[6]) & PF_EXITING:
+            found[int(task.name)] = name
+    return found
 
 
 def report(rank: int, **values: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from common import report
+from common import report, threads
 from usage import usage
 
 import farandole.torch as hvd
@@ -23,20 +23,9 @@ SPARSE = torch.tensor([1.0, 0.0, 2.0]).to_sparse()
 
 
 def used() -> dict[str, int]:
-    """Threads of Farandole's end before shutdown() returns, but may be listed a moment longer."""
-    tasks = Path("/proc/self/task")
-    while any("fdl-" in name for name in map(name_of, tasks.iterdir())):
-        os.sched_yield()  # the test's own limit ends a thread that stays
     now = usage()
     segments = Path("/proc/self/maps").read_text().count("/memfd:farandole")
     return {"segments": segments, "threads": now["threads"], "descriptors": now["descriptors"]}
-
-
-def name_of(task: Path) -> str:
-    try:
-        return (task / "comm").read_text()
-    except OSError:  # it has ended meanwhile
-        return ""
 
 
 def outcome(call: Callable[[], Any]) -> str:
@@ -69,6 +58,12 @@ class Waiter(threading.Thread):
 
     def run(self) -> None:
         self.ended = outcome(lambda: hvd.synchronize(self.handle))
+
+    def join(self, timeout: float | None = None) -> None:
+        """Python does not wait for the end of the system's thread."""
+        super().join(timeout)
+        while self.native_id in threads():
+            os.sched_yield()  # the test's own limit ends a thread that stays
 
 
 def leave(

@@ -7,15 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from common import report
+from common import report, threads
 
 import farandole as fdl
 
 PROCESS = Path("/proc/self")
-
-
-def threads() -> Counter[str]:
-    return Counter((task / "comm").read_text().strip() for task in (PROCESS / "task").iterdir())
 
 
 def sockets() -> Counter[str]:
@@ -37,14 +33,14 @@ def sockets() -> Counter[str]:
 
 
 def main() -> None:
-    threads_before, sockets_before = threads(), sockets()
+    threads_before, sockets_before = Counter(threads().values()), sockets()
     fdl.init()
     for _ in range(3):
         fdl.allreduce(np.ones(1000))
     fdl.barrier()
     report(
         fdl.rank(),
-        threads=dict(threads() - threads_before),
+        threads=dict(Counter(threads().values()) - threads_before),
         sockets=dict(sockets() - sockets_before),
     )
     fdl.barrier()

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from common import report
+from common import report, threads
 
 import farandole as fdl
 
@@ -19,13 +19,11 @@ import farandole as fdl
 def places() -> dict[str, str]:
     """The kernel's list of processors for each thread of the library, and for this one."""
     found = {}
-    for task in Path("/proc/self/task").iterdir():
-        status = (task / "status").read_text()
-        name = re.search(r"^Name:\t(.*)$", status, re.MULTILINE)
+    for number, name in threads().items():
+        status = Path(f"/proc/self/task/{number}/status").read_text()
         cpus = re.search(r"^Cpus_allowed_list:\t(.*)$", status, re.MULTILINE)
-        assert name
         assert cpus
-        own = "caller" if int(task.name) == threading.get_native_id() else name[1]
+        own = "caller" if number == threading.get_native_id() else name
         if own == "caller" or own.startswith("fdl-"):
             assert own not in found, own
             found[own] = cpus[1]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from pathlib import Path
 from typing import Any
 
-from common import report
+from common import report, threads
 from sets_common import WAY, check, fdl, passed, refused, tensor
 
 
@@ -160,8 +159,7 @@ def removal_in_flight(rank: int) -> None:
 
 
 def threads_of_ours() -> list[str]:
-    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
-    return [name for name in names if name.startswith("fdl-")]
+    return [name for name in threads().values() if name.startswith("fdl-")]
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from common import threads
+
 
 def usage() -> dict[str, int]:
     """`memory`: resident bytes that are not a file's: of its own, shared (a segment that stays
@@ -23,7 +25,7 @@ def usage() -> dict[str, int]:
         "memory": sum(kibibytes) * 1024,
         "mappings": Path("/proc/self/maps").read_text().count("\n"),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "threads": int(fields["Threads"]),
+        "threads": len(threads()),
     }
 
 
