@@ -4,16 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <latch>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/bindings/c_job.h"
-#include "tests/support/soon.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/threads.h"
 
 namespace farandole::testing {
 namespace {
@@ -27,24 +26,11 @@ struct Used {
   bool operator==(const Used&) const = default;
 };
 
-size_t entries(const char* folder) {
-  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
-}
-
 Used used() {
-  Used now{.threads = entries("/proc/self/task"), .descriptors = entries("/proc/self/fd")};
+  Used now{.threads = live_threads(), .descriptors = open_descriptors()};
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);)
     now.segments += line.find("/memfd:farandole") != std::string::npos ? 1 : 0;
-  return now;
-}
-
-// A thread that was joined is listed until the kernel has done with it.
-Used used_after(const Used& before) {
-  const TimePoint deadline = soon();
-  Used now = used();
-  for (; now.threads > before.threads && steady_now() < deadline; now = used())
-    std::this_thread::yield();
   return now;
 }
 
@@ -142,9 +128,9 @@ TEST_P(KeptTest, NothingOfTheSessionIsLeftBesideWhatIsKept) {
         });
       for (std::thread& rank : ranks) rank.join();
     }
+    const Used now = used();
     if (first)  // what libraries make once for the process
-      before = used();
-    const Used now = used_after(before);
+      before = now;
     EXPECT_EQ(now.threads, before.threads);
     EXPECT_EQ(now.descriptors, before.descriptors);
     EXPECT_EQ(now.segments, segments);

@@ -3,6 +3,8 @@
 #include <bit>
 
 #include "tests/cluster/sets_support.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/threads.h"
 
 namespace farandole::sets {
 namespace {
@@ -155,11 +157,6 @@ TEST(SlowSet, DelaysNoOther) {
       {holdup});
 }
 
-size_t entries(const char* folder) {
-  return static_cast<size_t>(std::distance(
-      std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
-}
-
 TEST(ManySets, CostThreadsAndDescriptorsOnlyWhereUsed) {
   run_cluster(1, nullptr, [](Session& session, int) {
     std::vector<float> values(10, 1.0F);
@@ -174,8 +171,8 @@ TEST(ManySets, CostThreadsAndDescriptorsOnlyWhereUsed) {
       [](Config& config) { config.communicator = CommunicatorChoice::Gloo; },
       [&](Session& session, int rank) {
         EXPECT_EQ(barrier(session, 0).message(), "");
-        const size_t threads = rank == 0 ? entries("/proc/self/task") : 0;
-        const size_t files = rank == 0 ? entries("/proc/self/fd") : 0;
+        const size_t threads = rank == 0 ? testing::live_threads() : 0;
+        const size_t files = rank == 0 ? testing::open_descriptors() : 0;
         EXPECT_EQ(barrier(session, 0).message(), "");
         // All at once: one of each three and of each four ranks.
         std::vector<Request> requests;
@@ -199,8 +196,8 @@ TEST(ManySets, CostThreadsAndDescriptorsOnlyWhereUsed) {
         }
         EXPECT_EQ(barrier(session, 0).message(), "");
         if (rank == 0) {
-          EXPECT_EQ(entries("/proc/self/task"), threads);
-          EXPECT_EQ(entries("/proc/self/fd"), files);
+          EXPECT_EQ(testing::live_threads(), threads);
+          EXPECT_EQ(testing::open_descriptors(), files);
           counted.set_value();
         }
         EXPECT_EQ(go.wait_for(60s), std::future_status::ready);

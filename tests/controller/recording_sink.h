@@ -1,6 +1,7 @@
 #pragma once
 // RecordingSink: keeps what a control plane brings, for a test to wait on.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -71,6 +72,12 @@ class RecordingSink final : public ControlSink {
   std::vector<Agreement> agreements_;
   std::vector<PeerFailure> failures_;
 };
+
+// What is said of a rank that was silent for a time-out of one second: for how long, which is more
+// where the machine was late.
+inline ::testing::Matcher<const std::string&> says_silent_for_a_second() {
+  return ::testing::MatchesRegex("no heartbeat for [1-9][0-9]*\\.[0-9] s.*");
+}
 
 // Names of all tensors agreed upon, in order.
 inline std::vector<std::string> ready_names(const std::vector<Agreement>& agreements) {

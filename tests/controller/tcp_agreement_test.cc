@@ -10,8 +10,8 @@
 namespace farandole {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST(TcpAgreement, ATensorIsReadyOnceAllHaveAnnouncedIt) {
   TcpJob job(3);
@@ -20,10 +20,10 @@ TEST(TcpAgreement, ATensorIsReadyOnceAllHaveAnnouncedIt) {
   job[1].plane->announce({allreduce_of("b"), allreduce_of("a")});
   job[2].plane->announce({allreduce_of("b")});
   for (int rank = 0; rank < 3; ++rank)
-    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(1))), testing::ElementsAre("b"));
+    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(1))), ::testing::ElementsAre("b"));
   job[2].plane->announce({allreduce_of("a")});
   for (int rank = 0; rank < 3; ++rank)
-    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(2))), testing::ElementsAre("b", "a"));
+    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(2))), ::testing::ElementsAre("b", "a"));
 }
 
 TEST(TcpAgreement, AThousandTensorsInAnyOrderComeInOneOrder) {
@@ -91,7 +91,7 @@ TEST(TcpAgreement, DisagreementIsOneTensorsErrorAndTheJobGoesOn) {
         EXPECT_EQ(rejection.why.code(), Code::Mismatch);
         EXPECT_THAT(rejection.why.message(), HasSubstr("[8, 4]"));
       }
-    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(1))), testing::ElementsAre("y"));
+    EXPECT_THAT(ready_names(job[rank].sink.agreements(ready(1))), ::testing::ElementsAre("y"));
   }
 }
 

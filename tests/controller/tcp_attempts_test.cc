@@ -14,7 +14,7 @@ namespace {
 
 using control::Message;
 using net::Role;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr uint64_t kProcess = 5;
 constexpr uint64_t kAnother = 6;
@@ -40,6 +40,12 @@ struct Begun {
     EXPECT_EQ(net::receive_some(fd.get(), byte, soon()).status().code(), Code::PeerLost);
   }
 };
+
+// Of a rank 0 whose rank 1, played by the test, never beats and keeps its proofs back for a while.
+TcpControlPlaneOptions patient(TcpControlPlaneOptions options) {
+  options.config.handshake_timeout = options.config.heartbeat_timeout = kPatience;
+  return options;
+}
 
 // Rank 1, which the test plays.
 class Played {
@@ -122,7 +128,7 @@ bool is_welcome(const std::optional<Message>& answer) {
 }
 
 // Rank 0 of two, which is to form its group.
-class TcpAttempts : public testing::Test {
+class TcpAttempts : public ::testing::Test {
  protected:
   TcpAttempts() : thread_([this] { of_zero_ = zero_.start(); }) {}
   ~TcpAttempts() override {
@@ -134,7 +140,7 @@ class TcpAttempts : public testing::Test {
   Played one_{port_};
 
  private:
-  TcpRank zero_{options_of(0, 2, port_)};
+  TcpRank zero_{patient(options_of(0, 2, port_))};
   Status of_zero_;
   std::thread thread_;
 };
@@ -195,8 +201,8 @@ TEST_F(TcpAttempts, HeartbeatsOfAnotherProcessAreRefused) {
 
 TEST(TcpRefusal, IsToldToWhoIsConnectedAndSilent) {
   ReservedPort port;
-  TcpRank zero(options_of(0, 3, port));
-  TcpControlPlaneOptions other = options_of(2, 3, port);
+  TcpRank zero(patient(options_of(0, 3, port)));
+  TcpControlPlaneOptions other = patient(options_of(2, 3, port));
   other.config.fusion_bytes = 4096;
   TcpRank two(std::move(other));
   Status of_zero;
@@ -215,7 +221,7 @@ TEST(TcpRefusal, IsToldToWhoIsConnectedAndSilent) {
 
 // Rank 0's host by itself. Its clock stands still, and so far ahead that it waits until those whom
 // it turns away have read why.
-class TurningAway : public testing::Test {
+class TurningAway : public ::testing::Test {
  protected:
   struct Ahead final : Clock {
     TimePoint now() const noexcept override { return at; }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <set>
 
 #include "controller/protocol/worker.h"
@@ -14,11 +15,11 @@
 namespace farandole {
 namespace {
 
-using testing::AnyOf;
-using testing::HasSubstr;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
 
-class Sizes : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(TcpFormation, Sizes, testing::Values(2, 3, 5));
+class Sizes : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(TcpFormation, Sizes, ::testing::Values(2, 3, 5));
 
 TEST_P(Sizes, EveryRankLearnsOfAllMembers) {
   TcpJob job(GetParam(), [](int rank, TcpControlPlaneOptions& options) {
@@ -87,7 +88,7 @@ struct Intruder {
   std::function<void(TcpControlPlaneOptions&)> change;
   const char* said;
 };
-class Intruders : public testing::TestWithParam<Intruder> {};
+class Intruders : public ::testing::TestWithParam<Intruder> {};
 
 TEST_P(Intruders, IsTurnedAwayAndTheGroupFormsAllTheSame) {
   TcpJob job(2);
@@ -110,7 +111,7 @@ TEST_P(Intruders, IsTurnedAwayAndTheGroupFormsAllTheSame) {
 INSTANTIATE_TEST_SUITE_P(
     TcpFormation,
     Intruders,
-    testing::Values(
+    ::testing::Values(
         Intruder{"secret", [](auto& o) { o.secret = secret_of(2); }, "the same secret"},
         Intruder{"job", [](auto& o) { o.config.job = "another"; }, "another job"},
         Intruder{
@@ -251,14 +252,16 @@ TEST(TcpFormation, ARankThatIsAheadWaitsForRankZero) {
 TEST(TcpFormation, ARankOfAGenerationThatIsOverIsToldSo) {
   ReservedPort port;
   TcpControlPlaneOptions options = options_of(0, 2, port);
+  std::atomic<bool> told{false};
   options.generation = 1;
-  options.config.start_timeout = 2s;
+  options.give_up = [&told] { return told.load(); };
   TcpRank zero(std::move(options));
-  std::thread thread([&] { EXPECT_EQ(zero.start().code(), Code::Timeout); });
+  std::thread thread([&] { EXPECT_EQ(zero.start().code(), Code::Aborted); });
   TcpRank stale(options_of(1, 2, port));
   const Status status = stale.start();
   EXPECT_EQ(status.code(), Code::Mismatch);
   EXPECT_THAT(status.message(), HasSubstr("generation 0 of the job is over"));
+  told = true;
   thread.join();
 }
 
@@ -278,9 +281,9 @@ TEST(TcpFormation, FiftyStartsAndStopsLeaveNothingBehind) {
     leaver.join();
   };
   round();
-  const size_t fds = net::open_fds(), threads = net::live_threads();
+  const size_t fds = net::open_descriptors(), threads = net::live_threads();
   for (int i = 0; i < 50; ++i) round();
-  EXPECT_EQ(net::open_fds(), fds);
+  EXPECT_EQ(net::open_descriptors(), fds);
   EXPECT_EQ(net::live_threads(), threads);
 }
 

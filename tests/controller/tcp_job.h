@@ -14,24 +14,8 @@ namespace farandole {
 
 using namespace std::chrono_literals;
 using net::kPatience;
+using net::ReservedPort;
 using net::secret_of;
-
-// Holds a port as the launcher does: bound, shareable, not listening.
-class ReservedPort {
- public:
-  ReservedPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const int on = 1;
-    EXPECT_EQ(setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-    const auto any = net::resolve({"127.0.0.1", 0});
-    EXPECT_EQ(bind(fd_.get(), any.value()[0].get(), any.value()[0].size), 0);
-    endpoint_ = net::local_end(fd_.get()).value().endpoint();
-  }
-  const net::Endpoint& endpoint() const { return endpoint_; }
-
- private:
-  UniqueFd fd_;
-  net::Endpoint endpoint_;
-};
 
 inline TcpControlPlaneOptions options_of(int rank, int size, const ReservedPort& port) {
   TcpControlPlaneOptions options;

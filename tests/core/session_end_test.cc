@@ -40,6 +40,7 @@ class DeafCollectiveTest : public SessionTest {
       gate->get_future().wait();
       return double_all(op);
     };
+    shutdown_timeout_ = 50ms;
     start();
     TicketPtr ticket = submit(sum("x", values_));
     control_->wait_announced(1);
@@ -103,6 +104,7 @@ TEST_F(SessionTest, ShutdownAbortsACollectiveThatHangs) {
     running.set_value();
     return communicator_.load()->wait_for_abort();
   };
+  shutdown_timeout_ = 50ms;
   start();
   std::vector<float> a{1};
   const TicketPtr ticket = submit(sum("x", a));
@@ -168,7 +170,7 @@ TEST_F(SessionTest, AnAbortThatBlocksTheLoopIsLeftBehind) {
     return communicator_.load()->wait_for_abort();
   };
   on_abort_ = [gate] { gate->get_future().wait(); };
-  abort_limit_ = 50ms;
+  shutdown_timeout_ = abort_limit_ = 50ms;
   start();
   control_->loop_answers = false;
   std::vector<float> values{1};

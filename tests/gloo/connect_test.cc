@@ -2,13 +2,14 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <filesystem>
 #include <thread>
 
 #include "core/net/fd_io.h"
 #include "tests/gloo/group.h"
 #include "tests/gloo/tcp_pair.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/reaction.h"
+#include "tests/support/threads.h"
 
 namespace farandole::testing {
 namespace {
@@ -19,12 +20,6 @@ using gloo_transport::connect_mesh;
 // As an abort is promised.
 constexpr Duration kAtOnce = promised(100ms);
 
-size_t entries(const char* folder) {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(folder)) ++count;
-  return count;
-}
-
 // Those of the test itself, once there has been another.
 #ifdef __SANITIZE_THREAD__  // which then starts one
 constexpr size_t kOwnThreads = 2;
@@ -32,16 +27,10 @@ constexpr size_t kOwnThreads = 2;
 constexpr size_t kOwnThreads = 1;
 #endif
 
-// A thread that was joined stays listed for a moment, until the kernel has swept it up.
-bool threads_become(size_t count) {
-  const auto deadline = steady_now() + 10s;
-  while (entries("/proc/self/task") != count && steady_now() < deadline) std::this_thread::yield();
-  return entries("/proc/self/task") == count;
-}
-
+// Of who waits for one that never comes, while others come and are refused.
 Config quick() {
   Config config;
-  config.start_timeout = 1s;
+  config.start_timeout = 3s;
   return config;
 }
 
@@ -187,7 +176,7 @@ TEST(Connect, TheMissingAreNamed) {
   ASSERT_FALSE(mesh);
   EXPECT_EQ(
       mesh.status().to_string(),
-      "Timeout: group t: no data connection with rank 11 (host h1), rank 12 (host h2) after 1.0 s");
+      "Timeout: group t: no data connection with rank 11 (host h1), rank 12 (host h2) after 3.0 s");
 }
 
 // While it waits for another member's address.
@@ -271,19 +260,19 @@ double cpu_seconds() {
 
 TEST(Connect, AnIdleGroupHasNoThreadNoListenerAndUsesNoTime) {
   std::thread([] {}).join();
-  ASSERT_TRUE(threads_become(kOwnThreads));
-  const size_t files = entries("/proc/self/fd");
+  ASSERT_EQ(live_threads(), kOwnThreads);
+  const size_t files = open_descriptors();
   {
     Group group(4);
-    EXPECT_TRUE(threads_become(kOwnThreads + 4));  // one per member
+    EXPECT_EQ(live_threads(), kOwnThreads + 4);  // one per member
     // 4 x 3 ends of connections and an eventfd each.
-    EXPECT_EQ(entries("/proc/self/fd"), files + 12 + 4);
+    EXPECT_EQ(open_descriptors(), files + 12 + 4);
     const double before = cpu_seconds();
     std::this_thread::sleep_for(300ms);  // the time that is measured
     EXPECT_LT(cpu_seconds() - before, 0.005);
   }
-  EXPECT_TRUE(threads_become(kOwnThreads));
-  EXPECT_EQ(entries("/proc/self/fd"), files);
+  EXPECT_EQ(live_threads(), kOwnThreads);
+  EXPECT_EQ(open_descriptors(), files);
 }
 
 TEST(Connect, WhoDoesNotSayWhereItListensIsNamed) {

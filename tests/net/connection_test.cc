@@ -347,9 +347,9 @@ TEST(IoThread, LeavesNoDescriptorOrThreadBehind) {
     EXPECT_TRUE(b.frames.take());
   };
   round();
-  const size_t fds = open_fds(), threads = live_threads();
+  const size_t fds = open_descriptors(), threads = live_threads();
   for (int i = 0; i < 20; ++i) round();
-  EXPECT_EQ(open_fds(), fds);
+  EXPECT_EQ(open_descriptors(), fds);
   EXPECT_EQ(live_threads(), threads);
 }
 

@@ -310,9 +310,9 @@ TEST(Heartbeat, LeavesNoDescriptorOrThreadBehind) {
     EXPECT_EQ(zero.log.beats.take(), 1);
   };
   round();
-  const size_t fds = open_fds(), threads = live_threads();
+  const size_t fds = open_descriptors(), threads = live_threads();
   for (int i = 0; i < 10; ++i) round();
-  EXPECT_EQ(open_fds(), fds);
+  EXPECT_EQ(open_descriptors(), fds);
   EXPECT_EQ(live_threads(), threads);
 }
 

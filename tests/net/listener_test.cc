@@ -127,15 +127,10 @@ TEST(Listener, AnAddressInUseIsNamed) {
 }
 
 TEST(Listener, SharesAPortThatSomebodyHolds) {
-  const UniqueFd holder(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  ASSERT_EQ(setsockopt(holder.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-  const auto any = resolve({"127.0.0.1", 0});
-  ASSERT_EQ(bind(holder.get(), any.value()[0].get(), any.value()[0].size), 0);
-  const Endpoint held = local_end(holder.get()).value().endpoint();
+  const ReservedPort held;
   for (int i = 0; i < 3; ++i) {
     Server server([&](ListenerOptions& options) {
-      options.at = held;
+      options.at = held.endpoint();
       options.reuse_port = true;
     });
     EXPECT_TRUE(connect_to(server.spec(), steady_now() + kPatience)) << i;
@@ -185,7 +180,7 @@ TEST(Listener, NotYetIsTriedAgainUntilItIsTime) {
   Server server;
   ConnectSpec spec = server.spec();
   spec.client.hello.generation = 1;
-  const Result<Established> early = connect_to(spec, steady_now() + 500ms);
+  const Result<Established> early = connect_to(spec, steady_now() + 2s);
   EXPECT_EQ(early.status().code(), Code::Timeout);
   EXPECT_THAT(early.status().message(), HasSubstr("still in generation 0"));
   std::promise<void> begun;
@@ -225,9 +220,9 @@ TEST(Listener, ASilentStrangerIsClosedAtTheDeadline) {
 
 TEST(Listener, SlowBytesGainNoTime) {
   Server server([](ListenerOptions& options) { options.handshake_timeout = 100ms; });
-  const UniqueFd fd = server.stranger();
   const Bytes hello = Handshake::client(server.spec().client).output();
-  const TimePoint begin = steady_now();
+  const TimePoint begin = steady_now();  // before its time begins
+  const UniqueFd fd = server.stranger();
   bool closed = false;
   // The first ten bytes are good, so nothing but the deadline ends it.
   for (size_t i = 0; i < 60 && !closed; ++i) {
@@ -237,7 +232,7 @@ TEST(Listener, SlowBytesGainNoTime) {
              receive_some(fd.get(), answer, steady_now() + 20ms).status().code() == Code::PeerLost;
   }
   EXPECT_TRUE(closed);
-  EXPECT_GE(steady_now() - begin, 90ms);
+  EXPECT_GE(steady_now() - begin, 100ms);
 }
 
 TEST(Listener, HalfOpenConnectionsAreBoundedAndTheOldestGoes) {
@@ -259,17 +254,24 @@ TEST(Listener, ACrowdLeavesTheLoopItsTurns) {
   Server server([](ListenerOptions& options) { options.max_half_open = 100'000; });
   constexpr size_t kCrowd = 500;
   std::vector<UniqueFd> crowd;
-  size_t most = 0;
+  size_t most = 0, last = 0;
+  std::promise<void> all;
+  // Is the loop's other work: comes again in each of its turns.
+  const std::function<void()> look = [&] {
+    const size_t now = server.listener->half_open();
+    most = std::max(most, now - last);
+    last = now;
+    if (now < kCrowd)
+      server.io.post(look);
+    else
+      all.set_value();
+  };
   server.io.run_and_wait([&] {
     // In the queue of the kernel, all of them, before the loop looks.
     while (crowd.size() < kCrowd) crowd.push_back(server.stranger());
+    server.io.post(look);
   });
-  for (size_t last = 0; last < kCrowd;) {
-    size_t now = 0;
-    server.io.run_and_wait([&] { now = server.listener->half_open(); });
-    most = std::max(most, now - last);
-    last = now;
-  }
+  ASSERT_EQ(all.get_future().wait_for(kPatience), std::future_status::ready);
   EXPECT_LE(most, 200U);
 }
 
@@ -305,42 +307,38 @@ TEST(Listener, ClosingItEndsWhatIsHalfOpen) {
 }
 
 TEST(Connector, WaitsForAServerThatIsNotThereYet) {
-  Endpoint at;
-  {
-    Server reserve;
-    at = reserve.at;
-  }
+  const ReservedPort port;
   std::promise<Result<Established>> outcome;
   std::thread client([&] {
     ConnectSpec spec;
-    spec.to = at;
+    spec.to = port.endpoint();
     spec.client.secret = secret_of(1);
     spec.client.hello = {"j", "", Role::Control, 1, 0, 0, 7};
     spec.handshake_timeout = 2s;
     outcome.set_value(connect_to(spec, steady_now() + kPatience));
   });
-  Server server([&](ListenerOptions& options) { options.at = at; });
+  Server server([&](ListenerOptions& options) {
+    options.at = port.endpoint();
+    options.reuse_port = true;
+  });
   client.join();
   const Result<Established> result = outcome.get_future().get();
   EXPECT_TRUE(result) << result.status().to_string();
 }
 
 TEST(Connector, SaysAtTheDeadlineWhatWasWrong) {
-  Endpoint at;
-  {
-    Server reserve;
-    at = reserve.at;
-  }
+  const ReservedPort port;
   ConnectSpec spec;
-  spec.to = at;
+  spec.to = port.endpoint();
   spec.client.secret = secret_of(1);
   spec.client.hello.rank = 4;
   spec.handshake_timeout = 2s;
-  const Status why = connect_to(spec, steady_now() + 50ms).status();
+  const Status why = connect_to(spec, steady_now() + 500ms).status();
   EXPECT_EQ(why.code(), Code::Timeout);
   EXPECT_THAT(
       why.message(),
-      HasSubstr("rank 4 could not reach rank 0 at " + at.to_string() + " within 0."));
+      HasSubstr(
+          "rank 4 could not reach rank 0 at " + port.endpoint().to_string() + " within 0.5 s: "));
   EXPECT_THAT(why.message(), HasSubstr("Connection refused"));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What the tests of core/net share: connected pairs, a mailbox to wait on, counts of this process's
-// descriptors and threads.
+// What the tests of core/net share: connected pairs, a port that is held, a mailbox to wait on,
+// counts of this process's descriptors and threads.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -8,11 +8,12 @@
 #include <sys/socket.h>
 
 #include <deque>
-#include <filesystem>
 #include <optional>
 
 #include "core/base/mutex.h"
 #include "core/net/connector.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/threads.h"
 
 namespace farandole::net {
 
@@ -84,16 +85,25 @@ inline Ends established_pair() {
   return ends;
 }
 
-inline size_t entries_of(const char* folder) {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
-  return count;
-}
-inline size_t open_fds() {
-  return entries_of("/proc/self/fd");
-}
-inline size_t live_threads() {
-  return entries_of("/proc/self/task");
-}
+// Holds a port as the launcher does: bound, shareable, not listening. Nobody else gets it
+// meanwhile.
+class ReservedPort {
+ public:
+  ReservedPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const int on = 1;
+    EXPECT_EQ(setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+    const auto any = resolve({"127.0.0.1", 0});
+    EXPECT_EQ(bind(fd_.get(), any.value()[0].get(), any.value()[0].size), 0);
+    endpoint_ = local_end(fd_.get()).value().endpoint();
+  }
+  const Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  UniqueFd fd_;
+  Endpoint endpoint_;
+};
+
+using farandole::testing::live_threads;
+using farandole::testing::open_descriptors;
 
 }  // namespace farandole::net
