@@ -281,7 +281,7 @@ def test_init_and_shutdown_200_times_leak_nothing(
     communicator: str, pytestconfig: pytest.Config
 ) -> None:
     memory = not pytestconfig.getoption("--sanitized")  # which keeps freed memory back
-    for report in launch(2, "cycles.py", "200", FARANDOLE_COMMUNICATOR=communicator):
+    for report in launch(2, "cycles.py", "200", timeout=150, FARANDOLE_COMMUNICATOR=communicator):
         check_flat(report["used"], memory)
 
 

@@ -75,6 +75,9 @@ def outputs_of(folder: Path, *cells: str) -> list[list[dict[str, Any]]]:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
+    # Ports would be chosen before the kernel takes them, and another program may be quicker.
+    manager: Any = client.create_kernel_manager()
+    manager.transport, manager.ip = "ipc", str(folder / "kernel")
     client.execute()
     return [cell["outputs"] for cell in notebook["cells"]]
 
