@@ -161,6 +161,7 @@ WRONG: dict[str, Mistakes] = {
     "broadcast_buffers": flags("broadcast_buffers"),
     "init_sync": flags("init_sync"),
     "find_unused_parameters": flags("find_unused_parameters"),
+    "bias": flags("bias"),
 }
 MODEL_STATE = types(
     "state_dict is a {}; what state_dict() of such a model returned is wanted", None, 3, []
@@ -195,6 +196,10 @@ def wrong_batches() -> Mistakes:
         "other channels": (
             torch.ones(2, 4),
             "input of shape [2, 4] has 4 channels, not the 3 of this layer",
+        ),
+        "whole numbers": (
+            torch.ones(2, 3, dtype=torch.int64),
+            "input of int64; real floating-point numbers are wanted",
         ),
     }
 

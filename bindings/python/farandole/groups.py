@@ -60,7 +60,8 @@ class GroupedCollectives(Generic[Tensor]):
         tensors: each as for ``allreduce``; as many, in one order, on every rank. They may differ in
             shape and dtype.
         name: of the group; its members get names made of it.
-        out: a sequence with a tensor, as for ``allreduce``, or None for each of ``tensors``.
+        out: a sequence with a tensor, as for ``allreduce``, or None for each of ``tensors``. None
+            of them shares memory with another, or with another's tensor.
         average, compression, op, prescale_factor, postscale_factor, process_set, timeout: as for
             ``allreduce``; so are errors and threads.
         """
@@ -100,7 +101,7 @@ class GroupedCollectives(Generic[Tensor]):
         """``grouped_allreduce`` in place: the results go to ``tensors``, of which a list is
         returned.
 
-        tensors: each as for ``allreduce_``.
+        tensors: each as for ``allreduce_``; none shares memory with another.
         average, name, op, prescale_factor, postscale_factor, process_set, timeout: as for
             ``grouped_allreduce``.
         """

@@ -13,6 +13,7 @@ from farandole.compression import Compression
 from farandole.errors import FarandoleError, InvalidArgumentError
 from farandole.framework import Framework, Member, Place, check_out, ends_at_root, one_tells
 from farandole.handles import GroupHandle, Handle, checked_limit
+from farandole.overlaps import check_apart
 from farandole.process_sets import check_process_set
 from farandole.small_floats import dimensions_of_number
 from farandole.splits import split_rows
@@ -113,6 +114,7 @@ class Submitter:
         graph = not told and self._framework.differentiates(tensors, outs, options.in_place)
         each = zip(group_names(call.name, len(tensors)), tensors, splits, outs, strict=True)
         prepared = [self._prepare(call, *one, options.in_place) for one in each]
+        check_apart(call, [(p.name, p.source, p.place.memory) for p in prepared], options)
         natives = _submit_all(call, prepared)
         if _sends(call):
             takers = self._takers(call, prepared)

@@ -9,6 +9,7 @@ import compiled_cases
 import frozen_cases  # noqa: F401
 import gradient_cases  # noqa: F401
 import helper_cases  # noqa: F401
+import hook_cases  # noqa: F401
 import norm_cases  # noqa: F401
 import parallel_cases  # noqa: F401
 import state_cases  # noqa: F401

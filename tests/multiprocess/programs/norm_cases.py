@@ -230,3 +230,29 @@ def another_call_like_that_of_a_batch_norm() -> None:
             text = mismatch(partial(norm, torch.ones(2, CHANNELS)))
             assert text.startswith("SyncBatchNorm: ranks disagree on "), text
         assert norm(torch.randn(2, CHANNELS)).shape == (2, CHANNELS)
+
+
+@case
+def batch_norm_without_bias() -> None:
+    """As torch's has it from 2.13 on; made so, and converted."""
+    reference = nn.BatchNorm1d(CHANNELS, dtype=torch.float64)
+    nn.init.uniform_(reference.weight, 1, 2)
+    hvd.broadcast_(reference.weight, 0)
+    reference.register_parameter("bias", None)
+    ours = hvd.SyncBatchNorm(CHANNELS, dtype=torch.float64, bias=False)
+    assert [name for name, _ in ours.named_parameters()] == ["weight"]
+    ours.load_state_dict(reference.state_dict())
+    converted = hvd.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(reference))
+    for norm in (ours, converted):
+        compare(norm, copy.deepcopy(reference), batches((), [2] * hvd.size()), 1e-9)
+
+
+@case
+def batches_of_other_numbers() -> None:
+    norm = hvd.SyncBatchNorm(CHANNELS)
+    for dtype in (torch.int64, torch.complex64):
+        batch = torch.ones(4, CHANNELS, dtype=dtype)
+        text = failure(partial(norm, batch), hvd.InvalidArgumentError)
+        name = str(dtype).removeprefix("torch.")
+        assert text == f"input of {name}; real floating-point numbers are wanted"
+    assert norm(torch.randn(4, CHANNELS)).shape == (4, CHANNELS)

@@ -325,6 +325,17 @@ def _without_others(tensor: torch.Tensor, parts: list[int], left: list[int]) -> 
     return tensor if len(left) == len(parts) else torch.cat([blocks[rank] for rank in left])
 
 
+def _single(gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient without its graph."""
+    try:
+        return gradient.detach()
+    except RuntimeError as error:
+        raise UnsupportedError(
+            "several gradients at once (is_grads_batched=True, vectorize=True) cannot be "
+            "communicated; ask for one after the other"
+        ) from error
+
+
 class _Node(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -351,7 +362,7 @@ class _Node(torch.autograd.Function):
         linear = ctx.linear.transposed(ctx.inputs)
         own = gradients[: len(ctx.inputs)]
         with torch.no_grad():
-            results = linear.compute([gradient.detach() for gradient in own])
+            results = linear.compute([_single(gradient) for gradient in own])
         own = linear.graph(own, lambda: ctx.saved_tensors[0])
         return None, None, *attach(linear, own, results, False)
 

@@ -8,8 +8,7 @@ import torch
 
 from farandole.arguments import check_compression, shown
 from farandole.compression import Compressor, NoneCompressor, check_context
-from farandole.framework import check_memory
-from farandole.torch.tensors import check_tensor
+from farandole.torch.tensors import check_tensor, check_values
 
 __all__ = ["BF16Compressor", "Compression", "Compressor", "FP16Compressor", "NoneCompressor"]
 
@@ -20,7 +19,7 @@ class _HalfCompressor(Compressor):
 
     @classmethod
     def compress(cls, tensor: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        check_memory(check_tensor(tensor))  # which is read here
+        check_values(check_tensor(tensor))  # which is read here
         if tensor.dtype in (torch.float32, torch.float64):
             return tensor.to(cls.dtype), tensor.dtype
         return tensor, None

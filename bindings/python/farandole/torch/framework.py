@@ -16,14 +16,13 @@ from farandole.framework import (
     Member,
     Place,
     check_alike,
-    check_memory,
     check_out,
     ends_at_root,
     keeps_shape,
 )
 from farandole.small_floats import dimensions_of_kind, kind_of_number, number_of_kind
 from farandole.torch import autograd, messages, rooted
-from farandole.torch.tensors import check_tensor, plain
+from farandole.torch.tensors import check_tensor, check_values, plain
 from farandole.uncompiled import uncompiled
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class TorchFramework(Framework):
     def joined(self, tensors: Sequence[Any]) -> torch.Tensor:
         parts = [check_tensor(tensor) for tensor in tensors]
         for part in parts:
-            check_memory(part)
+            check_values(part)
         check_alike(parts)
         if number_of_kind(str(parts[0].dtype).removeprefix("torch.")):
             whole = torch.cat([plain(part).view(torch.uint8) for part in parts])

@@ -22,7 +22,15 @@ from farandole.torch.exchange_options import ExchangeOptions
 from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
 from farandole.torch.tensors import kind_of, plain, to_dense
-from farandole.torch.under_way import Started, decompressing, forget, part_of, sparse_again, take
+from farandole.torch.under_way import (
+    Started,
+    decompressing,
+    forget,
+    gradient_of,
+    part_of,
+    sparse_again,
+    take,
+)
 from farandole.uncompiled import uncompiled
 
 # What a rank knows of a gradient's layout; of several ranks' answers the largest holds.
@@ -296,11 +304,7 @@ class GradientExchange:
                 "Gradients were computed more than backward_passes_per_step times before call to "
                 "step(). Increase backward_passes_per_step to accumulate gradients locally."
             )
-        if p.grad is None or p.grad.requires_grad:
-            raise AssertionError(
-                f"the gradient of {self.names[p]} is part of a graph (create_graph=True), which "
-                "cannot be exchanged"
-            )
+        gradient_of(self, p, AssertionError)
         if not self._started:
             self._ask_early()
         self.finished = False

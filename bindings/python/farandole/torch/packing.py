@@ -49,6 +49,11 @@ def check_writable(tensors: Iterable[torch.Tensor]) -> None:
             raise UnsupportedError(
                 'nothing here communicates memory of device "meta"; move the tensor to the CPU'
             )
+        if tensor.is_quantized:
+            raise InvalidArgumentError(
+                "a quantized tensor cannot be communicated in place: its bytes mean nothing "
+                "without its scale; give it to broadcast_object(obj, root_rank)"
+            )
         check_no_overlap("the tensor", tensor.shape, tensor.stride())
         if tensor.is_inference() and not torch.is_inference_mode_enabled():
             raise InvalidArgumentError(
@@ -98,7 +103,8 @@ def _depart(
 ) -> _Travelling:
     (first, _), *others = bucket.members
     if not others and first.device.type == "cpu" and _is_plain(first):
-        memory = first.detach().reshape(-1).view(torch.uint8)
+        # Unseen by autograd, as what comes with others: see _arrive.
+        memory = first.data.reshape(-1).view(torch.uint8)
         return _Travelling(bucket, None, ops.broadcast_async_(memory, root_rank, name, process_set))
     buffer = torch.empty(bucket.size, dtype=torch.uint8)
     if is_root:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch.utils import _pytree
@@ -16,8 +16,9 @@ from farandole.process_sets import ProcessSet, check_process_set
 from farandole.reduce_ops import Average, Max
 from farandole.torch import ops
 from farandole.torch.compression import Compressor, Compressors
+from farandole.torch.hooks import call_after_gradient
 from farandole.torch.sparse import SparseReduction, start_sparse
-from farandole.torch.under_way import part_of, take
+from farandole.torch.under_way import gradient_of, part_of, take
 from farandole.uncompiled import uncompiled
 
 # What a rank says of a parameter at the end of backward; the largest one holds. Unknown: that some
@@ -100,7 +101,7 @@ class Reducer:
             if reducer is not None:
                 reducer._on_gradient(p)
 
-        p.register_post_accumulate_grad_hook(on_gradient)
+        call_after_gradient(p, on_gradient)
         self._hooked.add(p)
 
     def _queue(self) -> None:
@@ -110,8 +111,8 @@ class Reducer:
             self._queued = True
 
     def _on_gradient(self, p: torch.Tensor) -> None:
-        gradient = cast(torch.Tensor, p.grad)
-        self._local[p] = _SPARSE if gradient.is_sparse else _DENSE
+        if p.grad is not None:  # a hook of the program's may have taken it
+            self._local[p] = _SPARSE if p.grad.is_sparse else _DENSE
         if not self._expecting:
             return
         self._queue()
@@ -121,12 +122,7 @@ class Reducer:
                 "to parameters that are used in several places; use "
                 "torch.utils.checkpoint(..., use_reentrant=False)"
             )
-        if gradient.requires_grad:
-            raise InvalidArgumentError(
-                f"the gradient of {self._names[p]} is part of a graph (create_graph=True), which "
-                "cannot be exchanged"
-            )
-        self._start(p, gradient)
+        self._start(p, gradient_of(self, p))
 
     def has_under_way(self, p: torch.Tensor) -> bool:
         return p in self._handles

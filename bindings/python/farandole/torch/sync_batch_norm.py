@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from farandole import _native, _session
 from farandole.agreement import SAME_MODEL, check_alike, told_as
+from farandole.arguments import check_flag
 from farandole.errors import InvalidArgumentError, MismatchError
 from farandole.process_sets import (
     ProcessSet,
@@ -36,8 +37,8 @@ class SyncBatchNorm(_BatchNorm):
     ``DistributedOptimizer`` and the like bring together as for every parameter. In evaluation, or
     on one rank, it is ``torch.nn.BatchNorm`` and communicates nothing.
 
-    num_features, eps, momentum, affine, track_running_stats, device, dtype: as for
-        ``torch.nn.BatchNorm2d``.
+    num_features, eps, momentum, affine, track_running_stats, device, dtype, bias: as for
+        ``torch.nn.BatchNorm2d``, whose ``bias`` came with torch 2.13.
     process_set: as for ``allreduce``. Each training step makes two small exchanges, one forward and
         one backward, in which every rank of the set has to take part; one outside normalises alone.
         Backward takes part where the input needs a gradient: on every rank, or on none. One that
@@ -55,9 +56,13 @@ class SyncBatchNorm(_BatchNorm):
         device: Any = None,
         dtype: torch.dtype | None = None,
         process_set: ProcessSet = global_process_set,
+        *,
+        bias: bool = True,
     ) -> None:
         check_process_set(process_set)
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        if not check_flag("bias", bias):
+            self.register_parameter("bias", None)
         self.process_set = process_set
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
@@ -69,6 +74,11 @@ class SyncBatchNorm(_BatchNorm):
             raise InvalidArgumentError(
                 f"input of shape {list(input.shape)} has {input.shape[1]} channels, not the "
                 f"{self.num_features} of this layer"
+            )
+        if not input.is_floating_point():
+            raise InvalidArgumentError(
+                f"input of {str(input.dtype).removeprefix('torch.')}; real floating-point numbers "
+                "are wanted"
             )
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.autograd import forward_ad
 
 from farandole.errors import InvalidArgumentError, UnsupportedError
 from farandole.framework import check_memory
@@ -58,9 +59,26 @@ def to_dense(sparse: torch.Tensor) -> torch.Tensor:
     return sparse.to_dense()
 
 
+def check_values(tensor: torch.Tensor) -> None:
+    """Refuses what is more than its values, or has none: such as stand for several tensors, or for
+    a tensor and its derivative, which would be lost."""
+    try:
+        check_memory(tensor)
+    except NotImplementedError as error:  # of torch, whose words tell what it is
+        raise UnsupportedError(
+            f"the tensor has no memory: {str(error).splitlines()[0]}; communicate outside of the "
+            "function that torch.func (grad, vmap, jvp, ...) transforms"
+        ) from error
+    if forward_ad.unpack_dual(tensor).tangent is not None:
+        raise UnsupportedError(
+            "the tensor has a tangent (forward-mode differentiation), which would be lost; "
+            "communicate forward_ad.unpack_dual(tensor), both parts of it, and make a new dual"
+        )
+
+
 def plain(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where its memory is as it looks, else a contiguous copy."""
-    check_memory(check_tensor(tensor))
+    check_values(check_tensor(tensor))
     if tensor.layout is not torch.strided:
         raise InvalidArgumentError(
             f"a tensor of layout {tensor.layout} cannot be communicated; make it dense first "

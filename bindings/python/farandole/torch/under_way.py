@@ -46,6 +46,23 @@ def take(exchanger: Exchanger, parameters: Sequence[torch.Tensor]) -> None:
             exchangers[id(p)] = exchanger
 
 
+def gradient_of(
+    exchanger: Exchanger, p: torch.Tensor, wrong: type[Exception] = InvalidArgumentError
+) -> torch.Tensor:
+    """What backward has just added to. Raises ``wrong`` where it cannot be exchanged."""
+    if p.grad is None:
+        raise wrong(
+            f"the gradient of {exchanger.name_of(p)} is gone (None) before it could be exchanged: "
+            "a hook of the program's clears it during backward; let it be until the step"
+        )
+    if p.grad.requires_grad:
+        raise wrong(
+            f"the gradient of {exchanger.name_of(p)} is part of a graph (create_graph=True), which "
+            "cannot be exchanged"
+        )
+    return p.grad
+
+
 def forget(exchanger: Exchanger, p: torch.Tensor) -> None:
     """It exchanges no gradients of p any more."""
     if _session.is_initialized() and _session.exchangers().get(id(p)) is exchanger:
