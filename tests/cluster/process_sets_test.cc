@@ -130,8 +130,7 @@ TEST(SlowSet, DelaysNoOther) {
             took.push_back(steady_now() - start);
           }
           // On a busy machine some take longer; what another set delays, all would.
-          std::ranges::nth_element(took, took.begin() + 25);
-          EXPECT_LT(took[25], 50ms);
+          EXPECT_LT(std::ranges::min(took), 50ms);
           other_done->set_value();
           return;
         }

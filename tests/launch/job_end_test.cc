@@ -21,6 +21,27 @@ std::vector<std::string> shell(int ranks, const std::string& script) {
   return {"-np", std::to_string(ranks), "sh", "-c", script};
 }
 
+// A pipe with a name, by which ranks wait for one another: $0 of their scripts. Who opens it waits
+// for who opens its other end, who reads for the end of who writes.
+class Fifo {
+ public:
+  Fifo() { EXPECT_EQ(mkfifo(path_.c_str(), 0600), 0); }
+  ~Fifo() { unlink(path_.c_str()); }
+  Fifo(const Fifo&) = delete;
+  Fifo& operator=(const Fifo&) = delete;
+
+  std::vector<std::string> shell(int ranks, const std::string& script) const {
+    return {"-np", std::to_string(ranks), "sh", "-c", script, path_};
+  }
+
+ private:
+  const std::string path_ = testing::TempDir() + fmt::format("launch_end_{}", getpid());
+};
+
+// Waits until the process whose number comes through the pipe has been waited for.
+const std::string kOnceItHasEnded =
+    "read pid < \"$0\"; while kill -0 $pid 2> /dev/null; do :; done; ";
+
 std::string last_line(const std::string& text) {
   const size_t end = text.find_last_not_of('\n');
   const size_t begin = text.find_last_of('\n', end);
@@ -55,18 +76,22 @@ TEST(JobEnd, AScriptOfHorovodIsToldHowToRun) {
 }
 
 TEST(JobEnd, OtherRanksMayStillSayWhatTheySaw) {
-  const JobResult result = run_job(shell(
+  const Fifo ready;
+  const JobResult result = run_job(ready.shell(
       2,
-      "[ $FARANDOLE_RANK = 1 ] && exit 3; trap 'echo was told; exit 1' TERM; sleep 1000 & wait"));
+      "[ $FARANDOLE_RANK = 1 ] && { read none < \"$0\"; exit 3; }; trap 'echo was told; exit 1' "
+      "TERM; : > \"$0\"; sleep 1000 & wait"));
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(result.out, "[0] was told\n");
 }
 
 TEST(JobEnd, ARankThatReportsALostPeerIsNotBlamed) {
-  const JobResult result = run_job(shell(
+  const Fifo failing;
+  const JobResult result = run_job(failing.shell(
       2,
-      "[ $FARANDOLE_RANK = 0 ] && { echo 'farandole.PeerLostError: rank 1' >&2; exit 1; }; sleep "
-      "0.2; exit 5"));
+      "[ $FARANDOLE_RANK = 0 ] && { echo 'farandole.PeerLostError: rank 1' >&2; echo $$ > \"$0\"; "
+      "exit 1; }; " +
+          kOnceItHasEnded + "exit 5"));
   EXPECT_EQ(result.exit_code, 5);
   EXPECT_THAT(last_line(result.err), HasSubstr("rank 1 "));
 }
@@ -74,13 +99,14 @@ TEST(JobEnd, ARankThatReportsALostPeerIsNotBlamed) {
 // As a program in C does that prints the error and leaves in order, sooner than the one who failed.
 TEST(JobEnd, ARankThatPrintsOurErrorOfAnotherIsNotBlamed) {
   for (const auto* what : {"left the job: shutdown", "was lost: connection closed"}) {
-    const JobResult result = run_job(shell(
+    const Fifo failing;
+    const JobResult result = run_job(failing.shell(
         2,
         fmt::format(
-            "[ $FARANDOLE_RANK = 0 ] && {{ echo 'allreduce \"x\": rank 1 (host h) {}' >&2; exit 1; "
-            "}}; "
-            "sleep 0.2; exit 5",
-            what)));
+            "[ $FARANDOLE_RANK = 0 ] && {{ echo 'allreduce \"x\": rank 1 (host h) {}' >&2; "
+            "echo $$ > \"$0\"; exit 1; }}; {}exit 5",
+            what,
+            kOnceItHasEnded)));
     EXPECT_EQ(result.exit_code, 5);
     EXPECT_THAT(last_line(result.err), HasSubstr("rank 1 "));
   }
@@ -139,12 +165,12 @@ TEST(JobEnd, ARankThatEndsEarlyWithZeroIsNoFailure) {
 }
 
 TEST(JobEnd, TimeoutEndsEverything) {
-  JobProcess job({"-np", "2", "--timeout", "0.5", "sh", "-c", "sleep 1000"});
+  JobProcess job({"-np", "2", "--timeout", "2", "sh", "-c", "sleep 1000"});
   const JobResult result = job.wait();
   EXPECT_EQ(result.exit_code, 124);
   EXPECT_EQ(
       result.err,
-      "farandolerun: the job was ended after 0.50 s (--timeout); ranks that were running: 0, 1\n");
+      "farandolerun: the job was ended after 2.00 s (--timeout); ranks that were running: 0, 1\n");
   EXPECT_THAT(job.processes(), IsEmpty());
 }
 

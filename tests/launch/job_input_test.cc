@@ -2,6 +2,7 @@
 // and nothing else.
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -107,7 +108,7 @@ TEST(JobInput, OtherHostsNeedSsh) {
 }
 
 TEST(JobInput, AProgramThatTheKernelRefusesIsNamed) {
-  const std::string path = testing::TempDir() + "launch_bad_interpreter";
+  const std::string path = testing::TempDir() + fmt::format("launch_bad_interpreter_{}", getpid());
   {
     const UniqueFd file(open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0755));
     write_all(file.get(), "#!/no/such/interpreter\n");

@@ -88,7 +88,7 @@ TEST(Connect, AllHearThatOneMemberCouldNotAttach) {
 
 TEST(Connect, AnAbsentMemberEndsItForAll) {
   Config config = small_config();
-  config.start_timeout = 500ms;
+  config.start_timeout = 2s;
   MemoryStore store;
   ThreadCluster cluster(3);
   const auto statuses = cluster.run([&](int rank) {

@@ -151,7 +151,7 @@ TEST(ShmProcesses, ASurvivorEndsWhenItIsTold) {
 // Without being told it finds out by itself, naming the dead.
 TEST(ShmProcesses, ASurvivorTimesOut) {
   Config config;
-  config.data_timeout = 500ms;
+  config.data_timeout = 2s;
   Processes processes(2, config, [&](int rank, Communicator& communicator) {
     std::vector<float> data(1 << 18, 1.0F);
     for (int i = 0;; ++i) {
@@ -186,7 +186,7 @@ TEST(ShmProcesses, LeavingEarlyHarmsNobody) {
 TEST(ShmProcesses, AStoppedJobGoesOn) {
   Wires wires;
   Config config;
-  config.data_timeout = 1s;
+  config.data_timeout = 2s;
   Processes processes(2, config, [&](int rank, Communicator& communicator) {
     std::vector<float> data(1000, 1.0F);
     const auto one = [&] { return allreduce(communicator, data).is_ok(); };
@@ -205,7 +205,7 @@ TEST(ShmProcesses, AStoppedJobGoesOn) {
   for (const int rank : {1, 0}) {
     processes.stop(rank);
   }
-  std::this_thread::sleep_for(2500ms);  // longer than data_timeout: what is tested
+  std::this_thread::sleep_for(3500ms);  // longer than data_timeout: what is tested
   Wires::tell(wires.down[1]);
   for (const int rank : {0, 1}) processes.signal(rank, SIGCONT);
   EXPECT_EQ(processes.wait(0), 0);

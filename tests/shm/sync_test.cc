@@ -77,7 +77,7 @@ TEST(FlagBarrier, InterruptWakesASleeper) {
   const TimePoint start = steady_now();
   barriers.at(0).interrupt();
   sleeper.join();
-  EXPECT_LT(steady_now() - start, 1s);
+  EXPECT_LT(steady_now() - start, 30s) << "not by its deadline";
   EXPECT_TRUE(barriers.at(0).interrupted());
   EXPECT_EQ(barriers.at(0).pass(), Outcome::Interrupted);
 }
