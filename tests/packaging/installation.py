@@ -22,7 +22,7 @@ class Installation:
         version = "python{}.{}".format(*sys.version_info)
         return self.folder / "lib" / version / "site-packages"
 
-    def run(self, *command: str, cwd: Path | None = None, timeout: float = 60) -> str:
+    def run(self, *command: str, cwd: Path | None = None, timeout: float = 120) -> str:
         """The command's output, in an environment in which nothing else points to the wheel."""
         environment = {
             "HOME": str(self.folder),

@@ -15,7 +15,10 @@ def go_foremost() -> None:
     """From now on this thread, and those that it starts, run before all others of the machine, as
     far as they may: by weight, which only root may give, and by slices so short that a kernel since
     6.12 lets nobody else finish his when one of them wakes up. Others still get their share: no
-    real-time."""
+    real-time. They stay on one core, ranks in turn: where they may run anywhere, some of them wait
+    for each other while somebody else has the other core, until the kernel balances them."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(os.environ["FARANDOLE_RANK"]) % len(cores)]})
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     if call := SCHED_SETATTR.get(os.uname().machine):
