@@ -72,6 +72,7 @@ def outputs_of(folder: Path, *cells: str) -> list[list[dict[str, Any]]]:
     client = Interrupting(
         notebook,
         timeout=LIMIT,
+        startup_timeout=LIMIT,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
