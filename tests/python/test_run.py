@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -129,6 +130,113 @@ def test_a_rank_that_dies_is_named() -> None:
     with pytest.raises(farandole.RunError, match=r"rank 1 \(.*\) was ended by SIGKILL") as caught:
         farandole.run(die, np=2)
     assert (caught.value.rank, caught.value.exit_code) == (1, 137)
+
+
+def failure_of(function: Any, np: int = 1, **given: Any) -> farandole.RunError:
+    with pytest.raises(farandole.RunError) as caught:
+        farandole.run(function, np=np, **given)
+    return caught.value
+
+
+def test_a_result_that_cannot_travel_says_so() -> None:
+    error = failure_of(lambda: (number for number in range(3)))
+    assert str(error).startswith(
+        "rank 0 of 1 raised farandole.errors.InvalidArgumentError: run(): the function's result, "
+        "of type generator, cannot be pickled to go back: cannot pickle 'generator' object; return "
+    )
+
+    class Absent:
+        def __reduce__(self) -> Any:
+            return os.listdir, ("/no/such/folder",)
+
+    error = failure_of(Absent)
+    assert str(error).startswith(
+        "run(): the result of rank 0 of 1 cannot be made of its pickle here: FileNotFoundError: "
+    )
+    assert (error.rank, error.exit_code) == (0, 0)
+    assert isinstance(error.__cause__, FileNotFoundError)
+
+
+def test_an_error_that_only_ranks_know_keeps_its_text() -> None:
+    def fail() -> None:
+        import sys
+        import types
+
+        module = types.ModuleType("known_to_ranks")
+        sys.modules["known_to_ranks"] = module
+        exec("class Odd(Exception): pass", module.__dict__)
+        raise module.Odd("very")
+
+    error = failure_of(fail)
+    assert str(error).splitlines()[0] == "rank 0 of 1 raised known_to_ranks.Odd: very"
+    assert error.__cause__ is None
+
+
+def test_what_is_no_exception_has_its_traceback_too() -> None:
+    def fail() -> None:
+        error = KeyboardInterrupt("pressed")
+        vars(error)["__notes__"] = ["a note", "of two lines"]  # as add_note() leaves them
+        raise error
+
+    error = failure_of(fail)
+    lines = str(error).splitlines()
+    assert lines[0] == "rank 0 of 1 raised KeyboardInterrupt: pressed"
+    assert lines[2] == "Traceback (most recent call last):"
+    assert lines[3].endswith(", in fail")
+    assert isinstance(error.__cause__, KeyboardInterrupt)
+
+
+def test_where_all_follow_the_one_that_ended_first_says_why() -> None:
+    """A rank's function returned early, which is no failure of it; the other has lost it."""
+
+    def fail() -> None:
+        import numpy as np
+
+        import farandole as fdl
+
+        fdl.init()
+        if fdl.rank() == 0:
+            fdl.allreduce(np.ones(2), name="alone")
+
+    error = failure_of(fail, np=2)
+    lines = str(error).splitlines()
+    assert lines[0].startswith('rank 0 of 2 raised farandole.errors.PeerLostError: allreduce "al')
+    assert lines[0].endswith("left the job: its program ended without shutdown")
+    assert lines[3].endswith(", in fail")
+    assert (error.rank, error.exit_code) == (0, 1)
+
+
+def test_a_function_may_take_the_streams_away() -> None:
+    def close() -> int:
+        import sys
+
+        sys.stdout.close()
+        sys.stderr = None
+        return 5
+
+    assert farandole.run(close, np=1) == [5]
+
+
+def test_what_a_stream_cannot_hold_is_shown_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", None)  # as of a program without a terminal
+
+    def show() -> None:
+        import sys
+
+        print("Zo\u00eb")
+        print("warned", file=sys.stderr)
+
+    assert farandole.run(show, np=1) == [None]
+    assert held.getvalue() == b"[0] Zo\\xeb\n"
+
+
+def test_errors_of_the_launcher_name_parameters() -> None:
+    error = failure_of(print, output_filename="/proc/none")
+    assert str(error).startswith("run(): output_filename: the folder /proc/none/rank.0 cannot be ")
+    error = failure_of(time.sleep, args=(1000,), timeout=1)
+    assert "was ended after 1.00 s (timeout); " in str(error)
 
 
 def test_a_rank_that_leaves_has_no_result() -> None:

@@ -6,6 +6,7 @@ open as long as the caller is there; when it ends the rank ends, and with it the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -68,6 +69,13 @@ def _without_own_frames(error: BaseException) -> TracebackType | None:
     return trace
 
 
+def _what(error: BaseException) -> str:
+    """Class and text, without the notes that a traceback has behind them."""
+    summary = traceback.TracebackException(type(error), error, None)
+    vars(summary)["__notes__"] = None
+    return list(summary.format_exception_only())[-1].strip()
+
+
 def _failure(error: BaseException) -> dict[str, Any]:
     text = "".join(traceback.format_exception(type(error), error, _without_own_frames(error)))
     follows = isinstance(error, farandole.HorovodInternalError)
@@ -78,7 +86,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
         kept = b""
     return {
         "text": text[-_TEXT_CHARACTERS:],
-        "what": traceback.format_exception_only(type(error), error)[-1].strip()[:_TEXT_CHARACTERS],
+        "what": _what(error)[:_TEXT_CHARACTERS],
         "follows": follows and not isinstance(error, farandole.MismatchError),
         "error": kept if len(kept) <= _result_lines.MOST_BYTES else b"",
     }
@@ -89,8 +97,15 @@ def _call(call: bytes) -> Any:
     return function(*args, **kwargs)
 
 
-def _bounded(result: bytes) -> bytes:
+def _pickled(value: Any) -> bytes:
     most = _result_lines.MOST_BYTES
+    try:
+        result = dumps(value)
+    except Exception as error:
+        raise farandole.InvalidArgumentError(
+            f"run(): the function's result, of type {type(value).__name__}, cannot be pickled to "
+            f"go back: {error}; return what can be, such as numbers, text, arrays and lists of them"
+        ) from error
     if len(result) > most:
         raise farandole.InvalidArgumentError(
             f"run(): the function's result has {len(result)} bytes when it is pickled, and at most "
@@ -108,11 +123,14 @@ def main() -> None:
     sys.path += [place for place in settings["path"] if place not in sys.path]
     record: dict[str, Any] = {"rank": rank, "size": size}
     try:
-        record["result"] = _bounded(dumps(_call(call)))
-    except Exception as error:
+        record["result"] = _pickled(_call(call))
+    except SystemExit:
+        raise
+    except BaseException as error:
         record["failure"] = _failure(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()  # the function may have closed it, or have put another in its place
     _result_lines.send(channel, settings["token"], pickle.dumps(record))
     sys.exit(1 if "failure" in record else 0)
 

@@ -49,6 +49,8 @@ def launcher_words(given: Mapping[str, Any]) -> list[str]:
 def in_parameters(text: str, given: Mapping[str, Any]) -> str:
     """What the launcher says of its flags, of the parameters that they were made of."""
     names = {"-np": "np", "-H": "hosts", "-hostfile": "hostfile"}
+    for name, row in FLAGS.items():
+        names.setdefault(row.flag, name)
     names.update({row.flag: name for name, row in FLAGS.items() if given[name] is not None})
     return re.sub(r"(?<![\w-])--?[a-zA-Z][\w-]*", lambda one: names.get(one[0], one[0]), text)
 

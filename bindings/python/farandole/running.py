@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pickle
@@ -31,6 +30,8 @@ _LAST_SECONDS = 30.0  # for a launcher that was told to end: its grace is far be
 _LAST_WORDS = 60  # lines of the launcher itself that are kept
 _OWN = "farandolerun: "
 _LINE_OF_RANK = re.compile(rb"\[(\d+)\] ")
+_LAST_LINES = re.compile(rf"{_OWN}last output of rank \d+:")  # stands above them
+_LAST_OUTPUT = "; its last output: "
 
 
 def run(
@@ -106,6 +107,11 @@ def run(
         return job.run()
     except InvalidArgumentError as error:
         raise InvalidArgumentError(in_parameters(str(error), given)) from None
+    except RunError as error:
+        if error.rank >= 0:
+            raise
+        said = in_parameters(str(error), given)
+        raise RunError(said, error.rank, error.exit_code, error.tracebacks) from None
     finally:
         if output_filename is not None:
             _take_records_out(Path(output_filename), token)
@@ -175,11 +181,44 @@ def _take_records_out(folder: Path, token: str) -> None:
         )
 
 
+def _show(stream: Any, text: str) -> None:
+    """Without a stream (a program without a terminal has none) it is shown nowhere."""
+    if stream is None or not text:
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:  # what it cannot hold, as Python shows it in ASCII
+        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+    stream.flush()
+
+
+def _result(rank: int, size: int, result: bytes) -> Any:
+    try:
+        return pickle.loads(result)
+    except Exception as error:
+        raise RunError(
+            f"run(): the result of rank {rank} of {size} cannot be made of its pickle here: "
+            f"{type(error).__name__}: {error}; return what this program can import, too",
+            rank,
+            exit_code=0,
+        ) from error
+
+
+def _cause(error: bytes) -> BaseException | None:
+    """The exception of a rank, if this program can make one of it: its text is there anyway."""
+    try:
+        made = pickle.loads(error)
+    except Exception:
+        return None
+    return made if isinstance(made, BaseException) else None
+
+
 class _Job:
     """One launcher and what comes from it."""
 
     def __init__(self, command: list[str], call: bytes, token: str, verbose: bool) -> None:
         self._mark = _result_lines.mark_of(token)
+        self._token = token
         self._verbose = verbose
         self._records: dict[int, _result_lines.Record] = {}
         self._words: list[str] = []
@@ -258,10 +297,7 @@ class _Job:
             lines, rest = [rest], b""
         self._unfinished[name] = rest
         shown = [text for line in lines if (text := self._line(name, line)) is not None]
-        target: io.TextIOBase | Any = sys.stdout if name == "out" else sys.stderr
-        if shown:
-            target.write("".join(f"{text}\n" for text in shown))
-            target.flush()
+        _show(sys.stdout if name == "out" else sys.stderr, "".join(f"{text}\n" for text in shown))
 
     def _line(self, name: str, line: bytes) -> str | None:
         """What is to be shown of a line."""
@@ -276,25 +312,29 @@ class _Job:
         text = line.decode(errors="backslashreplace")
         if name == "out" or found or text.startswith(f"{_OWN}warning: "):
             return text
-        if text.startswith(_OWN):  # and not the last lines of a rank, which were shown
+        if self._token in text:  # a record is none of a rank's last lines
+            text = text.partition(_LAST_OUTPUT)[0] if text.startswith(_OWN) else ""
+        if text.startswith(_OWN) and not _LAST_LINES.match(text):  # those were shown
             self._words = [*self._words, text.removeprefix(_OWN)][-_LAST_WORDS:]
-        return text if self._verbose and _result_lines.MARK.decode() not in text else None
+        return text if self._verbose and text else None
 
     def _outcome(self, code: int) -> list[Any]:
         whole = {r: pickle.loads(one.whole) for r, one in self._records.items() if one.whole}
         failures = {rank: one["failure"] for rank, one in whole.items() if "failure" in one}
         said = "\n".join(self._words[-1:] if self._verbose else self._words)
-        if failures and not (said and all(one["follows"] for one in failures.values())):
-            self._raise_failure(whole, failures, code)
+        named = re.match(r"rank (\d+) ", self._words[-1]) if self._words else None
+        blamed = int(named[1]) if named else -1
+        if failures and (
+            not said or blamed in failures or not all(one["follows"] for one in failures.values())
+        ):
+            self._raise_failure(whole, failures, code, blamed)
         size = next((one["size"] for one in whole.values()), None)
         if code == 0 and size == len(whole):
-            return [pickle.loads(whole[rank]["result"]) for rank in sorted(whole)]
+            return [_result(rank, size, whole[rank]["result"]) for rank in sorted(whole)]
         if code == _USAGE and not whole:
             raise InvalidArgumentError(f"run(): {said}")
         if said:
-            named = re.match(r"rank (\d+) ", said)
-            rank = int(named[1]) if named else -1
-            raise RunError(f"run(): {said}", rank, code, _texts(failures))
+            raise RunError(f"run(): {said}", blamed, code, _texts(failures))
         silent = [rank for rank in range(size or 0) if rank not in whole]
         raise RunError(
             "run(): the program ended before the function did"
@@ -305,10 +345,18 @@ class _Job:
         )
 
     def _raise_failure(
-        self, whole: dict[int, Any], failures: dict[int, dict[str, Any]], code: int
+        self, whole: dict[int, Any], failures: dict[int, dict[str, Any]], code: int, blamed: int
     ) -> None:
-        """Blames a rank that failed by itself before one that lost another."""
-        rank = min(failures, key=lambda one: (failures[one]["follows"], one))
+        """Blames a rank that failed by itself before one that lost another, of which that comes
+        first that the launcher blames."""
+        rank = min(
+            failures,
+            key=lambda one: (
+                failures[one]["follows"],
+                failures[one]["follows"] and one != blamed,
+                one,
+            ),
+        )
         failure = failures[rank]
         size = whole[rank]["size"]
         raise RunError(
@@ -316,4 +364,4 @@ class _Job:
             rank,
             code,
             _texts(failures),
-        ) from (pickle.loads(failure["error"]) if failure["error"] else None)
+        ) from _cause(failure["error"])
