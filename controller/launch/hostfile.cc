@@ -11,6 +11,7 @@ namespace farandole::launch {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\v\f";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // before the text of some editors
 
 // One line that names a host.
 struct Entry {
@@ -89,16 +90,14 @@ Result<Entry> read_entry(std::string_view line) {
   Entry entry;
   std::string_view name = next_word(line);
   if (name.find('@') != std::string_view::npos)
-    return error(
-        Code::InvalidArgument,
-        "\"{}\" names a user; give the host alone, and the user in ~/.ssh/config (User)",
-        printable(name, 80));
+    return no_host_name(name);
+  const std::string_view word = name;
   const size_t colon = name.rfind(':');
   const bool joined = colon != std::string_view::npos && !name.ends_with(']');
   const std::string_view number = joined ? name.substr(colon + 1) : std::string_view();
   name = name.substr(0, joined ? colon : name.size());
   if (!is_host_name(name))
-    return no_host_name(name);
+    return no_host_name(unbracketed(name) ? word : name);
   entry.host = std::string(name);
   if (joined)
     FARANDOLE_RETURN_IF_ERROR(read_number("slots", number, entry.host, entry.slots));
@@ -144,6 +143,8 @@ class HostList {
 
 Result<std::vector<Host>> parse_hostfile(std::string_view text, std::string_view name) {
   HostList hosts;
+  if (text.starts_with(kByteOrderMark))
+    text.remove_prefix(kByteOrderMark.size());
   for (int number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);

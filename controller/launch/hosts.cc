@@ -25,6 +25,21 @@ bool is_ipv6_in_brackets(std::string_view name) noexcept {
          });
 }
 
+std::string_view without_blanks(std::string_view text) noexcept {
+  const size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string_view::npos
+             ? std::string_view()
+             : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
+}
+
+// Names of hosts are the same in capitals and in small letters.
+bool same_name(std::string_view one, std::string_view other) noexcept {
+  const auto small = [](char ch) { return ch >= 'A' && ch <= 'Z' ? ch - 'A' + 'a' : ch; };
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(), [&](char left, char right) {
+    return small(left) == small(right);
+  });
+}
+
 Result<Host> parse_host(std::string_view entry) {
   const size_t colon = entry.rfind(':');
   const bool has_slots = colon != std::string_view::npos && !entry.ends_with(']');
@@ -36,7 +51,8 @@ Result<Host> parse_host(std::string_view entry) {
   const std::string_view name = entry.substr(0, colon);
   const std::string_view number = entry.substr(colon + 1);
   if (!is_host_name(name))
-    return error(Code::InvalidArgument, "-H: {}", no_host_name(name).message());
+    return error(
+        Code::InvalidArgument, "-H: {}", no_host_name(unbracketed(name) ? entry : name).message());
   const auto slots = parse_slots(number);
   if (!slots)
     return error(
@@ -59,7 +75,16 @@ bool is_host_name(std::string_view name) {
          });
 }
 
+bool unbracketed(std::string_view name) noexcept {
+  return name.find(':') != std::string_view::npos && name.find('[') == std::string_view::npos;
+}
+
 Status no_host_name(std::string_view name) {
+  if (name.find('@') != std::string_view::npos)
+    return error(
+        Code::InvalidArgument,
+        "\"{}\" names a user; give the host alone, and the user in ~/.ssh/config (User)",
+        printable(name, 80));
   return error(
       Code::InvalidArgument,
       "\"{}\" is not a host name; letters, digits, '.', '_' and '-' are allowed, beginning "
@@ -80,11 +105,11 @@ Result<std::vector<Host>> parse_hosts(std::string_view text) {
   std::vector<Host> hosts;
   while (true) {
     const size_t comma = text.find(',');
-    auto host = parse_host(text.substr(0, comma));
+    auto host = parse_host(without_blanks(text.substr(0, comma)));
     if (!host)
       return host.status();
     const auto twice = std::find_if(hosts.begin(), hosts.end(), [&](const Host& other) {
-      return other.name == host.value().name;
+      return same_name(other.name, host.value().name);
     });
     if (twice != hosts.end())
       return error(
@@ -99,8 +124,8 @@ Result<std::vector<Host>> parse_hosts(std::string_view text) {
 }
 
 bool is_this_host(std::string_view name, std::string_view own) {
-  return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == own ||
-         name == own.substr(0, own.find('.'));
+  return same_name(name, "localhost") || name == "127.0.0.1" || name == "[::1]" ||
+         same_name(name, own) || same_name(name, own.substr(0, own.find('.')));
 }
 
 Result<std::string> this_host_among(

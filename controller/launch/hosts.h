@@ -23,6 +23,8 @@ Result<std::vector<Host>> parse_hosts(std::string_view text);
 
 // [A-Za-z0-9]([A-Za-z0-9._-]{0,252}) or an IPv6 address in brackets.
 bool is_host_name(std::string_view name);
+// Whether it is an IPv6 address without its brackets, of which nobody could tell where it ends.
+bool unbracketed(std::string_view name) noexcept;
 // InvalidArgument: what is wrong with a name that is none.
 Status no_host_name(std::string_view name);
 

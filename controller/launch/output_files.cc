@@ -46,9 +46,13 @@ Result<OutputFiles> OutputFiles::open(const std::string& folder, int ranks) {
           failed.message());
     for (const char* name : {"/stdout", "/stderr"}) {
       const std::string path = own + name;
+      // O_NONBLOCK: a pipe that nobody reads would hold the launcher, which hears no signal here.
       UniqueFd file(FARANDOLE_FAIL_CALL(
           "output_files.open.open",
-          ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)));
+          ::open(
+              path.c_str(),
+              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+              0666)));
       if (!file)
         return unusable(path, errno);
       files.files_.push_back({path, std::move(file)});

@@ -10,7 +10,7 @@ using testing::ElementsAre;
 
 TEST(Hostfile, ReadsWhatHorovodOpenMpiAndSchedulersWrite) {
   const auto hosts = parse_hostfile(
-      "# the first rack\n"
+      "\xEF\xBB\xBF# the first rack\n"
       "\n"
       "node1 slots=4   # two sockets\n"
       "node2 slots = 2 max_slots=2\r\n"
@@ -43,6 +43,9 @@ TEST(Hostfile, NamesFileAndLineAndWhatWouldBeRight) {
       {"a\n-oProxyCommand=x",
        "h:2: \"-oProxyCommand=x\" is not a host name; letters, digits, '.', '_' and '-' are "
        "allowed, beginning with a letter or digit, or an IPv6 address in brackets"},
+      {"fd00::7 slots=2",
+       "h:1: \"fd00::7\" is not a host name; letters, digits, '.', '_' and '-' are allowed, "
+       "beginning with a letter or digit, or an IPv6 address in brackets"},
       {"\nme@a slots=1",
        "h:2: \"me@a\" names a user; give the host alone, and the user in ~/.ssh/config (User)"},
       {"a slots=0",

@@ -15,6 +15,7 @@ TEST(Hosts, ReadsNamesAndSlots) {
   EXPECT_THAT(
       hosts.value(),
       ElementsAre(Host{"localhost", 2}, Host{"node-1.example.org", 16}, Host{"[::1]", 3}));
+  EXPECT_EQ(parse_hosts(" localhost:2, node-1.example.org:16 ,\t[::1]:3").value(), hosts.value());
 }
 
 TEST(Hosts, RefusesWhatIsNoHostWithSlots) {
@@ -35,6 +36,11 @@ TEST(Hosts, RefusesWhatIsNoHostWithSlots) {
       {"a:1,", "gives no number of slots"},
       {"a:1,,b:2", "gives no number of slots"},
       {"a:1,a:2", "a is named twice; name it once"},
+      {"a:1,A:2", "a is named twice; name it once"},
+      {" ", "gives no number of slots"},
+      {"me@a:2", "\"me@a\" names a user; give the host alone, and the user in ~/.ssh/config"},
+      {"fd00::7:2", "\"fd00::7:2\" is not a host name"},
+      {"::1", "\"::1\" is not a host name"},
   };
   for (const auto& [text, expected] : cases) {
     const auto hosts = parse_hosts(text);
@@ -50,7 +56,8 @@ TEST(Hosts, BoundsTheLengthOfAName) {
 }
 
 TEST(Hosts, KnowsItself) {
-  for (const char* name : {"localhost", "127.0.0.1", "[::1]", "box.example.org", "box"})
+  for (const char* name :
+       {"localhost", "127.0.0.1", "[::1]", "box.example.org", "box", "Localhost", "BOX"})
     EXPECT_TRUE(is_this_host(name, "box.example.org")) << name;
   EXPECT_FALSE(is_this_host("example.org", "box.example.org"));
   const auto here = [](const std::vector<Host>& hosts) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -60,6 +61,11 @@ TEST_F(OutputFilesTest, WhatCannotBeMadeIsNamed) {
       OutputFiles::open("/dev/null/x", 1).status().message(),
       HasSubstr(
           "--output-filename: the folder /dev/null/x/rank.0 cannot be made: Not a directory"));
+  std::filesystem::create_directories(folder_ + "/rank.0");
+  ASSERT_EQ(mkfifo((folder_ + "/rank.0/stdout").c_str(), 0600), 0);  // and nobody reads it
+  EXPECT_THAT(
+      OutputFiles::open(folder_, 1).status().message(),
+      HasSubstr("/rank.0/stdout: open: No such device or address"));
 }
 
 TEST(ReadTextFile, IsBounded) {
