@@ -40,6 +40,8 @@ NOT_FUZZED = {
     "timeline is refused",
     "core/session_timeline.cc:clock_name": "a line of the kernel's",
     "bindings/python/farandole/running.py:_Job": "pickle of its own ranks, whole by its sum",
+    "bindings/python/farandole/running.py:_cause": "the same",
+    "bindings/python/farandole/running.py:_result": "the same",
     "bindings/python/farandole/objects.py:_size_in": "a number, of which any is right: there is no "
     "memory for one too large (tests/multiprocess/programs/mismatch.py)",
     "bindings/python/farandole/objects.py:_unpack": "pickle, of ranks of the job alone",

@@ -62,6 +62,10 @@ def test_calls_within_farandole_are_left_out() -> None:
     assert functions([program[0], OURS, WRAPPER, program[1]]) == ["<module>", "inner"]
     assert functions([program[0], WRAPPER, program[1]]) == ["<module>", "_fn", "inner"]
     assert functions([OURS])[0] == "call"  # a thread of Farandole's own
+    begins: list[Call] = [(threading.__file__, 10**6, f"begin{n}") for n in range(3)]
+    waits = [(threading.__file__, 10**6, "wait")]
+    assert functions([*waits, *program, *begins]) == ["<module>", "inner", "wait"]
+    assert functions([*waits, *begins]) == ["begin2", "begin1", "begin0", "wait"]
 
 
 def test_the_outermost_calls_are_told_and_those_between_counted() -> None:

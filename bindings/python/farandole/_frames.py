@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TypeVar
@@ -12,8 +13,8 @@ from farandole.errors import FarandoleError, InternalError
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # What torch's compiler puts around a function that it is not to compile (see uncompiled.py).
 _WRAPPER = os.path.join("torch", "_dynamo", "eval_frame.py")
-# What finds and starts a script for ``python -m``.
-_STARTS = "<frozen runpy>"
+# What finds and starts a script for ``python -m``, and what begins a thread.
+_STARTS = ("<frozen runpy>", threading.__file__)
 
 Error = TypeVar("Error", bound=FarandoleError)
 
@@ -28,7 +29,7 @@ def of_program(files: Sequence[str]) -> list[int]:
         if not within:
             places.append(place)
     places.reverse()
-    while places and files[places[0]] == _STARTS:
+    while places and files[places[0]] in _STARTS:
         del places[0]
     return places
 
