@@ -46,6 +46,7 @@ CASES: dict[str, set[str]] = {
     "--cycle": set(),  # is refused
     "--log-level w": {"warning"},
     "--log-level = w": {"warning"},
+    "--log-level o": {"off"},
     "--completion ": {"bash", "zsh"},
     "--output-filename l": {"logs"},
     "-hostfile ho": {"hosts.txt"},

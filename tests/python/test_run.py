@@ -232,6 +232,15 @@ def test_what_a_stream_cannot_hold_is_shown_in_ascii(monkeypatch: pytest.MonkeyP
     assert held.getvalue() == b"[0] Zo\\xeb\n"
 
 
+def test_the_folder_of_the_caller_may_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert farandole.run(abs, (-1,), np=1) == [1]
+
+
 def test_errors_of_the_launcher_name_parameters() -> None:
     error = failure_of(print, output_filename="/proc/none")
     assert str(error).startswith("run(): output_filename: the folder /proc/none/rank.0 cannot be ")

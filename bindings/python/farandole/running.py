@@ -100,7 +100,7 @@ def run(
     python = os.fspath(executable) if executable is not None else sys.executable
     command = [_launcher(), "--no-color", *words, "--", python, "-m"]
     token = secrets.token_hex(16)
-    head = json.dumps({"token": token, "path": [os.path.abspath(place) for place in sys.path]})
+    head = json.dumps({"token": token, "path": _places()})
     call = head.encode() + b"\n" + _pickled(func, tuple(args), dict(kwargs or {}))
     job = _Job([*command, "farandole._rank_of_run"], call, token, "--verbose" in words)
     try:
@@ -125,6 +125,15 @@ def _launcher() -> str:
             f"run() starts ranks with farandolerun, which is neither {beside} nor in PATH"
         )
     return found
+
+
+def _places() -> list[str]:
+    """Where the caller looks for modules. Nothing is beside a script whose folder is gone."""
+    places = []
+    for place in sys.path:
+        with contextlib.suppress(FileNotFoundError):
+            places.append(os.path.abspath(place))
+    return places
 
 
 def _pickled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
