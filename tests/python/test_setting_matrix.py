@@ -147,6 +147,7 @@ def test_wrong_in_pythons_settings(setting: Setting) -> None:
         with pytest.raises(fdl.InvalidArgumentError) as caught:
             fdl.init(settings={setting.key: other})
         expected = f"settings: {setting.key}={other!r} is neither text nor a number nor a path"
+        expected += "; what is on or off takes 1 or 0" if other is True else ""
         assert str(caught.value) == expected
     with pytest.raises(fdl.InvalidArgumentError) as caught:
         fdl.init(settings={setting.key: "1\0"})

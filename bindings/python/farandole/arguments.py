@@ -216,6 +216,7 @@ def check_settings(settings: Any) -> list[tuple[str, str]]:
         if isinstance(value, bool) or not isinstance(value, (str, Real, os.PathLike)):
             raise InvalidArgumentError(
                 f"settings: {key}={shown(value)} is neither text nor a number nor a path"
+                + ("; what is on or off takes 1 or 0" if isinstance(value, bool) else "")
             )
     pairs = [(key, str(value)) for key, value in settings.items()]
     for key, value in pairs:
