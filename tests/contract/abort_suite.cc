@@ -122,11 +122,12 @@ void expect_quick_abort(
   }
 }
 
-std::vector<size_t> abort_bytes(CollectiveKind kind) {
+std::vector<size_t> abort_bytes(const Backend& backend, CollectiveKind kind) {
   if (kind == CollectiveKind::Barrier)
     return {0};
   std::vector<size_t> bytes = {4, 4096, 256 << 10, 4 << 20, 64 << 20};
-  std::erase_if(bytes, [](size_t size) { return size > kMostBytes; });
+  const size_t most = std::min(kMostBytes, backend.most_abort_bytes);
+  std::erase_if(bytes, [most](size_t size) { return size > most; });
   return bytes;
 }
 
@@ -140,7 +141,7 @@ std::vector<std::unique_ptr<Load>> make_loads(What what, int size, size_t bytes)
 
 // Everybody moves data without a pause until the abort comes.
 void abort_in_motion(const Backend& backend, What what, int size) {
-  for (const size_t bytes : abort_bytes(what.kind)) {
+  for (const size_t bytes : abort_bytes(backend, what.kind)) {
     const auto loads = make_loads(what, size, bytes);
     Group group(backend, size, Config{});
     ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();
@@ -169,7 +170,7 @@ bool waits(CollectiveKind kind, int rank) {
 
 // One member never comes; the others wait for it.
 void abort_while_waiting(const Backend& backend, What what, int size) {
-  for (const size_t bytes : abort_bytes(what.kind)) {
+  for (const size_t bytes : abort_bytes(backend, what.kind)) {
     const auto loads = make_loads(what, size, bytes);
     Group group(backend, size, Config{});
     ASSERT_TRUE(group.connected().is_ok()) << group.connected().to_string();

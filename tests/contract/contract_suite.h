@@ -30,6 +30,9 @@ struct Backend {
   // Group sizes that get every combination in the normal run; the others get all pairs of values.
   // All get everything in the suite "<name>ContractFull".
   std::vector<int> full_sizes = {2, 3};
+  // The most that a rank moves until it is told to end. Less where all goes in small pieces: each
+  // is a turn of every rank, and turns take long on a busy machine.
+  size_t most_abort_bytes = size_t{64} << 20;
   // Results do not depend on how the elements are spread over segments.
   bool same_bits_however_segmented = false;
 

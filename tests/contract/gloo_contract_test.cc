@@ -21,7 +21,8 @@ const bool kJoined =
         {.name = "GlooRing",
          .connect = with({.one_shot_bytes = 0, .bcube_bytes = 0, .piece_bytes = 1000}),
          .host_of = a_host_each,
-         .sizes = {2, 3, 4}}) &&
+         .sizes = {2, 3, 4},
+         .most_abort_bytes = 4 << 20}) &&
     testing::join_contract(
         {.name = "GlooBcube",
          .connect = with({.one_shot_bytes = 0, .bcube_bytes = size_t{1} << 30}),

@@ -33,7 +33,8 @@ const bool kJoined =
         {.name = "HierarchicalInTurn",
          .connect = with_staging(3000),
          .host_of = three_hosts_in_turn,
-         .sizes = {2, 3, 4, 5, 6, 7}});
+         .sizes = {2, 3, 4, 5, 6, 7},
+         .most_abort_bytes = 4 << 20});
 
 }  // namespace
 }  // namespace farandole
