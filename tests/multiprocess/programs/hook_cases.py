@@ -88,6 +88,45 @@ def hooks_that_take_what_is_not_exchanged() -> None:
     torch.testing.assert_close(model.weight.grad, torch.full((1, 3), mean()))
 
 
+def optimizer_of(tensors: list[nn.Parameter], **options: Any) -> Any:
+    named = [(f"p{i}", p) for i, p in enumerate(tensors)]
+    return hvd.DistributedOptimizer(torch.optim.SGD(tensors, lr=1.0), named, **options)
+
+
+def step_with_parts(tensors: list[nn.Parameter], optimizer: Any, passes: int) -> None:
+    """Gradients r + 1 on rank r, of each pass."""
+    for p in tensors:
+        p.data.zero_()
+    for _ in range(passes):
+        torch.autograd.backward((hvd.rank() + 1) * torch.cat(tuple(tensors)).sum())
+    optimizer.step()
+    for p in tensors:
+        torch.testing.assert_close(p.detach(), torch.full((2,), -passes * mean()))
+
+
+@case
+def gradients_that_are_parts_of_one_tensor() -> None:
+    """Backward adds to one part while the other travels, and nothing of that is changed."""
+    tensors = [nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    optimizer = optimizer_of(tensors, backward_passes_per_step=2)
+    for _ in range(2):
+        optimizer.zero_grad()
+        step_with_parts(tensors, optimizer, 2)
+    del optimizer
+    optimizer, flat = optimizer_of(tensors), torch.zeros(6)
+    for p, part in zip(tensors, flat.split(2), strict=True):
+        p.grad = part
+    for _ in range(2):
+        flat.zero_()
+        step_with_parts(tensors, optimizer, 1)
+    torch.testing.assert_close(flat, torch.full((6,), mean()))
+    flat.zero_()
+    torch.autograd.backward(torch.cat(tuple(tensors)).sum())
+    tensors[1].grad = torch.zeros(2)
+    text = failure(optimizer.step, AssertionError)
+    assert text.startswith("the gradient of p1 was changed while it was exchanged"), text
+
+
 class Masked(nn.Module):
     """Of one buffer, which backward needs."""
 

@@ -101,7 +101,18 @@ class Started(NamedTuple):
         """Whether the program has touched the gradient of p meanwhile."""
         if self.version is None:
             return False
-        return p.grad is not self.gradient or self.gradient._version != self.version
+        if p.grad is not self.gradient:
+            return True
+        # Parts of one tensor have one version: what backward adds to another part counts there.
+        return not _is_part(self.gradient) and self.gradient._version != self.version
+
+
+def _is_part(gradient: torch.Tensor) -> bool:
+    """Whether it is some of a larger memory, as that of ``torch.cat`` of parameters, and what lies
+    in a buffer of the program's."""
+    if gradient.layout is not torch.strided:
+        return False
+    return gradient.numel() * gradient.element_size() < gradient.untyped_storage().nbytes()
 
 
 def decompressing(
