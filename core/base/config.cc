@@ -27,6 +27,14 @@ std::string variable_name(std::string_view key) {
   return name;
 }
 
+// What would be the key where a variable's name was given for it.
+std::string as_key(std::string_view name) {
+  std::string key;
+  for (const char ch : name) key += static_cast<char>(std::tolower(static_cast<unsigned char>(ch)));
+  constexpr std::string_view kPrefix = "farandole_";
+  return key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : key;
+}
+
 Status bad_value(std::string_view name, std::string_view value, const ConfigKey& row) {
   return error(
       Code::InvalidArgument,
@@ -102,7 +110,7 @@ Status Config::set(std::string_view key, std::string_view text) {
       Code::InvalidArgument,
       "there is no setting \"{}\"{}",
       printable(key, 64),
-      proposal(nearest(key, known)));
+      proposal(nearest(as_key(key), known)));
 }
 
 Status Config::check() const {

@@ -215,7 +215,9 @@ def test_settings_that_contradict(
     ("key", "near"),
     [
         ("fusion_byts", "; did you mean fusion_bytes?"),
-        ("FUSION_BYTES", ""),
+        ("FUSION_BYTES", "; did you mean fusion_bytes?"),
+        ("FARANDOLE_FUSION_BYTES", "; did you mean fusion_bytes?"),
+        ("FARANDOLE_", ""),
         ("", ""),
         ("spin-time", "; did you mean spin_time?"),
         ("nonsense", ""),
