@@ -157,3 +157,31 @@ def quantized_tensors_are_refused() -> None:
     parameters = {"w": torch.zeros(3), "q": torch._empty_affine_quantized([3], dtype=torch.qint8)}
     text = failure(lambda: hvd.broadcast_parameters(parameters, 0), hvd.InvalidArgumentError)
     assert text.startswith("params: q: a quantized tensor cannot be communicated in place"), text
+
+
+@case
+def another_default_device() -> None:
+    """What is made here on the way lies in the memory of the CPU nevertheless."""
+    table = nn.Embedding(4, 3, sparse=True)
+    model = nn.Sequential(table, nn.Linear(3, 3, bias=False))
+    norm, wrapped = hvd.SyncBatchNorm(3), hvd.DistributedDataParallel(nn.Linear(3, 1))
+    own, rows = torch.tensor([hvd.rank() % 4]), torch.ones(hvd.rank() + 1, 3, requires_grad=True)
+    ones, eye = torch.ones(2, 3), torch.eye(2).to_sparse()
+    with torch.device("meta"):
+        hvd.broadcast_parameters(model.state_dict(), 0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        distributed = hvd.DistributedOptimizer(optimizer, model.named_parameters())
+        norm(model(own)).sum().backward()
+        distributed.step()
+        wrapped(model(own).detach()).sum().backward()
+        hvd.allgather(rows).sum().backward()
+        splits = [hvd.rank() + 1] * hvd.size()
+        received = hvd.alltoall(ones[:1].expand(sum(splits), 3), splits)[1]
+        samples = [*hvd.DistributedSampler(range(2 * hvd.size()))]
+        total = hvd.sparse_allreduce_async(eye, "eye", hvd.Sum).wait().to_dense()
+    assert rows.grad is not None and torch.equal(rows.grad, torch.ones_like(rows))
+    assert received.tolist() == [rank + 1 for rank in range(hvd.size())]
+    assert torch.equal(total, hvd.size() * torch.eye(2))
+    assert len(samples) == 2
+    weights = hvd.allgather(table.weight.detach()[None])
+    assert torch.equal(weights[0], weights[-1]) and bool(weights.isfinite().all())

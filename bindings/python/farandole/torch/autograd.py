@@ -132,12 +132,12 @@ class _InRows(Linear):
     def rows_of_all(self, rows: list[int], wholes: list[int]) -> tuple[list[int], list[list[int]]]:
         """Who is left, ranks that have joined aside, and how many rows each rank has of tensors of
         which this one has ``rows``, and all together ``wholes``."""
-        mine = torch.tensor([[self.process_set.rank(), *rows]])
+        mine = torch.tensor([[self.process_set.rank(), *rows]], device="cpu")
         (told,) = self.exchange(Call(_native.ALLGATHER, ""), ".rows", [mine])
         left, size = told[:, 0].tolist(), self.process_set.size()
         if self.cut:
             return left, [_cut(whole, size) for whole in wholes]
-        counts = torch.zeros(size, len(rows), dtype=torch.int64)
+        counts = torch.zeros(size, len(rows), dtype=torch.int64, device="cpu")
         counts[left] = told[:, 1:]
         parts: list[list[int]] = counts.t().tolist()
         return left, [_completed(*one, left) for one in zip(parts, wholes, strict=True)]

@@ -87,7 +87,7 @@ class DeltaExchange(GradientExchange):
         self._agree()  # whose names are the first one's is what comes next
         if not self.names:
             return bool(mine)
-        found = torch.tensor([bool(mine)])
+        found = torch.tensor([bool(mine)], device="cpu")
         native = _session.submit(
             _native.ALLREDUCE,
             f"{self._asked()}.overflow",

@@ -127,7 +127,7 @@ class TorchFramework(Framework):
         return result.view(dtype)
 
     def counts(self, rows: Sequence[int]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.int32)
+        return torch.tensor(rows, dtype=torch.int32, device="cpu")
 
     def differentiates(self, tensors: Sequence[Any], outs: Sequence[Any], in_place: bool) -> bool:
         if not torch.is_grad_enabled():

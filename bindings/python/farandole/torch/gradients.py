@@ -172,7 +172,8 @@ class GradientExchange:
         remedy = f"{SAME_MODEL}, and its {self.owner} the same op and sparse_as_dense"
         self._question = Question(self.owner, remedy, facts, o.process_set, name)
         # Who has frozen a parameter that others have not needs to know.
-        mine = torch.tensor([self._is_exchanged(p) for p in self._in_order()], dtype=torch.uint8)
+        trained = [self._is_exchanged(p) for p in self._in_order()]
+        mine = torch.tensor(trained, dtype=torch.uint8, device="cpu")
         how = (torch.empty_like(mine), _native.MAX)
         self._rounds += 1  # nobody may have waited for the last one
         name, kind = f"{name}.trained.{self._rounds}", _native.ALLREDUCE
@@ -242,7 +243,8 @@ class GradientExchange:
             self._take_layouts(self._answers)
         if not self._asks_layouts or not self.names:
             return
-        mine = torch.tensor([self._layout(p) for p in self._in_order()], dtype=torch.uint8)
+        layouts = [self._layout(p) for p in self._in_order()]
+        mine = torch.tensor(layouts, dtype=torch.uint8, device="cpu")
         self._rounds += 1  # nobody may have waited for the last one
         name = f"{self._asked()}.layouts.{_session.period(self._set_id)[1]}.{self._rounds}"
         native = _session.submit(

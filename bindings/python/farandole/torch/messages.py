@@ -35,7 +35,9 @@ def _attached(submitter: Submitter, call: Call, members: Sequence[Member]) -> li
         tensors = [member.tensor for member in members]
         return attach(Sent(*linear), tensors, [tensor.new_empty(0) for tensor in tensors], False)
     results = [member.result.detach() for member in members]  # what is received in is none of it
-    origins = [torch.empty(0, dtype=result.dtype, requires_grad=True) for result in results]
+    origins = [
+        torch.empty(0, dtype=result.dtype, device="cpu", requires_grad=True) for result in results
+    ]
     return attach(Received(*linear), origins, results, False)
 
 

@@ -106,7 +106,7 @@ def _depart(
         # Unseen by autograd, as what comes with others: see _arrive.
         memory = first.data.reshape(-1).view(torch.uint8)
         return _Travelling(bucket, None, ops.broadcast_async_(memory, root_rank, name, process_set))
-    buffer = torch.empty(bucket.size, dtype=torch.uint8)
+    buffer = torch.empty(bucket.size, dtype=torch.uint8, device="cpu")
     if is_root:
         buffer.zero_()  # what lies between tensors would be whatever this process once had there
         for tensor, begin in bucket.members:

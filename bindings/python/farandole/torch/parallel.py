@@ -147,7 +147,7 @@ class DistributedDataParallel(torch.nn.Module):
         try:
             broadcast_packed(buffers, first, "buffers", process_set, Deadline())
         except MismatchError:
-            own = torch.tensor([_session.rank()])
+            own = torch.tensor([_session.rank()], device="cpu")
             there = int(ops.allgather_async(own, "buffers.ranks", process_set).wait()[0])
             if there == first:
                 raise

@@ -201,7 +201,7 @@ class Reducer:
 
     def _of_all(self, uses: list[int]) -> list[int]:
         """The largest that some rank says of each parameter."""
-        mine = torch.tensor(uses, dtype=torch.uint8)
+        mine = torch.tensor(uses, dtype=torch.uint8, device="cpu")
         name = f"{self._prefix}.used"
         everyone = ops.allreduce_async(mine, None, name, Max, process_set=self._process_set)
         largest: list[int] = everyone.wait().tolist()

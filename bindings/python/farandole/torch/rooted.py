@@ -58,7 +58,7 @@ def _given(member: Member) -> torch.Tensor:
     all the same."""
     if isinstance(member.tensor, torch.Tensor) and member.tensor.requires_grad:
         return member.tensor
-    return torch.empty(0, dtype=member.result.dtype, requires_grad=True)
+    return torch.empty(0, dtype=member.result.dtype, device="cpu", requires_grad=True)
 
 
 def _linear(submitter: Submitter, call: Call, members: Sequence[Member]) -> Linear:
@@ -90,7 +90,7 @@ class _Rooted(Linear):
         return True
 
     def token(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor | None:
-        return torch.empty(0, dtype=torch.float32)
+        return torch.empty(0, dtype=torch.float32, device="cpu")
 
     def graph(
         self, gradients: Sequence[torch.Tensor], token: Callable[[], torch.Tensor]
@@ -99,7 +99,7 @@ class _Rooted(Linear):
         it in the next backward, or no rank does."""
         able = torch.is_grad_enabled()
         wanted = able and self.is_heard() and any(g.requires_grad for g in gradients)
-        flags = torch.tensor([wanted, not able], dtype=torch.uint8)
+        flags = torch.tensor([wanted, not able], dtype=torch.uint8, device="cpu")
         (flags,) = self.exchange(Call(_native.ALLREDUCE, "", op=Max), ".graph", [flags])
         on_some, not_on_all = flags.tolist()
         if not on_some:

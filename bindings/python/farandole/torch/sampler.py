@@ -83,11 +83,12 @@ class DistributedSampler(Sampler[int]):
             return []
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)
-            order = torch.randperm(count, generator=generator)
+            order = torch.randperm(count, generator=generator, device="cpu")
         else:
-            order = torch.arange(count)
+            order = torch.arange(count, device="cpu")
         # Places of the order, which begins anew behind its end: samples that come twice.
-        places = torch.arange(begin + self.rank, begin + total, self.num_replicas) % count
+        step = self.num_replicas
+        places = torch.arange(begin + self.rank, begin + total, step, device="cpu") % count
         indices: list[int] = order[places].tolist()
         return indices
 

@@ -92,7 +92,7 @@ def start_sparse(tensor: torch.Tensor, name: str, how: SparseReduction) -> Spars
         places, total = _reduced(indices.t(), values, shape, count)
         values = _scaled(total, how.postscale).to(values.dtype)
         return torch.sparse_coo_tensor(
-            places, values, shape, is_coalesced=True, check_invariants=False
+            places, values, shape, is_coalesced=True, check_invariants=False, device=values.device
         )
 
     return SparseHandle(handles, combine)
@@ -112,9 +112,10 @@ def _compressed(values: torch.Tensor, compression: Any) -> tuple[torch.Tensor, A
 def _what(how: SparseReduction, shape: torch.Size) -> torch.Tensor:
     """One row, in which ranks have to agree: of the values alone nobody could see it. The factors
     travel as the bits that they are."""
-    factors = torch.tensor([how.prescale, how.postscale], dtype=torch.float64)
-    extents = torch.tensor(shape, dtype=torch.int64)
-    return torch.cat([torch.tensor([how.op]), factors.view(torch.int64), extents])[None]
+    factors = torch.tensor([how.prescale, how.postscale], dtype=torch.float64, device="cpu")
+    extents = torch.tensor(shape, dtype=torch.int64, device="cpu")
+    op = torch.tensor([how.op], device="cpu")
+    return torch.cat([op, factors.view(torch.int64), extents])[None]
 
 
 def _check_alike(name: str, ranks: list[str], everyone: torch.Tensor) -> None:
@@ -148,7 +149,9 @@ def _reduced(
         return _whole_mean(places, values, shape, count)
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
-    total = torch.sparse_coo_tensor(places, values, shape, check_invariants=True).coalesce()
+    total = torch.sparse_coo_tensor(
+        places, values, shape, check_invariants=True, device=values.device
+    ).coalesce()
     return total.indices(), total.values() / count if count else total.values()
 
 
@@ -160,7 +163,9 @@ def _whole_mean(
     whole = values.long()
     quotients = torch.div(whole, count, rounding_mode="floor")
     pairs = torch.stack([quotients, whole - quotients * count], -1)
-    total = torch.sparse_coo_tensor(places, pairs, (*shape, 2), check_invariants=True).coalesce()
+    total = torch.sparse_coo_tensor(
+        places, pairs, (*shape, 2), check_invariants=True, device=values.device
+    ).coalesce()
     quotients, rests = total.values().unbind(-1)
     quotients = quotients + torch.div(rests, count, rounding_mode="floor")
     cut = (quotients < 0) & (rests % count != 0)

@@ -228,7 +228,7 @@ def _whole_batch(
     """
     channels = input.shape[1]
     count = input.numel() // channels if channels else 0
-    mine = torch.zeros(2 + 2 * channels, dtype=torch.float64)
+    mine = torch.zeros(2 + 2 * channels, dtype=torch.float64, device="cpu")
     mine[0] = channels
     if count:
         variance, mean = torch.var_mean(_wide(input.detach()), dim=_others(input), correction=0)

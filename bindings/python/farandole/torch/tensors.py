@@ -54,7 +54,12 @@ def to_dense(sparse: torch.Tensor) -> torch.Tensor:
         # it may be any: of a sum's gradient it is 0, and of one number nothing would be kept.
         values = sparse._values().clone(memory_format=torch.contiguous_format)
         sparse = torch.sparse_coo_tensor(
-            sparse._indices(), values, sparse.shape, is_coalesced=True, check_invariants=False
+            sparse._indices(),
+            values,
+            sparse.shape,
+            is_coalesced=True,
+            check_invariants=False,
+            device=values.device,
         )
     return sparse.to_dense()
 
