@@ -14,7 +14,11 @@ from torch.autograd import forward_ad  # noqa: E402
 
 import farandole.torch as hvd  # noqa: E402
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("session")]
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("session"),
+    pytest.mark.filterwarnings("ignore:.torch.jit.script. is:DeprecationWarning"),  # torch's own
+]
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "allreduce": lambda t: hvd.allreduce(t, name="x"),
