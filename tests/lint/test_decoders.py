@@ -36,6 +36,7 @@ NOT_FUZZED = {
     "bindings/python/farandole/_rank_of_run.py:_failure": "this rank's own pickle",
     "bindings/python/farandole/_rank_of_run.py:_receive": "the length of what the caller sends",
     "bindings/python/farandole/_rank_of_run.py:main": "what the caller of run() says",
+    "bindings/python/farandole/timeline.py:_list": "as for _parse",
     "bindings/python/farandole/timeline.py:_parse": "files that the user names; what is no "
     "timeline is refused",
     "core/session_timeline.cc:clock_name": "a line of the kernel's",

@@ -65,6 +65,9 @@ def merge(paths: Sequence[_Path], output: _Path) -> dict[int, Alignment]:
     """Writes the timelines of several ranks to `output` as one, on the clock of the lowest rank;
     how those of the others were brought to it, by rank.
 
+    A file that ends within an item, as where a process was killed while it wrote, is read up to
+    there; merged alone it is whole again.
+
     Raises InvalidArgumentError for a file that is no timeline, for two of one rank, and
     where `output` is one of `paths`, or what a rank recorded; OSError. What was at `output` is
     there still then.
@@ -165,8 +168,24 @@ def _read(path: Path) -> _Recording:
         raise InvalidArgumentError(f"{path} is no timeline of Farandole") from error
 
 
+def _items(text: bytes) -> list[_Event]:
+    """All that was written whole: a process that was killed while it wrote has left a last line
+    that ends somewhere, and no end of the list."""
+    try:
+        return _list(text)
+    except ValueError:
+        if text.rstrip().endswith(b"]"):
+            raise
+        return _list(text[: text.rindex(b"\n")].rstrip(b",") + b"]")
+
+
+def _list(text: bytes) -> list[_Event]:
+    items: list[_Event] = json.loads(text)
+    return items
+
+
 def _parse(path: Path, text: bytes) -> _Recording:
-    events = json.loads(text)
+    events = _items(text)
     about = next(e for e in events if e.get("name") == "farandole_timeline")
     rank, clock = about["pid"], about["args"]["clock"]
     tracks = {e["tid"]: e["args"]["name"] for e in events if e.get("name") == "thread_name"}
