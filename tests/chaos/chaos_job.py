@@ -26,6 +26,7 @@ ROOT = HERE.parents[1]
 sys.path.append(str(ROOT / "tests/multiprocess"))
 
 from marked import marked  # noqa: E402
+from ports import reserved_port  # noqa: E402
 
 # What a rank says, not what the launcher tells again of it, cut short.
 REPORT = re.compile(r"(?:\[\d+\] )?REPORT (\{.*\})")
@@ -142,11 +143,9 @@ class Job:
         shutil.rmtree(self.folder)
 
     def reserve_port(self, address: str) -> int:
-        """One that nobody else gets while the job lives, as the launcher does it."""
-        port = socket.socket()
+        """One that nobody else gets while the job lives."""
+        port = reserved_port(address)
         self._reserved.append(port)
-        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        port.bind((address, 0))
         return int(port.getsockname()[1])
 
     def environment(self, build: Build, **settings: object) -> dict[str, str]:

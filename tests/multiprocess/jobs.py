@@ -11,7 +11,6 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ports import reserved_port
 
 PROGRAMS = Path(__file__).parent / "programs"
 sys.path.append(str(PROGRAMS))
@@ -162,10 +163,7 @@ def hand_made_job(
 ) -> Iterator[list[Rank]]:
     """Ranks without a launcher, which would end them when one of them fails. All are gone
     afterwards. A setting that is a tuple holds one value per rank."""
-    # The port stays reserved while the job lives, as the launcher does it.
-    with socket.socket() as port, tempfile.NamedTemporaryFile() as secret:
-        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        port.bind(("127.0.0.1", 0))
+    with reserved_port() as port, tempfile.NamedTemporaryFile() as secret:
         secret.write(os.urandom(32))
         secret.flush()
         job = {

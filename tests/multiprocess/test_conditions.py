@@ -13,6 +13,7 @@ import threading
 
 import pytest
 from jobs import PROGRAMS, Report, environment, hand_made_job, parse
+from ports import reserved_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -114,12 +115,10 @@ def test_init_work_and_shutdown_from_many_threads_at_once() -> None:
 
 def test_addresses_of_ipv6() -> None:
     try:
-        port = socket.socket(socket.AF_INET6)
-        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        port.bind(("::1", 0))
+        port = reserved_port("::1")
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
-    with port:  # reserved meanwhile
+    with port:
         controller = f"[::1]:{port.getsockname()[1]}"
         for communicator in ("shm", "gloo"):
             where = {"FARANDOLE_CONTROLLER": controller, "FARANDOLE_COMMUNICATOR": communicator}

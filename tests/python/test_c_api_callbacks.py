@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from c_library import Library, c_library, struct
 from c_scene import ABORTED
+from ports import reserved_port
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -57,9 +57,7 @@ def job(tmp_path: Path) -> Iterator[dict[str, Any]]:
     secret = tmp_path / "secret"
     secret.write_bytes(os.urandom(32))
     secret.chmod(0o600)
-    with socket.socket() as port:
-        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        port.bind(("127.0.0.1", 0))
+    with reserved_port() as port:
         yield {
             "size": 2,
             "controller": f"127.0.0.1:{port.getsockname()[1]}",

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 import churn
 from growth import GIVE_BACK, judged
 from jobs import Rank, Report, environment
+from ports import reserved_port
 
 PROGRAM = Path(__file__).parent / "programs" / "survivor_rank.py"
 SURVIVORS = (0, 1)
@@ -243,10 +243,8 @@ class Survivors:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[dict[str, str]]:
-        """Where a job meets. The port stays reserved while it lives, as the launcher does it."""
-        with socket.socket() as port, tempfile.NamedTemporaryFile(dir=self._scratch.name) as secret:
-            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            port.bind(("127.0.0.1", 0))
+        """Where a job meets."""
+        with reserved_port() as port, tempfile.NamedTemporaryFile(dir=self._scratch.name) as secret:
             secret.write(os.urandom(32))
             secret.flush()
             yield {
